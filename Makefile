@@ -1,0 +1,33 @@
+# make validate   the plugin on a real example: planted leaks found, cured twin clean
+# make test       ruff, mypy --strict, and the test suite, with and without xdist
+# Both make their own virtual environment on first use and use it again.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: validate test lint types clean
+
+validate: $(STAMP)
+	$(BIN)/python examples/validate.py
+
+test: $(STAMP) lint types
+	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check coresys pytest_coresys tests conftest.py noxfile.py
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist .coresys .mypy_cache .ruff_cache .pytest_cache

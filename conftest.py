@@ -1,0 +1,3 @@
+"""Suite-wide: pytester, which pytest allows to be named only here, at the root."""
+
+pytest_plugins = ["pytester"]

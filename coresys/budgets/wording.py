@@ -1,0 +1,180 @@
+"""The words for findings: what was seen, the limit, where, what keeps it, and what to try next. Pure.
+
+Everything is ASCII unless asked otherwise, and names that come from the code under test (paths, ids, thread
+names, dictionary keys) are escaped: they end up in terminals and in reports.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from coresys.budgets.model import Verdict
+from coresys.budgets.units import format_quantity
+from coresys.records import Finding
+
+MAX_LINES = 14
+
+# With the first line, limit, try and repro these make MAX_LINES; a finding of the run has owner and tests in
+# place of the limit, and one line less of what was seen.
+_MOST_SEEN = 4
+_MOST_PLACES = 4
+_MOST_CHAINS = 2
+
+_LABEL_WIDTH = 11
+_MOST_CHARACTERS = 400
+_SHOWN_IN_SERIES = 6
+
+# What is judged by each repetition, so that the figure reads "per run".
+_PER_RUN = frozenset({"memory.growth", "threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked"})
+
+_ADVICE = {
+    "memory.growth": "bound or clear what holds it at teardown (a cache, a registry, a list of listeners)",
+    "memory.growth_rate": "look for what is added on every pass and never removed; a shorter soak shows the same line",
+    "memory.peak": "process in chunks, or drop intermediate results before the next step",
+    "memory.fragmentation": "free what was made together together; long-lived objects made between short-lived ones "
+    "pin their pages",
+    "threads.leaked": "join() or close() its owner at teardown, or give the thread a stop signal",
+    "threads.peak": "reuse a pool with a bound, rather than a thread for each piece of work",
+    "descriptors.leaked": "close it, best with a `with` block; for clients and pools call close() at teardown",
+    "processes.leaked": "terminate() it, then wait() or join() for it, at teardown",
+    "tasks.leaked": "await it, or cancel() it and await it, before the loop is closed; or use a task group",
+    "loop.blocked": "move the slow call to asyncio.to_thread(), or await its asynchronous twin",
+    "globals.changed": "change it through monkeypatch, or put it back in a finally block",
+    "cpu.share": "look for a busy wait: wait on an Event or a Condition rather than polling",
+    "time.setup": "widen the scope of the slow fixture, or make less data",
+    "time.call": "profile the test; pytest --durations=10 shows its neighbours",
+    "time.teardown": "look for joins with long timeouts and for pools that wait for idle workers",
+}
+
+
+def printable(text: object, *, ascii_only: bool = True) -> str:
+    """The text on one line, safe for any terminal: control, bidirectional and undecodable characters escaped."""
+    return "".join(_printable_character(character, ascii_only) for character in str(text))
+
+
+def _printable_character(character: str, ascii_only: bool) -> str:
+    if " " <= character <= "~" or (not ascii_only and character.isprintable()):
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def first_line(key: str, actual_text: str, limit_text: str, per_run: bool, origin: str) -> str:
+    """``memory.growth: 1.4 MiB per run > 500 KiB (pyproject.toml:12)``."""
+    return f"{key}: {actual_text}{' per run' if per_run else ''} > {limit_text} ({printable(origin)})"
+
+
+def summary_of(verdict: Verdict) -> str:
+    """The first line for a verdict, or what to say in its place when there is nothing to compare."""
+    if verdict.value is None or verdict.limit is None:
+        return f"{verdict.key}: {printable(verdict.why or 'not measured')}"
+    per_run = verdict.evidence == "repeated" and verdict.key in _PER_RUN
+    actual = format_quantity(verdict.value, verdict.unit)
+    limit = format_quantity(verdict.limit, verdict.unit)
+    if verdict.status == "over":
+        return first_line(verdict.key, actual, limit, per_run, verdict.origin)
+    # A suspicion or a near miss: a ">" would claim what was not shown.
+    return f"{verdict.key}: {actual}{' per run' if per_run else ''}, limit {limit} ({printable(verdict.origin)})"
+
+
+def advice(key: str) -> str | None:
+    """What to try next about this measure; None for measures that are not ours."""
+    return _ADVICE.get(key)
+
+
+def finding_text(
+    finding: Finding, verdict: Verdict | None, *, nodeid: str | None = None, ascii_only: bool = True
+) -> list[str]:
+    """The block for one finding, at most ``MAX_LINES`` lines, the first of them ``KEY: actual > limit``.
+
+    ``verdict`` is None for findings of the run, which have an owner and tests in place of a limit. ``nodeid`` is
+    what to run to see it again, by default the first of the finding's tests.
+    """
+    summary = finding.summary or (summary_of(verdict) if verdict else finding.key)
+    of_run = finding.owner is not None or len(finding.tests) > 1
+    lines = [summary]
+    lines += _section("owner", [finding.owner] if finding.owner else [], 1)
+    lines += _section("seen", _seen(finding, verdict), _MOST_SEEN - of_run)
+    lines += _section("where", [str(location) for location in finding.locations], _MOST_PLACES)
+    lines += _section("held by", [" -> ".join(chain) for chain in finding.holders], _MOST_CHAINS)
+    if of_run:
+        lines += _section("tests", _tests(finding.tests), 1)
+    elif verdict is not None:
+        lines += _section("limit", _limit(verdict), 1)
+    lines += _section("try", [_ADVICE[finding.key]] if finding.key in _ADVICE else [], 1)
+    lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
+    # Not clipped: a shortened command is no command.
+    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None)), 1)
+    return lines + [printable(line, ascii_only=ascii_only) for line in repro]
+
+
+def clipped(text: str, most: int = _MOST_CHARACTERS) -> str:
+    """The text, shortened in the middle, where ids and chains say least."""
+    if len(text) <= most:
+        return text
+    kept = max(most - 3, 0)
+    tail = kept // 2
+    return f"{text[: kept - tail]}...{text[len(text) - tail :]}"
+
+
+def _section(label: str, entries: Sequence[str], most: int) -> list[str]:
+    shown = list(entries)
+    if len(shown) > most:
+        left = len(shown) - (most - 1)
+        shown = [*shown[: most - 1], f"... and {left} more"]
+    labels = [label] + [""] * (len(shown) - 1)
+    return [f"  {name:<{_LABEL_WIDTH}}{entry}" for name, entry in zip(labels, shown, strict=False)]
+
+
+def _seen(finding: Finding, verdict: Verdict | None) -> list[str]:
+    figures = [] if verdict is None else _figures(verdict)
+    return [*figures, *finding.details]
+
+
+def _figures(verdict: Verdict) -> list[str]:
+    series = [value for value in verdict.series if math.isfinite(value)]
+    if verdict.evidence == "repeated" and series:
+        return [f"{_series_text(series, verdict.unit)}{_resolution(verdict)}"]
+    if verdict.why:
+        return [verdict.why]
+    return [] if verdict.value is None else [f"{format_quantity(verdict.value, verdict.unit)} in one run"]
+
+
+def _series_text(series: Sequence[float], unit: str) -> str:
+    texts = [format_quantity(value, unit) for value in series]
+    times = f"{len(series)} repetitions" if len(series) > 1 else "1 repetition"
+    if len(set(texts)) == 1:
+        return f"{texts[0]} in {'each of ' if len(series) > 1 else ''}{times}"
+    if len(series) <= _SHOWN_IN_SERIES:
+        return f"{', '.join(texts)} in {times}"
+    return f"{format_quantity(min(series), unit)} to {format_quantity(max(series), unit)} in each of {times}"
+
+
+def _resolution(verdict: Verdict) -> str:
+    if not verdict.resolution:  # counted exactly
+        return ""
+    return f"; resolution {format_quantity(verdict.resolution, verdict.unit)}"
+
+
+def _limit(verdict: Verdict) -> list[str]:
+    if verdict.limit is None:
+        return []
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return [f"{format_quantity(verdict.limit, verdict.unit)}, set by {verdict.origin}{reason}"]
+
+
+def _tests(nodeids: Sequence[str]) -> list[str]:
+    if not nodeids:
+        return []
+    more = f" and {len(nodeids) - 1} more" if len(nodeids) > 1 else ""
+    return [f"{nodeids[0]}{more}"]
+
+
+def _repro(nodeid: str | None) -> list[str]:
+    return [] if nodeid is None else [f"pytest {_quoted(nodeid)} --coresys-budget"]
+
+
+def _quoted(nodeid: str) -> str:
+    # Double quotes work in every shell, Windows included; only what they do not protect needs a POSIX quote.
+    return shlex.quote(nodeid) if any(mark in nodeid for mark in '"$`\\!') else f'"{nodeid}"'

@@ -1,0 +1,1 @@
+"""Readings of this process, and what can be concluded from a series of them."""

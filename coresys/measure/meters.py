@@ -1,0 +1,344 @@
+"""Readings of this process: allocators, mappings, descriptors, threads, children, asyncio tasks.
+
+Each reader takes a few microseconds and keeps nothing, so that reading does not show in what is read.
+Where a platform lacks something, the reader is None and ``capabilities`` says why.
+
+Memory in use is the sum of three counters, because each is the only witness of some leaks:
+
+* *pymalloc*: bytes in allocated blocks, from ``_PyObject_DebugMallocStats`` (objects up to 512 bytes);
+* *malloc*: ``uordblks + hblkhd`` of glibc's ``mallinfo2`` (larger objects, C extensions);
+* *mapped*: the size of the address space less the allocators' own arenas (whatever maps memory itself).
+
+RSS is not among them: it moves by itself in 40 % of empty tests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+import threading
+from typing import Any, NamedTuple
+
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+class Memory(NamedTuple):
+    """Bytes in use, by allocator, and bytes stranded in pools and chunks that are only partly used."""
+
+    pymalloc: int
+    malloc: int
+    mapped: int
+    pool_free: int
+    chunk_free: int
+
+    @property
+    def in_use(self) -> int:
+        return self.pymalloc + self.malloc + self.mapped
+
+
+class _Mallinfo2(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def _load_libc() -> Any:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):  # Windows has no process-wide library handle
+        return None
+
+
+_libc = _load_libc()
+
+
+class MallocMeter:
+    """glibc's own account of malloc, all arenas together."""
+
+    def __init__(self) -> None:
+        mallinfo2 = getattr(_libc, "mallinfo2", None)
+        if mallinfo2 is None:
+            raise NotImplementedError("the C library has no mallinfo2 (glibc 2.33 or later has)")
+        mallinfo2.restype = _Mallinfo2
+        mallinfo2.argtypes = []
+        self._mallinfo2 = mallinfo2
+
+    def read(self) -> tuple[int, int, int]:
+        """Bytes in use, bytes free inside the arenas, and bytes the arenas and big chunks have mapped."""
+        info = self._mallinfo2()
+        return info.uordblks + info.hblkhd, info.fordblks, info.arena + info.hblkhd
+
+
+class PymallocMeter:
+    """CPython's object allocator, through its own statistics printed into a memory stream that is used again."""
+
+    def __init__(self) -> None:
+        try:
+            self._print = ctypes.pythonapi._PyObject_DebugMallocStats
+        except AttributeError:
+            raise NotImplementedError("this interpreter does not export _PyObject_DebugMallocStats") from None
+        if not hasattr(_libc, "open_memstream"):
+            raise NotImplementedError("the C library has no open_memstream")
+        self._buffer = ctypes.c_void_p()
+        self._size = ctypes.c_size_t()
+        _libc.open_memstream.restype = ctypes.c_void_p
+        _libc.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        _libc.rewind.argtypes = [ctypes.c_void_p]
+        _libc.fflush.argtypes = [ctypes.c_void_p]
+        self._print.argtypes = [ctypes.c_void_p]
+        self._print.restype = ctypes.c_int
+        self._stream = _libc.open_memstream(ctypes.byref(self._buffer), ctypes.byref(self._size))
+        if not self._stream:
+            raise NotImplementedError("open_memstream failed")
+
+    def text(self) -> bytes:
+        """What the allocator prints of itself."""
+        _libc.rewind(self._stream)
+        self._print(self._stream)
+        _libc.fflush(self._stream)
+        return ctypes.string_at(self._buffer.value or 0, self._size.value)
+
+    def read(self) -> tuple[int, int, int]:
+        """Bytes in allocated blocks, bytes in free blocks of pools in use, bytes of arenas; all 0 under malloc."""
+        text = self.text()
+        return (
+            _figure(text, b"# bytes in allocated blocks"),
+            _figure(text, b"# bytes in available blocks"),
+            _arena_bytes(text),
+        )
+
+
+def _figure(text: bytes, label: bytes) -> int:
+    at = text.find(label)
+    if at < 0:
+        return 0
+    end = text.find(b"\n", at)
+    return int(text[at:end].rpartition(b"=")[2].replace(b",", b""))
+
+
+_ARENAS = re.compile(rb"^\d+ arenas \* \d+ bytes/arena\s*=\s*([\d,]+)", re.MULTILINE)
+
+
+def _arena_bytes(text: bytes) -> int:
+    found = _ARENAS.search(text)
+    return int(found[1].replace(b",", b"")) if found else 0
+
+
+class ProcFile:
+    """A file of /proc that is opened once and read from its start each time."""
+
+    def __init__(self, path: str, size: int = 4096) -> None:
+        try:
+            self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        except OSError as error:
+            raise NotImplementedError(f"{path}: {error.strerror}") from None
+        self._size = size
+
+    def read(self) -> bytes:
+        return os.pread(self.fd, self._size, 0)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class MemoryMeter:
+    """All memory counters of this process; made once, before the first reading. Raises NotImplementedError."""
+
+    def __init__(self) -> None:
+        self._malloc = MallocMeter()
+        self._pymalloc = PymallocMeter()
+        self._statm = ProcFile("/proc/self/statm", 128)
+        self.read()  # the first reading makes storage that later ones use again
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Descriptors that the meter keeps open: not the user's."""
+        return (self._statm.fd,)
+
+    def read(self) -> Memory:
+        objects, pool_free, arenas = self._pymalloc.read()
+        malloc, chunk_free, malloc_mapped = self._malloc.read()
+        statm = self._statm.read()
+        size = int(statm[: statm.index(b" ")]) * PAGE
+        return Memory(objects, malloc, size - arenas - malloc_mapped, pool_free, chunk_free)
+
+    def close(self) -> None:
+        self._statm.close()
+
+
+def after_fork_meter() -> MemoryMeter:
+    """A meter for a forked child: /proc/self of an inherited descriptor is still the parent's."""
+    return MemoryMeter()
+
+
+def trim() -> None:
+    """Give free pages back to the system, so that what stays is really stranded."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
+# -- things that can be counted exactly ---------------------------------------------------------------------------
+
+_FD_DIR = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+
+
+def descriptors() -> set[int]:
+    """Numbers of the descriptors that are open now. Raises OSError where the system does not tell."""
+    listing = os.listdir(_FD_DIR)
+    numbers = set(map(int, listing))
+    # The listing itself needs a descriptor, which is closed by now: the lowest free number.
+    for number in sorted(numbers, reverse=True):
+        try:
+            os.fstat(number)
+        except OSError:
+            numbers.discard(number)
+            break
+    return numbers
+
+
+def descriptor_count() -> int:
+    """How many descriptors are open, the one for asking not counted."""
+    return len(os.listdir(_FD_DIR)) - 1
+
+
+def describe_descriptor(fd: int) -> str:
+    """What a descriptor is: its path, socket with addresses, pipe or kind of anonymous inode."""
+    try:
+        target = os.readlink(f"{_FD_DIR}/{fd}")
+    except OSError:
+        return f"fd {fd}"
+    if target.startswith("socket:"):
+        return f"fd {fd} {_describe_socket(fd)}"
+    if target.startswith("anon_inode:"):
+        return f"fd {fd} {target[len('anon_inode:') :].strip('[]')}"
+    if target.startswith("pipe:"):
+        return f"fd {fd} pipe"
+    return f"fd {fd} file {target}"
+
+
+def _describe_socket(fd: int) -> str:
+    import socket
+
+    try:
+        sock = socket.socket(fileno=os.dup(fd))
+    except OSError:
+        return "socket"
+    with sock:
+        kind = {socket.SOCK_STREAM: "stream", socket.SOCK_DGRAM: "datagram"}.get(sock.type, "other")
+        family = getattr(sock.family, "name", str(sock.family)).replace("AF_", "").lower()
+        return " ".join(part for part in (f"socket {family} {kind}", *_addresses(sock)) if part)
+
+
+def _addresses(sock: Any) -> tuple[str, str]:
+    def text(address: Any) -> str:
+        return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or "")
+
+    try:
+        local = text(sock.getsockname())
+    except OSError:
+        local = ""
+    try:
+        peer = f"-> {text(sock.getpeername())}"
+    except OSError:
+        peer = ""
+    return local, peer
+
+
+def native_threads() -> set[int]:
+    """Kernel ids of all threads of this process, whoever started them."""
+    return set(map(int, os.listdir("/proc/self/task")))
+
+
+def python_threads() -> dict[int, threading.Thread]:
+    """Threads that Python knows, by kernel id (or ident where there is none)."""
+    return {(thread.native_id or thread.ident or 0): thread for thread in threading.enumerate()}
+
+
+def children() -> set[int]:
+    """Process ids of the direct children, zombies included."""
+    found: set[int] = set()
+    for tid in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{tid}/children", "rb", buffering=0) as file:
+                found.update(map(int, file.read().split()))
+        except OSError:
+            continue  # that thread ended between listing and opening
+    return found
+
+
+def describe_process(pid: int) -> str:
+    """Process id, state and command line, as far as it can be told."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        command = " ".join(word.decode("utf-8", "replace") for word in words if word)
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return f"process {pid}"
+    if state == "Z":
+        return f"process {pid} (ended, never waited for)"
+    return f"process {pid} {command[:120]}"
+
+
+def pending_tasks() -> list[Any]:
+    """asyncio tasks that are not done, of every loop in the process; empty if asyncio was never imported."""
+    asyncio_tasks = sys.modules.get("asyncio.tasks")
+    if asyncio_tasks is None:
+        return []
+    found: list[Any] = []
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):
+        for attempt in range(3):
+            try:
+                found.extend(getattr(asyncio_tasks, name, ()))
+                break
+            except RuntimeError:  # changed while we looked: another thread runs a loop
+                if attempt == 2:
+                    raise
+    unique = {id(task): task for task in found if not task.done()}
+    return list(unique.values())
+
+
+def capabilities() -> dict[str, str | None]:
+    """For each measure, None if it can be measured on this machine, else why it can't."""
+    memory = _why_not(_probe_memory)
+    return {
+        "memory.growth": memory,
+        "memory.peak": memory,
+        "memory.fragmentation": memory,
+        "threads.leaked": None,
+        "threads.peak": None,
+        "descriptors.leaked": _why_not(descriptors),
+        "processes.leaked": _why_not(_probe_children),
+        "tasks.leaked": None,
+        "loop.blocked": None,
+        "globals.changed": None,
+        "cpu.share": None,
+        "time.setup": None,
+        "time.call": None,
+        "time.teardown": None,
+    }
+
+
+def _probe_memory() -> None:
+    MemoryMeter().close()
+
+
+def _probe_children() -> None:
+    path = f"/proc/self/task/{threading.get_native_id()}/children"
+    if not os.path.exists(path):
+        raise NotImplementedError(f"{path} does not exist (a kernel with CONFIG_PROC_CHILDREN has it)")
+
+
+def _why_not(probe: Any) -> str | None:
+    try:
+        probe()
+    except (NotImplementedError, OSError, AttributeError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,89 @@
+"""Does a series of readings grow with every repetition? Pure arithmetic over one reading per repetition.
+
+The rule (thirds, then quarters) separated leaky from cured code in the prototypes, where thresholds on a slope did
+not: readings are not normal, they sit on plateaus with rare steps. A series *grows* when its last third lies
+wholly above its first third, and is *steady* when the growth has not faded by the last quarter, so that a cache
+which has filled, however late, is not called a leak.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+Trend = Literal["flat", "growing", "fading", "unclear"]
+
+# Late growth over early growth: below FADED it is a cache that filled, above STEADY it is as it was. Between them
+# stand containers that double in size just then, and slow caches: more repetitions tell them apart.
+FADED = 0.2
+STEADY = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a series shows. ``rate`` is the growth per repetition; ``resolution`` the least that would have shown."""
+
+    trend: Trend
+    rate: float
+    resolution: float
+
+
+def judge_series(values: Sequence[float], *, floor: float = 0.0) -> Judged:
+    """Judge readings taken after each repetition; growth of ``floor`` or less in all is noise."""
+    count = len(values)
+    resolution = math.ceil((_spread(values) + floor) / max(count, 1)) if count else math.inf
+    if count < 9 or not _thirds_apart(values, floor):
+        return Judged("flat", 0.0, resolution)
+    quarters = _quarter_means(values)
+    early, late = quarters[1] - quarters[0], quarters[3] - quarters[2]
+    rate = (quarters[3] - quarters[0]) / (0.75 * count)
+    share = late / early if early > 0 else math.inf
+    if late <= 0 or share < FADED:
+        return Judged("fading", rate, resolution)
+    return Judged("growing" if share >= STEADY else "unclear", late / (0.25 * count), resolution)
+
+
+def _thirds_apart(values: Sequence[float], floor: float) -> bool:
+    third = len(values) // 3
+    first, last = sorted(values[:third]), sorted(values[-third:])
+    # One reading of each side may be an outlier: a temporary that outlived one reading must not hide a leak.
+    spare = 1 if third >= 6 else 0
+    return last[spare] - first[-1 - spare] > floor
+
+
+def _quarter_means(values: Sequence[float]) -> tuple[float, float, float, float]:
+    quarter = len(values) / 4
+    edges = [round(quarter * i) for i in range(5)]
+    parts = [fmean(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Distance between the second lowest and second highest reading, growth at an even rate taken out."""
+    if len(values) < 2:
+        return 0.0
+    slope = (values[-1] - values[0]) / (len(values) - 1)
+    ordered = sorted(value - slope * at for at, value in enumerate(values))
+    return ordered[-2] - ordered[1] if len(ordered) > 3 else 0.0
+
+
+def increments(values: Sequence[float], windows: int) -> tuple[float, ...]:
+    """Growth per repetition in each of so many windows of equal length: the series that reports draw."""
+    count = len(values)
+    if count < 2:
+        return ()
+    windows = min(windows, count - 1)
+    edges = [round(i * (count - 1) / windows) for i in range(windows + 1)]
+    return tuple((values[b] - values[a]) / (b - a) for a, b in zip(edges, edges[1:], strict=False))
+
+
+def event_share(values: Sequence[float]) -> float:
+    """Share of repetitions after which the reading was higher than ever before: how often the leak leaks."""
+    highest, events = -math.inf, 0
+    for value in values:
+        if value > highest:
+            events, highest = events + 1, value
+    return max(events - 1, 0) / max(len(values) - 1, 1)

@@ -1,0 +1,37 @@
+"""Plain records that cross package borders: frozen, slotted, comparable, and nothing but values inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in source code, and what happened there."""
+
+    path: str
+    line: int
+    function: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}"
+        return " ".join(part for part in (place, self.function, self.note) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a budget has to say: seen, limit, where, and what keeps it alive.
+
+    ``holders`` lists chains, each from a root (global, class attribute, thread, frame) down to a survivor.
+    ``owner`` is set for findings of the run, such as ``fixture pool (tests/conftest.py:9)``.
+    """
+
+    key: str
+    level: str  # "error" | "warn" | "suspicion"
+    summary: str
+    details: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+    holders: tuple[tuple[str, ...], ...] = ()
+    owner: str | None = None
+    tests: tuple[str, ...] = field(default=())

@@ -1,0 +1,102 @@
+"""Links in SQLite, some of them with an end, and pages of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from . import codes
+
+SCHEMA = 2
+
+_open: list[Store] = []
+_cursors: dict[str, Iterator[list[str]]] = {}
+
+
+class StoreError(Exception):
+    """The database cannot be used."""
+
+
+class Store:
+    def __init__(self, path: str | Path = ":memory:") -> None:
+        self._lock = threading.Lock()
+        self._timers: list[threading.Timer] = []
+        self.connection = sqlite3.connect(path, check_same_thread=False)
+
+    def schema_version(self) -> int:
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        return version
+
+    def migrate(self) -> None:
+        with self._lock, self.connection:
+            self.connection.execute("CREATE TABLE IF NOT EXISTS links (id INTEGER PRIMARY KEY, url TEXT NOT NULL)")
+            self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def add(self, url: str, ttl: float | None = None) -> str:
+        with self._lock, self.connection:
+            cursor = self.connection.execute("INSERT INTO links (url) VALUES (?)", (url,))
+        code = codes.encode(cursor.lastrowid or 0)
+        if ttl is not None:
+            timer = threading.Timer(ttl, self.remove, (code,))
+            timer.daemon = True
+            timer.start()
+            self._timers.append(timer)
+        return code
+
+    def find(self, code: str) -> str | None:
+        with self._lock:
+            row = self.connection.execute("SELECT url FROM links WHERE id = ?", (codes.decode(code),)).fetchone()
+        return row[0] if row else None
+
+    def remove(self, code: str) -> None:
+        with self._lock, self.connection:
+            self.connection.execute("DELETE FROM links WHERE id = ?", (codes.decode(code),))
+
+    def urls(self) -> list[str]:
+        with self._lock:
+            return [url for (url,) in self.connection.execute("SELECT url FROM links ORDER BY id")]
+
+    def close(self) -> None:
+        self.connection.close()
+        if self in _open:
+            _open.remove(self)
+
+
+def open_store(path: str | Path = ":memory:") -> Store:
+    """The store at *path*, brought up to date."""
+    store = Store(path)
+    _open.append(store)
+    version = store.schema_version()
+    if version > SCHEMA:
+        raise StoreError(f"schema {version} is newer than this program, which knows {SCHEMA}")
+    store.migrate()
+    return store
+
+
+def close_all() -> None:
+    while _open:
+        _open[-1].close()
+
+
+def first_page(urls: Iterable[str], size: int) -> tuple[list[str], str]:
+    """The first *size* addresses, and the token that next_page() takes."""
+    cursor = _pages(urls, size)
+    token = uuid.uuid4().hex
+    _cursors[token] = cursor
+    return next(cursor), token
+
+
+def next_page(token: str) -> list[str]:
+    page = next(_cursors[token], [])
+    if not page:
+        del _cursors[token]
+    return page
+
+
+def _pages(urls: Iterable[str], size: int) -> Iterator[list[str]]:
+    ordered = sorted(urls)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]

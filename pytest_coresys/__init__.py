@@ -1,0 +1,1 @@
+"""Resource budgets for tests: the pytest plugin of coresys."""

@@ -1,0 +1,61 @@
+"""Which keys there are, and what to say of one that there is not. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
+
+from pytest_coresys.config.errors import ValueProblem
+
+# Keys of the public contract that later versions measure: they deserve better than "unknown key".
+PLANNED = frozenset(
+    {
+        "memory.growth_rate",
+        "pools.fragmentation",
+        "pools.component",
+        "locks.contention",
+        "locks.wait",
+        "locks.potential_deadlocks",
+        "locks.deadlocks",
+    }
+)
+
+
+def suggestion(word: str, valid: Iterable[str]) -> str:
+    """``; did you mean "X"?`` for the nearest valid word, else the empty string."""
+    options = list(valid)
+    # Case first: difflib finds "CI" and "ci" to have nothing in common.
+    near = [option for option in options if option.lower() == word.lower()]
+    near = near or difflib.get_close_matches(word, options, n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def unknown(kind: str, word: str, valid: Collection[str]) -> str:
+    """``unknown KIND "word"`` with the nearest valid one, or all of them where they are few and none is near."""
+    hint = suggestion(word, valid)
+    if not hint and 0 < len(valid) <= 8:
+        hint = f" (valid: {', '.join(valid)})"
+    return f'unknown {kind} "{word}"{hint}'
+
+
+def check_key(key: str, known: Collection[str]) -> None:
+    """Raise ValueProblem unless ``key`` is one of the ``known`` measures."""
+    if key in known:
+        return
+    if key in PLANNED:
+        raise ValueProblem(f'"{key}" is not measured by this version of coresys')
+    hint = suggestion(key, known)
+    raise ValueProblem(f'unknown key "{key}"{hint}')
+
+
+def matching_keys(glob: str, known: Collection[str]) -> tuple[str, ...]:
+    """The keys that ``glob`` matches, in their own order. Raises ValueProblem if there is none."""
+    found = tuple(key for key in known if fnmatchcase(key, glob))
+    if found:
+        return found
+    if any(fnmatchcase(key, glob) for key in PLANNED):
+        raise ValueProblem(f'"{glob}" is not measured by this version of coresys')
+    # "memroy.*" is nearer to "memory.*" than to any single key.
+    groups = dict.fromkeys(f"{key.split('.')[0]}.*" for key in known)
+    raise ValueProblem(f'"{glob}" matches no measure{suggestion(glob, [*groups, *known])}')

@@ -1,0 +1,1 @@
+"""Running one test, repeating it, and deciding from the samples."""

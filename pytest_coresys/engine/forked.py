@@ -1,0 +1,171 @@
+"""Run a function in a forked child and bring back what it sends, whatever becomes of the child.
+
+The child leaves by ``os._exit``: no exit handler, no flush, no fixture of the parent runs there. It sends JSON
+lines through a pipe, so that what it had found is kept even if it is killed in the end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Send = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class ChildResult:
+    """Messages of the child in order, how long it took, and how it ended if not by itself."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    problem: str | None = None
+
+    def merged(self) -> dict[str, Any]:
+        """All messages as one dict; later ones win."""
+        return {key: value for message in self.messages for key, value in message.items()}
+
+
+def why_no_fork() -> str | None:
+    """Why forking is not safe here and now, or None."""
+    if not hasattr(os, "fork") or not sys.platform.startswith("linux"):
+        return "this platform has no safe fork"
+    if threading.current_thread() is not threading.main_thread():
+        return "the tests do not run in the main thread"
+    if signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, None):
+        return "a handler for SIGCHLD is installed"
+    return None
+
+
+def _raw_fork() -> int:
+    """``os.fork`` without the warning that it gives since 3.12 when threads are alive.
+
+    The warning is about the child's locks: ours is allowed to hang, it is then ended by its parent. As an error
+    (``-W error``) the warning would be raised in the parent, after the fork.
+    """
+    api = ctypes.pythonapi
+    fork = getattr(ctypes.PyDLL(None), "fork", None)
+    if fork is None or sys.implementation.name != "cpython":
+        return os.fork()
+    api.PyOS_BeforeFork()
+    pid = int(fork())
+    if pid == 0:
+        api.PyOS_AfterFork_Child()
+    else:
+        api.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError("fork failed")
+    return pid
+
+
+def run_in_child(work: Callable[[Send], None], *, timeout: float) -> ChildResult:
+    """Fork, run ``work(send)`` in the child, collect what it sends until it ends or the time is up.
+
+    Raises OSError when no process could be made.
+    """
+    reader, writer = os.pipe()
+    started = time.monotonic()
+    try:
+        pid = _raw_fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
+    if pid == 0:
+        _be_the_child(work, reader, writer)
+    os.close(writer)
+    result = ChildResult()
+    try:
+        finished = _collect(reader, result, started + timeout)
+    finally:
+        os.close(reader)
+        _end(pid)
+    result.seconds = time.monotonic() - started
+    if not finished:
+        result.problem = f"did not end within {timeout:.1f} s"
+    elif not result.messages or not result.messages[-1].get("done"):
+        result.problem = "ended before it was done"
+    return result
+
+
+def _be_the_child(work: Callable[[Send], None], reader: int, writer: int) -> None:
+    status = 1
+    try:
+        os.close(reader)
+
+        def send(message: dict[str, Any]) -> None:
+            data = json.dumps(message).encode("utf-8", "backslashreplace") + b"\n"
+            while data:
+                data = data[os.write(writer, data) :]
+
+        send.writer = writer  # type: ignore[attr-defined]  # the sandbox must leave this descriptor alone
+        work(send)
+        send({"done": True})
+        status = 0
+    except BaseException as error:  # nothing may escape into the parent's code, of which this is a copy
+        try:
+            os.write(writer, json.dumps({"crash": f"{type(error).__name__}: {error}"[:500]}).encode() + b"\n")
+        except BaseException:
+            pass
+    finally:
+        os._exit(status)
+
+
+def _collect(reader: int, result: ChildResult, deadline: float) -> bool:
+    """Read messages until the pipe is closed (True) or time is up (False)."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    pending = b""
+    while True:
+        wait = deadline - time.monotonic()
+        if wait <= 0 or not poll.poll(wait * 1000):
+            return False
+        data = os.read(reader, 65536)
+        if not data:
+            return True
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            result.messages.append(json.loads(line))
+        if result.messages and result.messages[-1].get("done"):
+            return True  # descendants of the child may hold the pipe open for ever
+
+
+def _end(pid: int) -> None:
+    """End the child and everything below it, and take its exit status."""
+    for victim in (*_descendants(pid), pid):
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except OSError:
+            pass
+    try:
+        os.waitpid(pid, 0)
+    except OSError:
+        pass  # somebody waits for all children: it is gone, which is what counts
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        current = pending.pop()
+        try:
+            tasks = os.listdir(f"/proc/{current}/task")
+        except OSError:
+            continue
+        for task in tasks:
+            try:
+                with open(f"/proc/{current}/task/{task}/children", "rb") as file:
+                    below = [int(word) for word in file.read().split()]
+            except OSError:
+                continue
+            found += below
+            pending += below
+    return found

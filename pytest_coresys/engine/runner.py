@@ -1,0 +1,150 @@
+"""Run one item: the only module that uses pytest's private API."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import pytest
+from _pytest.runner import call_and_report, show_test_item
+
+
+def run_phases(item: pytest.Item, nextitem: Any, *, log: bool) -> list[pytest.TestReport]:
+    """Setup, call and teardown, as pytest's own ``runtestprotocol`` does them.
+
+    With ``log`` each report is logged as soon as nothing can change it any more: only a passing call, which a
+    budget may turn into a failure, is held back with the teardown after it.
+    """
+    fresh = hasattr(item, "_request") and not item._request
+    if fresh:
+        item._initrequest()  # type: ignore[attr-defined]
+    reports = [_phase(item, "setup", log=log)]
+    if reports[0].passed:
+        if item.config.getoption("setupshow", False):
+            _show(item)
+        if not item.config.getoption("setuponly", False):
+            reports.append(_phase(item, "call", log=False))
+            if log and not reports[-1].passed:
+                item.ihook.pytest_runtest_logreport(report=reports[-1])
+    if item.session.shouldfail or item.session.shouldstop:
+        nextitem = None
+    reports.append(_phase(item, "teardown", log=False, nextitem=nextitem))
+    if hasattr(item, "_request"):
+        item._request = False
+        item.funcargs = None  # type: ignore[attr-defined]
+    return reports
+
+
+def _show(item: pytest.Item) -> None:
+    show: Any = show_test_item
+    try:
+        show(item)
+    except TypeError:  # pytest 9.1 and later want to know about the space before
+        show(item, add_space=False)
+
+
+def _phase(item: pytest.Item, when: Any, *, log: bool, **kwargs: Any) -> pytest.TestReport:
+    return call_and_report(item, when, log=log, **kwargs)
+
+
+class Sibling:
+    """Stands for "one more test beside this one", so that wider fixtures stay up between repetitions."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def listchain(self) -> list[Any]:
+        return self._item.listchain()[:-1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._item, name)
+
+
+def repeat_once(item: pytest.Item) -> str | None:
+    """Run the item once more, keeping nothing. None if it passed, else what went wrong."""
+    properties = list(item.user_properties)
+    item._report_sections.clear()
+    # pytest records warnings in a list for as long as the test's protocol runs, which is now.
+    with warnings.catch_warnings(record=True):
+        reports = run_phases(item, Sibling(item), log=False)
+    item.user_properties[:] = properties
+    _forget_finalizers(item)
+    for report in reports:
+        if not report.passed:
+            return f"{report.when} {report.outcome}: {_first_words(report)}"
+    return None
+
+
+def _forget_finalizers(item: pytest.Item) -> None:
+    """Empty the finalizers that every use of a wider fixture adds to it: pytest's own growth, not the test's.
+
+    Nobody will miss them: a forked child ends without tearing wider fixtures down.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    for definitions in info.name2fixturedefs.values() if info else ():
+        for definition in definitions:
+            if definition.scope != "function":
+                getattr(definition, "_finalizers", []).clear()
+    for _node, (finalizers, _error) in item.session._setupstate.stack.items():
+        del finalizers[1:]  # the first is the node's own
+
+
+def _first_words(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = getattr(crash, "message", None) or str(report.longrepr)
+    return text.strip().splitlines()[0][:200] if text.strip() else "no message"
+
+
+def prepare_child(item: pytest.Item, folder: Any) -> None:
+    """Point pytest's temporary folder elsewhere and take away what would ask a person."""
+    manager = item.config.pluginmanager
+    for name in ("pdbinvoke", "pdbtrace", "faulthandler"):
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+    factory = getattr(item.config, "_tmp_path_factory", None)
+    if factory is not None:
+        base = folder / "pytest"
+        base.mkdir()
+        factory._basetemp = base
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+def other_protocols(config: pytest.Config) -> list[Any]:
+    """Implementations of the run protocol by other plugins, in calling order; pytest's own not among them."""
+    return [
+        impl
+        for impl in reversed(config.hook.pytest_runtest_protocol.get_hookimpls())
+        if not (impl.hookwrapper or getattr(impl, "wrapper", False))
+        and impl.plugin_name not in ("runner", "coresys-session")
+    ]
+
+
+def taken_by_other(protocols: list[Any], item: pytest.Item, nextitem: pytest.Item | None) -> str | None:
+    """Offer the item to the other plugins, as pluggy would; the name of the one that ran it, or None.
+
+    An installed pytest-rerunfailures implements the protocol always, and takes a test only if it is to be rerun.
+    """
+    for impl in protocols:
+        given = {"item": item, "nextitem": nextitem}
+        if impl.function(*(given[name] for name in impl.argnames)) is not None:
+            return str(impl.plugin_name)
+    return None
+
+
+def wider_fixtures(item: pytest.Item) -> bool:
+    """Whether a fixture of a wider scope than the test, other than pytest's own, is in use."""
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return False
+    return any(
+        definition.scope != "function" and (definition.baseid or not _is_installed(definition.func))
+        for definitions in info.name2fixturedefs.values()
+        for definition in definitions
+    )
+
+
+def _is_installed(function: Any) -> bool:
+    """Whether a fixture comes from an installed plugin and not from the user's conftest."""
+    code = getattr(function, "__code__", None)
+    return code is None or "-packages" in code.co_filename

@@ -1,0 +1,289 @@
+"""What a forked child does before it repeats a test, so that nothing it does is seen outside of it.
+
+Memory is its own by the fork. The rest it shares with its parent, and gives up here:
+
+* descriptors: files open for writing become private copies, sockets, pipes and pollers lead to /dev/null;
+* shared mappings become private copies;
+* paths: temporary files go to a folder of its own; changing, moving or removing what was there before the fork,
+  or connecting to a server that was there before, is refused, and ends the repeating ("could not be repeated");
+* processes: only its own may be signalled, and whatever it leaves running is ended with it.
+
+Refusals come from an audit hook: it cannot be removed again, which is no loss in a process that ends by ``_exit``.
+What C code does without an audit event is not seen; the private descriptors and mappings still hold then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+_COPY_LIMIT = 16 * 1024 * 1024
+
+
+class RefusedError(PermissionError):
+    """The repetition was about to do something that others would notice."""
+
+
+# -- descriptors --------------------------------------------------------------------------------------------------
+
+
+def isolate_descriptors(keep: Collection[int]) -> None:
+    """Make every inherited descriptor private, except those in ``keep``."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd not in keep and fd != null:
+            _isolate(fd, null)
+    os.close(null)
+
+
+def _isolate(fd: int, null: int) -> None:
+    try:
+        mode = os.fstat(fd).st_mode
+        access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    except OSError:
+        return  # closed meanwhile: the listing's own
+    if stat.S_ISREG(mode):
+        _private_copy(fd, null, writable=access != os.O_RDONLY)
+    elif not stat.S_ISDIR(mode) and not (stat.S_ISCHR(mode) and fd > 2):
+        os.dup2(null, fd, inheritable=fd <= 2)
+
+
+def _private_copy(fd: int, null: int, *, writable: bool) -> None:
+    """A copy in memory at the same number and offset. A reader's offset is shared too, so it gets a copy as well."""
+    inheritable = os.get_inheritable(fd)
+    size = os.fstat(fd).st_size
+    if size > _COPY_LIMIT:
+        if writable:
+            os.dup2(null, fd, inheritable=inheritable)
+        return
+    offset = os.lseek(fd, 0, os.SEEK_CUR)
+    copy = os.memfd_create("coresys")
+    try:
+        with open(f"/proc/self/fd/{fd}", "rb") as source:
+            os.write(copy, source.read())
+    except OSError:
+        pass  # opened for writing only, and not readable by us: an empty file serves
+    os.lseek(copy, offset, os.SEEK_SET)
+    os.dup2(copy, fd, inheritable=inheritable)
+    os.close(copy)
+
+
+# -- shared mappings ----------------------------------------------------------------------------------------------
+
+_MAP_FIXED = 0x10
+
+
+def isolate_mappings() -> None:
+    """Replace shared writable mappings by private copies of the same bytes at the same address.
+
+    Raises RefusedError when they are too large to copy.
+    """
+    spans = _shared_spans()
+    if sum(end - start for start, end in spans) > 4 * _COPY_LIMIT:
+        raise RefusedError("the process shares more than 64 MiB of mapped memory")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    for start, end in spans:
+        saved = ctypes.string_at(start, end - start)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
+        if libc.mmap(start, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0) != start:
+            raise RefusedError("a shared mapping could not be made private")
+        ctypes.memmove(start, saved, end - start)
+
+
+def _shared_spans() -> list[tuple[int, int]]:
+    spans = []
+    with open("/proc/self/maps", "rb") as file:
+        for line in file:
+            if b" rw-s " in line or b" rwxs " in line:
+                start, _, end = line.split(b" ", 1)[0].partition(b"-")
+                spans.append((int(start, 16), int(end, 16)))
+    return spans
+
+
+# -- paths, servers, processes --------------------------------------------------------------------------------------
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC | os.O_CREAT
+_CHANGES_FIRST = {"os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree"}
+_CHANGES_BOTH = {"os.rename", "os.link", "os.symlink", "shutil.move"}
+
+
+class Guard:
+    """The audit hook of the child: remembers what the child made, refuses to touch what was there before."""
+
+    def __init__(self, folder: Path, *, allow_subprocess: bool) -> None:
+        self._folder = os.path.realpath(folder) + os.sep
+        self._made: set[str] = set()
+        self._allow_subprocess = allow_subprocess
+        self._pid = os.getpid()
+        self._ports = listening_ports()
+        self.refusal: str | None = None
+        self._busy = False
+
+    def install(self) -> None:
+        sys.addaudithook(self)
+
+    def leftovers(self) -> list[str]:
+        """Paths outside its own folder that the child made and that still exist, deepest first."""
+        return sorted((path for path in self._made if os.path.lexists(path)), key=len, reverse=True)
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        check = _CHECKS.get(event)
+        if check is None or self._busy or os.getpid() != self._pid:
+            return
+        self._busy = True  # our own look at the file system raises events too
+        try:
+            problem = check(self, args)
+        finally:
+            self._busy = False
+        if problem:
+            self.refusal = self.refusal or problem
+            raise RefusedError(f"coresys: a repetition may not do this, others would notice: {problem}")
+
+    # Each check returns what is wrong, or None.
+
+    def _own(self, path: str) -> bool:
+        return path.startswith(self._folder) or path in self._made or path.startswith(("/dev/", "/proc/"))
+
+    def _change(self, target: Any, verb: str) -> str | None:
+        path = _real(target)
+        if path is None or self._own(path) or self._own(path + os.sep):
+            return None
+        if not os.path.lexists(path):
+            self._made.add(path)
+            return None
+        parent_is_ours = any(path.startswith(made + os.sep) for made in self._made)
+        return None if parent_is_ours else f"{verb} {path}"
+
+    def on_open(self, args: tuple[Any, ...]) -> str | None:
+        path, mode, flags = (*args, None, None, None)[:3]
+        writes = isinstance(flags, int) and bool(flags & _WRITING)
+        writes = writes or (isinstance(mode, str) and any(letter in mode for letter in "wax+"))
+        return self._change(path, "writes") if writes and not isinstance(path, int) else None
+
+    def on_sqlite(self, args: tuple[Any, ...]) -> str | None:
+        text = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
+        if not text or ":memory:" in text:
+            return None
+        return self._change(text.removeprefix("file:").split("?")[0], "opens the database")
+
+    def on_mkdir(self, args: tuple[Any, ...]) -> str | None:
+        path = _real(args[0])
+        if path is not None and not self._own(path) and not os.path.lexists(path):
+            self._made.add(path)
+        return None
+
+    def on_change(self, args: tuple[Any, ...]) -> str | None:
+        return self._change(args[0], "changes")
+
+    def on_change_both(self, args: tuple[Any, ...]) -> str | None:
+        return self._change(args[0], "changes") or self._change(args[1], "changes")
+
+    def on_link(self, args: tuple[Any, ...]) -> str | None:
+        return self._change(args[1], "changes")
+
+    def on_connect(self, args: tuple[Any, ...]) -> str | None:
+        return self._reach(args[1])
+
+    def _reach(self, address: Any) -> str | None:
+        if isinstance(address, tuple) and len(address) >= 2:
+            host, port = str(address[0]), address[1]
+            local = host.startswith("127.") or host in ("localhost", "::1", "0.0.0.0", "::", "")
+            if local and port not in self._ports:
+                return None
+            return f"talks to {host}:{port}, which was there before"
+        if isinstance(address, (str, bytes)) and address:
+            path = os.fsdecode(address)
+            return None if self._own(os.path.realpath(path)) else f"talks to {path}"
+        return None
+
+    def on_popen(self, args: tuple[Any, ...]) -> str | None:
+        if self._allow_subprocess:
+            return None
+        return "starts a program while a wider fixture is set up, whose files it could change"
+
+    def on_kill(self, args: tuple[Any, ...]) -> str | None:
+        pid = args[0]
+        if pid in (0, -1) or (pid > 0 and pid != self._pid and not is_descendant(pid, self._pid)):
+            return f"signals process {pid}"
+        return None
+
+
+_CHECKS: dict[str, Callable[[Guard, tuple[Any, ...]], str | None]] = {
+    "open": Guard.on_open,
+    "sqlite3.connect": Guard.on_sqlite,
+    "os.mkdir": Guard.on_mkdir,
+    "socket.connect": Guard.on_connect,
+    "socket.sendto": Guard.on_connect,
+    "subprocess.Popen": Guard.on_popen,
+    "os.posix_spawn": Guard.on_popen,
+    "os.system": Guard.on_popen,
+    "os.kill": Guard.on_kill,
+    "os.killpg": Guard.on_kill,
+    **dict.fromkeys(_CHANGES_FIRST, Guard.on_change),
+    **dict.fromkeys(_CHANGES_BOTH - {"os.link", "os.symlink"}, Guard.on_change_both),
+    "os.link": Guard.on_link,
+    "os.symlink": Guard.on_link,
+}
+
+
+def _real(target: Any) -> str | None:
+    if not isinstance(target, (str, bytes, os.PathLike)):
+        return None  # a descriptor: private by now
+    path = os.fsdecode(target)
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def listening_ports() -> frozenset[int]:
+    """TCP ports that somebody on this machine listens at, and UDP ports that are bound."""
+    ports: set[int] = set()
+    for name, listening in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+        try:
+            with open(f"/proc/net/{name}", encoding="ascii") as file:
+                rows = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        ports.update(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == listening)
+    return frozenset(ports)
+
+
+def is_descendant(pid: int, ancestor: int) -> bool:
+    """Whether a process stands below another one."""
+    for _ in range(64):
+        if pid == ancestor:
+            return True
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return False
+        if pid <= 1:
+            return False
+    return False
+
+
+def adopt_orphans() -> None:
+    """Make this process the new parent of what its children leave behind, so that it can be ended with it."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def private_folder() -> Path:
+    """The folder for everything temporary that the child makes; the parent removes it."""
+    return Path(tempfile.mkdtemp(prefix="coresys-repeat-"))
+
+
+def redirect_temporary_files(folder: Path) -> None:
+    tempfile.tempdir = str(folder)
+    os.environ["TMPDIR"] = str(folder)

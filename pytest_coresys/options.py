@@ -1,0 +1,90 @@
+"""One table of the options and one of the markers. Loaded in every run of every project: imports pytest alone."""
+
+from __future__ import annotations
+
+import argparse  # pytest has it loaded already
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+INI_BUDGETS = "coresys_budgets"
+
+MARKERS: tuple[str, ...] = (
+    "coresys_budget(key, *, max, warn, level, reason): a budget of this test, such as"
+    ' coresys_budget("memory.growth", max="8 KB"), or coresys_budget(memory_growth="8 KB", threads_leaked=2).',
+    'coresys_skip(*globs, reason): these measures of this test are not measured, such as "memory.*" (none: all).',
+    "coresys_no_repeat(reason): this test is never repeated; what needs repetition stays a suspicion.",
+)
+
+
+def repetition_count(text: str) -> int:
+    """The N of ``--coresys-repeat``: a whole number, 0 or more."""
+    # isdecimal alone would take other scripts' digits, and int() refuses endless ones with a traceback.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of repetitions: write 0 (never repeat) or more")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One command-line option; ``settings`` are the keyword arguments of ``addoption``."""
+
+    flag: str
+    dest: str
+    help: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+_FLAG: dict[str, Any] = {"action": "store_true", "default": False}
+_LIST: dict[str, Any] = {"action": "append", "default": []}  # argparse copies the default before it appends
+
+OPTIONS: tuple[Option, ...] = (
+    Option("--coresys-budget", "coresys_budget", "measure, and fail the tests that exceed a budget", _FLAG),
+    Option(
+        "--coresys-observe",
+        "coresys_observe",
+        "measure and report in full, change no outcome and no exit status; wins over --coresys-budget",
+        _FLAG,
+    ),
+    Option(
+        "--coresys-set",
+        "coresys_set",
+        'one budget for this run, such as "memory.growth=2 KB" or "memory.growth=off";'
+        " repeatable; stronger than all other sources",
+        {**_LIST, "metavar": "KEY=VALUE"},
+    ),
+    Option(
+        "--coresys-profile",
+        "coresys_profile",
+        "named set of budgets and effort: default, ci, strict, or one of the configuration's own",
+        {"metavar": "NAME", "default": None},
+    ),
+    Option("--coresys-json", "coresys_json", "write the run file (JSON) to PATH", {"metavar": "PATH", "default": None}),
+    Option(
+        "--coresys-repeat",
+        "coresys_repeat",
+        "at most N repetitions of a test; 0 never repeats",
+        {"metavar": "N", "default": None, "type": repetition_count},
+    ),
+    Option(
+        "--coresys-require-measured",
+        "coresys_require_measured",
+        "fail the run if a budget that matches was not measured; repeatable",
+        {**_LIST, "metavar": "GLOB"},
+    ),
+    Option(
+        "--coresys-explain",
+        "coresys_explain",
+        "print where the value of KEY comes from, for the collected tests, and stop",
+        {"metavar": "KEY", "default": None},
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the options and the ini option of coresys to pytest's parser."""
+    group = parser.getgroup("coresys", "resource budgets (coresys)")
+    for option in OPTIONS:
+        group.addoption(option.flag, dest=option.dest, help=option.help, **option.settings)
+    parser.addini(INI_BUDGETS, "budgets, one `KEY < VALUE` a line", type="linelist", default=[])

@@ -1,0 +1,30 @@
+"""Entry point: options, markers, registration. Loaded in every run of every project, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options
+
+_NEED_A_FLAG = ("coresys_set", "coresys_profile", "coresys_json", "coresys_repeat", "coresys_require_measured")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+    if config.getoption("coresys_budget") or config.getoption("coresys_observe"):
+        from pytest_coresys.session import open_session  # heavy, and only wanted now
+
+        open_session(config)
+        return
+    for name in (*_NEED_A_FLAG, "coresys_explain"):
+        if config.getoption(name) not in (None, []):
+            option = "--" + name.replace("_", "-")
+            raise pytest.UsageError(f"{option} belongs to a measuring run: add --coresys-budget or --coresys-observe")
+
+
+__all__ = ["INI_BUDGETS", "pytest_addoption", "pytest_configure"]

@@ -1,0 +1,1 @@
+"""Small objects that take one reading each around a test."""

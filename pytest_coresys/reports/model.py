@@ -1,0 +1,359 @@
+"""The run as one plain dict, built record by record on the controller. What renders a run reads only this.
+
+Nothing here knows pytest: records arrive as ``wire`` makes them, whether from this process or from a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pytest_coresys.wire import SCHEMA, plain_text
+
+DIED = "its worker died while it ran"
+NOT_RUN = "not run: the session stopped before it"
+
+# How the plugin words a coresys_skip: such a measure was left out on purpose, and is exempt from require_measured.
+SKIPPED_BY_MARKER = "skipped by marker"
+
+_FINDING_LEVELS = ("error", "suspicion", "warn")  # worst first; a suspicion may yet be an error
+_OTHERWISE_EXEMPT = frozenset({"skipped", "xfailed", "error"})
+
+
+class RunReport:
+    """Collects the records of a run, from one process or from many, and makes the run file's dict of them.
+
+    ``each`` is for ``--dist each``, where every worker runs every test: only then is a test whose worker died
+    kept beside a later record of the same test from another worker, instead of taking that for a rerun.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: str,
+        workers: int = 0,
+        profile: str = "default",
+        rootpath: str | os.PathLike[str] | None = None,
+        require_measured: Sequence[str] = (),
+        started: datetime | None = None,
+        run_id: str | None = None,
+        each: bool = False,
+    ) -> None:
+        self.mode, self.workers, self.profile = mode, workers, profile
+        self.rootpath, self.require_measured, self.each = rootpath, tuple(require_measured), each
+        self.started = started or datetime.now(timezone.utc)
+        self.run_id = run_id or uuid.uuid4().hex
+        self._order: dict[str, None] = {}  # as a set that remembers: collection order, then order of arrival
+        self._records: dict[str, dict[str | None, dict[str, Any]]] = {}  # by node id, then by worker
+        self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
+        self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def collected(self, nodeids: Iterable[str]) -> None:
+        """Note tests that are to run; each will be listed, with a record or without. May be told twice."""
+        self._order.update(dict.fromkeys(plain_text(nodeid) for nodeid in nodeids))
+
+    def add_test(self, record: dict[str, Any]) -> None:
+        """Take the record of one test; of several from one worker (reruns) the last is kept."""
+        nodeid, worker = record["nodeid"], record.get("worker")
+        self._order.setdefault(nodeid)
+        self._records.setdefault(nodeid, {})[worker] = record
+        if self.each:
+            self._crashed.get(nodeid, {}).pop(worker, None)
+        else:
+            self._crashed.pop(nodeid, None)
+
+    def crashed(self, nodeid: str, worker: str | None = None) -> None:
+        """Note that a worker died while it ran this test, which pytest reports as failed."""
+        nodeid = plain_text(nodeid)
+        self._order.setdefault(nodeid)
+        self._records.get(nodeid, {}).pop(worker, None)  # an earlier try; the crash came last
+        self._crashed.setdefault(nodeid, {})[worker] = _unmeasured(nodeid, "failed", DIED, worker)
+
+    def add_run_finding(self, finding: dict[str, Any]) -> None:
+        """Take a finding of the run. Equal ones (same key and owner), as from two workers, become one."""
+        owner = finding.get("owner")
+        # Without an owner (a lock cycle between tests) only the words tell findings apart.
+        identity = (finding["key"], f"owner {owner}" if owner is not None else f"summary {finding['summary']}")
+        known = self._run_findings.get(identity)
+        new = {"owner": None, "tests": [], "details": [], "locations": [], "holders": [], **finding}
+        self._run_findings[identity] = new if known is None else _united(known, new)
+
+    def finish(
+        self,
+        duration: float,
+        *,
+        workers: int | None = None,
+        noise_floor: Mapping[str, float] | None = None,
+        effort: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The whole run, as written to the run file.
+
+        ``effort`` tells what was spent on repetitions: ``spent`` seconds, ``share`` of the run (None: without
+        limit), ``floor`` seconds, ``unrepeated`` tests, ``notes``; ``repeated`` is counted unless given.
+        """
+        tests = list(self._tests())
+        findings = sorted(self._run_findings.values(), key=_finding_order)
+        run: dict[str, Any] = {
+            "schema": SCHEMA,
+            "run": {
+                "id": self.run_id,
+                "started": self.started.isoformat(),
+                "duration": duration,
+                "mode": self.mode,
+                "workers": self.workers if workers is None else workers,
+                **_versions(),
+                "machine": machine(),
+                "commit": None if self.rootpath is None else commit_of(Path(self.rootpath)),
+                "noise_floor": dict(noise_floor or {}),
+                "profile": self.profile,
+                "require_measured": list(self.require_measured),
+                "effort": _effort(effort, tests),
+            },
+            "tests": tests,
+            "findings": findings,
+            "criteria": [],
+            "soak": {},
+            "locks": {"nodes": [], "edges": [], "cycles": []},
+        }
+        run["summary"] = _summary(run, self.require_measured)
+        return run
+
+    def _tests(self) -> Iterator[dict[str, Any]]:
+        for nodeid in self._order:
+            found = {**self._records.get(nodeid, {}), **self._crashed.get(nodeid, {})}
+            if not found:
+                yield _unmeasured(nodeid, "skipped", NOT_RUN, None)
+            elif self.each:
+                yield from (found[worker] for worker in sorted(found, key=str))
+            else:
+                yield from self._of_one_run(found)
+
+    @staticmethod
+    def _of_one_run(found: dict[str | None, dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        # Two workers ran it although nobody said "each": both are facts, so both are listed.
+        return found.values()
+
+
+def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
+    """What keeps the run from being compliant, a line each: errors, criteria that are over, required figures."""
+    lines = [
+        f"{test['nodeid']}: {finding['summary']}"
+        for test in run["tests"]
+        for finding in test["findings"]
+        if finding["level"] == "error"
+    ]
+    lines += [
+        f"{finding.get('owner') or 'the run'}: {finding['summary']}"
+        for finding in run["findings"]
+        if finding["level"] == "error"
+    ]
+    lines += [
+        f"criterion {criterion['id']}: over"
+        for criterion in run.get("criteria", ())
+        if criterion["verdict"] == "over" and criterion.get("level") != "warn"
+    ]
+    return lines + [f"required, but not measured: {each}" for each in required_unmeasured(run, require)]
+
+
+def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
+    """What ``patterns`` (globs over keys) require and was not measured, as ``KEY in NODEID: why``.
+
+    Tests that were skipped, are expected to fail, or failed by themselves are exempt, and so is what a
+    ``coresys_skip`` marker left out: it is known, and said, that nothing was measured there.
+    """
+    if not patterns:
+        return []
+    found: list[str] = []
+    for test in run["tests"]:
+        if not _is_exempt(test):
+            found += _unmeasured_in(test, patterns)
+    for criterion in run.get("criteria", ()):
+        if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
+            found.append(f"{criterion['id']}: {criterion.get('why')}")
+    return found
+
+
+def _unmeasured_in(test: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
+    nodeid, measures = test["nodeid"], test["measures"]
+    if not measures and test["verdict"] == "not_measured" and not _is_marked(test):
+        return [f"{', '.join(patterns)} in {nodeid}: {test['why']}"]  # a test that ran, and all of it unseen
+    return [
+        f"{key} in {nodeid}: {measure['why']}"
+        for key, measure in measures.items()
+        if measure["verdict"] == "not_measured"
+        and measure["level"] != "off"
+        and not _is_marked(measure)
+        and _matches(key, patterns)
+    ]
+
+
+def _is_exempt(test: Mapping[str, Any]) -> bool:
+    if test["outcome"] == "failed":
+        # Failed by itself, unless a budget may have failed it. If both, the run is not compliant anyway.
+        return not any(finding["level"] == "error" for finding in test["findings"])
+    return test["outcome"] in _OTHERWISE_EXEMPT
+
+
+def _is_marked(entry: Mapping[str, Any]) -> bool:
+    return str(entry["why"]).startswith(SKIPPED_BY_MARKER)
+
+
+def _matches(key: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _summary(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    verdicts = [test["verdict"] for test in run["tests"]]
+    counts = {verdict: verdicts.count(verdict) for verdict in ("over", "near", "within", "not_measured")}
+    return {
+        "tests": len(verdicts),
+        **counts,
+        "compliant": not breaches(run, patterns),
+        "required_unmeasured": required_unmeasured(run, patterns),
+    }
+
+
+def _effort(effort: Mapping[str, Any] | None, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    repeated = sum(1 for test in tests if test["repetitions"] > 0)
+    defaults: dict[str, Any] = {
+        "spent": 0.0,
+        "share": None,
+        "floor": None,
+        "repeated": repeated,
+        "unrepeated": 0,
+        "notes": [],
+    }
+    return {**defaults, **(effort or {})}
+
+
+def _unmeasured(nodeid: str, outcome: str, why: str, worker: str | None) -> dict[str, Any]:
+    return {
+        "nodeid": nodeid,
+        "outcome": outcome,
+        "verdict": "not_measured",
+        "repetitions": 0,
+        "worker": worker,
+        "why": why,
+        "measures": {},
+        "findings": [],
+    }
+
+
+def _united(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    worse, milder = sorted((one, other), key=lambda finding: _FINDING_LEVELS.index(finding["level"]))
+    united = dict(worse)
+    for part in ("tests", "details", "locations", "holders"):
+        united[part] = worse[part] + [entry for entry in milder[part] if entry not in worse[part]]
+    return united
+
+
+def _finding_order(finding: Mapping[str, Any]) -> tuple[int, str, str, str]:
+    # Not the order of arrival, which differs from run to run under xdist.
+    level = _FINDING_LEVELS.index(finding["level"])
+    return level, finding["key"], finding["owner"] or "", finding["summary"]
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "coresys": _version("pytest-coresys"),
+        "pytest": _version("pytest"),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"  # run from a checkout
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on: processor model, cores, memory in bytes, and system; None where it is not known."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory": _memory_size(),
+        "system": f"{platform.system()} {platform.release()}".strip(),
+    }
+
+
+def _cpu_model() -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                name, _, model = line.partition(":")
+                if name.strip() == "model name":
+                    return model.strip()
+    except OSError:
+        pass
+    return platform.machine() or None  # not platform.processor(), which starts a process
+
+
+def _memory_size() -> int | None:
+    try:
+        import psutil
+
+        return int(psutil.virtual_memory().total)
+    except Exception:  # as in containers that hide /proc/meminfo; a missing figure is no reason to stop
+        return None
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that is checked out at ``folder``, read from git's files; None if that is not to be had.
+
+    No process is started: git may be missing, slow, or refuse the folder as somebody else's.
+    """
+    try:
+        store = _git_folder(folder.resolve())
+        return None if store is None else _resolved(store, _first_line_of(store / "HEAD"))
+    except (OSError, ValueError):
+        return None
+
+
+def _git_folder(folder: Path) -> Path | None:
+    for place in (folder, *folder.parents):
+        entry = place / ".git"
+        if entry.is_dir():
+            return entry
+        if entry.is_file():  # a worktree or a submodule: one line, "gitdir: PATH"
+            return place / _first_line_of(entry).removeprefix("gitdir:").strip()
+    return None
+
+
+def _resolved(store: Path, head: str) -> str | None:
+    if not head.startswith("ref:"):
+        return _checked(head)
+    ref = head.removeprefix("ref:").strip()
+    common = store / "commondir"  # a worktree keeps its branches with the main checkout
+    shared = store / _first_line_of(common) if common.is_file() else store
+    for place in (store / ref, shared / ref):
+        if place.is_file():
+            return _checked(_first_line_of(place))
+    return _packed(shared / "packed-refs", ref)
+
+
+def _packed(path: Path, ref: str) -> str | None:
+    if not path.is_file():
+        return None  # no commit yet
+    for line in path.read_text(encoding="utf-8").splitlines():
+        commit, _, name = line.partition(" ")
+        if name == ref:
+            return _checked(commit)
+    return None
+
+
+def _checked(commit: str) -> str | None:
+    return commit if len(commit) in (40, 64) and set(commit) <= set("0123456789abcdef") else None
+
+
+def _first_line_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].strip()

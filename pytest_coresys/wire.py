@@ -1,0 +1,192 @@
+"""Verdicts and findings as plain values, for the report, for other processes and for JSON.
+
+Only dict, list, str, int, float, bool and None leave this module: an object on a report ends an xdist run, and
+a NaN or a lone surrogate would make a run file that no strict reader takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, cast, get_args
+
+from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
+from coresys.records import Finding, Location
+
+SCHEMA = 1
+
+# Beyond this a float no longer holds every whole number, and showing it as an int would claim digits it has not.
+_EXACT_WHOLE = 2**53
+
+# The worst first. A test is never better than its evidence, so what is not measured hides "near" and "within".
+_WORST_FIRST: tuple[Status, ...] = ("over", "not_measured", "near", "within")
+
+
+def plain_text(text: str) -> str:
+    """The text, with lone surrogates (undecodable bytes in paths and ids) written as backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def plain_number(value: float | None) -> float | None:
+    """The number as JSON can carry it: None for infinite and NaN, an int when it is whole."""
+    if value is None or isinstance(value, int):
+        return value
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else value
+
+
+def plain(value: object) -> Any:
+    """Any value made plain, all the way down; what is not a plain value becomes its text.
+
+    Other plugins may add to a run through a hook, so the writer falls back on this.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, (int, float)):
+        return plain_number(value)
+    if isinstance(value, Mapping):
+        return {plain_text(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    return plain_text(str(value))
+
+
+def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
+    """One entry of ``measures`` in the run file. ``reason`` is there only if the author of the limit gave one."""
+    data: dict[str, Any] = {
+        "value": plain_number(verdict.value),
+        "limit": plain_number(verdict.limit),
+        "unit": verdict.unit,
+        "level": verdict.level,
+        "origin": plain_text(verdict.origin),
+        "evidence": verdict.evidence,
+        "resolution": plain_number(verdict.resolution),
+        "verdict": verdict.status,
+        "why": _why(verdict),
+        "series": [plain_number(value) for value in verdict.series],
+    }
+    if verdict.reason is not None:
+        data["reason"] = plain_text(verdict.reason)
+    return data
+
+
+def _why(verdict: Verdict) -> str | None:
+    if verdict.why is not None:
+        return plain_text(verdict.why)
+    # Readers may rely on it: what was not measured always says why, even if its probe did not.
+    return "no reason was given" if verdict.status == "not_measured" else None
+
+
+def measure_from_dict(key: str, data: Mapping[str, Any]) -> Verdict:
+    """The verdict that ``measure_to_dict`` wrote; a number that JSON could not carry stays None."""
+    return Verdict(
+        key=key,
+        status=cast(Status, _one_of(data["verdict"], get_args(Status))),
+        value=data["value"],
+        limit=data["limit"],
+        unit=data["unit"],
+        level=cast(Level, _one_of(data["level"], get_args(Level))),
+        origin=data["origin"],
+        evidence=cast(EvidenceKind, _one_of(data["evidence"], get_args(EvidenceKind))),
+        resolution=data["resolution"] or 0.0,
+        why=data["why"],
+        series=tuple(math.nan if value is None else value for value in data["series"]),
+        reason=data.get("reason"),
+    )
+
+
+def _one_of(word: Any, words: tuple[str, ...]) -> str:
+    if word not in words:
+        raise ValueError(f"{word!r} is none of {', '.join(words)}")
+    return str(word)
+
+
+def finding_to_dict(finding: Finding) -> dict[str, Any]:
+    """One entry of ``findings``; ``owner`` and ``tests`` are there only if set, as in findings of the run."""
+    data: dict[str, Any] = {
+        "key": finding.key,
+        "level": finding.level,
+        "summary": plain_text(finding.summary),
+        "details": [plain_text(line) for line in finding.details],
+        "locations": [_location_to_dict(location) for location in finding.locations],
+        "holders": [[plain_text(link) for link in chain] for chain in finding.holders],
+    }
+    if finding.owner is not None or finding.tests:
+        data["owner"] = None if finding.owner is None else plain_text(finding.owner)
+        data["tests"] = [plain_text(nodeid) for nodeid in finding.tests]
+    return data
+
+
+def _location_to_dict(location: Location) -> dict[str, Any]:
+    return {
+        "path": plain_text(location.path),
+        "line": location.line,
+        "function": plain_text(location.function),
+        "note": plain_text(location.note),
+    }
+
+
+def finding_from_dict(data: Mapping[str, Any]) -> Finding:
+    """The finding that ``finding_to_dict`` wrote."""
+    return Finding(
+        key=data["key"],
+        level=data["level"],
+        summary=data["summary"],
+        details=tuple(data.get("details", ())),
+        locations=tuple(_location_from_dict(location) for location in data.get("locations", ())),
+        holders=tuple(tuple(chain) for chain in data.get("holders", ())),
+        owner=data.get("owner"),
+        tests=tuple(data.get("tests", ())),
+    )
+
+
+def _location_from_dict(data: Mapping[str, Any]) -> Location:
+    return Location(data["path"], data["line"], data.get("function", ""), data.get("note", ""))
+
+
+def overall(verdicts: Iterable[Verdict]) -> Status:
+    """The verdict of a test from those of its measures; measures that are off do not count.
+
+    As for derived criteria: over if any is, else not measured if any is, else near if any is. Without any budget
+    in force there is nothing that the test is within.
+    """
+    seen = {verdict.status for verdict in verdicts if verdict.level != "off"}
+    return next((status for status in _WORST_FIRST if status in seen), "not_measured")
+
+
+def test_to_dict(
+    *,
+    nodeid: str,
+    outcome: str,
+    verdicts: Iterable[Verdict] = (),
+    findings: Iterable[Finding] = (),
+    repetitions: int = 0,
+    worker: str | None = None,
+    why: str | None = None,
+    verdict: Status | None = None,
+) -> dict[str, Any]:
+    """One entry of ``tests``. The verdict is that of the measures unless given."""
+    verdicts = tuple(verdicts)
+    verdict = overall(verdicts) if verdict is None else verdict
+    if verdict == "not_measured" and why is None:
+        why = _first_reason(verdicts)
+    return {
+        "nodeid": plain_text(nodeid),
+        "outcome": outcome,
+        "verdict": verdict,
+        "repetitions": repetitions,
+        "worker": worker,
+        "why": None if why is None else plain_text(why),
+        "measures": {each.key: measure_to_dict(each) for each in verdicts},
+        "findings": [finding_to_dict(finding) for finding in findings],
+    }
+
+
+def _first_reason(verdicts: tuple[Verdict, ...]) -> str:
+    for each in verdicts:
+        if each.level != "off" and each.status == "not_measured":
+            return f"{each.key}: {_why(each)}"
+    return "no budget was in force"

@@ -1,0 +1,36 @@
+"""Consumers that wait for a queue for ever, on a fixture's module-wide loop."""
+import asyncio
+
+import pytest
+
+LEAKS = "tasks.leaked"
+
+
+@pytest.fixture(scope="module")
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+async def start_consumer(queue, out):
+    async def consume():
+        while True:
+            out.append(await queue.get())
+
+    return asyncio.create_task(consume(), name="consumer")
+
+
+def test_consumes(loop):
+    async def scenario():
+        queue, out = asyncio.Queue(), []
+        await start_consumer(queue, out)
+        await queue.put(1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return out
+
+    assert loop.run_until_complete(scenario()) == [1]

@@ -1,0 +1,47 @@
+"""The rule that tells a leak from a cache, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from coresys.measure.series import Trend, event_share, increments, judge_series
+
+LEAK = [56.0 * n for n in range(200)]
+RARE = [56.0 * (n // 10) for n in range(200)]
+CACHE_30 = [56.0 * min(n, 30) for n in range(200)]
+CACHE_150 = [56.0 * min(n, 150) for n in range(400)]
+SAWTOOTH = [56.0 * (n % 20) for n in range(200)]
+FLAT = [1000.0] * 24
+WANDER = [1000.0 + (n * 7919) % 64 for n in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("values", "trend"),
+    [
+        (LEAK, "growing"),
+        (RARE, "growing"),
+        (CACHE_30, "flat"),
+        (CACHE_150, "fading"),
+        (SAWTOOTH, "flat"),
+        (FLAT, "flat"),
+        (WANDER, "flat"),
+        ([], "flat"),
+    ],
+    ids=["leak", "one run in ten", "cache of 30", "cache of 150", "sawtooth", "flat", "wander", "empty"],
+)
+def test_only_growth_that_goes_on_is_growing(values: list[float], trend: Trend) -> None:
+    assert judge_series(values).trend == trend
+
+
+def test_the_rate_is_per_repetition() -> None:
+    assert judge_series(LEAK).rate == pytest.approx(56)
+    assert increments(LEAK, 4) == pytest.approx([56, 56, 56, 56])
+
+
+def test_growth_up_to_the_floor_is_noise() -> None:
+    values = [float(n) for n in range(24)]
+    assert judge_series(values, floor=100).trend == "flat"
+
+
+def test_the_share_of_events_tells_how_often_it_leaks() -> None:
+    assert event_share(RARE) == pytest.approx(0.1, abs=0.02)
