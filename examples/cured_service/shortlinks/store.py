@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 from . import codes
@@ -57,6 +57,14 @@ class Store:
         with self._lock:
             return [url for (url,) in self.connection.execute("SELECT url FROM links ORDER BY id")]
 
+    def first_page(self, size: int) -> tuple[list[str], str]:
+        """The first *size* addresses by the alphabet, and the token that next_page() takes."""
+        return self.next_page(f"0:{size}")
+
+    def next_page(self, token: str) -> tuple[list[str], str]:
+        start, size = map(int, token.split(":"))
+        return sorted(self.urls())[start : start + size], f"{start + size}:{size}"
+
     def close(self) -> None:
         for timer in self._timers:
             timer.cancel()
@@ -83,15 +91,4 @@ def close_all() -> None:
         _open[-1].close()
 
 
-def first_page(urls: Iterable[str], size: int) -> tuple[list[str], str]:
-    """The first *size* addresses, and the token that next_page() takes."""
-    return _page(sorted(urls), 0, size), f"{size}:{size}"
-
-
-def next_page(urls: Iterable[str], token: str) -> tuple[list[str], str]:
-    start, size = map(int, token.split(":"))
-    return _page(sorted(urls), start, size), f"{start + size}:{size}"
-
-
-def _page(ordered: list[str], start: int, size: int) -> list[str]:
-    return ordered[start : start + size]
+atexit.register(close_all)

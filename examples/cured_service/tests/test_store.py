@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shortlinks import store as storage
 from shortlinks.store import Store, StoreError, open_store
 
 
@@ -28,7 +27,7 @@ def test_the_catalogue_finds_codes(catalogue: Store, code: str) -> None:
 
 
 def test_a_page_and_its_token(catalogue: Store) -> None:
-    page, token = storage.first_page(catalogue.urls(), size=15)
+    page, token = catalogue.first_page(size=15)
 
     assert len(page) == 15
     assert page == sorted(page)
@@ -36,11 +35,11 @@ def test_a_page_and_its_token(catalogue: Store) -> None:
 
 
 def test_all_pages(catalogue: Store) -> None:
-    page, token = storage.first_page(catalogue.urls(), size=15)
+    page, token = catalogue.first_page(size=15)
     sizes = []
     while page:
         sizes.append(len(page))
-        page = storage.next_page(token)
+        page, token = catalogue.next_page(token)
     assert sizes == [15, 15, 10]
 
 

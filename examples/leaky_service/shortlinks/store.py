@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import codes
@@ -59,6 +60,19 @@ class Store:
         with self._lock:
             return [url for (url,) in self.connection.execute("SELECT url FROM links ORDER BY id")]
 
+    def first_page(self, size: int) -> tuple[list[str], str]:
+        """The first *size* addresses by the alphabet, and the token that next_page() takes."""
+        cursor = _pages(sorted(self.urls()), size)
+        token = uuid.uuid4().hex
+        _cursors[token] = cursor
+        return next(cursor), token
+
+    def next_page(self, token: str) -> tuple[list[str], str]:
+        page = next(_cursors[token], [])
+        if not page:
+            del _cursors[token]
+        return page, token
+
     def close(self) -> None:
         self.connection.close()
         if self in _open:
@@ -81,22 +95,9 @@ def close_all() -> None:
         _open[-1].close()
 
 
-def first_page(urls: Iterable[str], size: int) -> tuple[list[str], str]:
-    """The first *size* addresses, and the token that next_page() takes."""
-    cursor = _pages(urls, size)
-    token = uuid.uuid4().hex
-    _cursors[token] = cursor
-    return next(cursor), token
+atexit.register(close_all)
 
 
-def next_page(token: str) -> list[str]:
-    page = next(_cursors[token], [])
-    if not page:
-        del _cursors[token]
-    return page
-
-
-def _pages(urls: Iterable[str], size: int) -> Iterator[list[str]]:
-    ordered = sorted(urls)
+def _pages(ordered: list[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
