@@ -18,6 +18,8 @@ import ctypes
 import fcntl
 import mmap
 import os
+import select
+import socket
 import stat
 import sys
 import tempfile
@@ -38,11 +40,73 @@ class RefusedError(PermissionError):
 def isolate_descriptors(keep: Collection[int]) -> None:
     """Make every inherited descriptor private, except those in ``keep``."""
     null = os.open(os.devnull, os.O_RDWR)
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        if fd not in keep and fd != null:
+    inherited = [fd for fd in map(int, os.listdir("/proc/self/fd")) if fd not in keep and fd != null]
+    # An event loop that the program keeps has a poller and a pair of sockets to wake itself: it goes on working
+    # with new ones of its own. Read who watches whom first, replace, then build the pollers again.
+    pollers = {fd: watched for fd in inherited if (watched := _watched_by(fd)) is not None}
+    pairs = _socket_pairs(inherited)
+    for one, other in pairs:
+        _new_pair(one, other)
+    paired = {fd for pair in pairs for fd in pair}
+    for fd in inherited:
+        if fd not in paired and fd not in pollers:
             _isolate(fd, null)
+    for fd, watched in pollers.items():
+        _new_poller(fd, watched)
     os.close(null)
+
+
+def _watched_by(fd: int) -> list[tuple[int, int]] | None:
+    """Descriptors and event masks that an epoll descriptor watches; None if it is no epoll."""
+    try:
+        if "[eventpoll]" not in os.readlink(f"/proc/self/fd/{fd}"):
+            return None
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+            rows = [line.split() for line in file if line.startswith("tfd:")]
+    except OSError:
+        return None
+    return [(int(row[1]), int(row[3], 16)) for row in rows]
+
+
+def _socket_pairs(fds: list[int]) -> list[tuple[int, int]]:
+    """Both ends of ``socket.socketpair()`` calls: nameless stream sockets, made one after the other."""
+    inodes: dict[int, int] = {}
+    for fd in fds:
+        try:
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(fd)) as sock:
+                nameless = sock.family == socket.AF_UNIX and not sock.getsockname() and not sock.getpeername()
+        except OSError:
+            continue  # closed meanwhile, or not connected
+        if nameless:
+            inodes[os.fstat(fd).st_ino] = fd
+    pairs: list[tuple[int, int]] = []
+    used: set[int] = set()
+    for inode in sorted(inodes):
+        if inode not in used and inode + 1 in inodes:
+            pairs.append((inodes[inode], inodes[inode + 1]))
+            used.update((inode, inode + 1))
+    return pairs
+
+
+def _new_pair(one: int, other: int) -> None:
+    fresh = socket.socketpair()
+    for fd, end in zip((one, other), fresh, strict=True):
+        end.setblocking(os.get_blocking(fd))
+        os.dup2(end.fileno(), fd, inheritable=os.get_inheritable(fd))
+        end.close()
+
+
+def _new_poller(fd: int, watched: list[tuple[int, int]]) -> None:
+    fresh = select.epoll()
+    for target, mask in watched:
+        try:
+            fresh.register(target, mask)
+        except OSError:
+            pass  # leads to /dev/null now, which cannot be polled
+    os.dup2(fresh.fileno(), fd, inheritable=os.get_inheritable(fd))
+    fresh.close()
 
 
 def _isolate(fd: int, null: int) -> None:

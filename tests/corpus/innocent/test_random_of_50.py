@@ -1,5 +1,5 @@
 """A cache of 50 possible keys, one at random a run: fills ever more slowly."""
-import random
+import secrets
 
 pages = {}
 
@@ -11,5 +11,5 @@ def page(n):
 
 
 def test_page():
-    n = random.randrange(50)
+    n = secrets.randbelow(50)
     assert page(n).startswith("page %d " % n)
