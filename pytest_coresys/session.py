@@ -13,7 +13,7 @@ from coresys.budgets.judge import judge
 from coresys.budgets.model import Evidence, Limit, Verdict
 from coresys.budgets.wording import finding_text, summary_of
 from coresys.measure import meters
-from coresys.records import Finding
+from coresys.records import Finding, Location
 from pytest_coresys import wire
 from pytest_coresys.config.errors import ConfigError, MarkerError
 from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
@@ -144,6 +144,7 @@ class BudgetSession:
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
             verdicts = [_unmeasured(limits[key], why) for key in TAKEN]
             return wire.test_to_dict(nodeid=item.nodeid, outcome=outcome, verdicts=verdicts, worker=self.worker)
+        self.places: list[Location] = []
         evidence, repetitions = self._evidence(item, left, duration, no_repeat)
         verdicts = [
             _unmeasured(limits[key], skipped[key])
@@ -152,7 +153,7 @@ class BudgetSession:
             for key in TAKEN
             if limits[key].level != "off"
         ]
-        findings = [finding for verdict in verdicts if (finding := _finding(verdict)) is not None]
+        findings = [finding for verdict in verdicts if (finding := _finding(verdict, self.places)) is not None]
         return wire.test_to_dict(
             nodeid=item.nodeid,
             outcome=outcome,
@@ -207,8 +208,9 @@ class BudgetSession:
         self.book.spent += result.seconds
         sent = result.merged()
         problem = sent.get("problem") or sent.get("crash") or result.problem
-        if problem:
+        if problem and not sent.get("keys"):  # what was settled stays so, whatever happened while looking for lines
             return {}, 0, f"could not be repeated: {problem}"
+        self.places = [Location(**place) for place in sent.get("locations", [])]
         judged = {key: _repeated(key, facts) for key, facts in sent["keys"].items() if facts["conclusion"] != "too few"}
         return judged, sent["repetitions"], None if judged else "the effort for repeating was spent"
 
@@ -353,12 +355,13 @@ def _unmeasured(limit: Limit, why: str) -> Verdict:
     return judge(Evidence(limit.key, None, why=why), limit, TAKEN[limit.key].unit)
 
 
-def _finding(verdict: Verdict) -> Finding | None:
+def _finding(verdict: Verdict, places: list[Location]) -> Finding | None:
     suspected = verdict.status == "not_measured" and (verdict.why or "").startswith("suspected:")
     if verdict.status != "over" and not suspected:
         return None
     level = "suspicion" if suspected or verdict.evidence != "repeated" else verdict.level
-    return Finding(verdict.key, level, summary_of(verdict))
+    known = tuple(places) if verdict.key == "memory.growth" else ()
+    return Finding(verdict.key, level, summary_of(verdict), locations=known)
 
 
 def _of_another(report: pytest.TestReport) -> dict[str, Any]:

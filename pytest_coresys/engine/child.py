@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from coresys.measure.attribution import growing_lines
 from pytest_coresys.engine import sandbox
 from pytest_coresys.engine.confirm import confirm
 from pytest_coresys.engine.forked import ChildResult, Send, run_in_child
@@ -46,6 +50,15 @@ def _work(item: pytest.Item, folder: Path, most: int, seconds: float, send: Send
 
     confirmed = confirm(run_once, most=most, seconds=seconds)
     send({**asdict(confirmed), "leftovers": guard.leftovers()})
+    if confirmed.keys.get("memory.growth", {}).get("conclusion") == "leak":
+        send({"locations": _locations(item, run_once), "leftovers": guard.leftovers()})
+
+
+def _locations(item: pytest.Item, run_once: Callable[[], str | None]) -> list[dict[str, Any]]:
+    """The lines that keep growing, as plain values; paths relative to the root where they are below it."""
+    root = str(item.config.rootpath) + os.sep
+    found = growing_lines(run_once, is_user=lambda path: path.startswith(root) and "-packages" not in path)
+    return [{**asdict(place), "path": place.path.removeprefix(root)} for place in found]
 
 
 def _remove(path: Path) -> None:

@@ -7,5 +7,5 @@ def test_patched(monkeypatch, tmp_path):
     monkeypatch.setenv("APP_MODE", "test")
     monkeypatch.setattr(sys, "platform", "plan9")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))
     assert os.environ["APP_MODE"] == "test" and sys.platform == "plan9"

@@ -1,4 +1,4 @@
-"""Consumers that wait for a queue for ever, on a fixture's module-wide loop."""
+"""Consumers that wait for a queue for ever, on the loop of a module fixture."""
 import asyncio
 
 import pytest
@@ -10,10 +10,10 @@ LEAKS = "tasks.leaked"
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+
+
+consumers = set()
 
 
 async def start_consumer(queue, out):
@@ -21,7 +21,7 @@ async def start_consumer(queue, out):
         while True:
             out.append(await queue.get())
 
-    return asyncio.create_task(consume(), name="consumer")
+    consumers.add(asyncio.create_task(consume(), name="consumer"))
 
 
 def test_consumes(loop):
