@@ -20,6 +20,19 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a probe read: a figure in the probe's unit, or None and ``why`` nothing could be measured.
+
+    ``details`` and ``where`` are shown with a finding: what was seen, and at which places.
+    """
+
+    value: float | None
+    why: str | None = None
+    details: tuple[str, ...] = ()
+    where: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that a budget has to say: seen, limit, where, and what keeps it alive.
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 MEASURES_DOC = "docs/measures.md"
+
+# What a verdict rests on. "growth": what each repetition leaves behind; the first run is a hint at most.
+# "repetition": a figure of single repetitions, the least of which must exceed the limit. "run": the first run, the
+# record, of which durations and settings are facts that a repetition could not confirm.
+Basis = Literal["growth", "repetition", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +25,27 @@ class Measure:
     default: float | None
     level: str
     help: str
+    basis: Basis = "run"
 
 
 MEASURES: dict[str, Measure] = {
     m.key: m
     for m in (
-        Measure("memory.growth", "B", 0.0, "error", "bytes in use kept by each repetition of the test"),
-        Measure("memory.peak", "B", None, "off", "most memory in use above the start of the test"),
-        Measure("memory.fragmentation", "ratio", 0.05, "error", "bytes stranded by the test over bytes in use"),
-        Measure("threads.leaked", "count", 0.0, "error", "threads left behind by each repetition"),
-        Measure("descriptors.leaked", "count", 0.0, "error", "files and sockets left open by each repetition"),
-        Measure("processes.leaked", "count", 0.0, "error", "child processes left behind by each repetition"),
-        Measure("tasks.leaked", "count", 0.0, "error", "asyncio tasks left pending by each repetition"),
-        Measure("threads.peak", "count", None, "off", "most threads at once"),
+        Measure("memory.growth", "B", 0.0, "error", "bytes in use kept by each repetition of the test", "growth"),
+        Measure("memory.peak", "B", None, "off", "most memory in use above the start of the test", "repetition"),
+        Measure(
+            "memory.fragmentation",
+            "ratio",
+            0.05,
+            "error",
+            "bytes stranded by the test over bytes in use at its end",
+            "repetition",
+        ),
+        Measure("threads.leaked", "count", 0.0, "error", "threads left behind by each repetition", "growth"),
+        Measure("descriptors.leaked", "count", 0.0, "error", "files and sockets left open by each one", "growth"),
+        Measure("processes.leaked", "count", 0.0, "error", "child processes left behind by each one", "growth"),
+        Measure("tasks.leaked", "count", 0.0, "error", "asyncio tasks left pending by each repetition", "growth"),
+        Measure("threads.peak", "count", None, "off", "most threads at once", "repetition"),
         Measure("loop.blocked", "s", None, "off", "longest time an asyncio event loop was kept from running"),
         Measure("globals.changed", "count", 0.0, "warn", "process-wide settings left other than found"),
         Measure("cpu.share", "ratio", None, "off", "process CPU time over wall time"),
@@ -40,3 +54,5 @@ MEASURES: dict[str, Measure] = {
         Measure("time.teardown", "s", None, "off", "duration of the teardown phase"),
     )
 }
+
+GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")

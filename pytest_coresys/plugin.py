@@ -1,4 +1,4 @@
-"""Entry point: options, markers, registration. Loaded in every run of every project, so it imports nothing heavy."""
+"""Entry point: options, markers, hooks, registration. Loaded in every run of every project: imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import pytest
 
 from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options
 
-_NEED_A_FLAG = ("coresys_set", "coresys_profile", "coresys_json", "coresys_repeat", "coresys_require_measured")
+_NEED_A_FLAG = (
+    "coresys_set",
+    "coresys_profile",
+    "coresys_json",
+    "coresys_repeat",
+    "coresys_require_measured",
+    "coresys_explain",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_coresys import hookspecs  # names only: a conftest may implement them whether we measure or not
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,10 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
         open_session(config)
         return
-    for name in (*_NEED_A_FLAG, "coresys_explain"):
+    for name in _NEED_A_FLAG:
         if config.getoption(name) not in (None, []):
             option = "--" + name.replace("_", "-")
             raise pytest.UsageError(f"{option} belongs to a measuring run: add --coresys-budget or --coresys-observe")
 
 
-__all__ = ["INI_BUDGETS", "pytest_addoption", "pytest_configure"]
+__all__ = ["INI_BUDGETS", "pytest_addhooks", "pytest_addoption", "pytest_configure"]

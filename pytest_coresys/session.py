@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coresys.budgets.judge import judge
-from coresys.budgets.model import Evidence, Limit, Verdict
-from coresys.budgets.wording import finding_text, summary_of
+from coresys.budgets.wording import finding_text
 from coresys.measure import meters
-from coresys.records import Finding, Location
+from coresys.records import Finding, Reading
 from pytest_coresys import wire
-from pytest_coresys.config.errors import ConfigError, MarkerError
-from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
-from pytest_coresys.config.resolve import Settings
+from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
-from pytest_coresys.engine.child import repeat_in_child
-from pytest_coresys.engine.confirm import KEYS
-from pytest_coresys.engine.effort import EffortBook
-from pytest_coresys.engine.forked import why_no_fork
-from pytest_coresys.engine.runner import other_protocols, run_phases, taken_by_other
-from pytest_coresys.measures import MEASURES
+from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
+from pytest_coresys.engine.fixtures import FixtureJudge
+from pytest_coresys.engine.plan import Plan, plan_of
+from pytest_coresys.engine.repeater import Repeater
+from pytest_coresys.engine.runner import (
+    fixture_owner,
+    other_protocols,
+    requesting_item,
+    run_phases,
+    taken_by_other,
+)
+from pytest_coresys.engine.screen import Counts, Screen
+from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
-from pytest_coresys.reports import runfile
+from pytest_coresys.probes.base import ProbeSet
+from pytest_coresys.probes.registry import builtin_probes, plugin_budgets, plugin_probes
+from pytest_coresys.reports import runfile, terminal
+from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, required_unmeasured
-
-# Measures that this version takes. The table of measures has more, which are still to come.
-TAKEN = {key: MEASURES[key] for key in KEYS}
-_SCREEN_RESOLUTION = 16 * 1024  # a first run keeps 2.5 to 5 KB by itself: pytest's records, bytecode caches
 
 
 def open_session(config: pytest.Config) -> None:
     """Read the configuration and register the session. Raises pytest.UsageError for what is wrong with it."""
     try:
+        probes, measures = plugin_probes(config, MEASURES)
         settings = load_settings(
             config.rootpath,
             inipath=config.inipath,
@@ -45,27 +48,32 @@ def open_session(config: pytest.Config) -> None:
             profile=config.getoption("coresys_profile"),
             repeat=config.getoption("coresys_repeat"),
             require_measured=config.getoption("coresys_require_measured"),
-            measures=TAKEN,
+            measures=measures,
         )
         path = config.getoption("coresys_json")
         if path is not None:
             runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
-    config.pluginmanager.register(BudgetSession(config, settings), "coresys-session")
+    session = BudgetSession(config, settings, measures)
+    session.probes = ProbeSet([*builtin_probes(), *probes], session.complain)
+    config.pluginmanager.register(session, "coresys-session")
 
 
 class BudgetSession:
     """One measuring run, in one process: the controller, a worker, or a run without xdist."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.config, self.settings = config, settings
+    def __init__(self, config: pytest.Config, settings: Any, measures: dict[str, Measure]) -> None:
+        self.config, self.settings, self.measures = config, settings, measures
         self.observe = bool(config.getoption("coresys_observe"))
         worker = getattr(config, "workerinput", None)
         self.worker: str | None = worker["workerid"] if worker else None
         self.unmeasured = meters.capabilities()
-        effort = settings.effort
-        self.book = EffortBook(share=effort.share, min_seconds=effort.min_seconds, tests_left=0)
+        self.probes = ProbeSet([], self.complain)
+        self.screen = Screen()
+        self.counts: Counts | None = None  # the last reading, as long as it is fresh
+        self.repeater = Repeater(settings.effort, self.unmeasured, self._progress)
+        self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
             profile=settings.profile,
@@ -75,35 +83,59 @@ class BudgetSession:
         self.started = time.monotonic()
         self.others: list[Any] = []
         self.others_ran: dict[str, str] = {}
+        self.foreign: Foreign | None = None
+        self.notes: list[str] = []
+        self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
+        self.budget_hooks: list[Any] = []
         self.run: dict[str, Any] = {}
+
+    def complain(self, note: str) -> None:
+        """Keep a line for the end of the run; the same one once."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     # -- collection ---------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.book.tests_left = len(session.items)
+        self.repeater.book.tests_left = len(session.items)
         self.report.collected(item.nodeid for item in session.items)
         self.others = other_protocols(self.config)
+        self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
         key = self.config.getoption("coresys_explain")
-        if key is not None:
+        if key is not None and self.worker is None:
             self._explain(session, key)
 
     def _explain(self, session: pytest.Session, key: str) -> None:
-        if key not in TAKEN:
-            raise pytest.UsageError(f"--coresys-explain: unknown key {key!r}; keys: {', '.join(TAKEN)}")
         lines = []
-        for item in session.items:
-            names = {mark.name for mark in item.iter_markers()}
-            lines += [item.nodeid, *(f"  {line}" for line in self.settings.explain(key, _path(item), names))]
+        try:
+            for item in session.items:
+                plan = self._plan(item)
+                told = self.settings.explain(
+                    key, _path(item), plan.mark_names, plan.marker_budgets, plan.plugin_budgets
+                )
+                lines += [item.nodeid, *(f"  {line}" for line in ([plan.problem] if plan.problem else told))]
+            self.settings.explain(key, "", ())
+        except ConfigError as error:
+            raise pytest.UsageError(f"coresys: {error}") from None
         pytest.exit("\n".join(lines) or "no test was collected", returncode=0)
+
+    def _plan(self, item: pytest.Item) -> Plan:
+        path, line, _ = item.location
+        return plan_of(
+            self.settings,
+            self.measures,
+            path=_path(item),
+            marks=item.iter_markers(),
+            location=f"{path}:{line + 1}" if line is not None else path,
+            plugin_budgets=plugin_budgets(self.budget_hooks, item) if self.budget_hooks else None,
+        )
 
     # -- one test -----------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        other = taken_by_other(self.others, item, nextitem) if self.others else None
-        if other is not None:
-            self.others_ran[item.nodeid] = other
+        if self.others and self._given_away(item, nextitem):
             return True
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         self._run(item, nextitem)
@@ -112,131 +144,158 @@ class BudgetSession:
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         started = time.monotonic()
-        before = _Counts()
+        watch = Watch(self, item)
         reports = run_phases(item, nextitem, log=True)
-        left = before.since()
+        watch.stop()
         duration = time.monotonic() - started
-        self.book.ran += duration
-        record = self._record(item, reports, left, duration)
-        self.book.tests_left -= 1
+        record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
+        self.repeater.book.tests_left -= 1
         call = next((report for report in reports if report.when == "call" and report.passed), None)
-        if call is not None:
-            self._amend(item, call, record)
+        if call is not None and self._amend(item, call, record):
+            record["outcome"] = "failed"
         teardown = reports[-1]
-        teardown.coresys = wire.plain(record)  # type: ignore[attr-defined]  # xdist carries plain attributes
-        teardown.user_properties += _properties(record)
+        self._attach(teardown, record)
         for report in (call, teardown):
             if report is not None:
                 item.ihook.pytest_runtest_logreport(report=report)
 
-    def _record(
-        self, item: pytest.Item, reports: list[pytest.TestReport], left: dict[str, int], duration: float
+    def _judged(
+        self,
+        item: pytest.Item,
+        reports: list[pytest.TestReport],
+        watch: Watch,
+        duration: float,
+        *,
+        may_repeat: bool,
+        last: bool,
     ) -> dict[str, Any]:
-        outcome = _outcome(reports)
-        try:
-            limits, skipped, no_repeat = self._budgets(item)
-        except MarkerError as error:
-            broken = Finding("coresys", "error", str(error))
-            return wire.test_to_dict(
-                nodeid=item.nodeid, outcome=outcome, findings=[broken], worker=self.worker, why=str(error)
-            )
-        if outcome != "passed":
+        outcome = "failed" if item.nodeid in self.failed_inside else _outcome(reports)
+        plan = watch.plan
+        in_use = watch.after.memory if watch.after is not None else 0
+        seen = Seen(watch.left, in_use, {**watch.readings, **_times(reports)})
+        findings: list[Finding] = []
+        if plan.problem is not None:
+            findings = [Finding("coresys", "error", plan.problem)]
+            verdicts = unmeasured_verdicts(plan.limits, self.measures, "its own budgets are wrong")
+        elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
-            verdicts = [_unmeasured(limits[key], why) for key in TAKEN]
-            return wire.test_to_dict(nodeid=item.nodeid, outcome=outcome, verdicts=verdicts, worker=self.worker)
-        self.places: list[Location] = []
-        evidence, repetitions = self._evidence(item, left, duration, no_repeat)
-        verdicts = [
-            _unmeasured(limits[key], skipped[key])
-            if key in skipped
-            else judge(evidence[key], limits[key], TAKEN[key].unit)
-            for key in TAKEN
-            if limits[key].level != "off"
-        ]
-        findings = [finding for verdict in verdicts if (finding := _finding(verdict, self.places)) is not None]
-        return wire.test_to_dict(
+            verdicts = unmeasured_verdicts(plan.limits, self.measures, why)
+        else:
+            if may_repeat:
+                self.repeater.repeat(item, plan, seen, duration, last=last)
+                self.counts = self.counts if seen.repetitions == 0 else None
+            else:
+                seen.why = "run by another plugin's protocol: not repeated"
+            verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
+            findings = findings_of(verdicts, seen, self.measures)
+        self.fixtures.judge()
+        record = wire.test_to_dict(
             nodeid=item.nodeid,
             outcome=outcome,
             verdicts=verdicts,
             findings=findings,
-            repetitions=repetitions,
+            repetitions=seen.repetitions,
             worker=self.worker,
+            why=plan.problem,
         )
+        self._tell_plugins(item, record)
+        return record
 
-    def _budgets(self, item: pytest.Item) -> tuple[dict[str, Limit], dict[str, str], str | None]:
-        """Limits, skipped keys with their reason, and why the test may not be repeated. Raises MarkerError."""
-        budgets, skipped, no_repeat = [], {}, None
-        for mark in reversed(list(item.iter_markers())):  # the closest mark is the last word
-            if mark.name == "coresys_budget":
-                budgets += parse_budget_marker(mark.args, mark.kwargs, TAKEN)
-            elif mark.name == "coresys_skip":
-                keys, reason = parse_skip_marker(mark.args, mark.kwargs, TAKEN)
-                skipped.update(dict.fromkeys(keys, f"skipped by marker: {reason or 'no reason given'}"))
-            elif mark.name == "coresys_no_repeat":
-                no_repeat = parse_no_repeat_marker(mark.args, mark.kwargs) or "no reason given"
-        names = {mark.name for mark in item.iter_markers()}
-        return self.settings.limits(_path(item), names, budgets), skipped, no_repeat
-
-    def _evidence(
-        self, item: pytest.Item, left: dict[str, int], duration: float, no_repeat: str | None
-    ) -> tuple[dict[str, Evidence], int]:
-        screened = {key: _screened(key, left[key]) for key in TAKEN}
-        likely = any(evidence.value is None for evidence in screened.values())
-        why = f"coresys_no_repeat: {no_repeat}" if no_repeat else why_no_fork()
-        most = self.settings.effort.max_repetitions
-        if most == 0:
-            why = why or "--coresys-repeat 0"
-        seconds = None if why else self.book.allowance(duration, likely=likely)
-        repeated: dict[str, Evidence] = {}
-        repetitions = 0
-        if why is None and seconds is None:
-            self.book.unrepeated.append(item.nodeid)
-            why = "the effort for repeating was spent"
-        elif seconds is not None:
-            repeated, repetitions, why = self._repeat(item, most, seconds)
-        evidence = {key: repeated.get(key) or _with_reason(screened[key], why) for key in TAKEN}
-        for key, problem in self.unmeasured.items():
-            if problem and key in evidence:
-                evidence[key] = Evidence(key, None, why=problem)
-        return evidence, repetitions
-
-    def _repeat(self, item: pytest.Item, most: int, seconds: float) -> tuple[dict[str, Evidence], int, str | None]:
+    def _tell_plugins(self, item: pytest.Item, record: dict[str, Any]) -> None:
+        if not self.config.hook.pytest_coresys_verdict.get_hookimpls():
+            return
         try:
-            result = repeat_in_child(item, most=most, seconds=seconds)
-        except OSError as error:
-            return {}, 0, f"no process could be made: {error}"
-        self.book.spent += result.seconds
-        sent = result.merged()
-        problem = sent.get("problem") or sent.get("crash") or result.problem
-        if problem and not sent.get("keys"):  # what was settled stays so, whatever happened while looking for lines
-            return {}, 0, f"could not be repeated: {problem}"
-        self.places = [Location(**place) for place in sent.get("locations", [])]
-        judged = {key: _repeated(key, facts) for key, facts in sent["keys"].items() if facts["conclusion"] != "too few"}
-        return judged, sent["repetitions"], None if judged else "the effort for repeating was spent"
+            item.ihook.pytest_coresys_verdict(item=item, verdict=record)
+        except Exception as error:
+            self.complain(f"a plugin's pytest_coresys_verdict raised {type(error).__name__}: {error}")
 
-    def _amend(self, item: pytest.Item, call: pytest.TestReport, record: dict[str, Any]) -> None:
-        """Make a passing call a failure, if a budget of level error was exceeded on repeated evidence."""
+    def _amend(self, item: pytest.Item, report: pytest.TestReport, record: dict[str, Any]) -> bool:
+        """Make a passing report a failure, if a budget of level error was exceeded."""
         errors = [finding for finding in record["findings"] if finding["level"] == "error"]
         if not errors or self.observe:
-            return
+            return False
         blocks = []
         for data in errors:
             key = data["key"]
             verdict = wire.measure_from_dict(key, record["measures"][key]) if key in record["measures"] else None
             blocks.append("\n".join(finding_text(wire.finding_from_dict(data), verdict, nodeid=item.nodeid)))
-        call.outcome = "failed"
-        call.longrepr = "\n\n".join(blocks)
-        record["outcome"] = "failed"
+        report.outcome = "failed"
+        report.longrepr = "\n\n".join(blocks)
+        return True
+
+    def _attach(self, teardown: Any, record: dict[str, Any]) -> None:
+        """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
+        teardown.coresys = record
+        teardown.coresys_run = self.fixtures.take()
+        teardown.user_properties += properties(record)
+
+    def _progress(self, item: pytest.Item, count: int) -> None:
+        """Show on a terminal that a test is being repeated, in place: it is taken back at once."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.worker is None and reporter is not None and reporter.isatty:
+            text = terminal.progress_text(item.name, count)
+            reporter.write(text + "\b" * len(text) + " " * len(text) + "\b" * len(text), flush=True)
+
+    # -- what wider fixtures make ---------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, object, object]:
+        owner = fixture_owner(fixturedef, self.config.rootpath)
+        if owner is None:
+            return (yield)
+        self.fixtures.begin(id(fixturedef))
+        try:
+            return (yield)
+        finally:
+            self.fixtures.made(id(fixturedef), owner, fixturedef.scope, requesting_item(request))
+            fixturedef.addfinalizer(lambda: self.fixtures.falling(id(fixturedef)))
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        self.fixtures.gone(id(fixturedef))
+
+    # -- tests that another plugin runs ---------------------------------------------------------------------------
+
+    def _given_away(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        self.foreign = Foreign(self, item)
+        try:
+            other = taken_by_other(self.others, item, nextitem)
+        finally:
+            self.foreign = None
+        if other is None:
+            return False
+        self.others_ran[item.nodeid] = other
+        self.repeater.book.tests_left -= 1
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        if self.foreign is not None:
+            self.foreign.begin(item)
+        yield
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self.foreign is not None:
+            self.foreign.reported(item, report)
+        return report
 
     # -- the end of the run ---------------------------------------------------------------------------------------
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed and getattr(report, "context", None) is not None:
+            self.failed_inside.add(report.nodeid)  # a subtest
+        if self.foreign is not None:
+            self.foreign.logged(report)
+        if self.worker is not None:
+            return
         record = getattr(report, "coresys", None)
-        if record is None and report.when == "teardown":
-            record = _of_another(report)
-        if record is not None and self.worker is None:
+        if record is not None:
             node = getattr(report, "node", None)
             self.report.add_test({**record, "worker": getattr(getattr(node, "gateway", None), "id", None)})
+        for finding in getattr(report, "coresys_run", ()):
+            self.report.add_run_finding(finding)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -248,126 +307,162 @@ class BudgetSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        book = self.repeater.book
+        self.fixtures.judge()
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output["coresys"] = {"spent": self.book.spent, "unrepeated": self.book.unrepeated}
+            output["coresys"] = {
+                "spent": book.spent,
+                "unrepeated": book.unrepeated,
+                "findings": self.fixtures.take(),
+                "noise": self.repeater.noise,
+                "notes": self.notes,
+                "others": self.others_ran,
+            }
             return
+        for finding in self.fixtures.take():
+            self.report.add_run_finding(finding)
         self.run = self.report.finish(
             time.monotonic() - self.started,
             workers=self.config.getoption("numprocesses", None) or 0,
-            effort={"spent": self.book.spent, "share": self.book.share, "unrepeated": len(self.book.unrepeated)},
+            noise_floor={} if self.repeater.noise is None else {"memory.growth": self.repeater.noise},
+            effort={
+                "spent": book.spent,
+                "share": book.share,
+                "floor": book.min_seconds,
+                "unrepeated": len(book.unrepeated),
+                "notes": self._all_notes(),
+            },
         )
-        missing = required_unmeasured(self.run, self.settings.require_measured)
-        if missing and not self.observe and session.exitstatus == pytest.ExitCode.OK:
+        self._finished(session)
+
+    def _all_notes(self) -> list[str]:
+        notes = list(self.notes)
+        if self.others_ran:
+            names = ", ".join(sorted(set(self.others_ran.values())))
+            notes.append(f"{len(self.others_ran)} tests were run by {names}: measured around, not repeated")
+        return notes
+
+    def _finished(self, session: pytest.Session) -> None:
+        try:
+            self.config.hook.pytest_coresys_run_finished(run=self.run)
+        except Exception as error:
+            self.complain(f"a plugin's pytest_coresys_run_finished raised {type(error).__name__}: {error}")
+        if self.observe or session.exitstatus != pytest.ExitCode.OK:
+            return
+        errors = any(finding["level"] == "error" for finding in self.run["findings"])
+        if errors or required_unmeasured(self.run, self.settings.require_measured):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
-        self.book.spent += output.get("spent", 0.0)
-        self.book.unrepeated += output.get("unrepeated", [])
+        book = self.repeater.book
+        book.spent += output.get("spent", 0.0)
+        book.unrepeated += output.get("unrepeated", [])
+        self.others_ran.update(output.get("others", {}))
+        for note in output.get("notes", []):
+            self.complain(note)
+        for finding in output.get("findings", []):
+            self.report.add_run_finding(finding)
+        if output.get("noise") is not None:
+            self.repeater.noise = max(output["noise"], self.repeater.noise or 0)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.run:
             return
-        tr, summary = terminalreporter, self.run["summary"]
-        if self.others_ran:
-            names = ", ".join(sorted(set(self.others_ran.values())))
-            tr.write_line(f"coresys: {len(self.others_ran)} tests were run by {names}: not measured, not repeated")
-        suspicions = sorted(
-            (finding["summary"], test["nodeid"])
-            for test in self.run["tests"]
-            for finding in test["findings"]
-            if finding["level"] != "error"
+        path, problem = self._write_file()
+        lines = terminal.summary_lines(
+            self.run,
+            width=terminalreporter._tw.fullwidth,
+            verbose=self.config.get_verbosity(),
+            ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
+            run_file=path,
+            problem=problem,
         )
-        for text, nodeid in suspicions[:20]:
-            tr.write_line(f"{text}  [{nodeid}]".encode("unicode_escape").decode("ascii"))
-        if len(suspicions) > 20:
-            tr.write_line(f"... and {len(suspicions) - 20} more, see the run file")
-        if self.book.unrepeated:
-            tr.write_line(f"coresys: {len(self.book.unrepeated)} tests left unrepeated: the effort was spent")
-        tail = self._write_file()
-        tr.write_line(
-            f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over, "
-            f"{summary['not_measured']} not measured{tail}"
-        )
+        if len(lines) > 1:
+            terminalreporter.section("coresys", sep="=")
+        for text, markup in lines:
+            terminalreporter.write_line(text, **markup)
 
-    def _write_file(self) -> str:
+    def _write_file(self) -> tuple[str | None, str | None]:
+        """The path that was written, or why it could not be."""
         path = self.config.getoption("coresys_json")
         if path is None:
-            return ""
+            return None, None
         try:
             runfile.write(Path(path), self.run)
         except runfile.OutputError as error:
-            return f" - run file NOT written: {error}"
-        return f" - run file: {path}"
+            return None, str(error)
+        return path, None
 
 
-class _Counts:
-    """What a first run leaves, cheaply: a hint of whom to repeat, never a verdict."""
+class Watch:
+    """What is read before and after one test, whoever runs it."""
 
-    _meter: meters.MemoryMeter | None = None
+    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
+        self.plan = session._plan(item)
+        self._session = session
+        session.fixtures.made_now = [0, 0, 0, 0, 0]
+        # What stood after the last test stands now, unless something was done in between.
+        self.before = session.counts or session.screen.read()
+        session.probes.start(self.plan.wanted())
+        self.left: Counts | None = None
+        self.after: Counts | None = None
+        self.readings: dict[str, Reading] = {}
 
-    def __init__(self) -> None:
-        self._start = self._read()
-
-    @classmethod
-    def _read(cls) -> tuple[int, ...]:
-        try:
-            if cls._meter is None:
-                cls._meter = meters.MemoryMeter()
-            memory = cls._meter.read().in_use
-            return (
-                memory,
-                len(meters.native_threads()),
-                meters.descriptor_count(),
-                len(meters.children()),
-                len(meters.pending_tasks()),
-            )
-        except (NotImplementedError, OSError):
-            return (0, 0, 0, 0, 0)
-
-    def since(self) -> dict[str, int]:
-        return {key: now - then for key, then, now in zip(KEYS, self._start, self._read(), strict=True)}
+    def stop(self) -> None:
+        """The test is over."""
+        self.readings = self._session.probes.stop()
+        self.after = self._session.counts = self._session.screen.read()
+        if self.before is not None and self.after is not None:
+            left, theirs = self.after.since(self.before), self._session.fixtures.made_now
+            # What wider fixtures made meanwhile is theirs.
+            self.left = Counts(*(max(n - made, 0) for n, made in zip(left, (*theirs, 0), strict=True)))
 
 
-def _screened(key: str, left: int) -> Evidence:
-    """Evidence of the first run alone: nothing above the resolution, or something that only repeating can judge."""
-    resolution = _SCREEN_RESOLUTION if key == "memory.growth" else 0
-    if left <= resolution:
-        return Evidence(key, 0.0, "screened", resolution)
-    return Evidence(key, None, "screened", resolution, why=f"suspected: {left} left after one run")
+class Foreign:
+    """A test that another plugin runs by its own protocol: we measure around it, and amend what it reports.
+
+    That plugin may run it several times: each setup begins anew. A call that was not logged yet when the teardown
+    is over becomes the failure, as ours would; else the teardown does.
+    """
+
+    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
+        self._session, self._item = session, item
+        self._watch: Watch | None = None
+        self._reports: list[pytest.TestReport] = []
+        self._logged: list[Any] = []
+
+    def begin(self, item: pytest.Item) -> None:
+        """A setup begins."""
+        if item is self._item:
+            self._reports, self._logged = [], []
+            self._watch = Watch(self._session, item)
+
+    def reported(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """A phase is over; after the teardown comes the judgement."""
+        if item is not self._item or self._watch is None:
+            return
+        self._reports.append(report)
+        if report.when != "teardown":
+            return
+        self._watch.stop()
+        record = self._session._judged(item, self._reports, self._watch, 0.0, may_repeat=False, last=False)
+        calls = [each for each in self._reports if each.when == "call" and each.passed]
+        passed = [each for each in (*calls, report) if not any(each is logged for logged in self._logged)]
+        if passed and self._session._amend(item, passed[0], record):
+            record["outcome"] = "failed" if passed[0].when == "call" else "error"
+        self._session._attach(report, record)
+        self._watch = None
+
+    def logged(self, report: Any) -> None:
+        """A report was logged, and can't be changed any more."""
+        self._logged.append(report)
 
 
-def _with_reason(evidence: Evidence, why: str | None) -> Evidence:
-    return replace(evidence, why=f"{evidence.why}; {why}") if evidence.value is None and why else evidence
-
-
-def _repeated(key: str, facts: dict[str, Any]) -> Evidence:
-    value: float | None = float(facts["rate"])
-    why = None
-    if facts["conclusion"] == "unclear":
-        value, why = None, "suspected: grew while repeated, but the effort was spent before it was certain"
-    return Evidence(key, value, "repeated", float(facts["resolution"]), tuple(facts["series"]), why)
-
-
-def _unmeasured(limit: Limit, why: str) -> Verdict:
-    return judge(Evidence(limit.key, None, why=why), limit, TAKEN[limit.key].unit)
-
-
-def _finding(verdict: Verdict, places: list[Location]) -> Finding | None:
-    suspected = verdict.status == "not_measured" and (verdict.why or "").startswith("suspected:")
-    if verdict.status != "over" and not suspected:
-        return None
-    level = "suspicion" if suspected or verdict.evidence != "repeated" else verdict.level
-    known = tuple(places) if verdict.key == "memory.growth" else ()
-    return Finding(verdict.key, level, summary_of(verdict), locations=known)
-
-
-def _of_another(report: pytest.TestReport) -> dict[str, Any]:
-    why = "another plugin runs this test by its own protocol"
-    outcome = "error" if report.failed else "passed"
-    return wire.test_to_dict(nodeid=report.nodeid, outcome=outcome, why=why, verdict="not_measured")
+def _times(reports: list[pytest.TestReport]) -> dict[str, Reading]:
+    return {f"time.{report.when}": Reading(report.duration) for report in reports}
 
 
 def _outcome(reports: list[pytest.TestReport]) -> str:
@@ -380,13 +475,6 @@ def _outcome(reports: list[pytest.TestReport]) -> str:
         if report.skipped:
             return "skipped"
     return "passed"
-
-
-def _properties(record: dict[str, Any]) -> list[tuple[str, object]]:
-    return [
-        (f"coresys.{key}", f"not measured: {data['why']}" if data["value"] is None else str(data["value"]))
-        for key, data in record["measures"].items()
-    ]
 
 
 def _path(item: pytest.Item) -> str:

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, cast, get_args
+from dataclasses import replace
+from typing import Any, SupportsFloat, SupportsIndex, cast, get_args
 
 from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
 from coresys.records import Finding, Location
 
 SCHEMA = 1
 
+# What the why of a test begins with that has no budget at all: nothing was asked of it.
+NO_BUDGET = "no budget was in force"
+
 # Beyond this a float no longer holds every whole number, and showing it as an int would claim digits it has not.
 _EXACT_WHOLE = 2**53
+
+# Readers of JSON take whole numbers of 64 bits, and Python itself refuses to print those of over 4300 digits.
+_MOST_WHOLE = 2**63
+
+_MOST_DEPTH = 64
 
 # The worst first. A test is never better than its evidence, so what is not measured hides "near" and "within".
 _WORST_FIRST: tuple[Status, ...] = ("over", "not_measured", "near", "within")
@@ -27,19 +36,29 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def plain_number(value: float | None) -> float | None:
-    """The number as JSON can carry it: None for infinite and NaN, an int when it is whole."""
-    if value is None or isinstance(value, int):
-        return value
-    if not math.isfinite(value):
+def plain_number(value: SupportsFloat | None) -> int | float | None:
+    """The number as JSON and execnet can carry it: None for infinite and NaN, an int when it is whole.
+
+    Subclasses (bool, IntEnum, NumPy's scalars) become the builtin type, for execnet looks types up exactly.
+    """
+    if value is None:
         return None
-    return int(value) if value.is_integer() and abs(value) < _EXACT_WHOLE else value
+    if isinstance(value, int) and abs(value) < _MOST_WHOLE:
+        return int(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int, or a fraction, beyond every float
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < _EXACT_WHOLE else number
 
 
-def plain(value: object) -> Any:
+def plain(value: object, _depth: int = _MOST_DEPTH) -> Any:
     """Any value made plain, all the way down; what is not a plain value becomes its text.
 
-    Other plugins may add to a run through a hook, so the writer falls back on this.
+    Other plugins may add to a run through a hook, so the writer falls back on this. What is nested very deeply,
+    or in itself, ends in ``"..."``.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -47,15 +66,25 @@ def plain(value: object) -> Any:
         return plain_text(value)
     if isinstance(value, (int, float)):
         return plain_number(value)
+    if _depth <= 0:
+        return "..."
     if isinstance(value, Mapping):
-        return {plain_text(str(key)): plain(item) for key, item in value.items()}
+        return {_text_of(key): plain(item, _depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    return plain_text(str(value))
+        return [plain(item, _depth - 1) for item in value]
+    return _text_of(value)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return plain_text(str(value))
+    except Exception:  # a stranger's __str__, or an int of over 4300 digits
+        return f"<{type(value).__name__}>"
 
 
 def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
     """One entry of ``measures`` in the run file. ``reason`` is there only if the author of the limit gave one."""
+    verdict = _with_a_figure(verdict)
     data: dict[str, Any] = {
         "value": plain_number(verdict.value),
         "limit": plain_number(verdict.limit),
@@ -73,11 +102,22 @@ def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
     return data
 
 
+def _with_a_figure(verdict: Verdict) -> Verdict:
+    """The verdict, not measured if its figure is no number: NaN is not above any limit, and yet within none."""
+    if verdict.value is None or verdict.value == verdict.value:  # not isnan, which huge ints do not fit
+        return verdict
+    return replace(verdict, status="not_measured", value=None, why=verdict.why or "the reading was not a number")
+
+
 def _why(verdict: Verdict) -> str | None:
     if verdict.why is not None:
         return plain_text(verdict.why)
-    # Readers may rely on it: what was not measured always says why, even if its probe did not.
-    return "no reason was given" if verdict.status == "not_measured" else None
+    # Readers may rely on it: what has no figure always says why, even if its probe did not.
+    if verdict.status == "not_measured":
+        return "no reason was given"
+    if verdict.value is not None and plain_number(verdict.value) is None:
+        return "the reading was infinite"
+    return None
 
 
 def measure_from_dict(key: str, data: Mapping[str, Any]) -> Verdict:
@@ -107,8 +147,8 @@ def _one_of(word: Any, words: tuple[str, ...]) -> str:
 def finding_to_dict(finding: Finding) -> dict[str, Any]:
     """One entry of ``findings``; ``owner`` and ``tests`` are there only if set, as in findings of the run."""
     data: dict[str, Any] = {
-        "key": finding.key,
-        "level": finding.level,
+        "key": plain_text(finding.key),
+        "level": plain_text(finding.level),
         "summary": plain_text(finding.summary),
         "details": [plain_text(line) for line in finding.details],
         "locations": [_location_to_dict(location) for location in finding.locations],
@@ -123,10 +163,14 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
 def _location_to_dict(location: Location) -> dict[str, Any]:
     return {
         "path": plain_text(location.path),
-        "line": location.line,
+        "line": _line(location.line),
         "function": plain_text(location.function),
         "note": plain_text(location.note),
     }
+
+
+def _line(number: SupportsIndex | None) -> int:
+    return 0 if number is None else max(int(number), 0)  # a frame may have none, between two instructions
 
 
 def finding_from_dict(data: Mapping[str, Any]) -> Finding:
@@ -168,8 +212,12 @@ def test_to_dict(
     why: str | None = None,
     verdict: Status | None = None,
 ) -> dict[str, Any]:
-    """One entry of ``tests``. The verdict is that of the measures unless given."""
-    verdicts = tuple(verdicts)
+    """One entry of ``tests``. The verdict is that of the measures unless given.
+
+    ``outcome`` is pytest's word, with "xfailed", "xpassed" and "error" told apart. ``why`` is for tests that were
+    not measured; without one, the first measure that says why speaks for the test.
+    """
+    verdicts = tuple(_with_a_figure(each) for each in verdicts)
     verdict = overall(verdicts) if verdict is None else verdict
     if verdict == "not_measured" and why is None:
         why = _first_reason(verdicts)
@@ -177,10 +225,10 @@ def test_to_dict(
         "nodeid": plain_text(nodeid),
         "outcome": outcome,
         "verdict": verdict,
-        "repetitions": repetitions,
+        "repetitions": int(repetitions),
         "worker": worker,
         "why": None if why is None else plain_text(why),
-        "measures": {each.key: measure_to_dict(each) for each in verdicts},
+        "measures": {plain_text(each.key): measure_to_dict(each) for each in verdicts},
         "findings": [finding_to_dict(finding) for finding in findings],
     }
 
@@ -189,4 +237,4 @@ def _first_reason(verdicts: tuple[Verdict, ...]) -> str:
     for each in verdicts:
         if each.level != "off" and each.status == "not_measured":
             return f"{each.key}: {_why(each)}"
-    return "no budget was in force"
+    return NO_BUDGET

@@ -10,12 +10,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import NoReturn
 
 from coresys.errors.hierarchy import UnitError
 
 _KIB = 1024
+# Our own, for the one in force may be the code under test's; all digits of any float, so that rounding never fails.
+_CONTEXT = Context(prec=400)
+_ENORMOUS = Decimal(10) ** 15  # from here on, digits say less than their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def _parse_text(text: str, unit: str, scale: _Scale) -> float:
     if factor is None:
         _refuse(text, unit, f'unknown unit "{match["unit"]}"', "write another")
     # Decimal, so that "5 %" is the float 0.05 and not its neighbour.
-    value = float(Decimal(match["number"]) * factor)
+    with localcontext(_CONTEXT):
+        value = float(Decimal(match["number"]) * factor)
     if not math.isfinite(value):
         _refuse(text, unit, "not a finite number", "write a number and a unit")
     return value
@@ -151,6 +155,11 @@ def format_quantity(value: float, unit: str) -> str:
     """
     if not math.isfinite(value):
         return str(value)
+    with localcontext(_CONTEXT):
+        return _formatted(value, unit)
+
+
+def _formatted(value: float, unit: str) -> str:
     if unit == "count":
         return _number(Decimal(repr(float(value))))
     scale = _SCALES.get(unit)
@@ -171,6 +180,8 @@ def _scaled(value: Decimal, scale: _Scale) -> str:
 
 
 def _number(value: Decimal) -> str:
+    if abs(value) >= _ENORMOUS:
+        return f"{value:.2e}"
     # Nine places are far below what is ever shown, and above what float arithmetic adds (0.07 * 100).
     exact = round(value, 9)
     if exact == round(exact, 1):

@@ -22,16 +22,41 @@ def _rebuild(cls: type[CoreSysError], args: tuple[Any, ...], state: dict[str, An
 
 
 class UnitError(CoreSysError, ValueError):
-    """A quantity could not be read: no unit, an unknown one, or a wrong one for its measure."""
+    """A quantity could not be read: no unit, an unknown one, or a wrong one for its measure.
 
-    def __init__(self, *, text: object, unit: str, problem: str) -> None:
-        self.text, self.unit, self.problem = text, unit, problem
-        super().__init__(f"{text!r}: {problem}")
+    ``key`` is the measure that it was written for, where that is known.
+    """
+
+    def __init__(self, *, text: object, unit: str, problem: str, key: str | None = None) -> None:
+        self.text, self.unit, self.problem, self.key = text, unit, problem, key
+        super().__init__(f"{key} = {text!r}: {problem}" if key else f"{text!r}: {problem}")
+
+
+class UnknownMeasureError(CoreSysError, ValueError):
+    """A budget was given for a measure that does not exist, or not here; ``problem`` names the nearest valid key."""
+
+    def __init__(self, *, key: str, problem: str) -> None:
+        self.key, self.problem = key, problem
+        super().__init__(problem)
 
 
 class BudgetExceededError(CoreSysError, AssertionError):
-    """A part of a test, or of any program, used more than ``coresys.budget(...)`` allowed it."""
+    """A part of a test, or of any program, used more than ``coresys.budget(...)`` allowed it.
 
-    def __init__(self, *, key: str, actual: str, limit: str, details: tuple[str, ...] = ()) -> None:
+    ``key`` is the first measure that was over, ``exceeded`` are all of them; ``details`` tells about each.
+    """
+
+    def __init__(
+        self, *, key: str, actual: str, limit: str, details: tuple[str, ...] = (), exceeded: tuple[str, ...] = ()
+    ) -> None:
         self.key, self.actual, self.limit, self.details = key, actual, limit, details
+        self.exceeded = exceeded or (key,)
         super().__init__("\n".join([f"{key}: {actual} > {limit}", *(f"  {line}" for line in details)]))
+
+
+class BudgetNotMeasuredError(CoreSysError):
+    """A measure of ``coresys.budget(...)`` could not be taken, so that nobody can say whether it was within."""
+
+    def __init__(self, *, key: str, why: str) -> None:
+        self.key, self.why = key, why
+        super().__init__(f"{key}: not measured: {why}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Literal
 
 Trend = Literal["flat", "growing", "fading", "unclear"]
@@ -19,7 +19,10 @@ Trend = Literal["flat", "growing", "fading", "unclear"]
 # Late growth over early growth: below FADED it is a cache that filled, above STEADY it is as it was. Between them
 # stand containers that double in size just then, and slow caches: more repetitions tell them apart.
 FADED = 0.2
-STEADY = 0.6
+STEADY = 0.7
+# Growth over the last eighth, over what the average would give: a cache that filled just now still shows well
+# grown quarters, and stands still in its last eighth.
+STILL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,15 @@ def judge_series(values: Sequence[float], *, floor: float = 0.0) -> Judged:
     share = late / early if early > 0 else math.inf
     if late <= 0 or share < FADED:
         return Judged("fading", rate, resolution)
-    return Judged("growing" if share >= STEADY else "unclear", late / (0.25 * count), resolution)
+    steady = share >= STEADY and _tail_growth(values) >= STILL * rate * (count // 8)
+    # The lower of the two: a container that doubles late would have all of it charged to its last quarter.
+    return Judged("growing" if steady else "unclear", min(rate, late / (0.25 * count)), resolution)
+
+
+def _tail_growth(values: Sequence[float]) -> float:
+    """Growth over the last eighth, from medians of three readings at either end."""
+    start = len(values) - 1 - len(values) // 8
+    return median(values[-3:]) - median(values[start - 1 : start + 2])
 
 
 def _thirds_apart(values: Sequence[float], floor: float) -> bool:

@@ -1,7 +1,11 @@
-"""What is wrong with a configuration or a marker. Callers turn these into a usage error or a failed test."""
+"""What is wrong with a configuration or a marker. Callers turn these into a usage error or a failed test.
+
+Their text repeats what somebody wrote, and ends up in terminals: what is no printable character is escaped.
+"""
 
 from __future__ import annotations
 
+from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
 
 
@@ -13,7 +17,7 @@ class ConfigError(CoreSysError):
 
     def __init__(self, *, place: str, problem: str) -> None:
         self.place, self.problem = place, problem
-        super().__init__(f"{place}: {problem}")
+        super().__init__(printable(f"{place}: {problem}", ascii_only=False))
 
 
 class MarkerError(CoreSysError):
@@ -21,7 +25,7 @@ class MarkerError(CoreSysError):
 
     def __init__(self, *, place: str, problem: str) -> None:
         self.place, self.problem = place, problem
-        super().__init__(f"{place}: {problem}")
+        super().__init__(printable(f"{place}: {problem}", ascii_only=False))
 
 
 class ValueProblem(CoreSysError):

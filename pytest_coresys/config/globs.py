@@ -27,7 +27,7 @@ def _segment(part: str) -> str:
     while at < len(part):
         char = part[at]
         at += 1
-        if char == "[" and (closing := part.find("]", at + 1)) > 0:
+        if char == "[" and (closing := _closing(part, at)) > 0:
             out += _choice(part[at:closing])
             at = closing + 1
         else:
@@ -36,10 +36,27 @@ def _segment(part: str) -> str:
     return out
 
 
+def _closing(part: str, at: int) -> int:
+    """Where the choice that begins at ``at`` ends, or -1. A "]" that comes first is one of its characters."""
+    return part.find("]", at + (2 if part[at : at + 1] == "!" else 1))
+
+
 def _choice(inner: str) -> str:
     negated = inner.startswith("!")
-    body = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[1:] if negated else inner)
-    return f"(?!/)[{'^' if negated else ''}{body}]"
+    body = inner[1:] if negated else inner
+    ranges, at = "", 0
+    while at < len(body):
+        low, high = body[at], body[at + 2 : at + 3]
+        if body[at + 1 : at + 2] == "-" and high:
+            # "z-a" means nothing, to the shell too, and is an error to the compiler.
+            ranges += f"{re.escape(low)}-{re.escape(high)}" if low <= high else ""
+            at += 3
+        else:
+            ranges += re.escape(low)
+            at += 1
+    if not ranges:
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{ranges}]"
 
 
 def matches(glob: str, path: str) -> bool:

@@ -52,7 +52,7 @@ def load_settings(
     document = read_document(rootpath)
     file = FileSettings() if document is None else _read_file(TableReader(document, measures))
     place = "--coresys-profile" if profile is not None else file.profile_place
-    chosen = choose_profile(profile or file.profile, place, file.profiles or {}, measures)
+    chosen = choose_profile(profile if profile is not None else file.profile, place, file.profiles or {}, measures)
     return Settings(
         profile=chosen.name,
         effort=chosen.effort if repeat is None else replace(chosen.effort, max_repetitions=repeat),

@@ -13,6 +13,8 @@ from pytest_coresys.config.lines import KeyPath
 from pytest_coresys.config.values import SUB_KEYS, Budget, describe, parse_budget, show
 from pytest_coresys.measures import Measure
 
+_DEEPEST = 12  # parts of a path; no key has so many, and a file may have thousands
+
 
 @dataclass(frozen=True, slots=True)
 class TableReader:
@@ -96,7 +98,7 @@ class TableReader:
     def _flat(self, path: KeyPath, prefix: str, table: Mapping[str, object]) -> Iterator[tuple[str, KeyPath, object]]:
         for name, value in table.items():
             key, where = f"{prefix}{name}", (*path, name)
-            if isinstance(value, Mapping) and not self._is_budget(key, value):
+            if isinstance(value, Mapping) and len(where) < _DEEPEST and not self._is_budget(key, value):
                 yield from self._flat(where, f"{key}.", cast("Mapping[str, object]", value))
             else:
                 yield key, where, value

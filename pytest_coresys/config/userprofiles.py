@@ -122,18 +122,27 @@ def choose_profile(
 
 
 def _merged(name: str, profiles: Mapping[str, UserProfile], measures: Mapping[str, Measure]) -> ChosenProfile:
-    profile = profiles.get(name)
-    if profile is None:
-        return _built_in(PROFILES[name], measures)
-    same = profile.extends == name
-    parent = _built_in(PROFILES[name], measures) if same else _merged(profile.extends, profiles, measures)
+    """The profile with all that it extends, however long that chain is; ``read_profiles`` has seen its end."""
+    chain: list[UserProfile] = []
+    while name in profiles:
+        chain.append(profiles[name])
+        if profiles[name].extends == name:
+            break
+        name = profiles[name].extends
+    merged = _built_in(PROFILES[name], measures)
+    for profile in reversed(chain):
+        merged = _changed(merged, profile)
+    return merged
+
+
+def _changed(parent: ChosenProfile, profile: UserProfile) -> ChosenProfile:
     share = profile.changes.get("share", parent.effort.share)
     least = profile.changes.get("min_seconds", parent.effort.min_seconds)
     most = profile.changes.get("max_repetitions", parent.effort.max_repetitions)
     assert least is not None  # only a share can be without limit
     assert most is not None
     effort = Effort(share=share, min_seconds=least, max_repetitions=int(most))
-    return ChosenProfile(name, effort, (*parent.budgets, *profile.budgets))
+    return ChosenProfile(parent.name, effort, (*parent.budgets, *profile.budgets))
 
 
 def _built_in(profile: Profile, measures: Mapping[str, Measure]) -> ChosenProfile:

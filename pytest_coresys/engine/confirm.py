@@ -5,17 +5,29 @@ from __future__ import annotations
 import gc
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from coresys.measure import meters
-from coresys.measure.series import increments, judge_series
+from coresys.measure.reserved import reserved_bytes
+from coresys.measure.series import Judged, increments, judge_series
 from pytest_coresys.engine import repeat
+from pytest_coresys.measures import GROWTH
 
-KEYS = ("memory.growth", "threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked")
 _GRACE = 1.0  # seconds that threads and processes get to end, waited only where some are left
 _BYTES_CAP = 256 * 1024 * 1024
+
+RunOnce = Callable[[], str | None]  # None, or why the repetition did not go as the first run did
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What an empty test keeps in each repetition, by pytest's own doing, and how far its readings wander (bytes)."""
+
+    rate: float = 0.0
+    noise: float = 0.0
 
 
 @dataclass(slots=True)
@@ -32,111 +44,209 @@ class Readings:
 
     def __init__(self, capacity: int) -> None:
         self._memory = meters.MemoryMeter()
-        self.values = {key: array("q", bytes(8 * capacity)) for key in KEYS}
+        self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
+        self._left_out = dict.fromkeys(GROWTH, 0)
+        self._threads, self._reserved = meters.thread_count(), reserved_bytes() or 0
         self.count = 0
 
     def take(self) -> None:
         """Collect garbage, then read. A cycle is no leak."""
+        for key, value in zip(GROWTH, self._row(), strict=True):
+            self.values[key][self.count] = value - self._left_out[key]
+        self.count += 1
+
+    def leave_out(self) -> None:
+        """Count nothing of what happened since the last reading: repetitions under a tracer are not like others."""
+        for key, value in zip(GROWTH, self._row(), strict=True):
+            self._left_out[key] = value - self.values[key][self.count - 1]
+
+    def _row(self) -> tuple[int, ...]:
         gc.collect()
-        memory = self._memory.read()
-        row = (
-            memory.in_use,
-            len(meters.native_threads()),
+        memory = self._memory.read().in_use
+        threads = meters.thread_count()
+        if threads != self._threads:
+            # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them.
+            memory -= (reserved_bytes() or 0) - self._reserved
+        return (
+            memory,
+            threads,
             meters.descriptor_count(),
             len(meters.children()),
             len(meters.pending_tasks()),
         )
-        for key, value in zip(KEYS, row, strict=True):
-            self.values[key][self.count] = value
-        self.count += 1
 
-    def series(self, key: str) -> list[int]:
-        return list(self.values[key][: self.count])
+    def series(self, key: str, rate: float = 0.0) -> list[float]:
+        """The readings of a key, less so much a repetition."""
+        values = self.values[key][: self.count]
+        return [value - rate * at for at, value in enumerate(values)]
+
+    def close(self) -> None:
+        self._memory.close()
 
 
-def confirm(run_once: Callable[[], str | None], *, most: int, seconds: float) -> Confirmed:
-    """Repeat until settled. ``run_once`` returns None, or why the repetition did not go as the first run did."""
-    result = Confirmed()
-    deadline = time.monotonic() + seconds
-    gc.collect()
-    gc.freeze()  # we are a process of our own: nobody else looks at the collector's generations
-    for _ in range(min(repeat.WARM_UP, most)):
-        result.problem = run_once()
-        if result.problem:
-            return result
-    readings = Readings(most + 2)
-    readings.take()
-    conclusions = dict.fromkeys(KEYS, "more")
-    checkpoints = _checkpoints()
-    check_at = next(checkpoints)
-    while "more" in conclusions.values() and readings.count <= most:
-        spent = time.monotonic() > deadline or readings.count >= most or _too_much(readings)
-        if readings.count >= check_at or spent:
-            for key in KEYS:
-                if conclusions[key] == "more":
-                    conclusions[key] = _conclude(readings, key, spent)
-            check_at = next(checkpoints)
-            continue
-        result.problem = run_once()
-        if result.problem:
-            return result
+_WINDOW = 20
+_WINDOWS = 10
+
+
+def measure_control(run_once: RunOnce) -> Control:
+    """What repeating an empty test leaves behind, once the process has warmed to it.
+
+    The first repetitions of a process wander by kilobytes, with rare steps, so the noise is the median over the
+    spreads of windows, and the rate that of the last half.
+    """
+    readings = Readings(_WINDOW * _WINDOWS + 2)
+    for _ in range(_WINDOW * _WINDOWS):
+        run_once()
         readings.take()
-    result.repetitions = readings.count - 1 + repeat.WARM_UP
-    _let_them_end(readings, conclusions)
-    result.keys = {key: _result(readings, key, conclusions[key]) for key in KEYS}
-    return result
+    values = readings.series("memory.growth")
+    readings.close()
+    windows = [values[at : at + _WINDOW] for at in range(0, len(values), _WINDOW)]
+    judged = judge_series(values[len(values) // 2 :])
+    return Control(
+        rate=max(judged.rate, 0.0) if judged.trend == "growing" else 0.0,
+        noise=median(max(window) - min(window) for window in windows[len(windows) // 2 :]),
+    )
 
 
-def _checkpoints() -> Any:
+class Confirmation:
+    """The repetitions of one test in this process. ``ask`` looks for the structure behind growing memory."""
+
+    def __init__(
+        self,
+        run_once: RunOnce,
+        *,
+        most: int,
+        seconds: float,
+        if_growing: float,
+        control: Control,
+        ask: Callable[[float], repeat.Structure] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._run_once, self._most, self._control = run_once, most, control
+        self._ask, self._progress = ask, progress
+        self._deadline, self._if_growing = time.monotonic() + seconds, time.monotonic() + if_growing
+        self._structure: repeat.Structure | None = None if ask else repeat.Structure()
+        self._conclusions = dict.fromkeys(GROWTH, "more")
+
+    def run(self) -> Confirmed:
+        """Warm up, then repeat until each measure is settled."""
+        result = Confirmed()
+        gc.collect()
+        gc.freeze()  # nobody else looks at the collector's generations: a child, or the last test of a process
+        for _ in range(min(repeat.WARM_UP, self._most)):
+            result.problem = self._run_once()
+            if result.problem:
+                return result
+        self._readings = Readings(self._most + 2)
+        self._readings.take()
+        result.problem = self._repeat()
+        if result.problem:
+            return result
+        result.repetitions = self._readings.count - 1 + repeat.WARM_UP
+        self._let_them_end()
+        result.keys = {key: self._result(key) for key in GROWTH}
+        return result
+
+    def _repeat(self) -> str | None:
+        checkpoints = _checkpoints()
+        check_at = next(checkpoints)
+        while "more" in self._conclusions.values() and self._readings.count <= self._most:
+            count = self._readings.count
+            spent = count >= self._most or self._is_late() or self._too_much()
+            if count >= check_at or spent:
+                self._settle(spent)
+                check_at = next(checkpoints)
+                if self._progress is not None:
+                    self._progress(count)
+                continue
+            problem = self._run_once()
+            if problem:
+                return problem
+            self._readings.take()
+        return None
+
+    def _is_late(self) -> bool:
+        now = time.monotonic()
+        if now > self._deadline < self._if_growing and any(self._judged(key).trend != "flat" for key in GROWTH):
+            self._deadline = self._if_growing
+        return now > self._deadline
+
+    def _settle(self, spent: bool) -> None:
+        for key, conclusion in self._conclusions.items():
+            if conclusion == "more":
+                self._conclusions[key] = self._conclude(key, spent)
+        others = [conclusion for key, conclusion in self._conclusions.items() if key != "memory.growth"]
+        memory = self._conclusions["memory.growth"]
+        # Memory that grows along with leaked threads or sockets is theirs: no cache, whose filling were to be awaited.
+        if "leak" in others and memory in ("more", "unclear") and self._judged("memory.growth").trend == "growing":
+            self._conclusions["memory.growth"] = "leak"
+
+    def _conclude(self, key: str, spent: bool) -> str:
+        conclusion = self._look(key, spent)
+        if conclusion == "ask":
+            assert self._ask is not None
+            self._structure = self._ask(self._judged(key).rate)
+            self._readings.leave_out()
+            conclusion = self._look(key, spent or self._is_late())
+        return conclusion
+
+    def _look(self, key: str, spent: bool) -> str:
+        rule, floor = repeat.RULES[key], self._floor(key)
+        return repeat.conclude(self._series(key), rule, spent=spent, floor=floor, structure=self._structure)
+
+    def _judged(self, key: str) -> Judged:
+        return judge_series(self._series(key), floor=self._floor(key))
+
+    def _series(self, key: str) -> list[float]:
+        # No list of values may be alive while readings are taken: it would be read as growth.
+        return self._readings.series(key, self._control.rate if key == "memory.growth" else 0.0)
+
+    def _floor(self, key: str) -> float:
+        return self._control.noise if key == "memory.growth" else 0.0
+
+    def _too_much(self) -> bool:
+        values = self._readings.values["memory.growth"]
+        return self._readings.count > 1 and values[self._readings.count - 1] - values[0] > _BYTES_CAP
+
+    def _let_them_end(self) -> None:
+        """Threads and children that end by themselves after a moment are none left behind."""
+        readers: dict[str, Callable[[], int]] = {
+            "threads.leaked": meters.thread_count,
+            "processes.leaked": lambda: len(meters.children()),
+        }
+        for key, read in readers.items():
+            if self._conclusions[key] != "leak":
+                continue
+            values = self._readings.values[key]
+            enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
+            until = time.monotonic() + _GRACE
+            while read() > enough and time.monotonic() < until:
+                time.sleep(0.01)
+            if read() <= enough:
+                self._conclusions[key] = "flat"
+
+    def _result(self, key: str) -> dict[str, Any]:
+        memory = key == "memory.growth"
+        series, judged = self._series(key), self._judged(key)
+        conclusion = self._conclusions[key]
+        steps = increments(series, 12)
+        # The median step: one window in which a large container moved says nothing of the others.
+        rate = (max(median(steps), 0.0) or judged.rate) if conclusion in ("leak", "unclear") else 0.0
+        if not memory and rate:
+            rate = max(1.0, float(round(rate)))  # they come whole
+        result: dict[str, Any] = {
+            "conclusion": conclusion,
+            "rate": round(rate, 1),
+            "resolution": judged.resolution if memory else 0,
+            "series": [round(step, 1) for step in steps],
+        }
+        if memory and self._structure is not None and self._structure.bounded:
+            result["bounded"] = self._structure.bounded
+        return result
+
+
+def _checkpoints() -> Iterator[int]:
     at = repeat.SCREEN
     while True:
         yield at
         at += max(12, at // 3)
-
-
-def _rule(key: str) -> repeat.Rule:
-    return repeat.MEMORY if key == "memory.growth" else repeat.COUNTED
-
-
-def _conclude(readings: Readings, key: str, spent: bool) -> str:
-    return repeat.conclude(readings.series(key), _rule(key), spent=spent)
-
-
-def _too_much(readings: Readings) -> bool:
-    threads = readings.values["threads.leaked"]
-    if readings.count < 2 or threads[readings.count - 1] > threads[0]:
-        return False  # a thread reserves tens of megabytes of addresses, and uses next to none of them
-    values = readings.values["memory.growth"]
-    return readings.count > 1 and values[readings.count - 1] - values[0] > _BYTES_CAP
-
-
-def _let_them_end(readings: Readings, conclusions: dict[str, str]) -> None:
-    """Threads and children that end by themselves after a moment are none left behind."""
-    readers: dict[str, Callable[[], set[int]]] = {
-        "threads.leaked": meters.native_threads,
-        "processes.leaked": meters.children,
-    }
-    for key, read in readers.items():
-        if conclusions[key] != "leak":
-            continue
-        values = readings.values[key]
-        enough = values[0] + (values[readings.count - 1] - values[0]) // 2
-        until = time.monotonic() + _GRACE
-        while len(read()) > enough and time.monotonic() < until:
-            time.sleep(0.01)
-        if len(read()) <= enough:
-            conclusions[key] = "flat"
-
-
-def _result(readings: Readings, key: str, conclusion: str) -> dict[str, Any]:
-    series = readings.series(key)
-    judged = judge_series(series)
-    rate = judged.rate if conclusion == "leak" else 0.0
-    if key != "memory.growth" and rate:
-        rate = max(1.0, float(round(rate)))  # they come whole
-    return {
-        "conclusion": conclusion,
-        "rate": round(rate, 1),
-        "resolution": judged.resolution,
-        "series": [round(step, 1) for step in increments(series, 12)],
-    }

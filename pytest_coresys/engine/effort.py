@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-_SETUP_PRICE = 0.05  # seconds: forking, warming up, ending
+_SETUP_PRICE = 0.05  # seconds: forking, ending
+_PYTEST_PRICE = 0.001  # seconds of each repetition that are not the test's
 _LIKELY_SHARE = 0.25
+# Repetitions, warm-up included, below which repeating can show nothing: a leak, or that there is none.
+_TO_CONVICT = 42
+_TO_CLEAR = 29
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Seconds for repeating a test: at first, and in all if it grows."""
+
+    seconds: float
+    if_growing: float
 
 
 @dataclass(slots=True)
@@ -17,20 +29,29 @@ class EffortBook:
     tests_left: int
     ran: float = 0.0
     spent: float = 0.0
+    tests: int = 0
     unrepeated: list[str] = field(default_factory=list)
 
-    def allowance(self, duration: float, *, likely: bool) -> float | None:
+    def allowance(self, duration: float, *, likely: bool) -> Allowance | None:
         """Seconds for repeating a test that took ``duration``, or None when it is not its turn.
 
-        Likely leaks may take a quarter of what is left; a quiet test takes its even part, and only if that is enough
-        for the repetitions that show anything, so that cheap tests come before slow ones.
+        Likely leaks may take a quarter of what is left. A quiet test takes its even part where that is enough for
+        the repetitions that show anything; else what has been saved up so far, so that cheap tests come before slow
+        ones and the effort lasts until the end. One that turns out to grow is then a likely leak.
         """
         if self.share is None:
-            return max(60.0, 50 * duration)
+            seconds = max(60.0, 50 * duration)
+            return Allowance(seconds, seconds)
         left = max(self.min_seconds, self.share * self.ran) - self.spent
-        if likely:
-            part = max(left * _LIKELY_SHARE, left / max(self.tests_left, 1))
-        else:
-            part = left / max(self.tests_left, 1)
-        needed = _SETUP_PRICE + (duration + 0.001) * (17 if likely else 29)
-        return part if part >= needed else None
+        even = left / max(self.tests_left, 1)
+        if_growing = max(left * _LIKELY_SHARE, even)
+        part = if_growing if likely else max(even, self._saved())
+        needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
+        return Allowance(part, max(part, if_growing)) if part >= needed else None
+
+    def _saved(self) -> float:
+        """What quiet tests may have of the effort that has come in so far; the rest waits for likely leaks."""
+        self.tests = max(self.tests, self.tests_left)
+        done = 1 - self.tests_left / self.tests if self.tests else 1.0
+        assert self.share is not None
+        return (1 - _LIKELY_SHARE) * max(self.min_seconds * done, self.share * self.ran) - self.spent

@@ -1,46 +1,98 @@
 """When to stop repeating, from the readings alone. Pure.
 
-Invariant: "leak" is said only of a series that grew through ``MINIMUM`` repetitions or more and did not fade;
-whatever stays open when the effort is spent is "unclear", which fails nothing.
+Invariant: "leak" is said only of a series that grew through as many repetitions as the weakest explanation without
+a leak would need to be over (a cache that fills, a pool that grows to its size), and did not fade. What stays open
+when the effort is spent is "unclear", which fails nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from coresys.measure.series import judge_series
 
-Conclusion = Literal["more", "flat", "leak", "unclear", "too few"]
+Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
 WARM_UP = 5
 SCREEN = 24
+_FADED_FOR_SURE = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How many repetitions a measure needs before it is called a leak, and how many make it certain."""
+    """How many repetitions a measure needs before it may be called a leak.
 
-    minimum: int
+    ``certain`` is enough for anybody. With ``least`` or more, *structure* is asked (who keeps it, and does that
+    code ever let go of anything?), which may settle it earlier.
+    """
+
+    least: int
     certain: int
 
 
-# A cache of 300 entries is still growing at the 250th repetition; a pool of threads or connections is smaller.
-MEMORY = Rule(minimum=40, certain=600)
-COUNTED = Rule(minimum=12, certain=100)
+# re keeps 512 patterns, and people's own caches hold some hundreds of entries; what is kept by something that is
+# seen never to let go needs less (``needed``). Counted things live in pools of some tens.
+MEMORY = Rule(least=60, certain=600)
+COUNTED = Rule(least=36, certain=100)
+# Pools of processes are as large as the machine, and filled at once; tasks have no pools.
+FEW = Rule(least=max(12, (os.cpu_count() or 1) + 6), certain=max(36, (os.cpu_count() or 1) + 20))
+
+RULES: dict[str, Rule] = {
+    "memory.growth": MEMORY,
+    "threads.leaked": COUNTED,
+    "descriptors.leaked": COUNTED,
+    "processes.leaked": FEW,
+    "tasks.leaked": FEW,
+}
 
 
-def conclude(values: Sequence[float], rule: Rule, *, spent: bool, floor: float = 0.0) -> Conclusion:
-    """What the readings after each repetition (warm-up left out) show so far."""
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What is known of the thing that grows.
+
+    ``only_grows``: a list that nothing in the code in sight takes from. ``bounded``: a container with a bound of
+    its own that was not reached. ``releases``: code in sight takes entries out, or nothing is known of the holder.
+    """
+
+    only_grows: bool = False
+    bounded: str | None = None
+    releases: bool = True
+
+    @property
+    def needed(self) -> float:
+        """Repetitions that must have grown before this is a leak."""
+        if self.bounded is not None:
+            return float("inf")
+        if self.only_grows:
+            return MEMORY.least
+        # A key space of 300 (sessions, users, file names) has filled by then, also when keys come at random.
+        return MEMORY.certain if self.releases else 450
+
+
+def conclude(
+    values: Sequence[float], rule: Rule, *, spent: bool, floor: float = 0.0, structure: Structure | None = None
+) -> Conclusion:
+    """What the readings after each repetition (warm-up left out) show so far.
+
+    "ask" is said where a structure could settle it; callers without one let ``rule.certain`` decide.
+    """
     count = len(values)
     if count < min(SCREEN, rule.certain) and not spent:
         return "more"
     if count < 9:
         return "too few"
     trend = judge_series(values, floor=floor).trend
-    if trend == "flat" or (trend == "fading" and count >= 96):
+    if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
-    if trend == "growing" and (count >= rule.certain or (spent and count >= rule.minimum)):
-        return "leak"
+    if trend == "growing" and count >= rule.least:
+        if rule is not MEMORY:
+            if count >= rule.certain or spent:
+                return "leak"
+        elif structure is None:
+            return "ask"
+        elif count >= structure.needed:
+            return "leak"
     return "unclear" if spent else "more"

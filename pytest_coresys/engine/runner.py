@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import faulthandler
+import inspect
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.fixtures import FuncFixtureInfo
 from _pytest.runner import call_and_report, show_test_item
 
 
@@ -61,13 +65,19 @@ class Sibling:
         return getattr(self._item, name)
 
 
-def repeat_once(item: pytest.Item) -> str | None:
-    """Run the item once more, keeping nothing. None if it passed, else what went wrong."""
+_STAY_UP: Any = object()
+
+
+def repeat_once(item: pytest.Item, nextitem: Any = _STAY_UP) -> str | None:
+    """Run the item once more, keeping nothing. None if it passed, else what went wrong.
+
+    Wider fixtures stay up, unless a ``nextitem`` is given (None: there is none) that does not need them.
+    """
     properties = list(item.user_properties)
     item._report_sections.clear()
     # pytest records warnings in a list for as long as the test's protocol runs, which is now.
     with warnings.catch_warnings(record=True):
-        reports = run_phases(item, Sibling(item), log=False)
+        reports = run_phases(item, Sibling(item) if nextitem is _STAY_UP else nextitem, log=False)
     item.user_properties[:] = properties
     _forget_finalizers(item)
     for report in reports:
@@ -108,6 +118,64 @@ def prepare_child(item: pytest.Item, folder: Any) -> None:
         base.mkdir()
         factory._basetemp = base
     os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+def empty_test(item: pytest.Item) -> pytest.Item:
+    """A test without a body or fixtures, run as others are: what it keeps, pytest keeps."""
+    return pytest.Function.from_parent(
+        item.session,
+        name="coresys_control",
+        callobj=_nothing,
+        fixtureinfo=FuncFixtureInfo((), (), [], {}),
+    )
+
+
+def _nothing() -> None:
+    """The body of the empty test."""
+
+
+def fixture_owner(fixturedef: Any, rootpath: Path) -> str | None:
+    """``fixture NAME (file:line)`` for a fixture of a wider scope; None for narrow ones and for pytest's own."""
+    if fixturedef.scope == "function":
+        return None
+    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    module = getattr(fixturedef.func, "__module__", None) or ""
+    if module.startswith("_pytest."):
+        # setup_module() and its like are fixtures of pytest's, around functions of the user's.
+        return f"setup and teardown of {fixturedef.baseid}" if fixturedef.argname.startswith("_") else None
+    if code is None:
+        return f"fixture {fixturedef.argname}"
+    path = Path(code.co_filename)
+    shown = path.relative_to(rootpath).as_posix() if path.is_relative_to(rootpath) else str(path)
+    return f"fixture {fixturedef.argname} ({shown}:{code.co_firstlineno})"
+
+
+def requesting_item(request: Any) -> pytest.Item:
+    """The test for which a fixture is being set up."""
+    item: pytest.Item = request._pyfuncitem
+    return item
+
+
+class Beyond:
+    """Stands for "one more test, outside of this scope": what has that scope falls, what is wider stays up."""
+
+    def __init__(self, item: pytest.Item, scope: str) -> None:
+        kinds: dict[str, Any] = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Package}
+        chain = item.listchain()
+        at = [number for number, node in enumerate(chain) if isinstance(node, kinds.get(scope, pytest.Session))]
+        self._chain = chain[: at[-1]] if at else chain[:1]
+
+    def listchain(self) -> list[Any]:
+        return self._chain
+
+
+def quiet_timers(item: pytest.Item) -> None:
+    """Stop the clocks that run for the time of the test's protocol: the test is over, its repetitions are not it."""
+    cancel = getattr(item.config.hook, "pytest_timeout_cancel_timer", None)
+    if cancel is not None:
+        cancel(item=item)
+    if item.config.pluginmanager.has_plugin("faulthandler"):
+        faulthandler.cancel_dump_traceback_later()
 
 
 def other_protocols(config: pytest.Config) -> list[Any]:

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pytest_coresys.wire import SCHEMA, plain_text
+from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
 
 DIED = "its worker died while it ran"
 NOT_RUN = "not run: the session stopped before it"
@@ -24,7 +24,7 @@ NOT_RUN = "not run: the session stopped before it"
 SKIPPED_BY_MARKER = "skipped by marker"
 
 _FINDING_LEVELS = ("error", "suspicion", "warn")  # worst first; a suspicion may yet be an error
-_OTHERWISE_EXEMPT = frozenset({"skipped", "xfailed", "error"})
+_OTHERWISE_EXEMPT = frozenset({"xfailed", "error"})
 
 
 class RunReport:
@@ -70,10 +70,17 @@ class RunReport:
             self._crashed.pop(nodeid, None)
 
     def crashed(self, nodeid: str, worker: str | None = None) -> None:
-        """Note that a worker died while it ran this test, which pytest reports as failed."""
+        """Note that a worker died while it ran this test, which pytest reports as failed.
+
+        With ``each``, the worker must be told: the others' records of the test are none of its tries.
+        """
         nodeid = plain_text(nodeid)
         self._order.setdefault(nodeid)
-        self._records.get(nodeid, {}).pop(worker, None)  # an earlier try; the crash came last
+        earlier = self._records.get(nodeid, {})  # an earlier try (a rerun); the crash came last
+        if self.each:
+            earlier.pop(worker, None)
+        else:
+            earlier.clear()
         self._crashed.setdefault(nodeid, {})[worker] = _unmeasured(nodeid, "failed", DIED, worker)
 
     def add_run_finding(self, finding: dict[str, Any]) -> None:
@@ -82,7 +89,7 @@ class RunReport:
         # Without an owner (a lock cycle between tests) only the words tell findings apart.
         identity = (finding["key"], f"owner {owner}" if owner is not None else f"summary {finding['summary']}")
         known = self._run_findings.get(identity)
-        new = {"owner": None, "tests": [], "details": [], "locations": [], "holders": [], **finding}
+        new = {"details": [], "locations": [], "holders": [], "owner": None, "tests": [], **finding}
         self._run_findings[identity] = new if known is None else _united(known, new)
 
     def finish(
@@ -105,15 +112,15 @@ class RunReport:
             "run": {
                 "id": self.run_id,
                 "started": self.started.isoformat(),
-                "duration": duration,
+                "duration": plain_number(duration),
                 "mode": self.mode,
                 "workers": self.workers if workers is None else workers,
                 **_versions(),
                 "machine": machine(),
                 "commit": None if self.rootpath is None else commit_of(Path(self.rootpath)),
-                "noise_floor": dict(noise_floor or {}),
-                "profile": self.profile,
-                "require_measured": list(self.require_measured),
+                "noise_floor": plain(noise_floor or {}),
+                "profile": plain_text(self.profile),
+                "require_measured": [plain_text(pattern) for pattern in self.require_measured],
                 "effort": _effort(effort, tests),
             },
             "tests": tests,
@@ -131,14 +138,14 @@ class RunReport:
             if not found:
                 yield _unmeasured(nodeid, "skipped", NOT_RUN, None)
             elif self.each:
-                yield from (found[worker] for worker in sorted(found, key=str))
+                yield from (found[worker] for worker in sorted(found, key=_worker_order))
             else:
-                yield from self._of_one_run(found)
+                yield from found.values()  # two workers ran it although nobody said "each": both are facts
 
-    @staticmethod
-    def _of_one_run(found: dict[str | None, dict[str, Any]]) -> Iterable[dict[str, Any]]:
-        # Two workers ran it although nobody said "each": both are facts, so both are listed.
-        return found.values()
+
+def has_run(run: Mapping[str, Any]) -> bool:
+    """Whether any test was run at all, unlike with ``--collect-only``."""
+    return any(test["outcome"] != "skipped" or test["why"] != NOT_RUN for test in run["tests"])
 
 
 def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
@@ -165,13 +172,14 @@ def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
 def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
     """What ``patterns`` (globs over keys) require and was not measured, as ``KEY in NODEID: why``.
 
-    Tests that were skipped, are expected to fail, or failed by themselves are exempt, and so is what a
-    ``coresys_skip`` marker left out: it is known, and said, that nothing was measured there.
+    Only budgets in force count. Tests that were skipped, are expected to fail, or failed by themselves are exempt,
+    and so is what a ``coresys_skip`` marker left out: it is known, and said, that nothing was measured there. A
+    test that the session did not come to is not exempt: nobody decided to leave it out.
     """
     if not patterns:
         return []
     found: list[str] = []
-    for test in run["tests"]:
+    for test in run["tests"] if has_run(run) else ():
         if not _is_exempt(test):
             found += _unmeasured_in(test, patterns)
     for criterion in run.get("criteria", ()):
@@ -182,8 +190,9 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
 
 def _unmeasured_in(test: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
     nodeid, measures = test["nodeid"], test["measures"]
-    if not measures and test["verdict"] == "not_measured" and not _is_marked(test):
-        return [f"{', '.join(patterns)} in {nodeid}: {test['why']}"]  # a test that ran, and all of it unseen
+    if not measures and test["verdict"] == "not_measured":  # a test that was to run, and all of it unseen
+        asked_for = not _is_marked(test) and test["why"] != NO_BUDGET
+        return [f"{', '.join(patterns)} in {nodeid}: {test['why']}"] if asked_for else []
     return [
         f"{key} in {nodeid}: {measure['why']}"
         for key, measure in measures.items()
@@ -198,6 +207,8 @@ def _is_exempt(test: Mapping[str, Any]) -> bool:
     if test["outcome"] == "failed":
         # Failed by itself, unless a budget may have failed it. If both, the run is not compliant anyway.
         return not any(finding["level"] == "error" for finding in test["findings"])
+    if test["outcome"] == "skipped":
+        return bool(test["why"] != NOT_RUN)
     return test["outcome"] in _OTHERWISE_EXEMPT
 
 
@@ -230,7 +241,8 @@ def _effort(effort: Mapping[str, Any] | None, tests: Sequence[Mapping[str, Any]]
         "unrepeated": 0,
         "notes": [],
     }
-    return {**defaults, **(effort or {})}
+    told = plain(effort or {})
+    return {**defaults, **told}
 
 
 def _unmeasured(nodeid: str, outcome: str, why: str, worker: str | None) -> dict[str, Any]:
@@ -247,17 +259,28 @@ def _unmeasured(nodeid: str, outcome: str, why: str, worker: str | None) -> dict
 
 
 def _united(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    worse, milder = sorted((one, other), key=lambda finding: _FINDING_LEVELS.index(finding["level"]))
+    # By summary too, not by arrival, which differs from run to run under xdist.
+    worse, milder = sorted((one, other), key=lambda finding: (_badness(finding), finding["summary"]))
     united = dict(worse)
     for part in ("tests", "details", "locations", "holders"):
         united[part] = worse[part] + [entry for entry in milder[part] if entry not in worse[part]]
+    # The figures of another worker are kept, once.
+    others = [line for line in (*united["details"], milder["summary"]) if line != worse["summary"]]
+    united["details"] = list(dict.fromkeys(others))
     return united
 
 
 def _finding_order(finding: Mapping[str, Any]) -> tuple[int, str, str, str]:
-    # Not the order of arrival, which differs from run to run under xdist.
-    level = _FINDING_LEVELS.index(finding["level"])
-    return level, finding["key"], finding["owner"] or "", finding["summary"]
+    return _badness(finding), finding["key"], finding["owner"] or "", finding["summary"]
+
+
+def _badness(finding: Mapping[str, Any]) -> int:
+    level = finding["level"]
+    return _FINDING_LEVELS.index(level) if level in _FINDING_LEVELS else len(_FINDING_LEVELS)
+
+
+def _worker_order(worker: str | None) -> tuple[int, str]:
+    return len(worker or ""), worker or ""  # gw2 before gw10
 
 
 def _versions() -> dict[str, str]:

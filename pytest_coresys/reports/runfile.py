@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-import tempfile
+import stat
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from coresys.errors.hierarchy import CoreSysError
+from pytest_coresys.wire import plain
+
+# Names of what is open already, such as a redirected standard output: a new file could not take its place.
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
 
 
 class OutputError(CoreSysError):
@@ -20,31 +27,107 @@ class OutputError(CoreSysError):
         super().__init__(f"{path}: cannot be written: {cause}")
 
 
-def check_place(path: Path) -> None:
-    """Raise OutputError, before any test runs, if the file cannot be written there; makes missing folders."""
-    if path.is_dir():
-        raise OutputError(path=str(path), cause="is a directory")
+def check_place(path: Path) -> Path:
+    """Raise OutputError, before any test runs, if the file cannot be written there; makes missing folders.
+
+    Returns the absolute path, to be given to ``write``: a test may change the working directory and not come back.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise OutputError(path=str(path), cause=error.strerror or str(error)) from None
+        place = _place(path)
+        if _is_stream(place):
+            _check_stream(place)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary = _temporary(place)
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            os.unlink(temporary)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _refused(path, error) from None
+    return place
 
 
 def write(path: Path, run: Mapping[str, Any]) -> None:
-    """Write the run file; an old one stays whole if that fails. Raises OutputError."""
-    text = json.dumps(run, indent=1, allow_nan=False, ensure_ascii=False)
-    data = text.encode("utf-8", "backslashreplace")
-    temporary: str | None = None
+    """Write the run file; an old one stays whole if that fails. Raises OutputError.
+
+    What is no file (a pipe, a terminal, ``/dev/stdout``) is written to, and never replaced.
+    """
+    data = encoded(run)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-        with open(handle, "wb") as file:
+        place = _place(path)
+        if _is_stream(place):
+            with _stream(place) as stream:
+                stream.write(data)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)  # a test may have cleared the folder away
+            _replace(place, data)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _refused(path, error) from None
+
+
+def encoded(run: Mapping[str, Any]) -> bytes:
+    """The run as UTF-8 JSON that strict readers take, even if another plugin put something else into it."""
+    try:
+        return _dumped(run)
+    except (TypeError, ValueError, RecursionError):
+        return _dumped(plain(run))
+
+
+def _dumped(run: object) -> bytes:
+    # Strict encoding: a lone surrogate raises a ValueError too.
+    return f"{json.dumps(run, indent=1, allow_nan=False, ensure_ascii=False)}\n".encode()
+
+
+def _replace(place: Path, data: bytes) -> None:
+    temporary = _temporary(place)
+    try:
+        # Not tempfile: its files are for their owner alone, and others collect what a CI job leaves.
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
+        with contextlib.suppress(OSError):
+            os.chmod(temporary, stat.S_IMODE(os.stat(place).st_mode))
+        os.replace(temporary, place)
+    except BaseException:  # KeyboardInterrupt too
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise OutputError(path=str(path), cause=error.strerror or str(error)) from None
+        raise
+
+
+def _temporary(place: Path) -> Path:
+    # A short name: with the file's own in it, one that just fits would be refused.
+    return place.with_name(f".coresys-{uuid.uuid4().hex[:12]}.tmp")
+
+
+def _place(path: Path) -> Path:
+    """Where the file itself is: behind links, which would be replaced in its stead. Raises OSError if nowhere."""
+    place = Path(os.path.abspath(path))
+    if str(place).startswith(_STREAMS):
+        return place
+    place = place.resolve()
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory")
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(place)  # a name that is too long is told here
+    return place
+
+
+def _is_stream(place: Path) -> bool:
+    return str(place).startswith(_STREAMS) or (place.exists() and not place.is_file())
+
+
+def _stream(place: Path) -> IO[bytes]:
+    # Opened anew, a redirected output would have a position of its own, and what is printed next would go over it.
+    own = {"/dev/stdout": 1, "/dev/stderr": 2}.get(str(place))
+    return open(place, "ab") if own is None else os.fdopen(os.dup(own), "wb")
+
+
+def _check_stream(place: Path) -> None:
+    os.stat(place)
+    if not os.access(place, os.W_OK):  # not opened: a pipe would wait for its reader
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _refused(path: Path, error: Exception) -> OutputError:
+    cause = error.strerror if isinstance(error, OSError) else None
+    return OutputError(path=str(path), cause=cause or str(error) or type(error).__name__)

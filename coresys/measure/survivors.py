@@ -1,0 +1,172 @@
+"""What survives: containers that grow from window to window, and types whose number of objects does.
+
+Objects that the collector does not track (bytes, text, numbers) are in no list of objects: they are found as the
+newest elements of a container that grows.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from coresys.measure.holders import type_name
+
+_CONTAINERS = (list, dict, set, deque, bytearray)
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A type of which each run leaves so many objects, of so many bytes in all (shallow)."""
+
+    type_name: str
+    count: float
+    bytes: float
+
+
+@dataclass(slots=True)
+class Grown:
+    """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new."""
+
+    survivors: list[Survivor]
+    containers: list[Any]
+    examples: list[Any]
+    filling: list[Any] = field(default_factory=list)
+    problem: str | None = None
+
+
+def survivors(run: Callable[[], object], *, repetitions: int = 6, windows: int = 3, most: int = 5) -> list[Survivor]:
+    """Types whose number of live objects grows in every window of so many calls of ``run``, most bytes first."""
+    return look_for_growth(run, repetitions=repetitions, windows=windows, most=most).survivors
+
+
+def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int, most: int = 5) -> Grown:
+    """Run, and compare what there is after each window. ``run`` may return a text, a problem: then it ends there."""
+    gc.unfreeze()
+    gc.collect()
+    known = _ids()
+    caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
+    sizes: list[dict[int, int]] = [_sizes()]
+    types: list[Counter[type]] = [_types()]
+    for _ in range(windows):
+        for _ in range(repetitions):
+            problem = run()
+            if isinstance(problem, str):
+                return Grown([], [], [], problem=problem)
+        gc.collect()
+        sizes.append(_sizes())
+        types.append(_types())
+    found = _compare(known, sizes, types, repetitions, most)
+    found.filling = [cache for cache in _lru_caches() if _is_filling(cache, caches, windows)]
+    return found
+
+
+def _lru_caches() -> list[Any]:
+    return [each for each in gc.get_objects() if type(each) is functools._lru_cache_wrapper]
+
+
+def _is_filling(cache: Any, before: dict[int, int], windows: int) -> bool:
+    """Whether a cache with a bound grew through the windows, and has not reached it."""
+    info = cache.cache_info()
+    grew = info.currsize - before.get(id(cache), 0)
+    return info.maxsize is not None and info.currsize < info.maxsize and grew >= windows
+
+
+def _compare(
+    known: frozenset[int], sizes: list[dict[int, int]], types: list[Counter[type]], repetitions: int, most: int
+) -> Grown:
+    runs = repetitions * (len(sizes) - 1)
+    ours = {id(sizes), id(types), *map(id, sizes), *map(id, types)}
+    grew = {
+        key
+        for key in sizes[-1]
+        if key not in ours
+        and all(b.get(key, 0) > a.get(key, sys.maxsize) for a, b in zip(sizes, sizes[1:], strict=False))
+    }
+    objects = gc.get_objects()
+    containers = [each for each in objects if id(each) in grew and isinstance(each, _CONTAINERS)]
+    containers.sort(key=lambda each: sizes[-1][id(each)] - sizes[0][id(each)])
+    growing = {cls for cls in types[-1] if all(b[cls] > a[cls] for a, b in pairwise(types))}
+    fresh = [
+        each
+        for each in objects
+        if type(each) in growing and id(each) not in known and id(each) not in ours and type(each) not in _PLUMBING
+    ]
+    found = Counter({cls: types[-1][cls] - types[0][cls] for cls in growing if cls not in _PLUMBING})
+    rows = [Survivor(cls.__qualname__, count / runs, _bytes(cls, fresh) * count / runs) for cls, count in found.items()]
+    rows += _untracked(containers, sizes, runs)
+    rows.sort(key=lambda row: row.bytes, reverse=True)
+    examples = [*(_newest(each) for each in containers if len(each)), *_largest(fresh)]
+    return Grown(rows[:most], containers, examples[:most])
+
+
+# Frames and cells come with whatever runs just now.
+_PLUMBING = (type(sys._getframe()), Counter, frozenset)
+
+
+def _largest(things: list[Any]) -> list[Any]:
+    """One example of each type, instances of classes before plain containers."""
+    by_type: dict[type, Any] = {}
+    for each in things:
+        by_type.setdefault(type(each), each)
+    return sorted(by_type.values(), key=lambda each: type(each).__module__ == "builtins")
+
+
+def _bytes(cls: type, things: list[Any]) -> float:
+    sizes = [_size(each) for each in things[:2000] if type(each) is cls]
+    return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def _size(thing: Any) -> int:
+    try:
+        return sys.getsizeof(thing)
+    except Exception:  # a __sizeof__ of the user's own
+        return 0
+
+
+def _untracked(containers: list[Any], sizes: list[dict[int, int]], runs: int) -> list[Survivor]:
+    found: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for each in containers:
+        if isinstance(each, bytearray) or not len(each):
+            continue
+        newest, count = _newest(each), sizes[-1][id(each)] - sizes[0][id(each)]
+        if not gc.is_tracked(newest):
+            found[type_name(newest)] += count
+            total[type_name(newest)] += count * _size(newest)
+    return [Survivor(name, count / runs, total[name] / runs) for name, count in found.items()]
+
+
+def _newest(container: Any) -> Any:
+    """The element added last, as near as it can be told."""
+    if isinstance(container, dict):
+        return next(reversed(container.values()))
+    if isinstance(container, (list, deque)):
+        return container[-1]
+    return next(iter(container)) if isinstance(container, set) else container
+
+
+def _ids() -> frozenset[int]:
+    return frozenset(map(id, gc.get_objects()))
+
+
+def _sizes() -> dict[int, int]:
+    return {id(each): len(each) for each in gc.get_objects() if type(each) in _CONTAINERS or _is_subclass(each)}
+
+
+def _is_subclass(thing: Any) -> bool:
+    # len() of a subclass may be the user's code: only those that leave it alone.
+    cls = type(thing)
+    return issubclass(cls, (list, dict, set, deque)) and cls.__len__ in _PLAIN_LENGTHS
+
+
+_PLAIN_LENGTHS = tuple(cls.__len__ for cls in (list, dict, set, deque))
+
+
+def _types() -> Counter[type]:
+    return Counter(map(type, gc.get_objects()))

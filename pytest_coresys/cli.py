@@ -1,0 +1,49 @@
+"""The ``coresys`` command. Each error is one line on stderr and exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+
+from coresys.measure import meters
+from pytest_coresys.engine.forked import why_no_fork
+from pytest_coresys.measures import MEASURES
+
+_WIDTH = max(map(len, MEASURES)) + 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is the return value."""
+    parser = _Parser(prog="coresys", description="Resource budgets for tests: what they leave behind fails them.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands.add_parser("doctor", help="what can be measured on this machine, and why not")
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.error("give a command: doctor")
+    return doctor()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse's usage text would be many lines
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def doctor() -> int:
+    """Print what can be measured here, and why not; 0 if everything can be."""
+    why_not = meters.capabilities()
+    print(f"CPython {platform.python_version()} on {platform.platform()}")
+    for key, measure in MEASURES.items():
+        why = why_not.get(key)
+        print(f"  {key:<{_WIDTH}}{'not measured: ' + why if why else 'measured'}   ({measure.help})")
+    fork = why_no_fork()
+    if fork:
+        print(f"  repeating: {fork}; only the last test of a process is repeated, in that process: run a test alone")
+    else:
+        print("  repeating: in a forked child behind a sandbox")
+    return 1 if fork or any(why_not.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""From what was seen of a test (counters, readings, repetitions) to verdicts and findings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coresys.budgets.judge import judge
+from coresys.budgets.model import Evidence, Limit, Verdict
+from coresys.budgets.units import format_quantity
+from coresys.budgets.wording import summary_of
+from coresys.records import Finding, Location, Reading
+from pytest_coresys.engine.plan import Plan
+from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
+from pytest_coresys.measures import GROWTH, Measure
+
+_LEAST_IN_USE = 1024 * 1024  # bytes: below it, shares say nothing
+SPENT = "the effort for repeating was spent"
+
+
+@dataclass(slots=True)
+class Seen:
+    """All that was seen of one test. ``left`` is None where the counters can't be had.
+
+    ``repeated`` are the facts of the repetitions by key, ``explained`` what was found out about the convicted,
+    ``why`` the reason for which there were none, or not enough.
+    """
+
+    left: Counts | None
+    in_use: int = 0  # bytes, after the first run
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    repeated: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    explained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    repetitions: int = 0
+    why: str | None = None
+
+
+def suspected(left: Counts | None) -> bool:
+    """Whether the first run left something that repeating should look at before anything else."""
+    return left is not None and (left.memory > MEMORY_RESOLUTION or any(count > 0 for count in left[1:5]))
+
+
+def verdicts_of(
+    plan: Plan, seen: Seen, measures: Mapping[str, Measure], unmeasured: Mapping[str, str | None]
+) -> list[Verdict]:
+    """The verdict of every measure in force."""
+    return [
+        judge(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
+        for key, limit in plan.limits.items()
+        if limit.level != "off"
+    ]
+
+
+def unmeasured_verdicts(limits: Mapping[str, Limit], measures: Mapping[str, Measure], why: str) -> list[Verdict]:
+    """Not measured, all of them, for one reason."""
+    return [
+        judge(Evidence(key, None, why=why), limit, measures[key].unit)
+        for key, limit in limits.items()
+        if limit.level != "off"
+    ]
+
+
+def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Evidence:
+    if key in plan.skipped:
+        return Evidence(key, None, why=plan.skipped[key])
+    if unmeasured:
+        return Evidence(key, None, why=unmeasured)
+    if measure.basis == "growth":
+        facts = seen.repeated.get(key)
+        if facts is not None and facts["conclusion"] != "too few":
+            return _repeated(key, facts)
+        return _screened(key, seen, measure.unit)
+    if key in seen.readings:
+        reading = seen.readings[key]
+        kind = "repeated" if measure.basis == "repetition" and seen.repetitions else "screened"
+        why = (reading.why or "the probe had no reading") if reading.value is None else None
+        return Evidence(key, reading.value, kind, why=why)  # type: ignore[arg-type]  # one of two literals
+    if key == "memory.fragmentation" and seen.left is not None:
+        return _fragmentation(plan.limits[key], seen)
+    return Evidence(key, None, why=seen.why or "needs a repetition")
+
+
+def _fragmentation(limit: Limit, seen: Seen) -> Evidence:
+    """Of the first run: free bytes that it added, over bytes in use. Some of them a trim would give back."""
+    assert seen.left is not None
+    share = max(seen.left.stranded, 0) / max(seen.in_use, _LEAST_IN_USE)
+    if limit.maximum is None or share <= limit.maximum:
+        return Evidence(limit.key, round(share, 4), "screened")
+    why = f"suspected: {format_quantity(round(share, 3), 'ratio')} after one run"
+    return Evidence(limit.key, None, why=f"{why}; {seen.why}" if seen.why else why)
+
+
+def _screened(key: str, seen: Seen, unit: str) -> Evidence:
+    """Evidence of the first run alone: nothing above the resolution, or something that only repeating can judge."""
+    if seen.left is None:
+        return Evidence(key, None, why="the counters could not be read")
+    left = seen.left[GROWTH.index(key)]
+    resolution = MEMORY_RESOLUTION if unit == "B" else 0
+    if left <= resolution:
+        return Evidence(key, 0.0, "screened", resolution)
+    why = f"suspected: {format_quantity(left, unit)} left after one run"
+    return Evidence(key, None, "screened", resolution, why=f"{why}; {seen.why}" if seen.why else why)
+
+
+def _repeated(key: str, facts: Mapping[str, Any]) -> Evidence:
+    value: float | None = float(facts["rate"])
+    why = None
+    if facts["conclusion"] == "unclear":
+        value = None
+        unit = "B" if key == "memory.growth" else "count"
+        why = f"suspected: {format_quantity(facts['rate'], unit)} more with each repetition, but {_open(facts)}"
+    return Evidence(key, value, "repeated", float(facts["resolution"]), tuple(facts["series"]), why)
+
+
+def _open(facts: Mapping[str, Any]) -> str:
+    if facts.get("bounded"):
+        return f"kept by {facts['bounded']}, whose bound was not reached"
+    return "the effort was spent before a cache that fills could be ruled out"
+
+
+def findings_of(verdicts: list[Verdict], seen: Seen, measures: Mapping[str, Measure]) -> list[Finding]:
+    """A finding for each measure that is over, or suspected to be; causes before what follows from them."""
+    findings: list[Finding] = []
+    for verdict in verdicts:
+        suspicion = verdict.status == "not_measured" and (verdict.why or "").startswith("suspected:")
+        if verdict.status == "over" or suspicion:
+            repeats = verdict.evidence == "repeated" or measures[verdict.key].basis == "run"
+            level = "suspicion" if suspicion or not repeats else verdict.level
+            findings.append(_finding(verdict, level, seen))
+    return _causes_first(findings)
+
+
+def _causes_first(findings: list[Finding]) -> list[Finding]:
+    """A leaked thread or socket keeps memory: name it first, and say so of the memory."""
+    counted = [each.key for each in findings if each.key in GROWTH[1:] and each.level == "error"]
+    memory = [each for each in findings if each.key == "memory.growth"]
+    if not counted or not memory:
+        return findings
+    note = f"grows along with {', '.join(counted)}, which may be all there is to it"
+    rest = [each for each in findings if each.key != "memory.growth"]
+    return [*rest, *(replace(each, details=(note, *each.details)) for each in memory)]
+
+
+def _finding(verdict: Verdict, level: str, seen: Seen) -> Finding:
+    known = seen.explained.get(verdict.key)
+    if known is not None:
+        return Finding(
+            verdict.key,
+            level,
+            summary_of(verdict),
+            details=tuple(known["details"]),
+            locations=tuple(Location(**place) for place in known["locations"]),
+            holders=tuple(tuple(chain) for chain in known["holders"]),
+        )
+    reading = seen.readings.get(verdict.key, Reading(None))
+    return Finding(verdict.key, level, summary_of(verdict), details=reading.details, locations=reading.where)

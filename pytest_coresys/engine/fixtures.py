@@ -1,0 +1,102 @@
+"""Judges what wider fixtures leave: by repeating a test that uses them, with their setup and teardown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from coresys.budgets.units import format_quantity
+from coresys.records import Finding
+from pytest_coresys import wire
+from pytest_coresys.engine.owners import FixtureOwners, Leftover
+from pytest_coresys.engine.repeater import Repeater
+from pytest_coresys.engine.runner import Beyond
+
+
+@dataclass(frozen=True, slots=True)
+class _Up:
+    owner: str
+    scope: str
+    item: pytest.Item
+
+
+class FixtureJudge:
+    """Told when fixtures rise and fall. What one left is confirmed between tests, never in the middle of one."""
+
+    def __init__(self, repeater: Repeater, read_memory: Callable[[], int | None]) -> None:
+        self._owners = FixtureOwners(read_memory)
+        self._repeater = repeater
+        self._up: dict[int, _Up] = {}
+        self._fallen: list[tuple[_Up, Leftover]] = []
+        self._findings: list[dict[str, Any]] = []
+        self._told: set[str] = set()
+
+    @property
+    def made_now(self) -> list[int]:
+        """What wider fixtures made during the test that runs, in the order of the screen's counters."""
+        return self._owners.made_now
+
+    @made_now.setter
+    def made_now(self, counts: list[int]) -> None:
+        self._owners.made_now = counts
+
+    def begin(self, key: int) -> None:
+        """The setup of a fixture begins."""
+        self._owners.begin(key)
+
+    def made(self, key: int, owner: str, scope: str, item: pytest.Item) -> None:
+        """Its setup is over."""
+        self._owners.made(key, owner)
+        self._up[key] = _Up(owner, scope, item)
+
+    def falling(self, key: int) -> None:
+        """Its teardown begins."""
+        self._owners.falling(key)
+
+    def gone(self, key: int) -> None:
+        """Its teardown is over."""
+        up = self._up.pop(key, None)
+        left = self._owners.gone(key)
+        if up is not None and left is not None:
+            self._fallen.append((up, left))
+
+    def judge(self) -> None:
+        """Confirm what fixtures left that fell since the last call."""
+        fallen, self._fallen = self._fallen, []
+        for up, left in fallen:
+            if up.owner not in self._told:
+                self._told.add(up.owner)
+                self._findings += [wire.finding_to_dict(finding) for finding in self._judged(up, left)]
+
+    def take(self) -> list[dict[str, Any]]:
+        """Findings of the run since the last call."""
+        findings, self._findings = self._findings, []
+        return findings
+
+    def _judged(self, up: _Up, left: Leftover) -> list[Finding]:
+        findings = []
+        if left.things:
+            whole, why = self._repeater.repeat_whole(up.item, Beyond(up.item, up.scope), self._take_fallen)
+            for key, things in left.things.items():
+                each = [repetition.get(up.owner, {}).get(key, 0) for repetition in whole]
+                if each and not all(each[1:]):
+                    continue  # once, not each time: something that lives as long as the process
+                level = "error" if each else "suspicion"
+                findings.append(_finding(up, key, things, level, why))
+        elif left.grown:
+            text = f"memory.growth: {format_quantity(left.grown, 'B')} kept by its setup and teardown, seen once"
+            findings.append(Finding("memory.growth", "suspicion", text, owner=up.owner, tests=(up.item.nodeid,)))
+        return findings
+
+    def _take_fallen(self) -> list[Leftover]:
+        fallen, self._fallen = self._fallen, []
+        return [left for _, left in fallen]
+
+
+def _finding(up: _Up, key: str, things: list[str], level: str, why: str | None) -> Finding:
+    summary = f"{key}: {len(things)} left by {'each' if level == 'error' else 'its'} teardown > 0 (default)"
+    details = [*things[:5], *([f"seen once; {why}"] if why else [])]
+    return Finding(key, level, summary, details=tuple(details), owner=up.owner, tests=(up.item.nodeid,))

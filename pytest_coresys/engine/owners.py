@@ -1,0 +1,111 @@
+"""What fixtures of a wider scope than the test make: it is theirs, and is judged when they are torn down.
+
+Invariant: a thing is charged once, to the fixture in whose setup it first appeared, and known by identity, so that
+a number that is used again is not mistaken for what had it before.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from coresys.measure.leftovers import KINDS
+
+# Seconds that threads and processes get to end, waited only where some are left. In a child, where they are made and
+# left several times over, one that needs longer is shown by ending in the end: its number does not grow.
+_GRACE = 1.0
+_GRACE_IN_CHILD = 0.25
+BYTES_WORTH_TELLING = 1024 * 1024
+
+Identities = dict[str, set[Hashable]]  # by measure
+
+
+def existing() -> Identities:
+    """What exists now. What can't be listed here is missing, before and after alike."""
+    found: Identities = {}
+    for key, kind in KINDS.items():
+        try:
+            found[key] = set(kind.take())
+        except (OSError, RuntimeError):
+            found[key] = set()
+    return found
+
+
+def still_there(made: Identities, grace: float) -> dict[str, list[str]]:
+    """By measure, what is left of the things made, described; after a grace that is waited only if something is."""
+    left = _left(made)
+    until = time.monotonic() + grace
+    while ("threads.leaked" in left or "processes.leaked" in left) and time.monotonic() < until:
+        time.sleep(0.02)
+        left = _left(made)
+    return left
+
+
+def _left(made: Identities) -> dict[str, list[str]]:
+    found = {}
+    for key, identities in made.items():
+        if identities:
+            kind = KINDS[key]
+            # Decided and described from one listing.
+            now = {identity: thing for identity, thing in kind.take().items() if identity in identities}
+            if now:
+                found[key] = [kind.describe(identity, thing) for identity, thing in now.items()]
+    return found
+
+
+@dataclass(slots=True)
+class Leftover:
+    """What a fixture left after its teardown: by measure the descriptions, and bytes seen once."""
+
+    owner: str
+    things: dict[str, list[str]]
+    grown: int = 0
+
+
+class FixtureOwners:
+    """Keeps account of the fixtures that are up. Only wider ones are told of."""
+
+    def __init__(self, read_memory: Callable[[], int | None]) -> None:
+        self._read_memory = read_memory
+        self._pid = os.getpid()
+        self._up: dict[int, tuple[str, Identities, int]] = {}
+        self._before: dict[int, tuple[Identities, int | None]] = {}
+        self._falling: dict[int, int | None] = {}
+        # During the test that runs: bytes, then how many of each kind, in the order of the screen's counters.
+        self.made_now: list[int] = [0] * (1 + len(KINDS))
+
+    def begin(self, key: int) -> None:
+        """The setup of a fixture begins."""
+        self._before[key] = existing(), self._read_memory()
+
+    def made(self, key: int, owner: str) -> None:
+        """The setup of a fixture is over, well or not."""
+        before, memory = self._before.pop(key)
+        made = {kind: identities - before[kind] for kind, identities in existing().items()}
+        grown = self._growth(memory)
+        self._up[key] = owner, made, grown
+        for at, count in enumerate((max(grown, 0), *map(len, made.values()))):
+            self.made_now[at] += count
+
+    def falling(self, key: int) -> None:
+        """The teardown of a fixture begins."""
+        self._falling[key] = self._read_memory()
+
+    def gone(self, key: int) -> Leftover | None:
+        """The teardown of a fixture is over: what is left of what it made, if anything."""
+        if key not in self._up:
+            return None
+        owner, made, grown = self._up.pop(key)
+        grown += self._growth(self._falling.pop(key, None))
+        in_child = os.getpid() != self._pid
+        if in_child:
+            gc.collect()  # in the tests' own process, nobody asked for it
+        left = still_there(made, _GRACE_IN_CHILD if in_child else _GRACE)
+        return Leftover(owner, left, grown) if left or grown >= BYTES_WORTH_TELLING else None
+
+    def _growth(self, before: int | None) -> int:
+        now = self._read_memory()
+        return 0 if now is None or before is None else now - before

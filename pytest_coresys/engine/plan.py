@@ -1,0 +1,73 @@
+"""What a test is to be held to, read before it runs: limits, what is left out, and whether it may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from coresys.budgets.model import Limit
+from pytest_coresys.config.errors import ConfigError, MarkerError
+from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
+from pytest_coresys.config.resolve import MarkerBudget, Settings
+from pytest_coresys.measures import Measure
+
+_OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat")
+SKIPPED = "skipped by marker"  # what reports.model exempts from require_measured
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``skipped`` maps keys to the reason; ``problem`` is what is wrong with the test's own markers."""
+
+    limits: Mapping[str, Limit]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    no_repeat: str | None = None
+    problem: str | None = None
+    mark_names: Collection[str] = ()
+    marker_budgets: Sequence[MarkerBudget] = ()
+    plugin_budgets: Mapping[str, object] = field(default_factory=dict)
+
+    def wanted(self) -> list[str]:
+        """Keys that are in force and not left out."""
+        return [key for key, limit in self.limits.items() if limit.level != "off" and key not in self.skipped]
+
+
+def plan_of(
+    settings: Settings,
+    measures: Mapping[str, Measure],
+    *,
+    path: str,
+    marks: Iterable[Any],
+    location: str | None,
+    plugin_budgets: Mapping[str, object] | None = None,
+) -> Plan:
+    """The plan of one test. ``marks`` come closest first, as ``iter_markers`` gives them."""
+    names, ours = set(), []
+    for mark in marks:
+        names.add(mark.name)
+        if mark.name in _OURS:
+            ours.append(mark)
+    try:
+        budgets, skipped, no_repeat = _read(ours, measures, location)
+        given = plugin_budgets or {}
+        return Plan(settings.limits(path, names, budgets, given), skipped, no_repeat, None, names, budgets, given)
+    except (MarkerError, ConfigError) as error:
+        return Plan(settings.limits(path, names), problem=str(error), mark_names=names)
+
+
+def _read(
+    marks: list[Any], measures: Mapping[str, Measure], location: str | None
+) -> tuple[list[MarkerBudget], dict[str, str], str | None]:
+    budgets: list[MarkerBudget] = []
+    skipped: dict[str, str] = {}
+    no_repeat = None
+    for mark in reversed(marks):  # the closest mark is the last word
+        if mark.name == "coresys_budget":
+            budgets += parse_budget_marker(mark.args, mark.kwargs, measures, location)
+        elif mark.name == "coresys_skip":
+            keys, reason = parse_skip_marker(mark.args, mark.kwargs, measures, location)
+            skipped.update(dict.fromkeys(keys, f"{SKIPPED}: {reason or 'no reason given'}"))
+        else:
+            no_repeat = parse_no_repeat_marker(mark.args, mark.kwargs, location) or "no reason given"
+    return budgets, skipped, no_repeat

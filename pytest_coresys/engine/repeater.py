@@ -1,0 +1,129 @@
+"""Decides whether a test is repeated now, has it repeated in a child, and keeps the account of what that took."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_coresys.config.profiles import Effort
+from pytest_coresys.engine.confirm import Control
+from pytest_coresys.engine.effort import EffortBook
+from pytest_coresys.engine.evidence import SPENT, Seen, suspected
+from pytest_coresys.engine.forked import ChildResult, why_no_fork
+from pytest_coresys.engine.inplace import repeat_in_place
+from pytest_coresys.engine.owners import Leftover
+from pytest_coresys.engine.plan import Plan
+from pytest_coresys.engine.repetition import Order, repeat_in_child, repeat_with_fixtures
+from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
+
+_WHOLE_SECONDS = 20.0
+
+
+class Repeater:
+    """Repeats tests of this process, within the profile's effort."""
+
+    def __init__(
+        self,
+        effort: Effort,
+        unmeasured: Mapping[str, str | None],
+        on_progress: Callable[[pytest.Item, int], None],
+    ) -> None:
+        self.book = EffortBook(share=effort.share, min_seconds=effort.min_seconds, tests_left=0)
+        self.noise: float | None = None
+        self._most = effort.max_repetitions
+        self._unmeasured, self._on_progress = unmeasured, on_progress
+        self._control: Control | None = None
+        # For comparing the two ways of repeating (benchmarks/harmless.py): not for users, it can harm later tests.
+        self._always_in_place = "CORESYS_REPEAT_IN_PLACE is set" if os.environ.get("CORESYS_REPEAT_IN_PLACE") else None
+
+    def repeat(self, item: pytest.Item, plan: Plan, seen: Seen, duration: float, *, last: bool) -> None:
+        """Repeat a test that passed, and add what was seen to ``seen``; its ``why`` tells if it was not, or in vain.
+
+        ``last``: no test follows in this process.
+        """
+        self.book.ran += duration
+        wanted = plan.wanted()
+        no_fork = why_no_fork() or self._always_in_place
+        seen.why = self._why_not(plan) or (
+            None if (last or self._always_in_place) and _may_be_in_place(item) else no_fork
+        )
+        if seen.why or not wanted:
+            return
+        allowance = self.book.allowance(duration, likely=suspected(seen.left))
+        if allowance is None:
+            self.book.unrepeated.append(item.nodeid)
+            seen.why = SPENT
+            return
+        order = Order(self._most, allowance.seconds, allowance.if_growing, wanted, self._control)
+        result = self._timed(
+            item,
+            (lambda: repeat_in_place(item, order))
+            if no_fork
+            else (lambda: repeat_in_child(item, order, on_progress=self._progress(item))),
+        )
+        if isinstance(result, str):
+            seen.why = result
+            return
+        self._take(result, seen)
+
+    def repeat_whole(
+        self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[Leftover]]
+    ) -> tuple[list[dict[str, dict[str, int]]], str | None]:
+        """Repeat a test with its wider fixtures; what each repetition left by owner, or none of it and why."""
+        why = why_no_fork() if self._most else "--coresys-repeat 0"
+        if why:
+            return [], f"not repeated: {why}"
+        order = Order(self._most, _WHOLE_SECONDS, _WHOLE_SECONDS, (), self._control)
+        result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen))
+        if isinstance(result, str):
+            return [], result
+        sent = result.merged()
+        problem = sent.get("problem") or sent.get("crash") or result.problem
+        return sent.get("whole", []), None if "whole" in sent else f"could not be repeated: {problem}"
+
+    def _why_not(self, plan: Plan) -> str | None:
+        if plan.no_repeat:
+            return f"coresys_no_repeat: {plan.no_repeat}"
+        return "--coresys-repeat 0" if self._most == 0 else None
+
+    def _progress(self, item: pytest.Item) -> Callable[[int], None]:
+        return lambda count: self._on_progress(item, count)
+
+    def _timed(self, item: pytest.Item, run: Callable[[], ChildResult]) -> ChildResult | str:
+        quiet_timers(item)
+        try:
+            result = run()
+        except OSError as error:
+            return f"no process could be made: {error}"
+        self.book.spent += result.seconds
+        return result
+
+    def _take(self, result: ChildResult, seen: Seen) -> None:
+        sent = result.merged()
+        if "control" in sent:
+            self._control = Control(**sent["control"])
+            self.noise = self._control.noise
+        problem = sent.get("problem") or sent.get("crash") or result.problem
+        if problem and not sent.get("keys"):  # what was settled stays so, whatever happened while looking for lines
+            seen.why = f"could not be repeated: {problem}"
+            return
+        seen.repeated, seen.repetitions = sent["keys"], sent["repetitions"]
+        prefix = "explained:"
+        seen.explained = {key.removeprefix(prefix): facts for key, facts in sent.items() if key.startswith(prefix)}
+        seen.readings = {**seen.readings, **_readings(sent)}
+        if all(facts["conclusion"] == "too few" for facts in seen.repeated.values()):
+            seen.why = SPENT
+
+
+def _may_be_in_place(item: pytest.Item) -> bool:
+    # A repetition that fails must not ask a person, and one that sets up wider fixtures would leave them up.
+    return not item.config.getoption("usepdb", False) and not wider_fixtures(item)
+
+
+def _readings(sent: Mapping[str, Any]) -> dict[str, Any]:
+    from coresys.records import Reading
+
+    return {key: Reading(**reading) for key, reading in sent.get("readings", {}).items()}

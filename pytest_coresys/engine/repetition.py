@@ -1,0 +1,212 @@
+"""What runs in the forked child: give up what is shared, repeat the test, explain what is convicted, send it all."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coresys.measure import meters
+from coresys.measure.attribution import Attribution, attribute
+from coresys.measure.origins import Leftover, origins
+from pytest_coresys.engine import repeat, sandbox
+from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
+from pytest_coresys.engine.forked import ChildResult, Send, run_in_child
+from pytest_coresys.engine.owners import Leftover as Fallen
+from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once, wider_fixtures
+
+_EXPLAIN_SECONDS = 10.0
+_KINDS = {
+    "threads.leaked": ("thread", "native thread"),
+    "descriptors.leaked": ("descriptor",),
+    "processes.leaked": ("process",),
+    "tasks.leaked": ("task",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child is to do: at most so many repetitions, in so many seconds at first and in all ``if_growing``.
+
+    ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
+    """
+
+    most: int
+    seconds: float
+    if_growing: float
+    wanted: Collection[str]
+    control: Control | None = None
+
+
+def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
+    """Repeat a test in a forked child. Raises OSError when there can be none."""
+    folder = sandbox.private_folder()
+    try:
+        result = run_in_child(
+            lambda send: Work(item, folder, order, send).run(), timeout=order.if_growing + _EXPLAIN_SECONDS + 5
+        )
+    finally:
+        _remove(folder)
+    for path in result.merged().get("leftovers", []):
+        _remove(Path(path))
+    return result
+
+
+def repeat_with_fixtures(
+    item: pytest.Item, nextitem: Any, order: Order, take_fallen: Callable[[], Iterable[Fallen]]
+) -> ChildResult:
+    """Repeat a test with the setup and teardown of its wider fixtures, down to the scope that ``nextitem`` ends.
+
+    ``take_fallen`` gives what fixtures left since it was asked last: it is asked in the child, after each repetition.
+    The child sends ``whole``: a list with one dict for each repetition, from owner to measure to count.
+    Raises OSError when there can be no child.
+    """
+    folder = sandbox.private_folder()
+    try:
+        return run_in_child(
+            lambda send: Work(item, folder, order, send).run_whole(nextitem, take_fallen), timeout=order.seconds + 5
+        )
+    finally:
+        _remove(folder)
+
+
+_WHOLE_REPETITIONS = 4
+
+
+class Work:
+    """Repeats one test, in a process that is a copy for the purpose, and sends what it sees."""
+
+    def __init__(self, item: pytest.Item, folder: Path, order: Order, send: Send) -> None:
+        self._item, self._folder, self._order, self._send = item, folder, order, send
+        self._root = str(item.config.rootpath)
+        self._attribution: Attribution | None = None
+        self._guard: sandbox.Guard | None = None
+
+    def run(self) -> None:
+        self._isolate()
+        control = self._order.control or self._measure_control()
+        confirmation = Confirmation(
+            self._run_once,
+            most=self._order.most,
+            seconds=self._order.seconds,
+            if_growing=self._order.if_growing,
+            control=control,
+            ask=self._ask,
+            progress=lambda count: self._send({"progress": count}),
+        )
+        confirmed = confirmation.run()
+        self._tell(asdict(confirmed))
+        if confirmed.problem is None:
+            self._explain(confirmed.keys)
+
+    def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[Fallen]]) -> None:
+        """Repeat with wider fixtures, and tell what each repetition left."""
+        self._isolate()
+        whole: list[dict[str, dict[str, int]]] = []
+        for _ in range(_WHOLE_REPETITIONS):
+            problem = repeat_once(self._item, nextitem)
+            problem = self._refusal() or problem
+            if problem:
+                self._tell({"problem": problem})
+                return
+            whole.append({each.owner: {key: len(what) for key, what in each.things.items()} for each in take_fallen()})
+        self._tell({"whole": whole})
+
+    def _isolate(self) -> None:
+        sandbox.isolate_descriptors({self._send.writer})  # type: ignore[attr-defined]  # set by run_in_child
+        sandbox.isolate_mappings()
+        sandbox.adopt_orphans()
+        sandbox.redirect_temporary_files(self._folder)
+        prepare_child(self._item, self._folder)
+        self._guard = sandbox.Guard(self._folder, allow_subprocess=not wider_fixtures(self._item))
+        self._guard.install()
+        logging.raiseExceptions = False  # handlers write into descriptors that lead nowhere now
+
+    def _measure_control(self) -> Control:
+        empty = empty_test(self._item)
+        gc.collect()
+        gc.freeze()
+        control = measure_control(lambda: repeat_once(empty))
+        self._send({"control": asdict(control)})
+        return control
+
+    def _run_once(self) -> str | None:
+        problem = repeat_once(self._item)
+        for path in (self._folder / "pytest").glob("*"):
+            shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
+        return self._refusal() or problem
+
+    def _refusal(self) -> str | None:
+        return None if self._guard is None else self._guard.refusal
+
+    def _ask(self, grown: float) -> repeat.Structure:
+        self._attribution = found = attribute(
+            self._run_once,
+            is_user=self._is_user,
+            root_path=self._root,
+            grown=grown,
+            seconds=min(_EXPLAIN_SECONDS, max(2.0, self._order.if_growing)),
+        )
+        return repeat.Structure(
+            only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
+            bounded=found.bounded,
+            releases=found.evicts is not None or not found.lines,
+        )
+
+    def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
+        """Look for the places of what was convicted: only now, for it is slow."""
+        leaks = [key for key, facts in keys.items() if facts["conclusion"] == "leak"]
+        if self._attribution is not None and {"memory.growth"} & keys.keys():
+            self._tell({"explained:memory.growth": _of_memory(self._attribution)})
+        kinds = [kind for key in leaks for kind in _KINDS.get(key, ())]
+        if not kinds:
+            return
+        meters.trim()
+        found = origins(
+            self._run_once, kinds=kinds, is_user=self._is_user, root_path=self._root, seconds=_EXPLAIN_SECONDS / 2
+        )
+        for key in leaks:
+            mine = [leftover for leftover in found if leftover.kind in _KINDS.get(key, ())]
+            if mine:
+                self._tell({f"explained:{key}": _of_leftovers(mine)})
+
+    def _is_user(self, path: str) -> bool:
+        return path.startswith(self._root + os.sep) and "-packages" + os.sep not in path
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})
+
+
+def _of_memory(found: Attribution) -> dict[str, Any]:
+    details = [f"{each.type_name}: +{each.count:.3g} objects per run" for each in found.survivors]
+    if found.native:
+        details.append(found.native)
+    if found.bounded:
+        details.append(f"kept by {found.bounded}, which has a bound")
+    return {
+        "details": details,
+        "locations": [asdict(place) for place in found.lines],
+        "holders": [list(chain) for chain in found.holders],
+    }
+
+
+def _of_leftovers(found: list[Leftover]) -> dict[str, Any]:
+    return {
+        "details": [", ".join((leftover.what, *leftover.details)) for leftover in found],
+        "locations": [asdict(place) for leftover in found for place in leftover.locations],
+        "holders": [],
+    }
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

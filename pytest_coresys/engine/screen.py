@@ -1,0 +1,75 @@
+"""What a first run leaves behind, cheaply: a hint of whom to repeat, and evidence that there is nothing large.
+
+One reading a test: what stands after one test is what stood before the next. What happens between them (pytest's
+records, logging) is far below the resolution, and the counted things are only a hint here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import NamedTuple
+
+from coresys.measure import meters
+
+# A first run keeps 2.5 to 5 KB by itself: pytest's records, bytecode and inline caches, small first uses.
+MEMORY_RESOLUTION = 16 * 1024
+
+
+class Counts(NamedTuple):
+    """Readings of one moment; the order of the first five is that of ``measures.GROWTH``."""
+
+    memory: int
+    threads: int
+    descriptors: int
+    processes: int
+    tasks: int
+    stranded: int
+
+    def since(self, before: Counts) -> Counts:
+        """What was added after ``before``."""
+        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+class Screen:
+    """Reads the counters of this process; keeps two descriptors open, made before the first test."""
+
+    def __init__(self) -> None:
+        self._memory: meters.MemoryMeter | None = None
+        self._children: meters.ProcFile | None = None
+        self._pid = 0
+
+    def read(self) -> Counts | None:
+        """The counters now, or None where they can't be had."""
+        try:
+            if self._pid != os.getpid():
+                self._open()
+            assert self._memory is not None
+            memory = self._memory.read()
+            children = 0 if self._children is None else len(self._children.read().split())
+            return Counts(
+                memory.in_use,
+                meters.thread_count(),
+                meters.descriptor_count(),
+                children,
+                len(meters.pending_tasks()),
+                memory.pool_free + memory.chunk_free,
+            )
+        except (NotImplementedError, OSError, ValueError, RuntimeError):
+            return None  # no such counters here, or a test closed our descriptors: the hint is missing, no more
+
+    def heap(self) -> int | None:
+        """Bytes that the allocators have handed out: without mappings, of which the first thread makes 70 MiB."""
+        if self.read() is None or self._memory is None:
+            return None
+        memory = self._memory.read()
+        return memory.pymalloc + memory.malloc
+
+    def _open(self) -> None:
+        self._memory = meters.MemoryMeter()
+        try:
+            # Children of the main thread only: a child made by another thread is seen when the test is repeated.
+            self._children = meters.ProcFile(f"/proc/self/task/{threading.main_thread().native_id}/children")
+        except NotImplementedError:
+            self._children = None
+        self._pid = os.getpid()

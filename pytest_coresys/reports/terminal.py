@@ -1,0 +1,458 @@
+"""What a run says at its end, in the terminal. Pure: from the run's dict to lines, which the session writes.
+
+    lines = summary_lines(run, width=tr.fullwidth, verbose=tr.verbosity, run_file=path)
+    if len(lines) > 1:
+        tr.write_sep("=", "coresys")  # not section(), which does not end the line of progress before it
+    for line in lines:
+        tr.write_line(line.text, **line.markup)
+
+Nothing is wider than asked for, except commands and the last line: a shortened command is no command, and the
+path of the run file is there to be copied.
+"""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from coresys.budgets.units import format_quantity
+from coresys.budgets.wording import finding_text, printable
+from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
+from pytest_coresys.wire import NO_BUDGET, finding_from_dict
+
+SUSPECTED = "suspected:"
+
+_MOST_ROWS = 10
+_MOST_SMALL = 5  # what takes two lines each
+_MOST_IN_COMMAND = 3
+_LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
+_LEAST_HEAD = 6
+_VERBOSE_FACTOR = 5
+
+_BOLD = {"bold": True}
+_RED = {"red": True}
+_YELLOW = {"yellow": True}
+_GREEN = {"green": True}
+_WORDS: dict[str, dict[str, bool]] = {"over": {"red": True, "bold": True}, "warn": _YELLOW, "near": _YELLOW}
+
+
+class Line(NamedTuple):
+    """One line, and how to show it: ``terminalreporter.write_line(line.text, **line.markup)``."""
+
+    text: str
+    markup: dict[str, bool] = {}  # noqa: RUF012  # never changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    width: int
+    verbose: int
+    ascii_only: bool
+    run_file: str | None
+
+    def line(self, text: str, markup: Mapping[str, bool] | None = None) -> Line:
+        """A sentence: of one that is too long the end is left out rather than the middle."""
+        text = self.safe(text)
+        if _cells(text) > self.width:
+            text = f"{_start_of(text, self.width - 3)}..."
+        return Line(text, dict(markup or {}))
+
+    def wrapped(self, start: str, text: str, most: int = 2) -> list[Line]:
+        """A sentence over so many lines at most."""
+        parts = textwrap.wrap(self.safe(text), self.width - len(start)) or [""]
+        if len(parts) > most:  # the last line is given all that is left, so that it is cut and shows it
+            parts[most - 1 :] = [" ".join(parts[most - 1 :])]
+        return [self.line(f"{start}{part}") for part in parts]
+
+    def named(self, start: str, name: str, end: str = "", markup: Mapping[str, bool] | None = None) -> Line:
+        """A line about a test, a place or an owner, of which the middle is left out if need be."""
+        room = self.width - _cells(start) - _cells(end)
+        return self.line(f"{start}{fitted_id(self.safe(name), room)}{end}", markup)
+
+    def safe(self, text: object) -> str:
+        return printable(text, ascii_only=self.ascii_only)
+
+    def most(self, usual: int) -> int | None:
+        """How many to list: the usual number, five times that with -v, all with -vv."""
+        if self.verbose >= 2:
+            return None
+        return usual * _VERBOSE_FACTOR if self.verbose == 1 else usual
+
+    def more(self, left: int) -> list[Line]:
+        if left <= 0:
+            return []
+        where = "see the run file" if self.run_file else "--coresys-json PATH lists them all"
+        return [self.line(f"  ... and {left} more, {where}")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    word: str
+    key: str
+    actual: str
+    limit: str
+    used: str
+    test: str
+    badness: tuple[Any, ...]
+
+
+def summary_lines(
+    run: Mapping[str, Any],
+    *,
+    width: int = 80,
+    verbose: int = 0,
+    ascii_only: bool = True,
+    run_file: str | None = None,
+    problem: str | None = None,
+) -> list[Line]:
+    """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
+
+    ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run and the last line.
+    ``run_file`` is the path that was written, ``problem`` why it could not be.
+    """
+    style = _Style(max(width, 20), verbose, ascii_only, run_file)
+    if run["tests"] and not has_run(run):
+        return [] if run_file is None and problem is None else [_last(run, style, problem)]
+    lines = [] if verbose < 0 else [*_table(run, style), *_suspicions(run, style)]
+    lines += _run_findings(run, style)
+    lines += _required(run, style)
+    if verbose >= 0:
+        lines += _not_measured(run, style)
+        lines += _effort(run, style, anything=bool(lines))
+    return [*lines, _last(run, style, problem)]
+
+
+def progress_text(nodeid: str, repetitions: int | None = None, *, width: int = 80, ascii_only: bool = True) -> str:
+    """``coresys: repeating test_x (120 runs)``, on one line of a terminal, never wider than ``width``."""
+    runs = "" if repetitions is None else f" ({repetitions} run{'' if repetitions == 1 else 's'})"
+    base, bracket, parameters = nodeid.partition("[")  # there may be anything in the brackets
+    short = base.partition("::")[2].replace("::", ".") or base
+    name = printable(f"{short}{bracket}{parameters}", ascii_only=ascii_only)
+    start = "coresys: repeating "
+    return fitted(f"{start}{fitted(name, max(width - len(start) - len(runs), 8))}{runs}", width)
+
+
+def is_ascii_only(encoding: str | None) -> bool:
+    """Whether a stream of this encoding had better be given ASCII."""
+    return (encoding or "").lower().replace("-", "").replace("_", "") not in ("utf8", "utf8sig", "cp65001")
+
+
+# -- over and near --------------------------------------------------------------------------------------------------
+
+
+def _table(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    rows = sorted(_rows(run), key=lambda row: row.badness)
+    if not rows:
+        return []
+    shown = rows[: style.most(_MOST_ROWS)]
+    head = _Row("", "measure", "actual", "limit", "used", "test", ())
+    widths = [max(len(style.safe(getattr(row, name))) for row in (head, *shown)) for name in _COLUMNS]
+    lines = _row_lines(head, widths, style, _BOLD)
+    for row in shown:
+        lines += _row_lines(row, widths, style, _WORDS[row.word])
+    lines += style.more(len(rows) - len(shown))
+    if any(row.word == "warn" for row in rows):
+        lines.append(style.line("  warn: over a budget of level warn, which fails nothing"))
+    return lines
+
+
+_COLUMNS = ("word", "key", "actual", "limit", "used")
+
+
+def _row_lines(row: _Row, widths: Sequence[int], style: _Style, markup: Mapping[str, bool]) -> list[Line]:
+    texts = [style.safe(getattr(row, name)) for name in _COLUMNS]
+    cells = [texts[0].ljust(widths[0]), texts[1].ljust(widths[1])]
+    cells += [text.rjust(width) for text, width in zip(texts[2:], widths[2:], strict=True)]
+    start = f"  {'  '.join(cells)}"
+    if style.width - len(start) - 2 >= _LEAST_FOR_TEST:
+        return [style.named(f"{start}  ", row.test, markup=markup)]
+    lines = [style.line(start, markup)]
+    return [*lines, style.named("      ", row.test)] if row.word else lines
+
+
+def _rows(run: Mapping[str, Any]) -> Iterator[_Row]:
+    names = _names(run)
+    for test, name in zip(run["tests"], names, strict=True):
+        softened = {finding["key"] for finding in test["findings"] if finding["level"] == "suspicion"}
+        for key, measure in test["measures"].items():
+            if measure["verdict"] in ("over", "near") and measure["level"] != "off" and key not in softened:
+                yield _row(key, measure, name)
+
+
+def _row(key: str, measure: Mapping[str, Any], name: str) -> _Row:
+    value, limit, unit = measure["value"], measure["limit"], measure["unit"]
+    over = measure["verdict"] == "over"
+    word = ("warn" if measure["level"] == "warn" else "over") if over else "near"
+    share = value / limit if value is not None and limit else None
+    rank = list(_WORDS).index(word)
+    # Above a limit of zero there is no share: such rows are the worst, by key, the largest first.
+    badness = (rank, share is not None, -(share or 0.0), key, -(value or 0.0), name)
+    actual = "infinite" if value is None else format_quantity(value, unit)
+    return _Row(word, key, actual, format_quantity(limit or 0, unit), _used(share, over), name, badness)
+
+
+def _used(share: float | None, over: bool) -> str:
+    if share is None:
+        return "-"
+    if share >= 10:
+        return f"{share:.0f}x" if share < 1e6 else ">1e6x"
+    percent = round(share * 100)
+    return f"{'>' if over and percent <= 100 else ''}{percent} %"
+
+
+def _names(run: Mapping[str, Any]) -> list[str]:
+    """The ids of the tests, with the worker's where several workers ran the same."""
+    times = Counter(test["nodeid"] for test in run["tests"])
+    return [
+        f"{test['nodeid']} [{test['worker']}]" if times[test["nodeid"]] > 1 else test["nodeid"] for test in run["tests"]
+    ]
+
+
+# -- suspicions -----------------------------------------------------------------------------------------------------
+
+
+def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for test in run["tests"]:
+        for key, why in _suspected(test):
+            groups.setdefault((key, why), []).append(test["nodeid"])
+    if not groups:
+        return []
+    # The largest first would need figures, which a suspicion has none of; what can be settled comes first.
+    ordered = sorted(groups.items(), key=lambda group: (not _is_open(group[0][1]), group))
+    shown = ordered[: style.most(_MOST_SMALL)]
+    lines = [style.line(f"suspected, fails nothing: {_counted(sum(map(len, groups.values())), 'finding')}", _BOLD)]
+    for (key, why), nodeids in shown:
+        lines.append(style.named(f"  {key}  ", nodeids[0], _and_more(nodeids), _YELLOW))
+        lines += style.wrapped("      ", why)
+    lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
+    return lines + _settling([nodeid for (_, why), nodeids in shown if _is_open(why) for nodeid in nodeids], style)
+
+
+def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
+    if not nodeids:
+        return []
+    some = list(dict.fromkeys(nodeids))[:_MOST_IN_COMMAND]
+    command = f"pytest {' '.join(map(_quoted, some))} --coresys-budget --coresys-profile strict"
+    return [Line(f"  to settle: {style.safe(command)}")]
+
+
+def _suspected(test: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    seen = set()
+    for key, measure in test["measures"].items():
+        if _is_suspected(measure):
+            seen.add(key)
+            yield key, measure["why"].removeprefix(SUSPECTED).strip()
+    for finding in test["findings"]:
+        if finding["level"] == "suspicion" and finding["key"] not in seen:
+            yield finding["key"], finding["summary"].removeprefix(f"{finding['key']}:").strip()
+
+
+def _is_suspected(measure: Mapping[str, Any]) -> bool:
+    return measure["verdict"] == "not_measured" and (measure["why"] or "").startswith(SUSPECTED)
+
+
+def _is_open(why: str) -> bool:
+    """Whether running the test on its own could settle it: not where its author forbade to repeat it."""
+    return "coresys_no_repeat" not in why
+
+
+def _quoted(nodeid: str) -> str:
+    # Double quotes work in every shell, Windows included; only what they do not protect needs a POSIX quote.
+    return shlex.quote(nodeid) if any(mark in nodeid for mark in '"$`\\!') else f'"{nodeid}"'
+
+
+# -- the run --------------------------------------------------------------------------------------------------------
+
+
+def _run_findings(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    findings = [each for each in run["findings"] if style.verbose >= 0 or each["level"] == "error"]
+    if not findings:
+        return []
+    fails = any(each["level"] == "error" for each in findings) and run["run"]["mode"] != "observe"
+    head = f"{_counted(len(findings), 'finding')} of the run, not of one test{'; fails the run' if fails else ''}"
+    lines = [style.line(head, _BOLD)]
+    shown = findings[: style.most(_MOST_SMALL)]
+    for finding in shown:
+        lines += _run_finding(finding, style)
+    return lines + style.more(len(findings) - len(shown))
+
+
+def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
+    markup = _RED if finding["level"] == "error" else _YELLOW
+    head = "" if finding["level"] == "error" else f"{finding['level']}: "
+    if style.verbose >= 1:
+        first, *rest = finding_text(finding_from_dict(finding), None, ascii_only=style.ascii_only)
+        command = "  repro "
+        return [
+            style.line(f"  {head}{first}", markup),
+            *(Line(f"  {text}") if text.startswith(command) else style.line(f"  {text}") for text in rest),
+        ]
+    lines = [style.line(f"  {head}{finding['summary']}", markup)]
+    if finding["owner"]:
+        lines.append(style.named("      owner  ", finding["owner"]))
+    for place in finding["locations"][:1]:
+        words = (f"{place['path']}:{place['line']}", place["function"], place["note"])
+        lines.append(style.named("      where  ", " ".join(word for word in words if word)))
+    if finding["tests"]:
+        lines.append(style.named("      tests  ", finding["tests"][0], _and_more(finding["tests"])))
+    return lines
+
+
+def _and_more(entries: Sequence[str]) -> str:
+    return f" and {len(entries) - 1} more" if len(entries) > 1 else ""
+
+
+def _required(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    required = run["summary"].get("required_unmeasured", [])
+    if not required:
+        return []
+    shown = required[: style.most(_MOST_SMALL)]
+    lines = [style.line(f"required, but not measured: {len(required)}", {"red": True, "bold": True})]
+    lines += [style.line(f"  {text}", _RED) for text in shown]
+    return lines + style.more(len(required) - len(shown))
+
+
+# -- what was not measured, and what it took ------------------------------------------------------------------------
+
+
+def _not_measured(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    groups: dict[str, tuple[set[str], int]] = {}
+    for test in run["tests"]:
+        for why, keys in _reasons(test, every=style.verbose >= 1).items():
+            known, tests = groups.get(why, (set(), 0))
+            groups[why] = (known | keys, tests + 1)
+    if not groups:
+        return []
+    ordered = sorted(groups.items(), key=lambda group: (-group[1][1], group[0]))
+    shown = ordered[: style.most(_MOST_SMALL)]
+    counts = [_counted(tests, "test") for _, (_, tests) in shown]
+    lines = [style.line("not measured", _BOLD)]
+    for count, (why, (keys, _)) in zip(counts, shown, strict=True):
+        lines.append(style.line(f"  {count.rjust(max(map(len, counts)))}  {_keys_text(keys)}{why}"))
+    return lines + style.more(len(ordered) - len(shown))
+
+
+def _reasons(test: Mapping[str, Any], *, every: bool) -> dict[str, set[str]]:
+    """Why something of a test was not measured, and what; not what pytest's own outcome tells, unless ``every``."""
+    if not every and _is_told_by_pytest(test):
+        return {}
+    measures = {key: each for key, each in test["measures"].items() if each["level"] != "off"}
+    if not measures:
+        told = test["verdict"] == "not_measured" and (every or test["why"] != NO_BUDGET)
+        return {test["why"]: set()} if told else {}
+    reasons: dict[str, set[str]] = {}
+    for key, measure in measures.items():
+        if measure["verdict"] == "not_measured" and not _is_suspected(measure):
+            reasons.setdefault(measure["why"], set()).add(key)
+    if len(reasons) == 1 and len(measures) == len(next(iter(reasons.values()))):
+        return {why: set() for why in reasons}  # all of them: no need to name any
+    return reasons
+
+
+def _is_told_by_pytest(test: Mapping[str, Any]) -> bool:
+    if test["outcome"] == "passed" or test["why"] in (DIED, NOT_RUN):
+        return False
+    by_budget = any(finding["level"] == "error" for finding in test["findings"])
+    by_marker = any(str(each["why"]).startswith(SKIPPED_BY_MARKER) for each in test["measures"].values())
+    return not by_budget and not by_marker
+
+
+def _keys_text(keys: Iterable[str]) -> str:
+    names = sorted(keys)
+    if not names:
+        return ""
+    return f"{', '.join(names)}: " if len(names) <= 2 else f"{len(names)} measures: "
+
+
+def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Line]:
+    effort = run["run"].get("effort", {})
+    lines = [style.line(f"note: {note}") for note in effort.get("notes", ())]
+    unrepeated = effort.get("unrepeated", 0)
+    if not (unrepeated or anything or style.verbose >= 1):
+        return lines
+    share = effort.get("share")
+    most = "no limit" if share is None else f"{format_quantity(share, 'ratio')} share"
+    text = f"repeated {effort.get('repeated', 0)} of {_counted(len(run['tests']), 'test')}"
+    text += f" in {format_quantity(round(effort.get('spent', 0.0), 3), 's')} ({most})"
+    left = f"{unrepeated} left unrepeated: the effort was spent" if unrepeated else ""
+    together = "; ".join(part for part in (text, left) if part)
+    parts = [together] if len(together) <= style.width else [text, left]
+    return [*lines, *(style.line(part) for part in parts if part)]
+
+
+def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
+    summary = run["summary"]
+    text = (
+        f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over, "
+        f"{summary['not_measured']} not measured"
+    )
+    if run["run"]["mode"] == "observe":
+        text += " - observed only, nothing was failed"
+    if problem is not None:
+        text += f" - run file NOT written: {style.safe(problem)}"
+    elif style.run_file is not None:
+        text += f" - run file: {style.safe(style.run_file)}"
+    return Line(text, dict(_last_markup(run, problem)))
+
+
+def _last_markup(run: Mapping[str, Any], problem: str | None) -> Mapping[str, bool]:
+    if not run["summary"]["compliant"]:
+        return _YELLOW if run["run"]["mode"] == "observe" else _RED
+    summary = run["summary"]
+    clean = not (summary["over"] or summary["near"] or run["findings"] or problem)
+    suspected = any(_is_suspected(each) for test in run["tests"] for each in test["measures"].values())
+    return _GREEN if clean and not suspected else _YELLOW
+
+
+# -- widths ---------------------------------------------------------------------------------------------------------
+
+
+def fitted(text: str, width: int) -> str:
+    """The text in at most so many cells of a terminal, shortened in the middle, where ids say least."""
+    if _cells(text) <= width:
+        return text
+    if width <= 3:
+        return "."[:width] * max(width, 0)
+    tail = (width - 3) // 2
+    end = _start_of(text[::-1], tail)[::-1]
+    return f"{_start_of(text, width - 3 - tail)}...{end}"
+
+
+def fitted_id(text: str, width: int) -> str:
+    """The same for the id of a test, of which the last name says most."""
+    if _cells(text) <= width:
+        return text
+    base, bracket, parameters = text.partition("[")
+    head, colons, name = base.rpartition("::")
+    last = f"{colons}{name}{bracket}{parameters}"
+    room = width - _cells(last)
+    return f"{fitted(head, room)}{last}" if room >= _LEAST_HEAD else fitted(last.removeprefix("::"), width)
+
+
+def _start_of(text: str, width: int) -> str:
+    used = 0
+    for index, character in enumerate(text):
+        used += _cell(character)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

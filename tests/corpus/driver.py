@@ -1,0 +1,220 @@
+"""Run one file of the corpus as an ordinary user would, and read the verdict.
+
+Each run has a process and a folder of its own: an empty ``pytest.ini`` makes that folder the root, and of all plugins
+only the one in question is loaded, as in an environment where nothing else is installed. What the file leaves running
+is ended with the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+CORPUS = Path(__file__).resolve().parent
+_ENDING = 5.0  # seconds for the interpreter to end once the verdict is written; leaked threads may keep it from that
+_TIMEOUT = 300.0
+_LEAKS = re.compile(r"""^LEAKS\s*=\s*["']([\w.]+)["']""", re.MULTILINE)
+
+_LIMIT_LEAKS = """
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.limit_leaks("1 KB"))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One file. ``expected`` is the key that a leaky one says it leaks (``LEAKS = "..."``); None: any will do."""
+
+    path: Path
+    leaky: bool
+    expected: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.path.parent.name}/{self.path.stem}"
+
+    def is_right(self, seen: Seen) -> bool:
+        """Whether the verdict is the true one. A run without a verdict is never right."""
+        if seen.problem is not None:
+            return False
+        if not self.leaky:
+            return not seen.flagged
+        return bool(seen.flagged) if self.expected is None else self.expected in seen.flagged
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one run said of a case, all its tests together.
+
+    ``flagged`` and ``suspected`` are keys of findings of level error and suspicion; ``unjudged`` says why a measure
+    that was to be taken was not; ``problem`` is why the run says nothing at all. ``seconds`` is what the run took,
+    ``spent`` what it says that repeating took of it.
+    """
+
+    flagged: frozenset[str] = frozenset()
+    suspected: frozenset[str] = frozenset()
+    unjudged: tuple[str, ...] = ()
+    repetitions: int = 0
+    seconds: float = 0.0
+    spent: float = 0.0
+    problem: str | None = None
+
+
+def cases(folder: Path = CORPUS, only: str = "*") -> list[Case]:
+    """The cases of a corpus, leaky ones first; ``only`` is a glob over ``leaky/test_x``, or over its last part."""
+    found = [
+        Case(path, kind == "leaky", _expected(path) if kind == "leaky" else None)
+        for kind in ("leaky", "innocent")
+        for path in sorted((folder / kind).glob("test_*.py"))
+    ]
+    return [case for case in found if fnmatch(case.name, only) or fnmatch(case.path.stem, only)]
+
+
+def _expected(path: Path) -> str | None:
+    match = _LEAKS.search(path.read_text(encoding="utf-8"))
+    return match[1] if match else None
+
+
+def run(case: Case, *, profile: str = "default", options: Sequence[str] = (), python: str = sys.executable) -> Seen:
+    """Run a case with ``--coresys-budget`` in a profile and tell what the run file says."""
+    with _folder(case) as folder:
+        target = folder / "run.json"
+        arguments = ["-p", "coresys", "--coresys-budget", "--coresys-profile", profile, *options]
+        status, seconds = _pytest(python, folder, case, [*arguments, "--coresys-json", str(target)], target)
+        try:
+            facts = json.loads(target.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            return Seen(seconds=seconds, problem=f"{status}; no run file: {error}; {_tail(folder)}")
+        return _seen(facts, seconds)
+
+
+def _seen(facts: dict[str, Any], seconds: float) -> Seen:
+    tests: list[dict[str, Any]] = facts["tests"]
+    findings = [finding for part in (facts, *tests) for finding in part.get("findings", ())]
+    unjudged = [
+        f"{key}: {measure['why']}"
+        for test in tests
+        for key, measure in test["measures"].items()
+        if measure["verdict"] == "not_measured"
+    ]
+    return Seen(
+        flagged=_keys(findings, "error"),
+        suspected=_keys(findings, "suspicion"),
+        unjudged=tuple(unjudged),
+        repetitions=sum(test["repetitions"] for test in tests),
+        seconds=seconds,
+        spent=facts["run"].get("effort", {}).get("spent", 0.0),
+        problem=_problem(tests),
+    )
+
+
+def _keys(findings: list[dict[str, Any]], level: str) -> frozenset[str]:
+    return frozenset(finding["key"] for finding in findings if finding["level"] == level)
+
+
+def _problem(tests: list[dict[str, Any]]) -> str | None:
+    """What keeps the run from being a verdict: nothing was collected, or a test failed by itself."""
+    if not tests:
+        return "no test was collected"
+    for test in tests:
+        by_budget = any(finding["level"] == "error" for finding in test["findings"])
+        if test["outcome"] != "passed" and not (test["outcome"] == "failed" and by_budget):
+            return f"{test['nodeid']}: {test['outcome']}"
+    return None
+
+
+def run_memray(case: Case, *, python: str = sys.executable) -> Seen:
+    """Run a case with pytest-memray and ``limit_leaks("1 KB")`` on each test: the other tool for the same job.
+
+    It measures one run and memory alone, so what it flags is called memory.growth.
+    """
+    with _folder(case) as folder:
+        (folder / "conftest.py").write_text(_LIMIT_LEAKS, encoding="utf-8")
+        arguments = ["-p", "memray", "--memray", "--junitxml", "junit.xml"]
+        status, seconds = _pytest(python, folder, case, arguments, folder / "junit.xml")
+        text = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+        flagged = frozenset({"memory.growth"} if "Test was allowed to leak" in text else ())
+        wrong = status not in (0, 1) or (status == 1 and not flagged)
+        return Seen(flagged, seconds=seconds, problem=f"{status}; {_tail(folder)}" if wrong else None)
+
+
+# -- the process ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _folder(case: Case) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="corpus-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        (folder / "tmp").mkdir()
+        shutil.copy(case.path, folder)
+        yield folder
+
+
+def _pytest(python: str, folder: Path, case: Case, arguments: list[str], verdict: Path) -> tuple[int | str, float]:
+    """The exit status of pytest on the case (or how it ended) and the seconds it took until its verdict was there."""
+    command = [python, "-m", "pytest", case.path.name, "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
+    started = time.monotonic()
+    with open(folder / "output.txt", "wb") as output:
+        # Into a file: a process that the case leaves behind would hold a pipe open.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        return _ended(process, verdict, started)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], verdict: Path, started: float) -> tuple[int | str, float]:
+    written: float | None = None
+    while True:
+        try:
+            return process.wait(0.5), (written or time.monotonic()) - started
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if written is None and verdict.exists():
+            written = now
+        if written is not None and now - written > _ENDING:
+            return "did not end by itself", written - started
+        if now - started > _TIMEOUT:
+            return f"not done after {_TIMEOUT:.0f} s", now - started
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Ours, without what an outer pytest, its plugins or a CI service would say to an inner one."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "COV_", "CORESYS_", "GITHUB_")) and name != "CI"
+    }
+    return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TMPDIR": str(folder / "tmp")}
+
+
+def _tail(folder: Path) -> str:
+    text = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+    return " | ".join(text.strip().splitlines()[-3:])

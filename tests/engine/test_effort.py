@@ -1,0 +1,66 @@
+"""Who is repeated next, within the share of the run's time: a table, and two runs played through."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_coresys.engine.effort import EffortBook
+
+
+@pytest.mark.parametrize(
+    ("tests_left", "duration", "likely", "granted"),
+    [
+        (1, 0.001, False, True),
+        (1, 0.05, False, True),
+        (1, 1.0, False, False),
+        (100, 0.001, False, False),
+        (100, 0.001, True, True),
+        (100, 0.05, True, False),
+        (2, 0.0, False, True),
+    ],
+    ids=[
+        "a cheap one alone",
+        "a slower one alone",
+        "29 seconds do not fit",
+        "a quiet one of many waits",
+        "a likely leak of many does not",
+        "a slow likely one would take more than its quarter",
+        "one of two",
+    ],
+)
+def test_what_a_fresh_run_grants(tests_left: int, duration: float, likely: bool, granted: bool) -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=tests_left)
+    assert (book.allowance(duration, likely=likely) is not None) is granted
+
+
+def test_without_limit_everybody_has_a_turn() -> None:
+    book = EffortBook(share=None, min_seconds=3.0, tests_left=10_000)
+    allowance = book.allowance(30.0, likely=False)
+    assert allowance is not None
+    assert allowance.seconds == 1500.0
+
+
+def play(durations: list[float], *, share: float, price: float) -> tuple[EffortBook, list[int]]:
+    """A run of quiet tests, each of which costs as much to repeat as ``price`` times its duration."""
+    book = EffortBook(share=share, min_seconds=3.0, tests_left=len(durations))
+    repeated = []
+    for number, duration in enumerate(durations):
+        book.ran += duration
+        if book.allowance(duration, likely=False) is not None:
+            repeated.append(number)
+            book.spent += 0.05 + price * (duration + 0.001)
+        book.tests_left -= 1
+    return book, repeated
+
+
+def test_the_effort_stays_within_its_share_and_lasts_until_the_end() -> None:
+    book, repeated = play([0.02] * 5000, share=0.2, price=29)
+    assert book.spent <= 0.2 * book.ran
+    assert book.spent >= 0.1 * book.ran, "effort that nobody may have is of no use"
+    assert repeated[0] < 1000
+    assert repeated[-1] > 4500
+
+
+def test_cheap_tests_come_before_slow_ones() -> None:
+    _book, repeated = play([0.2, 0.002] * 500, share=0.2, price=29)
+    assert sum(1 for number in repeated if number % 2) > 3 * sum(1 for number in repeated if not number % 2)

@@ -1,0 +1,120 @@
+"""When a series is called a leak: the rule as a table, with what else a series may be."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from pytest_coresys.engine import repeat
+from pytest_coresys.engine.repeat import COUNTED, FEW, MEMORY, Structure, conclude
+
+Series = Callable[[int], float]
+
+UNKNOWN = Structure()
+KEYED = Structure(releases=False)
+LIST = Structure(only_grows=True, releases=False)
+LRU = Structure(bounded="functools.lru_cache(maxsize=1024)")
+
+
+def leak(n: int) -> float:
+    return 72.0 * n
+
+
+def rare(n: int) -> float:
+    return 300.0 * (n // 10)
+
+
+def cache(size: int) -> Series:
+    return lambda n: 400.0 * min(n, size)
+
+
+def random_keys(size: int) -> Series:
+    """A cache with one random key of so many in each repetition."""
+    seen: set[int] = set()
+    chosen = random.Random(size)
+    values = []
+    for _ in range(2000):
+        seen.add(chosen.randrange(size))
+        values.append(400.0 * len(seen))
+    return lambda n: values[n]
+
+
+def sawtooth(period: int) -> Series:
+    return lambda n: 100.0 * (n % period)
+
+
+def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[str, int]:
+    """Play the checkpoints of a confirmation: the conclusion, and after how many repetitions it was reached."""
+    count = repeat.SCREEN
+    while True:
+        spent = count >= most
+        conclusion = conclude([series(n) for n in range(count)], MEMORY, spent=spent, structure=structure)
+        if conclusion != "more":
+            return conclusion, count
+        count = min(count + max(12, count // 3), most)
+
+
+@pytest.mark.parametrize(
+    ("series", "structure", "expected"),
+    [
+        (leak, UNKNOWN, "leak"),
+        (leak, KEYED, "leak"),
+        (leak, LIST, "leak"),
+        (rare, UNKNOWN, "leak"),
+        (rare, LIST, "leak"),
+        (leak, LRU, "unclear"),
+        (cache(3), UNKNOWN, "flat"),
+        (cache(30), LIST, "flat"),
+        (cache(300), UNKNOWN, "flat"),
+        (cache(300), KEYED, "flat"),
+        (cache(512), UNKNOWN, "flat"),
+        (random_keys(50), KEYED, "flat"),
+        (random_keys(300), KEYED, "flat"),
+        (random_keys(300), UNKNOWN, "flat"),
+        (sawtooth(20), UNKNOWN, "flat"),
+        (lambda n: 0.0, UNKNOWN, "flat"),
+    ],
+)
+def test_a_leak_is_told_from_what_ends(series: Series, structure: Structure, expected: str) -> None:
+    assert judged(series, structure)[0] == expected
+
+
+@pytest.mark.parametrize("most", [60, 100, 200, 300])
+@pytest.mark.parametrize(
+    "series", [cache(300), cache(250), random_keys(300), leak], ids=["300", "250", "random", "leak"]
+)
+def test_with_too_little_effort_a_keyed_cache_is_no_leak_whatever_it_looks_like(series: Series, most: int) -> None:
+    assert judged(series, KEYED, most=most)[0] in ("unclear", "flat")
+
+
+def test_what_is_seen_never_to_let_go_needs_fewer_repetitions() -> None:
+    needed = [judged(leak, structure)[1] for structure in (LIST, KEYED, UNKNOWN)]
+    assert needed == sorted(needed)
+    assert needed[0] < 100 < needed[1] < 600 <= needed[2]
+
+
+def test_memory_without_a_known_structure_asks_for_it_before_it_is_called_a_leak() -> None:
+    assert conclude([leak(n) for n in range(60)], MEMORY, spent=False) == "ask"
+    assert conclude([leak(n) for n in range(59)], MEMORY, spent=True) == "unclear"
+
+
+@pytest.mark.parametrize(
+    ("count", "spent", "expected"),
+    [(99, False, "more"), (100, False, "leak"), (36, True, "leak"), (35, True, "unclear"), (8, True, "too few")],
+)
+def test_counted_things_need_as_many_repetitions_as_their_pools_are_large(
+    count: int, spent: bool, expected: str
+) -> None:
+    assert conclude(list(map(float, range(count))), COUNTED, spent=spent) == expected
+
+
+def test_a_pool_that_fills_up_to_thirty_is_no_leak() -> None:
+    for spent_at in range(12, 120):
+        values = [float(min(n, 30)) for n in range(spent_at)]
+        assert conclude(values, COUNTED, spent=True) != "leak"
+
+
+def test_few_are_those_of_which_no_pool_is_larger_than_the_machine() -> None:
+    assert FEW.least < COUNTED.least or FEW.least > 12

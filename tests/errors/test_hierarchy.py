@@ -1,0 +1,76 @@
+"""Every error class goes through pickle whole: xdist and multiprocessing send errors that way."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import pickle
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+import coresys
+import pytest_coresys
+from coresys.errors.hierarchy import CoreSysError
+
+PLUGIN_ENTRIES = {"pytest_coresys.plugin"}  # pytest has loaded it already
+
+
+def all_error_classes() -> Iterator[type[CoreSysError]]:
+    """The base and all that derive from it, in every module of both packages."""
+    for package in (coresys, pytest_coresys):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name not in PLUGIN_ENTRIES and not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    yield from sorted(subclasses(CoreSysError), key=lambda cls: (cls.__module__, cls.__qualname__))
+
+
+def subclasses(cls: type[CoreSysError]) -> set[type[CoreSysError]]:
+    return {cls}.union(
+        *(subclasses(sub) for sub in cls.__subclasses__() if sub.__module__.startswith(("coresys", "pytest_coresys")))
+    )
+
+
+def example(cls: type[CoreSysError]) -> CoreSysError:
+    """An instance with a recognisable value for each parameter."""
+    if cls.__init__ is Exception.__init__ or cls is CoreSysError:
+        return cls("message")
+    args: list[object] = []
+    kwargs: dict[str, object] = {}
+    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+        value: object = (f"{name} 1", f"{name} 2") if "tuple" in str(parameter.annotation) else f"the {name}"
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            kwargs[name] = value
+        else:
+            args.append(value)
+    return cls(*args, **kwargs)
+
+
+@pytest.mark.parametrize("cls", list(all_error_classes()), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_error_comes_out_of_pickle_as_it_went_in(cls: type[CoreSysError], protocol: int) -> None:
+    error = example(cls)
+    error.extra = "set later"  # type: ignore[attr-defined]  # such as notes, or what a caller adds
+    again = pickle.loads(pickle.dumps(error, protocol))
+    assert type(again) is cls
+    assert (str(again), again.args, again.__dict__) == (str(error), error.args, error.__dict__)
+    assert copy.copy(error).__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls in all_error_classes() if cls is not CoreSysError], ids=lambda cls: cls.__name__
+)
+def test_the_message_of_an_error_holds_what_its_attributes_say(cls: type[CoreSysError]) -> None:
+    error = example(cls)
+    values = [value for value in vars(error).values() if isinstance(value, str)]
+    assert any(value in str(error) for value in values)
+
+
+def test_the_table_is_not_empty() -> None:
+    names = {cls.__name__ for cls in all_error_classes()}
+    assert names >= {
+        *("BudgetExceededError", "BudgetNotMeasuredError", "CoreSysError", "UnitError", "UnknownMeasureError"),
+        *("ConfigError", "MarkerError", "ValueProblem"),
+    }

@@ -1,0 +1,466 @@
+"""What the end of a run looks like: calm where all is well, the worst first where it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coresys.budgets.model import Verdict
+from coresys.records import Finding, Location
+from pytest_coresys import wire
+from pytest_coresys.reports.model import RunReport
+from pytest_coresys.reports.terminal import Line, fitted, fitted_id, is_ascii_only, progress_text, summary_lines
+
+MIB = 2**20
+SPENT = "the effort for repeating was spent"
+
+
+def verdict(key: str, status: Any, value: float | None, limit: float | None = 0.0, **changes: Any) -> Verdict:
+    unit = {"memory": "B", "time": "s", "cpu": "ratio"}.get(key.partition(".")[0], "count")
+    fields: dict[str, Any] = {"unit": unit, "level": "error", "origin": "default", "evidence": "repeated"}
+    return Verdict(key=key, status=status, value=value, limit=limit, **{**fields, "resolution": 16.0, **changes})
+
+
+def suspected(why: str, key: str = "memory.growth") -> dict[str, Any]:
+    return {
+        "verdicts": [verdict(key, "not_measured", None, why=f"suspected: {why}")],
+        "findings": [Finding(key, "suspicion", f"{key}: suspected: {why}")],
+    }
+
+
+class Run:
+    """A run in the making, test by test."""
+
+    def __init__(self, mode: str = "budget", require: tuple[str, ...] = (), each: bool = False) -> None:
+        self.report = RunReport(mode=mode, require_measured=require, each=each)
+
+    def test(self, nodeid: str, *verdicts: Verdict, outcome: str = "passed", **fields: Any) -> Run:
+        fields = {"verdicts": verdicts, "repetitions": 6, **fields}
+        self.report.add_test(wire.test_to_dict(nodeid=nodeid, outcome=outcome, **fields))
+        return self
+
+    def well(self, number: int = 3) -> Run:
+        for index in range(number):
+            self.test(f"t.py::ok_{index}", verdict("memory.growth", "within", 0.0))
+        return self
+
+    def found(self, *findings: Finding) -> Run:
+        for finding in findings:
+            self.report.add_run_finding(wire.finding_to_dict(finding))
+        return self
+
+    def texts(self, *, effort: dict[str, Any] | None = None, **settings: Any) -> list[str]:
+        return [line.text for line in self.lines(effort=effort, **settings)]
+
+    def lines(self, *, effort: dict[str, Any] | None = None, **settings: Any) -> list[Line]:
+        lines = summary_lines(self.report.finish(1.0, effort=effort), **settings)
+        for line in lines[:-1]:
+            assert "to settle: " in line.text or len(line.text) <= settings.get("width", 80), line
+        return lines
+
+
+# -- all is well ----------------------------------------------------------------------------------------------------
+
+
+def test_where_all_is_well_there_is_one_line() -> None:
+    run = Run().well()
+    assert run.lines() == [Line("coresys: 3 within, 0 near, 0 over, 0 not measured", {"green": True})]
+    assert run.texts(run_file="run.json") == [
+        "coresys: 3 within, 0 near, 0 over, 0 not measured - run file: run.json",
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["skipped", "xfailed", "xpassed", "failed", "error"])
+def test_what_pytest_tells_by_itself_is_not_told_again(outcome: str) -> None:
+    unmeasured = verdict("memory.growth", "not_measured", None, why=f"the test {outcome}")
+    run = Run().well().test("t.py::x", unmeasured, outcome=outcome)
+    assert run.texts() == ["coresys: 3 within, 0 near, 0 over, 1 not measured"]
+    assert f"  1 test  the test {outcome}" in run.texts(verbose=1)
+
+
+def test_what_has_no_budget_is_no_news() -> None:
+    assert Run().well().test("t.py::x").texts() == ["coresys: 3 within, 0 near, 0 over, 1 not measured"]
+
+
+def test_where_no_test_was_run_nothing_is_said_but_of_the_file() -> None:
+    run = Run()
+    run.report.collected(["t.py::a"])
+    assert run.texts() == []
+    assert run.texts(run_file="r.json") == ["coresys: 0 within, 0 near, 0 over, 1 not measured - run file: r.json"]
+    assert run.texts(problem="r.json: cannot be written: no") == [
+        "coresys: 0 within, 0 near, 0 over, 1 not measured - run file NOT written: r.json: cannot be written: no"
+    ]
+    assert Run().texts() == ["coresys: 0 within, 0 near, 0 over, 0 not measured"]
+
+
+# -- the table ------------------------------------------------------------------------------------------------------
+
+
+def unhappy(mode: str = "budget") -> Run:
+    run = Run(mode)
+    run.test("t.py::near", verdict("memory.peak", "near", 250.0 * MIB, 256.0 * MIB))
+    run.test("t.py::warned", verdict("globals.changed", "over", 2.0, level="warn"))
+    run.test("t.py::share", verdict("memory.peak", "over", 300.0 * MIB, 256.0 * MIB), outcome="failed")
+    run.test("t.py::far", verdict("time.call", "over", 60.0, 0.5), outcome="failed")
+    run.test("t.py::small", verdict("memory.growth", "over", 56.0), outcome="failed")
+    run.test("t.py::large", verdict("memory.growth", "over", 1048608.0), outcome="failed")
+    run.test("t.py::thread", verdict("threads.leaked", "over", 1.0), outcome="failed")
+    return run.test("t.py::just", verdict("cpu.share", "over", 0.5001, 0.5), outcome="failed").well(1)
+
+
+def test_the_table_has_the_worst_first() -> None:
+    assert unhappy().texts() == [
+        "        measure           actual    limit    used  test",
+        "  over  memory.growth    1.0 MiB      0 B       -  t.py::large",
+        "  over  memory.growth       56 B      0 B       -  t.py::small",
+        "  over  threads.leaked         1        0       -  t.py::thread",
+        "  over  time.call          1 min   500 ms    120x  t.py::far",
+        "  over  memory.peak      300 MiB  256 MiB   117 %  t.py::share",
+        "  over  cpu.share         50.0 %     50 %  >100 %  t.py::just",
+        "  warn  globals.changed        2        0       -  t.py::warned",
+        "  near  memory.peak      250 MiB  256 MiB    98 %  t.py::near",
+        "  warn: over a budget of level warn, which fails nothing",
+        "repeated 9 of 9 tests in 0 s (no limit)",
+        "coresys: 1 within, 1 near, 7 over, 0 not measured",
+    ]
+
+
+def test_the_colours_tell_failures_from_warnings() -> None:
+    marks = {line.text.split()[0]: line.markup for line in unhappy().lines()[1:9]}
+    assert marks == {"over": {"red": True, "bold": True}, "warn": {"yellow": True}, "near": {"yellow": True}}
+
+
+@pytest.mark.parametrize(("verbose", "rows", "left"), [(0, 10, 50), (1, 50, 10), (2, 60, 0), (-1, 0, 0)])
+def test_a_long_table_is_cut_and_says_so(verbose: int, rows: int, left: int) -> None:
+    run = Run()
+    for index in range(60):
+        run.test(f"t.py::t{index}", verdict("memory.growth", "over", index + 1.0), outcome="failed")
+    texts = run.texts(verbose=verbose, run_file="run.json")
+    assert sum(text.startswith("  over") for text in texts) == rows
+    assert [text for text in texts if "more" in text] == ([f"  ... and {left} more, see the run file"] if left else [])
+
+
+def test_without_a_run_file_it_is_said_how_to_see_all() -> None:
+    run = Run()
+    for index in range(11):
+        run.test(f"t.py::t{index}", verdict("memory.growth", "over", 1.0))
+    assert "  ... and 1 more, --coresys-json PATH lists them all" in run.texts()
+
+
+def test_a_measure_that_is_only_suspected_is_not_in_the_table() -> None:
+    run = Run().test(
+        "t.py::x",
+        verdict("memory.growth", "over", 5.0, evidence="screened"),
+        findings=[Finding("memory.growth", "suspicion", "memory.growth: 5 B, limit 0 B")],
+    )
+    texts = run.texts()
+    assert not [text for text in texts if text.startswith("  over")]
+    assert texts[:3] == ["suspected, fails nothing: 1 finding", "  memory.growth  t.py::x", "      5 B, limit 0 B"]
+
+
+def test_a_reading_that_is_infinite_is_shown_as_such() -> None:
+    texts = Run().test("t.py::x", verdict("memory.peak", "over", float("inf"), 5.0)).texts()
+    assert texts[1].split() == ["over", "memory.peak", "infinite", "5", "B", "-", "t.py::x"]
+
+
+def test_the_same_test_of_several_workers_is_told_apart() -> None:
+    run = Run(each=True)
+    for worker in ("gw0", "gw1"):
+        run.report.add_test(
+            wire.test_to_dict(
+                nodeid="t.py::x", outcome="failed", verdicts=[verdict("memory.growth", "over", 5.0)], worker=worker
+            )
+        )
+    texts = [text.rpartition("  ")[2] for text in run.texts() if text.startswith("  over")]
+    assert texts == ["t.py::x [gw0]", "t.py::x [gw1]"]
+
+
+# -- suspicions -----------------------------------------------------------------------------------------------------
+
+
+def test_suspicions_stand_apart_with_the_command_that_settles_them() -> None:
+    run = Run().well(1)
+    for index in range(5):
+        run.test(f"t.py::s{index}", **suspected(f"9 KiB left after one run; {SPENT}"))
+    run.test('t.py::q["$x"]', **suspected("seen once"))
+    run.test("t.py::no", **suspected("1 left after one run; coresys_no_repeat: talks to a server", "threads.leaked"))
+    assert run.texts()[:8] == [
+        "suspected, fails nothing: 7 findings",
+        "  memory.growth  t.py::s0 and 4 more",
+        f"      9 KiB left after one run; {SPENT}",
+        '  memory.growth  t.py::q["$x"]',
+        "      seen once",
+        "  threads.leaked  t.py::no",
+        "      1 left after one run; coresys_no_repeat: talks to a server",
+        '  to settle: pytest "t.py::s0" "t.py::s1" "t.py::s2" --coresys-budget --coresys-profile strict',
+    ]
+
+
+def test_the_command_is_quoted_for_a_shell() -> None:
+    run = Run().test('t.py::q["$x"]', **suspected("seen once"))
+    assert run.texts()[3] == "  to settle: pytest 't.py::q[\"$x\"]' --coresys-budget --coresys-profile strict"
+
+
+def test_what_its_author_forbade_to_repeat_has_no_command() -> None:
+    texts = Run().test("t.py::no", **suspected("1 left; coresys_no_repeat: slow")).texts()
+    assert not [text for text in texts if "to settle" in text]
+
+
+def test_a_long_reason_takes_two_lines_and_no_more() -> None:
+    run = Run().test("t.py::x", **suspected("a reason of " + "very many words " * 20))
+    texts = run.texts()
+    assert texts[2].startswith("      a reason of very many words")
+    assert (texts[3][:6], texts[3][-3:]) == (" " * 6, "...")
+    assert texts[4].startswith("  to settle: ")
+
+
+# -- the run --------------------------------------------------------------------------------------------------------
+
+POOL = Finding(
+    "threads.leaked",
+    "error",
+    "threads.leaked: 2 > 0 (default)",
+    locations=(Location("app/pool.py", 31, "start", "2 threads"), Location("app/pool.py", 40)),
+    owner="fixture pool (tests/conftest.py:9)",
+    tests=("t.py::a", "t.py::b", "t.py::c"),
+)
+BYTES = Finding("memory.growth", "suspicion", "memory.growth: 2.1 MiB seen once", owner="fixture big (conftest.py:19)")
+
+
+def test_findings_of_the_run_have_owner_place_and_tests() -> None:
+    assert Run().well().found(BYTES, POOL).texts()[:7] == [
+        "2 findings of the run, not of one test; fails the run",
+        "  threads.leaked: 2 > 0 (default)",
+        "      owner  fixture pool (tests/conftest.py:9)",
+        "      where  app/pool.py:31 start 2 threads",
+        "      tests  t.py::a and 2 more",
+        "  suspicion: memory.growth: 2.1 MiB seen once",
+        "      owner  fixture big (conftest.py:19)",
+    ]
+
+
+def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
+    texts = Run().found(POOL).texts(verbose=1)
+    assert "    where      app/pool.py:31 start 2 threads" in texts
+    assert '    repro      pytest "t.py::a" --coresys-budget' in texts
+
+
+def test_with_q_only_what_fails_the_run_is_told() -> None:
+    run = unhappy().found(BYTES, POOL).test("t.py::s", **suspected("seen once"))
+    assert run.texts(verbose=-1) == [
+        "1 finding of the run, not of one test; fails the run",
+        "  threads.leaked: 2 > 0 (default)",
+        "      owner  fixture pool (tests/conftest.py:9)",
+        "      where  app/pool.py:31 start 2 threads",
+        "      tests  t.py::a and 2 more",
+        "coresys: 1 within, 1 near, 7 over, 1 not measured",
+    ]
+
+
+def test_what_is_required_and_missing_is_told_even_with_q() -> None:
+    run = Run(require=("memory.*",)).test("t.py::x", verdict("memory.growth", "not_measured", None, why="no meter"))
+    lines = run.lines(verbose=-1)
+    assert [line.text for line in lines] == [
+        "required, but not measured: 1",
+        "  memory.growth in t.py::x: no meter",
+        "coresys: 0 within, 0 near, 0 over, 1 not measured",
+    ]
+    assert all(line.markup.get("red") for line in lines)
+
+
+# -- not measured, and the effort -----------------------------------------------------------------------------------
+
+
+def test_what_was_not_measured_is_grouped_by_reason() -> None:
+    run = Run()
+    for index in range(12):
+        meter = verdict("memory.growth", "not_measured", None, why="no malloc statistics here")
+        run.test(f"t.py::m{index}", meter, verdict("threads.leaked", "within", 0.0))
+    keys = [f"threads.{name}" for name in ("a", "b", "c")]
+    skipped = [verdict(key, "not_measured", None, why="skipped by marker: #412") for key in keys]
+    run.test("t.py::skip", *skipped, verdict("memory.growth", "within", 0.0))
+    run.test("t.py::other", why="run by another plugin", verdict="not_measured")
+    run.report.crashed("t.py::died")
+    run.report.collected(["t.py::never"])
+    assert run.texts(effort={"spent": 2.9, "share": 0.2}) == [
+        "not measured",
+        "  12 tests  memory.growth: no malloc statistics here",
+        "    1 test  its worker died while it ran",
+        "    1 test  not run: the session stopped before it",
+        "    1 test  run by another plugin",
+        "    1 test  3 measures: skipped by marker: #412",
+        "repeated 14 of 16 tests in 2.9 s (20 % share)",
+        "coresys: 0 within, 0 near, 0 over, 16 not measured",
+    ]
+
+
+def test_what_a_marker_left_out_of_a_skipped_test_is_told_once_it_is_asked_for() -> None:
+    left_out = verdict("memory.growth", "not_measured", None, why="skipped by marker: #412")
+    assert "  1 test  skipped by marker: #412" in Run().test("t.py::x", left_out).texts()
+
+
+@pytest.mark.parametrize(
+    ("effort", "texts"),
+    [
+        ({"spent": 2.9, "share": 0.2, "unrepeated": 0}, []),
+        (
+            {"spent": 2.9004, "share": 0.2, "unrepeated": 17},
+            ["repeated 1 of 1 test in 2.9 s (20 % share); 17 left unrepeated: the effort was spent"],
+        ),
+        (
+            {"spent": 0.0, "share": None, "unrepeated": 1, "notes": ["2 tests were run by acme"]},
+            [
+                "note: 2 tests were run by acme",
+                "repeated 1 of 1 test in 0 s (no limit); 1 left unrepeated: the effort was spent",
+            ],
+        ),
+        ({"notes": ["only this"]}, ["note: only this"]),
+    ],
+)
+def test_the_effort_is_told_where_it_left_something(effort: dict[str, Any], texts: list[str]) -> None:
+    assert Run().well(1).texts(effort=effort, width=100)[:-1] == texts
+
+
+def test_an_effort_too_long_for_its_line_takes_two() -> None:
+    assert Run().well(1).texts(effort={"unrepeated": 17}, width=50)[:-1] == [
+        "repeated 1 of 1 test in 0 s (no limit)",
+        "17 left unrepeated: the effort was spent",
+    ]
+
+
+# -- observing ------------------------------------------------------------------------------------------------------
+
+
+def test_observing_says_that_nothing_was_failed_and_shows_the_same() -> None:
+    told, observed = unhappy().texts(), unhappy("observe").lines()
+    assert [line.text for line in observed[:-1]] == told[:-1]
+    assert observed[-1].text == f"{told[-1]} - observed only, nothing was failed"
+    assert not observed[-1].markup.get("red")
+    assert Run("observe").found(POOL).texts()[0] == "1 finding of the run, not of one test"
+
+
+# -- widths and hostile names ---------------------------------------------------------------------------------------
+
+HOSTILE = "t\udcff.py::test\x1b[31m[\n\u202e<b>\"'日本語]"
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 60, 79, 80, 120, 300])
+@pytest.mark.parametrize("verbose", [-1, 0, 1, 2])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_nothing_is_wider_than_the_terminal_nor_moves_it(width: int, verbose: int, ascii_only: bool) -> None:
+    hostile = Finding(
+        "threads.leaked",
+        "error",
+        HOSTILE * 3,
+        locations=(Location(HOSTILE * 3, 1),),
+        owner=HOSTILE * 3,
+        tests=(HOSTILE, "b"),
+    )
+    run = unhappy().found(hostile).test(HOSTILE * 4, verdict("memory.growth", "over", 5.0))
+    run.test(f"{HOSTILE}s", **suspected(HOSTILE)).test("o", why=HOSTILE, verdict="not_measured")
+    report = run.report.finish(1.0, effort={"unrepeated": 3, "notes": [HOSTILE]})
+    lines = summary_lines(report, width=width, verbose=verbose, ascii_only=ascii_only, run_file=HOSTILE)
+    for line in lines:
+        assert line.text.isprintable()
+        assert line.text.isascii() or not ascii_only
+        if "pytest " not in line.text and line is not lines[-1]:
+            assert fitted(line.text, max(width, 20)) == line.text  # by cells, of which some characters take two
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("abcdefghij", 10, "abcdefghij"),
+        ("abcdefghij", 9, "abc...hij"),
+        ("abcdefghij", 4, "a..."),
+        ("abcdefghij", 3, "..."),
+        ("abcdefghij", 1, "."),
+        ("abcdefghij", 0, ""),
+        ("日本語日本語", 12, "日本語日本語"),
+        ("日本語日本語", 11, "日本...本語"),
+        ("日本語日本語", 6, "日..."),
+        ("e\u0301" * 5, 5, "e\u0301" * 5),
+    ],
+)
+def test_a_text_is_shortened_in_the_middle_by_cells(text: str, width: int, shown: str) -> None:
+    assert fitted(text, width) == shown
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "width", "shown"),
+    [
+        ("tests/test_pool.py::TestPool::test_leak", 39, "tests/test_pool.py::TestPool::test_leak"),
+        ("tests/test_pool.py::TestPool::test_leak", 28, "tests/t...estPool::test_leak"),
+        ("tests/test_pool.py::TestPool::test_leak", 14, "tes...st_leak"[:3] + "...est_leak"),
+        ("t.py::test_x[a::b]", 18, "t.py::test_x[a::b]"),
+        ("tests/unit/t.py::test_x[a::b]", 23, "test...t.py::test_x[a::b]"[-26:]),
+    ],
+)
+def test_an_id_keeps_the_name_of_its_test(nodeid: str, width: int, shown: str) -> None:
+    text = fitted_id(nodeid, width)
+    assert len(text) <= width
+    assert text == shown or text.endswith(shown[-8:])
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "repetitions", "width", "shown"),
+    [
+        ("t/t.py::test_x", 120, 80, "coresys: repeating test_x (120 runs)"),
+        ("t/t.py::A::test_x[a::b]", 1, 80, "coresys: repeating A.test_x[a::b] (1 run)"),
+        ("test_x[a::b]", None, 80, "coresys: repeating test_x[a::b]"),
+        ("t.py::test_x[\x1b[31m\n]", 2, 80, r"coresys: repeating test_x[\x1b[31m\n] (2 runs)"),
+        ("t.py::test_with_a_long_name", 120, 40, "coresys: repeating test_w... (120 runs)"),
+    ],
+)
+def test_the_progress_is_one_short_line(nodeid: str, repetitions: int | None, width: int, shown: str) -> None:
+    text = progress_text(nodeid, repetitions, width=width)
+    assert len(text) <= width
+    assert text == shown or (width == 40 and text.startswith("coresys: repeating test") and text.endswith("(120 runs)"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "ascii_only"),
+    [("utf-8", False), ("UTF8", False), ("utf_8", False), ("ascii", True), ("cp1252", True), (None, True), ("", True)],
+)
+def test_only_utf8_gets_more_than_ascii(encoding: str | None, ascii_only: bool) -> None:
+    assert is_ascii_only(encoding) is ascii_only
+
+
+# -- as a user meets it ---------------------------------------------------------------------------------------------
+
+# Strict, so that a machine that is busy does not leave a test unrepeated.
+ARGS = (
+    *("-p", "no:randomly", "-W", "ignore", "--coresys-json", "run.json"),
+    *("--coresys-profile", "strict", "--coresys-set", "globals.changed=off"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["serial", "n2"])
+def test_a_run_without_findings_ends_in_one_line(pytester: pytest.Pytester, workers: list[str]) -> None:
+    pytester.makepyfile("def test_a(): pass\ndef test_b(): pass")
+    result = pytester.runpytest_subprocess(*ARGS, "--coresys-budget", *workers)
+    lines = [line for line in result.outlines if "coresys:" in line]
+    assert lines == ["coresys: 2 within, 0 near, 0 over, 0 not measured - run file: run.json"]
+    assert not [line for line in result.outlines if "= coresys =" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["serial", "n2"])
+def test_a_run_with_findings_ends_in_the_table(pytester: pytest.Pytester, workers: list[str]) -> None:
+    pytester.makepyfile("KEPT = []\ndef test_a(): pass\ndef test_b(): KEPT.append(bytearray(100_000))")
+    result = pytester.runpytest_subprocess(*ARGS, "--coresys-observe", *workers)
+    result.stdout.fnmatch_lines(
+        [
+            "*= coresys =*",
+            "*measure *actual *limit *used *test",
+            "  over  memory.growth  9*.* KiB    0 B     -  *::test_b",
+            "repeated 2 of 2 tests in * (no limit)",
+            "coresys: 1 within, * 1 over, * - observed only, nothing was failed - run file: run.json",
+        ]
+    )
+    assert result.ret == 0
+    assert json.loads(Path(pytester.path, "run.json").read_text())["summary"]["over"] == 1
