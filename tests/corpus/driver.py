@@ -168,7 +168,10 @@ def _folder(case: Case) -> Iterator[Path]:
 
 
 def _pytest(python: str, folder: Path, case: Case, arguments: list[str], verdict: Path) -> tuple[int | str, float]:
-    """The exit status of pytest on the case (or how it ended) and the seconds it took until its verdict was there."""
+    """The exit status of pytest on the case, or how it ended, and the seconds until it ended by itself.
+
+    Where it did not, what counts is when it had written its verdict.
+    """
     command = [python, "-m", "pytest", case.path.name, "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
     started = time.monotonic()
     with open(folder / "output.txt", "wb") as output:
@@ -194,7 +197,7 @@ def _ended(process: subprocess.Popen[bytes], verdict: Path, started: float) -> t
     written: float | None = None
     while True:
         try:
-            return process.wait(0.5), (written or time.monotonic()) - started
+            return process.wait(0.5), time.monotonic() - started
         except subprocess.TimeoutExpired:
             now = time.monotonic()
         if written is None and verdict.exists():
