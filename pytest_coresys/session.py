@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from coresys.budgets.wording import finding_text
 from coresys.measure import meters
+from coresys.measure.settings import SettingsSnapshot
 from coresys.records import Finding, Reading
 from pytest_coresys import wire
 from pytest_coresys.config.errors import ConfigError
@@ -30,6 +32,7 @@ from pytest_coresys.engine.screen import Counts, Screen
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
+from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.registry import builtin_probes, plugin_budgets, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -56,7 +59,7 @@ def open_session(config: pytest.Config) -> None:
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     session = BudgetSession(config, settings, measures)
-    session.probes = ProbeSet([*builtin_probes(), *probes], session.complain)
+    session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
     config.pluginmanager.register(session, "coresys-session")
 
 
@@ -69,6 +72,7 @@ class BudgetSession:
         worker = getattr(config, "workerinput", None)
         self.worker: str | None = worker["workerid"] if worker else None
         self.unmeasured = meters.capabilities()
+        self.settings_probe = GlobalsChanged()
         self.probes = ProbeSet([], self.complain)
         self.screen = Screen()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
@@ -171,8 +175,13 @@ class BudgetSession:
     ) -> dict[str, Any]:
         outcome = "failed" if item.nodeid in self.failed_inside else _outcome(reports)
         plan = watch.plan
-        in_use = watch.after.memory if watch.after is not None else 0
-        seen = Seen(watch.left, in_use, {**watch.readings, **_times(reports)})
+        seen = Seen(
+            left=watch.left,
+            in_use=watch.after.memory if watch.after is not None else 0,
+            stranded_before=watch.before.stranded if watch.before is not None else 0,
+            imported=len(sys.modules) > watch.modules,
+            readings={**watch.readings, **_times(reports)},
+        )
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]
@@ -244,9 +253,11 @@ class BudgetSession:
         if owner is None:
             return (yield)
         self.fixtures.begin(id(fixturedef))
+        settings = SettingsSnapshot.take()
         try:
             return (yield)
         finally:
+            self.settings_probe.leave_out(settings)
             self.fixtures.made(id(fixturedef), owner, fixturedef.scope, requesting_item(request))
             fixturedef.addfinalizer(lambda: self.fixtures.falling(id(fixturedef)))
 
@@ -405,6 +416,7 @@ class Watch:
         self._session = session
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
+        self.modules = len(sys.modules)
         self.before = session.counts or session.screen.read()
         session.probes.start(self.plan.wanted())
         self.left: Counts | None = None

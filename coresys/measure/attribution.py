@@ -42,18 +42,30 @@ def growing_lines(
         tracemalloc.start(FRAMES)
     try:
         run()  # the first traced run allocates what the untraced ones had already
+        started = time.monotonic()
         run()
+        if time.monotonic() - started > _SLOW:
+            repetitions = min(repetitions, 2)
         snapshots = [_snapshot()]
         for _ in range(windows):
             for _ in range(repetitions):
                 if isinstance(run(), str):
-                    return []
+                    raise _Stopped
             snapshots.append(_snapshot())
+    except _Stopped:
+        pass
     finally:
         if not tracing:
             tracemalloc.stop()
     # Looked at only now: what this needs would show in the snapshots as growth.
     return _steadily_grown([_by_line(snapshot, is_user) for snapshot in snapshots], repetitions, most)
+
+
+_SLOW = 0.1  # seconds of one traced run
+
+
+class _Stopped(Exception):
+    """A run told of a problem: what was seen until then has to do."""
 
 
 Line = tuple[str, int]
@@ -81,6 +93,8 @@ def _by_line(snapshot: tracemalloc.Snapshot, is_user: Callable[[str], bool]) -> 
 
 def _steadily_grown(totals: list[Total], repetitions: int, most: int) -> list[Location]:
     grown: list[tuple[float, float, Line]] = []
+    if len(totals) < 3:
+        return []
     runs = repetitions * (len(totals) - 1)
     for line in totals[-1]:
         sizes = [total.get(line, (0, 0))[0] for total in totals]
@@ -149,8 +163,9 @@ def attribute(
     lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most)
     files = [place.path for place in lines if is_user(place.path)]
     evicts = _evicts(files, root_path, is_user)
-    native = _native(lines, grown)
-    if problems:
+    late = time.monotonic() - started > seconds
+    native = _native(lines, grown) if lines or not (problems or late) else None
+    if problems or late:
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
     left = max(seconds - (time.monotonic() - started), 1.0)

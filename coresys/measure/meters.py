@@ -74,6 +74,11 @@ class MallocMeter:
         info = self._mallinfo2()
         return info.uordblks + info.hblkhd, info.fordblks, info.arena + info.hblkhd
 
+    def read_heaps(self) -> tuple[int, int, int]:
+        """Bytes in use, free, and in all of malloc's heaps, without the large chunks that are mapped one by one."""
+        info = self._mallinfo2()
+        return info.uordblks, info.fordblks, info.arena
+
 
 class PymallocMeter:
     """CPython's object allocator, through its own statistics printed into a memory stream that is used again."""

@@ -7,6 +7,7 @@ without touching any debugger, profiler or coverage tool. Before that, or with n
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 import sysconfig
@@ -177,6 +178,9 @@ def _settrace(switch: _Switch, observer: Observer, is_user: Callable[[str], bool
         threading.settrace(everywhere)
 
 
+_LineHints = tuple[dict[int, frozenset[Sort]], frozenset[Sort]]  # by line, and for all other lines
+
+
 class _Trace:
     """The trace function of threads: it gives each frame one of its own."""
 
@@ -185,6 +189,7 @@ class _Trace:
         self._is_user = is_user
         self._our_files = our_files
         self._line_by_line: dict[str, bool] = {}
+        self._hints: weakref.WeakKeyDictionary[types.CodeType, _LineHints] = weakref.WeakKeyDictionary()
 
     def __call__(self, frame: Any, event: str, argument: Any) -> Any:
         if not self._switch.on:
@@ -203,7 +208,11 @@ class _Trace:
                 is_standard(path) or "-packages" + os.sep in path
             )
         frame.f_trace_lines = lines
-        return _FrameTrace(self._switch, frame)
+        code = frame.f_code
+        hints = self._hints.get(code)
+        if hints is None:
+            hints = self._hints[code] = _hints_of(code, lines)
+        return _FrameTrace(self._switch, frame.f_lineno, hints)
 
 
 class _FrameTrace:
@@ -211,15 +220,31 @@ class _FrameTrace:
 
     __slots__ = ("_hints", "_line", "_switch")
 
-    def __init__(self, switch: _Switch, frame: Any) -> None:
-        self._switch = switch
-        self._line = frame.f_lineno
-        self._hints = NO_HINT.union(*(HINTS.get(name, NO_HINT) for name in frame.f_code.co_names))
+    def __init__(self, switch: _Switch, line: int, hints: _LineHints) -> None:
+        self._switch, self._line, self._hints = switch, line, hints
 
     def __call__(self, frame: Any, event: str, argument: Any) -> Any:
         if not self._switch.on:
             return None
         now = frame.f_lineno
-        self._switch.look(frame, self._line if event == "line" else now, self._hints)
+        ran = self._line if event == "line" else now
+        lines, elsewhere = self._hints
+        self._switch.look(frame, ran, lines.get(ran, elsewhere))
         self._line = now
         return self
+
+
+def _hints_of(code: types.CodeType, line_by_line: bool) -> _LineHints:
+    """What the lines of a function probably make, by the names that it uses."""
+    every = NO_HINT.union(*(HINTS.get(name, NO_HINT) for name in code.co_names))
+    if not every or not line_by_line:
+        return {}, every
+    lines: dict[int, frozenset[Sort]] = {}
+    starts = dict(dis.findlinestarts(code))
+    line = code.co_firstlineno
+    for instruction in dis.get_instructions(code):
+        line = starts.get(instruction.offset) or line
+        name = instruction.argval
+        if isinstance(name, str) and name in HINTS:
+            lines[line] = lines.get(line, NO_HINT) | HINTS[name]
+    return lines, NO_HINT

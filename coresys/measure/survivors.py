@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 from coresys.measure.holders import type_name
 
+_SLOW = 1.0  # seconds of a window, from which on two repetitions have to do
 _CONTAINERS = (list, dict, set, deque, bytearray)
 
 
@@ -53,8 +55,9 @@ def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     sizes: list[dict[int, int]] = [_sizes()]
     types: list[Counter[type]] = [_types()]
+    started = time.monotonic()
     for _ in range(windows):
-        for _ in range(repetitions):
+        for _ in range(repetitions if time.monotonic() - started < _SLOW else 2):
             problem = run()
             if isinstance(problem, str):
                 return Grown([], [], [], problem=problem)

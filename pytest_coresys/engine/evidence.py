@@ -10,12 +10,12 @@ from coresys.budgets.judge import judge
 from coresys.budgets.model import Evidence, Limit, Verdict
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import summary_of
+from coresys.measure import fragmentation
 from coresys.records import Finding, Location, Reading
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
 from pytest_coresys.measures import GROWTH, Measure
 
-_LEAST_IN_USE = 1024 * 1024  # bytes: below it, shares say nothing
 SPENT = "the effort for repeating was spent"
 
 
@@ -29,6 +29,8 @@ class Seen:
 
     left: Counts | None
     in_use: int = 0  # bytes, after the first run
+    stranded_before: int = 0  # free bytes, before it
+    imported: bool = False  # whether it was the first to import some module
     readings: Mapping[str, Reading] = field(default_factory=dict)
     repeated: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     explained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -71,7 +73,7 @@ def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: st
         if facts is not None and facts["conclusion"] != "too few":
             return _repeated(key, facts)
         return _screened(key, seen, measure.unit)
-    if key in seen.readings:
+    if key in seen.readings and (measure.basis == "run" or seen.repetitions):
         reading = seen.readings[key]
         kind = "repeated" if measure.basis == "repetition" and seen.repetitions else "screened"
         why = (reading.why or "the probe had no reading") if reading.value is None else None
@@ -83,12 +85,21 @@ def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: st
 
 def _fragmentation(limit: Limit, seen: Seen) -> Evidence:
     """Of the first run: free bytes that it added, over bytes in use. Some of them a trim would give back."""
-    assert seen.left is not None
-    share = max(seen.left.stranded, 0) / max(seen.in_use, _LEAST_IN_USE)
+    share = _stranded_share(seen)
     if limit.maximum is None or share <= limit.maximum:
         return Evidence(limit.key, round(share, 4), "screened")
     why = f"suspected: {format_quantity(round(share, 3), 'ratio')} after one run"
     return Evidence(limit.key, None, why=f"{why}; {seen.why}" if seen.why else why)
+
+
+def _stranded_share(seen: Seen) -> float:
+    return fragmentation.share(seen.left.stranded if seen.left is not None else 0, seen.in_use)
+
+
+def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
+    """Whether the first run added more free bytes than the budget allows to be stranded."""
+    limit = plan.limits.get("memory.fragmentation")
+    return limit is not None and limit.maximum is not None and _stranded_share(seen) > limit.maximum
 
 
 def _screened(key: str, seen: Seen, unit: str) -> Evidence:

@@ -93,6 +93,8 @@ def conclude(
                 return "leak"
         elif structure is None:
             return "ask"
+        elif structure.bounded is not None:
+            return "unclear"  # more repetitions would only fill it
         elif count >= structure.needed:
             return "leak"
     return "unclear" if spent else "more"

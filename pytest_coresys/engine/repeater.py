@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from coresys.records import Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import EffortBook
-from pytest_coresys.engine.evidence import SPENT, Seen, suspected
+from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspected
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import Leftover
@@ -57,7 +58,10 @@ class Repeater:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT
             return
-        order = Order(self._most, allowance.seconds, allowance.if_growing, wanted, self._control)
+        fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
+        order = Order(
+            self._most, allowance.seconds, allowance.if_growing, wanted, self._control, fragmented, seen.imported
+        )
         result = self._timed(
             item,
             (lambda: repeat_in_place(item, order))
@@ -124,6 +128,7 @@ def _may_be_in_place(item: pytest.Item) -> bool:
 
 
 def _readings(sent: Mapping[str, Any]) -> dict[str, Any]:
-    from coresys.records import Reading
-
-    return {key: Reading(**reading) for key, reading in sent.get("readings", {}).items()}
+    return {
+        key: Reading(reading["value"], reading.get("why"), tuple(reading.get("details", ())))
+        for key, reading in sent.get("readings", {}).items()
+    }

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from coresys.budgets.units import format_quantity
 from coresys.measure import meters
 from coresys.measure.attribution import Attribution, attribute
+from coresys.measure.fragmentation import share, stranded_now
 from coresys.measure.origins import Leftover, origins
+from coresys.measure.peak import PeakWatch
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
 from pytest_coresys.engine.forked import ChildResult, Send, run_in_child
@@ -36,6 +39,8 @@ class Order:
     """What a child is to do: at most so many repetitions, in so many seconds at first and in all ``if_growing``.
 
     ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
+    ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
+    looked into; ``imported``: that run was the first to import some module.
     """
 
     most: int
@@ -43,6 +48,8 @@ class Order:
     if_growing: float
     wanted: Collection[str]
     control: Control | None = None
+    stranded_before: int | None = None
+    imported: bool = False
 
 
 def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
@@ -104,7 +111,38 @@ class Work:
         confirmed = confirmation.run()
         self._tell(asdict(confirmed))
         if confirmed.problem is None:
+            self._read_once_more()
             self._explain(confirmed.keys)
+
+    def _read_once_more(self) -> None:
+        """Measures of single repetitions: the least of three is what repeats."""
+        readings: dict[str, dict[str, Any]] = {}
+        if self._order.stranded_before is not None:
+            readings["memory.fragmentation"] = self._fragmentation(self._order.stranded_before)
+        peaks = {"memory.peak", "threads.peak"} & set(self._order.wanted)
+        if peaks:
+            watch = PeakWatch()
+            seen = []
+            for _ in range(3):
+                watch.start()
+                problem = self._run_once()
+                seen.append(watch.stop())
+                if problem:
+                    return
+            readings["memory.peak"] = {"value": min(each.memory for each in seen)}
+            readings["threads.peak"] = {"value": min(each.threads for each in seen)}
+        if readings:
+            self._tell({"readings": readings})
+
+    def _fragmentation(self, before: int) -> dict[str, Any]:
+        gc.collect()
+        memory = meters.MemoryMeter().read()
+        stranded = stranded_now(memory) - before
+        value = round(share(stranded, memory.in_use), 4)
+        if self._order.imported:
+            text = format_quantity(value, "ratio")
+            return {"value": None, "why": f"suspected: {text}, but modules were imported meanwhile, which may be all"}
+        return {"value": value, "details": [f"{format_quantity(max(stranded, 0), 'B')} free and not given back"]}
 
     def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[Fallen]]) -> None:
         """Repeat with wider fixtures, and tell what each repetition left."""
@@ -154,6 +192,7 @@ class Work:
             grown=grown,
             seconds=min(_EXPLAIN_SECONDS, max(2.0, self._order.if_growing)),
         )
+        gc.freeze()  # it had to thaw the heap, to look at it
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
             bounded=found.bounded,

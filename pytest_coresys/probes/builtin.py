@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from dataclasses import replace
 
 from coresys import Reading
+from coresys.measure.loopwatch import LoopWatch
+from coresys.measure.settings import SettingsSnapshot
+
+_OF_THE_RUNNER = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES")
 
 
 class CpuShare:
@@ -21,3 +27,50 @@ class CpuShare:
         if wall <= 0:
             return Reading(None, "the clock did not advance")
         return Reading(cpu / wall)
+
+
+class GlobalsChanged:
+    """Settings of the process that the test left other than it found them.
+
+    What a wider fixture sets in its setup is that fixture's: it calls ``rebase`` when that is over.
+    """
+
+    key = "globals.changed"
+    unit = "count"
+
+    def __init__(self) -> None:
+        self._before: SettingsSnapshot | None = None
+        self._modules = 0
+
+    def start(self) -> None:
+        self._before, self._modules = SettingsSnapshot.take(), len(sys.modules)
+
+    def leave_out(self, before: SettingsSnapshot) -> None:
+        """Leave out what changed since ``before``: the parts that differ count as found."""
+        if self._before is None:
+            return
+        now = SettingsSnapshot.take()
+        names = SettingsSnapshot.__dataclass_fields__
+        changed = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
+        self._before = replace(self._before, **changed)
+
+    def stop(self) -> Reading:
+        before, self._before = self._before, None  # it holds handlers of the user's
+        assert before is not None
+        changes = SettingsSnapshot.take().changes_since(before, ignore_env=_OF_THE_RUNNER)
+        lasting = [change for change in changes if not self._may_be_an_import(change)]
+        if changes and not lasting:
+            return Reading(None, "suspected: modules were imported meanwhile, and may have done it", tuple(changes))
+        return Reading(float(len(lasting)), details=tuple(lasting))
+
+    def _may_be_an_import(self, change: str) -> bool:
+        """Whether this is of the kind that modules do once, when they are imported."""
+        imported = len(sys.modules) > self._modules
+        return imported and change.startswith(("warning filters", "logger ", "signal ", "threading.", "sys.", "locale"))
+
+
+class LoopBlocked(LoopWatch):
+    """Longest time that an asyncio event loop was kept from running."""
+
+    key = "loop.blocked"
+    unit = "s"

@@ -13,7 +13,7 @@ from pytest_coresys.config.keys import PLANNED
 from pytest_coresys.config.resolve import PluginBudget
 from pytest_coresys.measures import Measure
 from pytest_coresys.probes.base import Probe
-from pytest_coresys.probes.builtin import CpuShare
+from pytest_coresys.probes.builtin import CpuShare, LoopBlocked
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 UNITS = ("B", "s", "ratio", "count")
@@ -22,7 +22,7 @@ _LEVELS = ("off", "warn", "error")
 
 def builtin_probes() -> list[Probe]:
     """Probes of the first run; what comes last starts last and stops first, so the clock of the CPU is innermost."""
-    return [CpuShare()]
+    return [LoopBlocked(), CpuShare()]
 
 
 def plugin_probes(config: Any, known: Mapping[str, Measure]) -> tuple[list[Probe], dict[str, Measure]]:
