@@ -46,7 +46,7 @@ MODES = {"serial": (), "n2": ("-n", "2")}
 _COMMON = ("pytest>=8.4,<9", "pytest-xdist==3.8.0")
 
 # Loaded by `-p` in every run. It sees what a report shows, in the process that shows it.
-_RECORDER = '''
+_RECORDER = """
 import json, os, re, warnings
 import pytest
 
@@ -80,7 +80,7 @@ class Recorder:
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(), "harmless-recorder-object")
-'''
+"""
 
 
 class PrepareError(Exception):
@@ -415,9 +415,9 @@ def _changes(bare: list[Run], measured: Run, flaky: set[str], failing: set[str])
         if nodeid in failing and got is not None and _failed_by_us(got) in known:
             continue
         yield f"outcome of {nodeid}: {_said(known)} -> {_said([got])}"
-    if len(bare[0].order) == len(measured.order) and bare[0].order != measured.order and "-n" not in measured.label:
-        if bare[0].order == bare[1].order:
-            yield "the order of the tests"
+    steady = bare[0].order == bare[1].order and "-n" not in measured.label
+    if steady and len(bare[0].order) == len(measured.order) and bare[0].order != measured.order:
+        yield "the order of the tests"
     for name in ("output", "warnings"):
         yield from _of_texts(name, bare, measured, flaky | failing)
     for line, count in measured.stray.items():
@@ -502,7 +502,8 @@ def judge(suite: Suite, place: Place, mode: str, *, rounds: int, options: Sequen
 
 
 def table(results: Sequence[Comparison]) -> list[str]:
-    head = ("suite", "mode", "kind", "tests", "changed", "findings", "suspicions", "flaky", "bare", "with", "ratio", "cpu")
+    head = ["suite", "mode", "kind", "tests", "changed", "findings", "suspicions"]
+    head += ["flaky", "bare", "with", "ratio", "cpu"]
     rows = [head]
     for each in results:
         found = f"{len(each.explained)} true" if each.explained else "0"
@@ -574,7 +575,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="NAME", help="only this suite; repeatable")
     parser.add_argument("--modes", type=_modes, default=list(MODES), metavar="LIST", help="serial,n2")
-    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs with the plugin, each between bare ones")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs with us, each between bare ones")
     parser.add_argument("--coresys", type=Path, default=ROOT, metavar="PATH", help="the checkout to test")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "harmless", metavar="PATH", help="cache")
     parser.add_argument("--suites", type=Path, default=HERE / "harmless_suites.toml", metavar="PATH")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Generator
@@ -54,11 +55,11 @@ def open_session(config: pytest.Config) -> None:
             measures=measures,
         )
         path = config.getoption("coresys_json")
-        if path is not None:
-            runfile.check_place(Path(path))
+        target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     session = BudgetSession(config, settings, measures)
+    session.target = target
     session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
     config.pluginmanager.register(session, "coresys-session")
 
@@ -83,6 +84,7 @@ class BudgetSession:
             profile=settings.profile,
             rootpath=config.rootpath,
             require_measured=settings.require_measured,
+            each=config.getoption("dist", None) == "each",
         )
         self.started = time.monotonic()
         self.others: list[Any] = []
@@ -92,6 +94,7 @@ class BudgetSession:
         self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
         self.budget_hooks: list[Any] = []
         self.run: dict[str, Any] = {}
+        self.target: Path | None = None  # absolute: a test may change the working directory
 
     def complain(self, note: str) -> None:
         """Keep a line for the end of the run; the same one once."""
@@ -314,7 +317,8 @@ class BudgetSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
-        self.report.crashed(crashitem)
+        node = getattr(report, "node", None)
+        self.report.crashed(crashitem, getattr(getattr(node, "gateway", None), "id", None))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -356,7 +360,8 @@ class BudgetSession:
 
     def _finished(self, session: pytest.Session) -> None:
         try:
-            self.config.hook.pytest_coresys_run_finished(run=self.run)
+            # A copy: what a plugin takes out of it must not be missing in what is written.
+            self.config.hook.pytest_coresys_run_finished(run=copy.deepcopy(self.run))
         except Exception as error:
             self.complain(f"a plugin's pytest_coresys_run_finished raised {type(error).__name__}: {error}")
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
@@ -392,20 +397,19 @@ class BudgetSession:
             problem=problem,
         )
         if len(lines) > 1:
-            terminalreporter.section("coresys", sep="=")
+            terminalreporter.write_sep("=", "coresys")
         for text, markup in lines:
             terminalreporter.write_line(text, **markup)
 
     def _write_file(self) -> tuple[str | None, str | None]:
         """The path that was written, or why it could not be."""
-        path = self.config.getoption("coresys_json")
-        if path is None:
+        if self.target is None:
             return None, None
         try:
-            runfile.write(Path(path), self.run)
+            runfile.write(self.target, self.run)
         except runfile.OutputError as error:
             return None, str(error)
-        return path, None
+        return self.config.getoption("coresys_json"), None
 
 
 class Watch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from coresys.budgets.model import Evidence, Limit, Status, Verdict
 
 NEAR_SHARE = 0.9
@@ -26,7 +28,7 @@ def judge(evidence: Evidence, limit: Limit, unit: str) -> Verdict:
 
 
 def _status(value: float | None, limit: Limit) -> Status:
-    if value is None:
+    if value is None or math.isnan(value):
         return "not_measured"
     if limit.maximum is None:
         return "within"
