@@ -73,7 +73,8 @@ class BudgetSession:
         worker = getattr(config, "workerinput", None)
         self.worker: str | None = worker["workerid"] if worker else None
         self.unmeasured = meters.capabilities()
-        self.settings_probe = GlobalsChanged()
+        # pytest's own warnings plugin puts the filters back, later than we look.
+        self.settings_probe = GlobalsChanged(filters=not config.pluginmanager.has_plugin("warnings"))
         self.probes = ProbeSet([], self.complain)
         self.screen = Screen()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh

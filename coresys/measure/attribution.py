@@ -7,6 +7,7 @@ which want code that is already known to leak.
 from __future__ import annotations
 
 import gc
+import re
 import time
 import tracemalloc
 from collections import deque
@@ -16,7 +17,7 @@ from typing import Any
 
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.errors.hierarchy import UnitError
-from coresys.measure.holders import Paths, evictions, function_at, holder_chains
+from coresys.measure.holders import Paths, evictions, function_at, holder_chains, ranked_chains
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import Location
 
@@ -121,7 +122,8 @@ class Attribution:
 
     ``native`` tells growth that no Python line accounts for. ``bounded`` is the container that keeps the survivors
     and has a bound which it has not reached. ``evicts`` tells code in sight that lets go of entries. ``only_grows``:
-    a plain list of the user's keeps them, which nothing in sight takes from.
+    a plain list of the user's keeps them, which nothing in sight takes from. ``kept_by_user``: it is a root of the
+    user's that keeps them, not a cache of some library.
     """
 
     lines: tuple[Location, ...] = ()
@@ -131,6 +133,7 @@ class Attribution:
     bounded: str | None = None
     evicts: str | None = None
     only_grows: bool = False
+    kept_by_user: bool = False
 
 
 def attribute(
@@ -162,16 +165,24 @@ def attribute(
 
     lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most)
     files = [place.path for place in lines if is_user(place.path)]
-    evicts = _evicts(files, root_path, is_user)
     late = time.monotonic() - started > seconds
     native = _native(lines, grown) if lines or not (problems or late) else None
     if problems or late:
+        evicts = _evicts(files, [], root_path, is_user)
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
     left = max(seconds - (time.monotonic() - started), 1.0)
-    holders = holder_chains(
-        seen.examples, is_user=is_user, root_path=root_path, most=3, seconds=min(left, 3.0), ignore=[seen.containers]
+    chains = ranked_chains(
+        seen.examples,
+        is_user=is_user,
+        root_path=root_path,
+        most=3,
+        depth=12,
+        seconds=min(left, 3.0),
+        ignore=[seen.containers],
     )
+    holders = [chain for chain, _ in chains]
+    evicts = _evicts(files, holders, root_path, is_user)
     bounded = _bounded(seen, is_user, root_path)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders)
     return Attribution(
@@ -182,6 +193,7 @@ def attribute(
         bounded,
         evicts,
         only_grows,
+        bool(chains) and chains[0][1] == 0,
     )
 
 
@@ -206,13 +218,30 @@ def _bytes_in(note: str) -> float:
         return 0.0
 
 
-def _evicts(files: list[str], root_path: str, is_user: Callable[[str], bool]) -> str | None:
+def _evicts(
+    files: list[str], holders: list[tuple[str, ...]], root_path: str, is_user: Callable[[str], bool]
+) -> str | None:
+    """Code in the files of the growing lines that lets go of entries of what keeps them."""
     paths = Paths(root_path, is_user)
+    names = _names(holders[0]) if holders else None
     for path in dict.fromkeys(files):
-        for line, function, what in evictions(path):
+        for line, function, what in evictions(path, names):
             where = f"{function}() at " if function else ""
             return f"{where}{paths.show(path)}:{line} lets go of entries ({what})"
     return None
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _names(chain: tuple[str, ...]) -> frozenset[str]:
+    """The names of the global and of the attributes along a chain; of dicts, the keys that may be attributes."""
+    found = set()
+    root = chain[0].rpartition(" ")[2]
+    found.update(_WORD.findall(root))
+    for link in chain[1:]:
+        found.update(_WORD.findall(link.rpartition(".")[2]) if "." in link else re.findall(r"dict\['(\w+)'\]", link))
+    return frozenset(found)
 
 
 def _keeps_in_a_list(holders: list[tuple[str, ...]]) -> bool:

@@ -66,9 +66,26 @@ def holder_chains(
     An object whose root is not found within the bounds has no chain. ``ignore`` are containers of the caller's that
     hold the objects too.
     """
+    found = ranked_chains(
+        objects, is_user=is_user, root_path=root_path, most=most, depth=depth, seconds=seconds, ignore=ignore
+    )
+    return [chain for chain, _ in found]
+
+
+def ranked_chains(
+    objects: Iterable[Any],
+    *,
+    is_user: Callable[[str], bool],
+    root_path: str,
+    most: int,
+    depth: int,
+    seconds: float,
+    ignore: Sequence[Any],
+) -> list[tuple[tuple[str, ...], int]]:
+    """As ``holder_chains``, each with the rank of its root: 0 the user's, 1 a library's."""
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
     search = _Search(Paths(root_path, is_user), depth, time.monotonic() + seconds, [*ignore, ignore])
-    chains: list[tuple[str, ...]] = []
+    chains: list[tuple[tuple[str, ...], int]] = []
     for thing in objects:
         search.ignore(objects)
         chain = search.chain(thing)
@@ -94,12 +111,12 @@ class _Search:
     def is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def chain(self, thing: Any) -> tuple[str, ...] | None:
+    def chain(self, thing: Any) -> tuple[tuple[str, ...], int] | None:
         """The chain from the best root that was found: the user's first, a test runner's never."""
         queue: deque[_Step] = deque([_Step(thing, type_name(thing), None, 0)])
         self.ignore(queue)
         seen = {id(thing)}
-        second: tuple[str, ...] | None = None
+        second: tuple[tuple[str, ...], int] | None = None
         visited = 0
         while queue and visited < _MOST_VISITED and not self.is_late():
             step = queue.popleft()
@@ -110,8 +127,8 @@ class _Search:
                 name, rank = root
                 found = (name, *_links(step))
                 if rank == 0:
-                    return found
-                second = second or (found if rank == 1 else None)
+                    return found, 0
+                second = second or ((found, 1) if rank == 1 else None)
                 continue
             if step.depth < self._depth:
                 self._climb(step, queue, seen)
@@ -364,29 +381,67 @@ def function_at(path: str, line: int) -> str:
     return best
 
 
-def evictions(path: str) -> list[tuple[int, str, str]]:
-    """Line, function and what of every statement of a file that lets go of entries, or looks how many there are."""
+def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
+    """Line, function and what of every statement of a file that lets go of entries, or looks how many there are.
+
+    With ``names`` (of globals and attributes that hold) only those that concern one of them, or a local variable that
+    was assigned from one, or hand one to another function, which might do anything.
+    """
     tree = _tree(path)
+    wanted = None if names is None or tree is None else names | _aliases(tree, names)
     found: list[tuple[int, str, str]] = []
     for node in ast.walk(tree) if tree is not None else ():
-        what = _evicts(node)
+        what = _evicts(node, wanted)
         if what:
             line = int(getattr(node, "lineno", 1))
             found.append((line, function_at(path, line), what))
     return found
 
 
-_TAKING = {"pop", "popitem", "popleft", "clear", "remove", "discard", "unregister", "unsubscribe", "close"}
+def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
+    """Names of variables that are assigned from an expression with one of ``names`` in it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _mentions(node.value, names):
+            found.update(part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name))
+    return frozenset(found)
 
 
-def _evicts(node: ast.AST) -> str:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TAKING - {"close"}:
-        return f"{node.func.attr}()"
-    if isinstance(node, ast.Delete) and any(isinstance(target, ast.Subscript) for target in node.targets):
-        return "del"
+def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
+    if names is None:
+        return True
+    return any(
+        (isinstance(part, ast.Name) and part.id in names) or (isinstance(part, ast.Attribute) and part.attr in names)
+        for part in ast.walk(node)
+    )
+
+
+_HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
+_TAKING = {"pop", "popitem", "popleft", "clear", "remove", "discard", "unregister", "unsubscribe"}
+
+
+def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
+    if isinstance(node, ast.Call):
+        return _taken_by(node, names)
+    if isinstance(node, ast.Delete):
+        subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
+        return "del" if any(_mentions(target.value, names) for target in subscripts) else ""
+    if isinstance(node, ast.Assign) and any(
+        isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Slice) for t in node.targets
+    ):
+        return "a slice is replaced" if any(_mentions(target, names) for target in node.targets) else ""
     if isinstance(node, ast.Compare):
-        sides = [node.left, *node.comparators]
-        calls = [side for side in sides if isinstance(side, ast.Call)]
-        if any(isinstance(call.func, ast.Name) and call.func.id == "len" for call in calls) and len(node.ops) == 1:
+        calls = [side for side in (node.left, *node.comparators) if isinstance(side, ast.Call)]
+        lengths = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "len"]
+        if any(_mentions(call, names) for call in lengths) and len(node.ops) == 1:
             return "" if isinstance(node.ops[0], (ast.Eq, ast.NotEq)) else "a bound on len()"
     return ""
+
+
+def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
+        return f"{call.func.attr}()"
+    if names is None or not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
+        return ""
+    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
+    return f"handed to {call.func.id}()" if handed else ""

@@ -57,6 +57,19 @@ def _tail_growth(values: Sequence[float]) -> float:
     return median(values[-3:]) - median(values[start - 1 : start + 2])
 
 
+EVEN = 0.5
+
+
+def is_even(values: Sequence[float], windows: int = 8) -> bool:
+    """Whether each of so many windows grew by half of what the median one did, or more.
+
+    Growth that comes from filling (a thread's allocator cache, keys that come at random) falls off; a leak does not.
+    The median, since in one window a large container may have moved.
+    """
+    steps = increments(values, windows)
+    return bool(steps) and min(steps) >= EVEN * median(steps) > 0
+
+
 def _thirds_apart(values: Sequence[float], floor: float) -> bool:
     third = len(values) // 3
     first, last = sorted(values[:third]), sorted(values[-third:])

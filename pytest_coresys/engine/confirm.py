@@ -143,7 +143,6 @@ class Confirmation:
         if result.problem:
             return result
         result.repetitions = self._readings.count - 1 + repeat.WARM_UP
-        self._let_them_end()
         result.keys = {key: self._result(key) for key in GROWTH}
         return result
 
@@ -188,7 +187,7 @@ class Confirmation:
             self._structure = self._ask(self._judged(key).rate)
             self._readings.leave_out()
             conclusion = self._look(key, spent or self._is_late())
-        return conclusion
+        return "flat" if conclusion == "leak" and self._ends_by_itself(key) else conclusion
 
     def _look(self, key: str, spent: bool) -> str:
         rule, floor = repeat.RULES[key], self._floor(key)
@@ -208,22 +207,21 @@ class Confirmation:
         values = self._readings.values["memory.growth"]
         return self._readings.count > 1 and values[self._readings.count - 1] - values[0] > _BYTES_CAP
 
-    def _let_them_end(self) -> None:
-        """Threads and children that end by themselves after a moment are none left behind."""
+    def _ends_by_itself(self, key: str) -> bool:
+        """Whether what was left of threads or processes is gone after a moment: then it was none left behind."""
         readers: dict[str, Callable[[], int]] = {
             "threads.leaked": meters.thread_count,
             "processes.leaked": lambda: len(meters.children()),
         }
-        for key, read in readers.items():
-            if self._conclusions[key] != "leak":
-                continue
-            values = self._readings.values[key]
-            enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
-            until = time.monotonic() + _GRACE
-            while read() > enough and time.monotonic() < until:
-                time.sleep(0.01)
-            if read() <= enough:
-                self._conclusions[key] = "flat"
+        read = readers.get(key)
+        if read is None:
+            return False
+        values = self._readings.values[key]
+        enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
+        until = time.monotonic() + _GRACE
+        while read() > enough and time.monotonic() < until:
+            time.sleep(0.01)
+        return read() <= enough
 
     def _result(self, key: str) -> dict[str, Any]:
         memory = key == "memory.growth"

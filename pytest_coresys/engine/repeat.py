@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from coresys.measure.series import judge_series
+from coresys.measure.series import is_even, judge_series
 
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
@@ -95,6 +95,6 @@ def conclude(
             return "ask"
         elif structure.bounded is not None:
             return "unclear"  # more repetitions would only fill it
-        elif count >= structure.needed:
+        elif count >= structure.needed and (not structure.releases or is_even(values)):
             return "leak"
     return "unclear" if spent else "more"

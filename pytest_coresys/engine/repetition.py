@@ -95,6 +95,7 @@ class Work:
         self._root = str(item.config.rootpath)
         self._attribution: Attribution | None = None
         self._guard: sandbox.Guard | None = None
+        self._first_made: set[Path] | None = None
 
     def run(self) -> None:
         self._isolate()
@@ -177,7 +178,10 @@ class Work:
 
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
-        for path in (self._folder / "pytest").glob("*"):
+        made = set((self._folder / "pytest").glob("*"))
+        if self._first_made is None:
+            self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
+        for path in made - self._first_made:
             shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
         return self._refusal() or problem
 
@@ -196,7 +200,7 @@ class Work:
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
             bounded=found.bounded,
-            releases=found.evicts is not None or not found.lines,
+            releases=found.evicts is not None or not found.lines or not found.kept_by_user,
         )
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:

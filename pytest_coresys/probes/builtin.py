@@ -38,7 +38,8 @@ class GlobalsChanged:
     key = "globals.changed"
     unit = "count"
 
-    def __init__(self) -> None:
+    def __init__(self, *, filters: bool = True) -> None:
+        self._filters = filters  # not, where the runner itself puts them back after each test
         self._before: SettingsSnapshot | None = None
         self._modules = 0
 
@@ -58,6 +59,8 @@ class GlobalsChanged:
         before, self._before = self._before, None  # it holds handlers of the user's
         assert before is not None
         changes = SettingsSnapshot.take().changes_since(before, ignore_env=_OF_THE_RUNNER)
+        if not self._filters:
+            changes = [change for change in changes if not change.startswith("warning filters")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
         if changes and not lasting:
             return Reading(None, "suspected: modules were imported meanwhile, and may have done it", tuple(changes))

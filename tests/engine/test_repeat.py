@@ -46,6 +46,11 @@ def sawtooth(period: int) -> Series:
     return lambda n: 100.0 * (n % period)
 
 
+def wearing_off(n: int) -> float:
+    """What a thread's allocator cache does: a little less with each repetition, for a long time."""
+    return 30_000.0 * (1 - 0.995**n)
+
+
 def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[str, int]:
     """Play the checkpoints of a confirmation: the conclusion, and after how many repetitions it was reached."""
     count = repeat.SCREEN
@@ -76,6 +81,7 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (random_keys(300), UNKNOWN, "flat"),
         (sawtooth(20), UNKNOWN, "flat"),
         (lambda n: 0.0, UNKNOWN, "flat"),
+        (wearing_off, UNKNOWN, "flat"),
     ],
 )
 def test_a_leak_is_told_from_what_ends(series: Series, structure: Structure, expected: str) -> None:

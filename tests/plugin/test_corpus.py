@@ -18,6 +18,7 @@ from driver import Case, cases, run
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.corpus,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tests are repeated on Linux only"),
 ]
 
