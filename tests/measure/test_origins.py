@@ -250,8 +250,10 @@ def test_what_worker_threads_open_is_not_blamed_on_the_thread_that_hands_out_wor
     # What one worker opens while another is between two lines may be seen at that line: the most are at the right one.
     assert place(found[0].locations[0]) == marked_line(opens)
     assert "run" not in {leftover.locations[0].function for leftover in found}
-    assert found[0].details[0] == "24 per run"
-    assert found[0].details[-1] == "and 19 more"
+    counts = [int(leftover.details[0].removesuffix(" per run")) for leftover in found]
+    assert sum(counts) == 24
+    assert counts[0] >= 20
+    assert found[0].details[-1] == f"and {counts[0] - 5} more"
 
 
 def test_what_was_open_before_or_is_closed_or_is_garbage_is_not_left(keep: Keep) -> None:
