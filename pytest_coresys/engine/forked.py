@@ -1,7 +1,8 @@
 """Run a function in a forked child and bring back what it sends, whatever becomes of the child.
 
-The child leaves by ``os._exit``: no exit handler, no flush, no fixture of the parent runs there. It sends JSON
-lines through a pipe, so that what it had found is kept even if it is killed in the end.
+The child leaves by the C library's ``_exit``: no exit handler, no flush, no fixture of the parent runs there, nor
+what somebody put in the place of ``os._exit`` (coverage saves its data there). It sends JSON lines through a pipe,
+so that what it had found is kept even if it is killed in the end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Send = Callable[[dict[str, Any]], None]
+Message = dict[str, Any]
+Send = Callable[[Message], None]
 
 
 @dataclass(slots=True)
@@ -66,12 +68,21 @@ def _raw_fork() -> int:
     return pid
 
 
-def run_in_child(work: Callable[[Send], None], *, timeout: float) -> ChildResult:
-    """Fork, run ``work(send)`` in the child, collect what it sends until it ends or the time is up.
+def run_in_child(
+    work: Callable[[Send], None],
+    *,
+    timeout: float,
+    first_within: float | None = None,
+    on_message: Callable[[Message], None] | None = None,
+) -> ChildResult:
+    """Fork, run ``work(send)`` in the child, collect what it sends until it ends or the time is up (seconds).
 
+    A child is a copy with one thread: a lock that another thread of the parent held at that moment stays locked in
+    it for ever. So one that has sent nothing ``first_within`` so many seconds is taken for hung, and ended.
     Raises OSError when no process could be made.
     """
     reader, writer = os.pipe()
+    parent = os.getpid()
     started = time.monotonic()
     try:
         pid = _raw_fork()
@@ -80,28 +91,58 @@ def run_in_child(work: Callable[[Send], None], *, timeout: float) -> ChildResult
         os.close(writer)
         raise
     if pid == 0:
-        _be_the_child(work, reader, writer)
+        _be_the_child(work, reader, writer, parent)
     os.close(writer)
     result = ChildResult()
+    first = timeout if first_within is None else min(first_within, timeout)
     try:
-        finished = _collect(reader, result, started + timeout)
+        finished = _collect(reader, result, started + timeout, started + first, on_message)
     finally:
         os.close(reader)
         _end(pid)
     result.seconds = time.monotonic() - started
-    if not finished:
+    if not finished and not result.messages:
+        result.problem = f"did nothing for {first:.1f} s" + _blame_threads()
+    elif not finished:
         result.problem = f"did not end within {timeout:.1f} s"
     elif not result.messages or not result.messages[-1].get("done"):
         result.problem = "ended before it was done"
     return result
 
 
-def _be_the_child(work: Callable[[Send], None], reader: int, writer: int) -> None:
+def _blame_threads() -> str:
+    others = threading.active_count() - 1
+    if not others:
+        return ""
+    return f"; {others} other thread{'s' if others > 1 else ''} ran when it was copied, and may have held a lock"
+
+
+def _find_exit() -> Callable[[int], object]:
+    try:
+        leave: Callable[[int], object] = ctypes.PyDLL(None)._exit
+    except (AttributeError, OSError, TypeError):
+        leave = os._exit
+    return leave
+
+
+_exit = _find_exit()
+
+
+def _end_with(parent: int) -> None:
+    """Have this process killed when its parent dies: nobody else would end it."""
+    pr_set_pdeathsig = 1
+    ctypes.PyDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it died before that was said
+        _exit(1)
+
+
+def _be_the_child(work: Callable[[Send], None], reader: int, writer: int, parent: int) -> None:
     status = 1
     try:
+        _end_with(parent)
         os.close(reader)
 
-        def send(message: dict[str, Any]) -> None:
+        def send(message: Message) -> None:
             data = json.dumps(message).encode("utf-8", "backslashreplace") + b"\n"
             while data:
                 data = data[os.write(writer, data) :]
@@ -116,16 +157,24 @@ def _be_the_child(work: Callable[[Send], None], reader: int, writer: int) -> Non
         except BaseException:
             pass
     finally:
-        os._exit(status)
+        # Stay until the parent has ended what still runs below: once this process is gone nobody can tell whose it was.
+        os.kill(os.getpid(), signal.SIGSTOP)
+        _exit(status)
 
 
-def _collect(reader: int, result: ChildResult, deadline: float) -> bool:
+def _collect(
+    reader: int,
+    result: ChildResult,
+    deadline: float,
+    first_deadline: float,
+    on_message: Callable[[Message], None] | None,
+) -> bool:
     """Read messages until the pipe is closed (True) or time is up (False)."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     pending = b""
     while True:
-        wait = deadline - time.monotonic()
+        wait = (deadline if result.messages else first_deadline) - time.monotonic()
         if wait <= 0 or not poll.poll(wait * 1000):
             return False
         data = os.read(reader, 65536)
@@ -134,7 +183,9 @@ def _collect(reader: int, result: ChildResult, deadline: float) -> bool:
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
             result.messages.append(json.loads(line))
-        if result.messages and result.messages[-1].get("done"):
+            if on_message is not None:
+                on_message(result.messages[-1])
+        if result.messages and not result.messages[-1].keys().isdisjoint(("done", "crash")):
             return True  # descendants of the child may hold the pipe open for ever
 
 

@@ -60,7 +60,14 @@ class Repeater:
             return
         fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
         order = Order(
-            self._most, allowance.seconds, allowance.if_growing, wanted, self._control, fragmented, seen.imported
+            self._most,
+            allowance.seconds,
+            allowance.if_growing,
+            wanted,
+            self._control,
+            fragmented,
+            seen.imported,
+            duration,
         )
         result = self._timed(
             item,

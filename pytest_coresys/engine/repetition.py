@@ -21,11 +21,12 @@ from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
-from pytest_coresys.engine.forked import ChildResult, Send, run_in_child
+from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import Leftover as Fallen
 from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once, wider_fixtures
 
 _EXPLAIN_SECONDS = 10.0
+_HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
 _KINDS = {
     "threads.leaked": ("thread", "native thread"),
     "descriptors.leaked": ("descriptor",),
@@ -40,7 +41,7 @@ class Order:
 
     ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
     ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
-    looked into; ``imported``: that run was the first to import some module.
+    looked into; ``imported``: that run was the first to import some module; ``duration`` is how long it took.
     """
 
     most: int
@@ -50,14 +51,23 @@ class Order:
     control: Control | None = None
     stranded_before: int | None = None
     imported: bool = False
+    duration: float = 0.0
 
 
 def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
     """Repeat a test in a forked child. Raises OSError when there can be none."""
     folder = sandbox.private_folder()
+
+    def tell(message: Message) -> None:
+        if "progress" in message:
+            on_progress(message["progress"])
+
     try:
         result = run_in_child(
-            lambda send: Work(item, folder, order, send).run(), timeout=order.if_growing + _EXPLAIN_SECONDS + 5
+            lambda send: Work(item, folder, order, send).run(),
+            timeout=order.if_growing + _EXPLAIN_SECONDS + 5,
+            first_within=_HUNG + 10 * order.duration,
+            on_message=tell,
         )
     finally:
         _remove(folder)
@@ -96,6 +106,7 @@ class Work:
         self._attribution: Attribution | None = None
         self._guard: sandbox.Guard | None = None
         self._first_made: set[Path] | None = None
+        self._alive = False
 
     def run(self) -> None:
         self._isolate()
@@ -178,6 +189,9 @@ class Work:
 
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
+        if not self._alive:
+            self._alive = True
+            self._send({"progress": 1})
         made = set((self._folder / "pytest").glob("*"))
         if self._first_made is None:
             self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
