@@ -1,6 +1,8 @@
-"""Run the plugin on the leaky example and on its cured twin, and check that only the leaky one is convicted.
+"""Run the plugin on the leaky example and on its cured twin: what is planted fails by line, and nothing else does.
 
-Writes build/leaky.json and build/cured.json. Exit status 0 when every planted leak was found and nothing else was.
+Runs the leaky one alone and with two workers. Writes build/leaky.json, build/leaky-n2.json and build/cured.json.
+Exit status 0 when exactly the tests of planted.txt failed, each once, by its measure, with its line named in the
+text and in the run file, and none in the cured twin.
 """
 
 from __future__ import annotations
@@ -8,36 +10,92 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build"
 
 
-def run(example: str) -> dict[str, set[str]]:
-    """Tests of an example that have findings of level error, with their keys."""
+@dataclass(frozen=True)
+class Planted:
+    """One leak: the measure that tells of it, the line at fault as ``path:line``, and the test that finds it."""
+
+    key: str
+    place: str
+    nodeid: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of an example printed, and its tests from the run file, by node id."""
+
+    name: str
+    text: str
+    tests: dict[str, dict[str, Any]]
+
+    @property
+    def failed(self) -> set[str]:
+        return {nodeid for nodeid, test in self.tests.items() if test["outcome"] in ("failed", "error")}
+
+
+def planted() -> list[Planted]:
+    """The leaks of planted.txt."""
+    lines = (HERE / "planted.txt").read_text(encoding="utf-8").splitlines()
+    return [Planted(*line.split(None, 2)) for line in lines if line and not line.startswith("#")]
+
+
+def run(example: str, name: str, *options: str) -> Run:
+    """Run an example with its own configuration, and print what it prints."""
     BUILD.mkdir(exist_ok=True)
-    target = BUILD / f"{example}.json"
+    target = BUILD / f"{name}.json"
     target.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-W", "ignore", "--tb=short"]
-    command += ["--coresys-budget", "--coresys-profile", "strict", "--coresys-json", str(target)]
-    subprocess.run(command, cwd=HERE / f"{example}_service", check=False)
-    tests = json.loads(target.read_text(encoding="utf-8"))["tests"]
-    found = {test["nodeid"]: {f["key"] for f in test["findings"] if f["level"] == "error"} for test in tests}
-    return {nodeid: keys for nodeid, keys in found.items() if keys}
+    command = [sys.executable, "-m", "pytest", "--coresys-budget", "--coresys-json", str(target), *options]
+    print(f"== {example}: pytest {' '.join(command[3:])}", flush=True)
+    done = subprocess.run(
+        command,
+        cwd=HERE / f"{example}_service",
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    print(done.stdout, flush=True)
+    facts = json.loads(target.read_text(encoding="utf-8"))
+    return Run(name, done.stdout, {test["nodeid"]: test for test in facts["tests"]})
+
+
+def problems_of(leaky: Run, leaks: list[Planted]) -> Iterator[str]:
+    """What is missing in a run of the leaky example, or too much."""
+    for leak in leaks:
+        test = leaky.tests.get(leak.nodeid)
+        if test is None or test["outcome"] != "failed":
+            yield f"{leaky.name}: not found: {leak.nodeid} ({leak.key})"
+            continue
+        findings = [each for each in test["findings"] if each["key"] == leak.key and each["level"] == "error"]
+        places = {f"{place['path']}:{place['line']}" for finding in findings for place in finding["locations"]}
+        if not findings:
+            yield f"{leaky.name}: {leak.nodeid} failed, and not for {leak.key}"
+        elif leak.place not in places:
+            yield f"{leaky.name}: {leak.nodeid}: {leak.place} is not among {sorted(places)}"
+        if leak.place not in leaky.text:
+            yield f"{leaky.name}: {leak.place} is not in the text ({leak.nodeid})"
+        if leaky.text.count(f"\nFAILED {leak.nodeid}") != 1 or f"\nERROR {leak.nodeid}" in leaky.text:
+            yield f"{leaky.name}: {leak.nodeid} is not reported exactly once"
+    for nodeid in sorted(leaky.failed - {leak.nodeid for leak in leaks}):
+        yield f"{leaky.name}: failed though nothing is planted there: {nodeid}"
 
 
 def main() -> int:
-    planted = {}
-    for line in (HERE / "planted.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            key, nodeid = line.split(None, 1)
-            planted[nodeid] = key
-    leaky, cured = run("leaky"), run("cured")
-    wrong = [f"not found: {nodeid} ({key})" for nodeid, key in planted.items() if key not in leaky.get(nodeid, ())]
-    wrong += [f"not planted: {nodeid} {sorted(keys)}" for nodeid, keys in leaky.items() if nodeid not in planted]
-    wrong += [f"in the cured twin: {nodeid} {sorted(keys)}" for nodeid, keys in cured.items()]
-    print("\n".join(wrong) or f"validated: {len(planted)} planted leaks found, nothing else; the cured twin is clean")
+    """Run all, and print a line for each thing that is not as planted."""
+    leaks = planted()
+    alone, shared, cured = run("leaky", "leaky"), run("leaky", "leaky-n2", "-n", "2"), run("cured", "cured")
+    wrong = [*problems_of(alone, leaks), *problems_of(shared, leaks)]
+    wrong += [f"in the cured twin: {nodeid} failed" for nodeid in sorted(cured.failed)]
+    wrong += ["the cured twin ran no test"] if not cured.tests else []
+    print("\n".join(wrong) or f"validated: {len(leaks)} planted leaks found, nothing else; the cured twin is clean")
     return 1 if wrong else 0
 
 

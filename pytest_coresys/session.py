@@ -185,7 +185,9 @@ class BudgetSession:
             stranded_before=watch.before.stranded if watch.before is not None else 0,
             imported=len(sys.modules) > watch.modules,
             readings={**watch.readings, **_times(reports)},
+            settings_found=self.settings_probe.found,
         )
+        self.settings_probe.found = None
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]

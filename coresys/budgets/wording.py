@@ -102,7 +102,7 @@ def finding_text(
         lines += _section("tests", _tests(finding.tests), 1)
     elif verdict is not None:
         lines += _section("limit", _limit(verdict), 1)
-    lines += _section("try", [_ADVICE[finding.key]] if finding.key in _ADVICE else [], 1)
+    lines += _section("try", _advice(finding), 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
     repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None)), 1)
@@ -125,6 +125,15 @@ def _section(label: str, entries: Sequence[str], most: int) -> list[str]:
         shown = [*shown[: most - 1], f"... and {left} more"]
     labels = [label] + [""] * (len(shown) - 1)
     return [f"  {name:<{_LABEL_WIDTH}}{entry}" for name, entry in zip(labels, shown, strict=False)]
+
+
+def _advice(finding: Finding) -> list[str]:
+    if finding.key == "memory.growth":
+        if any(detail.startswith("grows along with") for detail in finding.details):
+            return ["see to that first, and measure again"]
+        if any(detail.startswith("native:") for detail in finding.details) and not finding.holders:
+            return ["give it back to the library that allocated it (its free, close or destroy function)"]
+    return [_ADVICE[finding.key]] if finding.key in _ADVICE else []
 
 
 def _seen(finding: Finding, verdict: Verdict | None) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.errors.hierarchy import UnitError
 from coresys.measure.holders import Paths, evictions, function_at, holder_chains, ranked_chains
+from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import Location
 
@@ -34,6 +35,8 @@ def growing_lines(
     most: int = 5,
 ) -> list[Location]:
     """Lines whose allocations grow in every window of so many repetitions, those that grow most first.
+
+    Where some keep a block in each run, those that do so only in some runs are left out.
 
     Each allocation is charged to the innermost frame in a file that ``is_user`` accepts, or to the innermost of all
     if there is none. The note of a location tells bytes and blocks per repetition.
@@ -63,6 +66,7 @@ def growing_lines(
 
 
 _SLOW = 0.1  # seconds of one traced run
+_WHOLE = 0.9  # blocks per run
 
 
 class _Stopped(Exception):
@@ -102,6 +106,8 @@ def _steadily_grown(totals: list[Total], repetitions: int, most: int) -> list[Lo
         if all(later > earlier for earlier, later in zip(sizes, sizes[1:], strict=False)):
             blocks = totals[-1][line][1] - totals[0].get(line, (0, 0))[1]
             grown.append(((sizes[-1] - sizes[0]) / runs, blocks / runs, line))
+    if any(blocks >= _WHOLE for _, blocks, _ in grown):
+        grown = [each for each in grown if each[1] >= _WHOLE]  # not what only some of the runs left
     grown.sort(reverse=True)
     return [
         Location(path, number, function_at(path, number), note=f"+{_bytes(size)} in {blocks:.3g} blocks per run")
@@ -167,6 +173,10 @@ def attribute(
     files = [place.path for place in lines if is_user(place.path)]
     late = time.monotonic() - started > seconds
     native = _native(lines, grown) if lines or not (problems or late) else None
+    if native and not (problems or late):
+        # No object tells where it is from: see during which line it grows.
+        budget = max(seconds - (time.monotonic() - started), 1.0) / 2
+        lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget), *lines][:most]
     if problems or late:
         evicts = _evicts(files, [], root_path, is_user)
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-RUNNER_VARIABLES = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION"})
+RUNNER_VARIABLES = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES"})
 """Variables that the test runner itself sets and removes."""
 
 _SIGNALS: tuple[int, ...] = tuple(sorted(int(number) for number in signal.valid_signals()))
@@ -68,6 +68,19 @@ class SettingsSnapshot:
             _locale(),
             _status(),
         )
+
+    def restore(self) -> None:
+        """Set what differs back to what it was when this was taken, as far as Python can set it.
+
+        What native code set (signal handlers of C libraries) stays. Never raises for a setting that can't be set.
+        """
+        now = SettingsSnapshot.take()
+        for name, put_back in _PUT_BACK.items():
+            if not _same(getattr(self, name), getattr(now, name)):
+                try:
+                    put_back(self)
+                except Exception:  # a folder that is gone, a signal in another thread than the main one
+                    pass
 
     def changes_since(self, before: SettingsSnapshot, *, ignore_env: Collection[str] = RUNNER_VARIABLES) -> list[str]:
         """A line for each setting that differs. Values that look secret are not shown."""
@@ -396,3 +409,75 @@ def _native_signal_changes(before: SettingsSnapshot, after: SettingsSnapshot) ->
             state = "ignored" if ignored & bit else "caught" if caught & bit else "left to the system"
             lines.append(f"signal {_signal_name(number)} is now {state}, set by native code")
     return lines
+
+
+# -- putting back -------------------------------------------------------------------------------------------------
+
+
+def _put_back_environment(was: SettingsSnapshot) -> None:
+    now = {_text(raw): raw for raw in SettingsSnapshot.take().environment}
+    then = {_text(raw): _text(value) for raw, value in was.environment.items()}
+    for name in now.keys() - then.keys():
+        os.environ.pop(name, None)
+    for name, value in then.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _put_back_folder(was: SettingsSnapshot) -> None:
+    if was.folder is not None:
+        os.chdir(was.folder)
+
+
+def _put_back_path(was: SettingsSnapshot) -> None:
+    sys.path[:] = was.path
+
+
+def _put_back_signals(was: SettingsSnapshot) -> None:
+    for number, handler in zip(_SIGNALS, was.signals, strict=True):
+        if handler is not None and not _same(_signal.getsignal(number), handler):
+            signal.signal(number, handler)
+
+
+def _put_back_loggers(was: SettingsSnapshot) -> None:
+    plain = {state[0]: (state[0], logging.NOTSET, (), False, True) for state in _loggers()}
+    for name, level, handlers, disabled, propagates in (plain | {state[0]: state for state in was.loggers}).values():
+        logger = logging.getLogger(name) if name else logging.root
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.disabled, logger.propagate = disabled, propagates
+
+
+def _put_back_filters(was: SettingsSnapshot) -> None:
+    warnings.filters[:] = was.filters  # type: ignore[index]  # typed as a Sequence, and a list
+    mutated: Any = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
+    if mutated is not None:
+        mutated()
+
+
+def _put_back_hooks(was: SettingsSnapshot) -> None:
+    sys.excepthook, threading.excepthook, sys.unraisablehook = was.hooks
+
+
+def _put_back_locale(was: SettingsSnapshot) -> None:
+    if was.locale is not None:
+        locale.setlocale(locale.LC_ALL, was.locale)
+
+
+def _put_back_umask(was: SettingsSnapshot) -> None:
+    if was.status[0]:
+        os.umask(int(was.status[0], 8))
+
+
+_PUT_BACK: dict[str, Callable[[SettingsSnapshot], None]] = {
+    "environment": _put_back_environment,
+    "folder": _put_back_folder,
+    "path": _put_back_path,
+    "signals": _put_back_signals,
+    "logging": lambda was: logging.disable(was.logging),
+    "loggers": _put_back_loggers,
+    "filters": _put_back_filters,
+    "hooks": _put_back_hooks,
+    "locale": _put_back_locale,
+    "status": _put_back_umask,
+}

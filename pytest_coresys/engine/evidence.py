@@ -11,6 +11,7 @@ from coresys.budgets.model import Evidence, Limit, Verdict
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import summary_of
 from coresys.measure import fragmentation
+from coresys.measure.settings import SettingsSnapshot
 from coresys.records import Finding, Location, Reading
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
@@ -36,6 +37,7 @@ class Seen:
     explained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     repetitions: int = 0
     why: str | None = None
+    settings_found: SettingsSnapshot | None = None  # before the first run, if it changed some for good
 
 
 def suspected(left: Counts | None) -> bool:
@@ -160,7 +162,7 @@ def _finding(verdict: Verdict, level: str, seen: Seen) -> Finding:
             verdict.key,
             level,
             summary_of(verdict),
-            details=tuple(known["details"]),
+            details=tuple(known["details"]) or seen.readings.get(verdict.key, Reading(None)).details,
             locations=tuple(Location(**place) for place in known["locations"]),
             holders=tuple(tuple(chain) for chain in known["holders"]),
         )

@@ -68,6 +68,7 @@ class Repeater:
             fragmented,
             seen.imported,
             duration,
+            seen.settings_found if _over(plan, seen, "globals.changed") else None,
         )
         result = self._timed(
             item,
@@ -127,6 +128,13 @@ class Repeater:
         seen.readings = {**seen.readings, **_readings(sent)}
         if all(facts["conclusion"] == "too few" for facts in seen.repeated.values()):
             seen.why = SPENT
+
+
+def _over(plan: Plan, seen: Seen, key: str) -> bool:
+    limit, reading = plan.limits.get(key), seen.readings.get(key)
+    if limit is None or limit.maximum is None or reading is None or key in plan.skipped:
+        return False
+    return reading.value is not None and reading.value > limit.maximum
 
 
 def _may_be_in_place(item: pytest.Item) -> bool:

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from coresys.budgets.units import format_quantity
 from coresys.measure import meters
 from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.fragmentation import share, stranded_now
+from coresys.measure.linewatch import settings_lines
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
+from coresys.measure.settings import SettingsSnapshot
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
@@ -42,6 +44,7 @@ class Order:
     ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
     ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
     looked into; ``imported``: that run was the first to import some module; ``duration`` is how long it took.
+    ``settings_found`` are the process's settings before it, if it changed some that are to be explained.
     """
 
     most: int
@@ -52,6 +55,7 @@ class Order:
     stranded_before: int | None = None
     imported: bool = False
     duration: float = 0.0
+    settings_found: SettingsSnapshot | None = None
 
 
 def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
@@ -222,6 +226,10 @@ class Work:
         leaks = [key for key, facts in keys.items() if facts["conclusion"] == "leak"]
         if self._attribution is not None and {"memory.growth"} & keys.keys():
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})
+        if self._order.settings_found is not None:
+            places = settings_lines(self._run_once, self._order.settings_found, is_user=self._is_user)
+            shown = [asdict(replace(place, path=self._shown(place.path))) for place in places]
+            self._tell({"explained:globals.changed": {"details": [], "locations": shown, "holders": []}})
         kinds = [kind for key in leaks for kind in _KINDS.get(key, ())]
         if not kinds:
             return
@@ -236,6 +244,9 @@ class Work:
 
     def _is_user(self, path: str) -> bool:
         return path.startswith(self._root + os.sep) and "-packages" + os.sep not in path
+
+    def _shown(self, path: str) -> str:
+        return path.removeprefix(self._root + os.sep)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})

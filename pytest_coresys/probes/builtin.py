@@ -8,9 +8,7 @@ from dataclasses import replace
 
 from coresys import Reading
 from coresys.measure.loopwatch import LoopWatch
-from coresys.measure.settings import SettingsSnapshot
-
-_OF_THE_RUNNER = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES")
+from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
 
 
 class CpuShare:
@@ -40,10 +38,12 @@ class GlobalsChanged:
 
     def __init__(self, *, filters: bool = True) -> None:
         self._filters = filters  # not, where the runner itself puts them back after each test
+        self.found: SettingsSnapshot | None = None  # as the last test found them, if it left them other than that
         self._before: SettingsSnapshot | None = None
         self._modules = 0
 
     def start(self) -> None:
+        self.found = None
         self._before, self._modules = SettingsSnapshot.take(), len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:
@@ -56,14 +56,15 @@ class GlobalsChanged:
         self._before = replace(self._before, **changed)
 
     def stop(self) -> Reading:
-        before, self._before = self._before, None  # it holds handlers of the user's
+        before, self._before = self._before, None  # it may hold handlers of the user's
         assert before is not None
-        changes = SettingsSnapshot.take().changes_since(before, ignore_env=_OF_THE_RUNNER)
+        changes = SettingsSnapshot.take().changes_since(before, ignore_env=RUNNER_VARIABLES)
         if not self._filters:
             changes = [change for change in changes if not change.startswith("warning filters")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
         if changes and not lasting:
             return Reading(None, "suspected: modules were imported meanwhile, and may have done it", tuple(changes))
+        self.found = before if lasting else None
         return Reading(float(len(lasting)), details=tuple(lasting))
 
     def _may_be_an_import(self, change: str) -> bool:

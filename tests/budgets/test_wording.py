@@ -170,3 +170,21 @@ def test_the_command_to_see_it_again_survives_a_shell(nodeid: str) -> None:
 def test_there_is_advice_for_each_measure_of_ours_and_none_for_others() -> None:
     assert advice("memory.growth")
     assert advice("acme.widgets") is None
+
+
+@pytest.mark.parametrize(
+    ("details", "holders", "tried"),
+    [
+        ((), (), "bound or clear what holds it at teardown (a cache, a registry, a list of listeners)"),
+        (("native: 8 KiB per run",), (), "give it back to the library that allocated it (its free, close or destroy"),
+        (("native: 8 KiB per run",), (("global A", "list[1]"),), "bound or clear what holds it at teardown"),
+        (("grows along with threads.leaked, which may be all",), (), "see to that first, and measure again"),
+    ],
+    ids=["held", "native", "held and native", "along with a thread"],
+)
+def test_advice_on_memory_depends_on_what_keeps_it(
+    details: tuple[str, ...], holders: tuple[tuple[str, ...], ...], tried: str
+) -> None:
+    finding = Finding("memory.growth", "error", "", details=details, holders=holders)
+    (line,) = [line for line in finding_text(finding, OVER) if line.startswith("  try ")]
+    assert line.split(None, 1)[1].startswith(tried)

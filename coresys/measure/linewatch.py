@@ -1,0 +1,203 @@
+"""At which line of the user's something changed that no object tells of: native memory, settings of the process.
+
+A sample is taken after each line of the user's code that runs in this thread, and what differs from the one before
+is charged to that line, with all that it called. That makes the code slower by an order of magnitude: it is for code
+that is already known to do it. Usable without pytest.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Collection
+from statistics import median
+from typing import Any, Generic, TypeVar
+
+from coresys.budgets.units import format_quantity
+from coresys.measure.meters import MemoryMeter
+from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
+from coresys.records import Location
+
+Line = tuple[str, int, str]
+NOBODY: Line = ("", 0, "")
+"""Stands for what happens while no code of the user's is on the stack."""
+Sample = TypeVar("Sample")
+_EACH = 5  # repetitions, of which the median counts
+
+
+def native_lines(
+    run: Callable[[], object], *, is_user: Callable[[str], bool], grown: float, seconds: float = 5.0
+) -> list[Location]:
+    """Lines during which memory grows that Python has not asked for itself, in the median of a few repetitions.
+
+    That is what all allocators have in use, less what ``tracemalloc`` knows of and needs, exact to some bytes a block.
+    Lines with less than a quarter of ``grown`` (bytes per run) are left out, and those of which another line gives
+    back as much. ``run`` may return a text, a problem: then nothing is told. Empty where memory can't be read.
+    """
+    try:
+        meter = MemoryMeter()
+    except NotImplementedError:
+        return []
+
+    def outside() -> int:
+        # Read first: its own storage is then known of.
+        in_use = meter.read().in_use
+        return in_use - tracemalloc.get_traced_memory()[0] - tracemalloc.get_tracemalloc_memory()
+
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    until = time.monotonic() + seconds
+    rounds: list[dict[Line, int]] = []
+    try:
+        for _ in range(_EACH + 1):
+            deltas: dict[Line, int] = {}
+
+            def add(line: Line, before: int, after: int, deltas: dict[Line, int] = deltas) -> None:
+                deltas[line] = deltas.get(line, 0) + after - before
+
+            if isinstance(watch_lines(run, outside, add, is_user=is_user), str):
+                return []
+            rounds.append(deltas)
+            if time.monotonic() > until:
+                break
+    finally:
+        meter.close()
+        if not tracing:
+            tracemalloc.stop()
+    lines = {line: median(each.get(line, 0) for each in rounds[1:]) for each in rounds[1:] for line in each}
+    return [
+        Location(*line, note=f"+{format_quantity(round(size), 'B')} of native memory while this line runs")
+        for line, size in _without_returned(lines)
+        if size >= max(grown / 4, 1)
+    ]
+
+
+def _without_returned(lines: dict[Line, float]) -> list[tuple[Line, float]]:
+    """Growing lines, largest first, without those whose bytes are given back at another, or when the user's code ends.
+
+    The most alike are taken for pairs.
+    """
+    grown = {line: size for line, size in lines.items() if size > 0}
+    returned = {line: -size for line, size in lines.items() if size < 0}
+    pairs = sorted((abs(size - back), line, other) for line, size in grown.items() for other, back in returned.items())
+    for difference, line, other in pairs:
+        if line in grown and other in returned and difference <= 0.1 * grown[line]:
+            del grown[line], returned[other]
+    return [(line, size) for line, size in sorted(grown.items(), key=lambda each: -each[1]) if line != NOBODY]
+
+
+def settings_lines(
+    run: Callable[[], object],
+    before: SettingsSnapshot,
+    *,
+    is_user: Callable[[str], bool],
+    ignore_env: Collection[str] = RUNNER_VARIABLES,
+) -> list[Location]:
+    """Put the settings of the process back as they were ``before``, run, and tell which lines change them for good.
+
+    The settings are left as ``run`` leaves them. Returns nothing if ``run`` returns a text, a problem.
+    """
+    before.restore()
+    start = SettingsSnapshot.take()
+    latest: dict[str, Line] = {}
+
+    def note(line: Line, was: SettingsSnapshot, now: SettingsSnapshot) -> None:
+        for change in now.changes_since(was, ignore_env=ignore_env):
+            latest[_subject(change)] = line
+
+    if isinstance(watch_lines(run, SettingsSnapshot.take, note, is_user=is_user), str):
+        return []
+    lasting = dict.fromkeys(map(_subject, SettingsSnapshot.take().changes_since(start, ignore_env=ignore_env)))
+    return [
+        Location(*latest[subject], note=f"{subject.rstrip(':')} changed here")
+        for subject in lasting
+        if subject in latest
+    ]
+
+
+_SUBJECT = re.compile(r"os\.environ\[.*?'\](?= )|(?:signal|logger|working|warning) \S+|\S+")
+
+
+def _subject(change: str) -> str:
+    """What a line about a change is about: a variable, a signal, a logger."""
+    found = _SUBJECT.match(change)
+    return found[0] if found else change
+
+
+def watch_lines(
+    run: Callable[[], object],
+    sample: Callable[[], Sample],
+    on_change: Callable[[Line, Sample, Sample], None],
+    *,
+    is_user: Callable[[str], bool],
+) -> object:
+    """Run, and call ``on_change(line, before, after)`` for each line of the user's after which the sample differs.
+
+    What happens while no code of the user's is on the stack is charged to ``NOBODY``. Returns what ``run`` returns.
+    """
+    own = sys.gettrace()
+    trace = _Trace(sample, on_change, is_user)
+    sys.settrace(trace.called)
+    try:
+        return run()
+    finally:
+        sys.settrace(own)
+        trace.end()
+
+
+class _Trace(Generic[Sample]):
+    """The trace functions: one for calls, one for what happens in frames of the user's."""
+
+    def __init__(
+        self,
+        sample: Callable[[], Sample],
+        on_change: Callable[[Line, Sample, Sample], None],
+        is_user: Callable[[str], bool],
+    ) -> None:
+        self._sample, self._on_change, self._is_user = sample, on_change, is_user
+        self._users: dict[str, bool] = {}
+        self._running = NOBODY
+        self._last = sample()
+
+    def called(self, frame: Any, event: str, argument: Any) -> Any:
+        if not self._of_user(frame):
+            return None
+        self._step(_line_of(frame))
+        return self._in_frame
+
+    def _in_frame(self, frame: Any, event: str, argument: Any) -> Any:
+        if event == "line":
+            self._step(_line_of(frame))
+        elif event == "return":
+            outer = frame.f_back
+            while outer is not None and not self._of_user(outer):
+                outer = outer.f_back
+            self._step(NOBODY if outer is None else _line_of(outer))
+        return self._in_frame
+
+    def _of_user(self, frame: Any) -> bool:
+        path = frame.f_code.co_filename
+        known = self._users.get(path)
+        if known is None:
+            known = self._users[path] = self._is_user(path)
+        return known
+
+    def end(self) -> None:
+        """Charge what happened since the last line."""
+        self._step(NOBODY)
+
+    def _step(self, line: Line) -> None:
+        """What ran until now is over; from here on it is ``line`` that runs."""
+        now = self._sample()
+        if now != self._last:
+            self._on_change(self._running, self._last, now)
+            now = self._sample()  # what was just done is nobody's
+        self._last, self._running = now, line
+
+
+def _line_of(frame: Any) -> Line:
+    code = frame.f_code
+    return code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_name
