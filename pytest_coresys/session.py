@@ -20,7 +20,7 @@ from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
 from pytest_coresys.engine.fixtures import FixtureJudge
-from pytest_coresys.engine.plan import Plan, plan_of
+from pytest_coresys.engine.plan import Plan, Planner
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import (
     fixture_owner,
@@ -72,6 +72,7 @@ class BudgetSession:
         self.observe = bool(config.getoption("coresys_observe"))
         worker = getattr(config, "workerinput", None)
         self.worker: str | None = worker["workerid"] if worker else None
+        self.planner = Planner(settings, measures)
         self.unmeasured = meters.capabilities()
         # pytest's own warnings plugin puts the filters back, later than we look.
         self.settings_probe = GlobalsChanged(filters=not config.pluginmanager.has_plugin("warnings"))
@@ -109,6 +110,8 @@ class BudgetSession:
         self.repeater.book.tests_left = len(session.items)
         self.report.collected(item.nodeid for item in session.items)
         self.others = other_protocols(self.config)
+        if self.others:
+            self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
         key = self.config.getoption("coresys_explain")
         if key is not None and self.worker is None:
@@ -129,13 +132,10 @@ class BudgetSession:
         pytest.exit("\n".join(lines) or "no test was collected", returncode=0)
 
     def _plan(self, item: pytest.Item) -> Plan:
-        path, line, _ = item.location
-        return plan_of(
-            self.settings,
-            self.measures,
+        return self.planner.plan(
             path=_path(item),
-            marks=item.iter_markers(),
-            location=f"{path}:{line + 1}" if line is not None else path,
+            marks=list(item.iter_markers()),
+            line=item.location[1],
             plugin_budgets=plugin_budgets(self.budget_hooks, item) if self.budget_hooks else None,
         )
 
@@ -220,7 +220,7 @@ class BudgetSession:
         if not self.config.hook.pytest_coresys_verdict.get_hookimpls():
             return
         try:
-            item.ihook.pytest_coresys_verdict(item=item, verdict=record)
+            item.ihook.pytest_coresys_verdict(item=item, verdict=copy.deepcopy(record))
         except Exception as error:
             self.complain(f"a plugin's pytest_coresys_verdict raised {type(error).__name__}: {error}")
 
@@ -283,19 +283,6 @@ class BudgetSession:
         self.others_ran[item.nodeid] = other
         self.repeater.book.tests_left -= 1
         return True
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        if self.foreign is not None:
-            self.foreign.begin(item)
-        yield
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        if self.foreign is not None:
-            self.foreign.reported(item, report)
-        return report
 
     # -- the end of the run ---------------------------------------------------------------------------------------
 
@@ -362,9 +349,11 @@ class BudgetSession:
         return notes
 
     def _finished(self, session: pytest.Session) -> None:
+        hook = self.config.hook.pytest_coresys_run_finished
         try:
             # A copy: what a plugin takes out of it must not be missing in what is written.
-            self.config.hook.pytest_coresys_run_finished(run=copy.deepcopy(self.run))
+            if hook.get_hookimpls():
+                hook(run=copy.deepcopy(self.run))
         except Exception as error:
             self.complain(f"a plugin's pytest_coresys_run_finished raised {type(error).__name__}: {error}")
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
@@ -425,7 +414,7 @@ class Watch:
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)
         self.before = session.counts or session.screen.read()
-        session.probes.start(self.plan.wanted())
+        session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
         self.after: Counts | None = None
         self.readings: dict[str, Reading] = {}
@@ -438,6 +427,26 @@ class Watch:
             left, theirs = self.after.since(self.before), self._session.fixtures.made_now
             # What wider fixtures made meanwhile is theirs.
             self.left = Counts(*(max(n - made, 0) for n, made in zip(left, (*theirs, 0), strict=True)))
+
+
+class ForeignWatch:
+    """Sees the phases of tests that another plugin runs. Registered only where there is such a plugin."""
+
+    def __init__(self, session: BudgetSession) -> None:
+        self._session = session
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        if self._session.foreign is not None:
+            self._session.foreign.begin(item)
+        yield
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self._session.foreign is not None:
+            self._session.foreign.reported(item, report)
+        return report
 
 
 class Foreign:

@@ -33,7 +33,7 @@ _WORST_FIRST: tuple[Status, ...] = ("over", "not_measured", "near", "within")
 
 def plain_text(text: str) -> str:
     """The text, with lone surrogates (undecodable bytes in paths and ids) written as backslash escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def plain_number(value: SupportsFloat | None) -> int | float | None:
@@ -100,6 +100,24 @@ def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
     if verdict.reason is not None:
         data["reason"] = plain_text(verdict.reason)
     return data
+
+
+Measures = dict[str, dict[str, Any]]
+_kept: dict[tuple[int, ...], tuple[tuple[Verdict, ...], Measures]] = {}
+_MOST_KEPT = 1000
+
+
+def _measures_of(verdicts: tuple[Verdict, ...], within: bool) -> Measures:
+    """``measures`` of a test. Most tests of a run come to the very same verdicts: they share one."""
+    identity = tuple(map(id, verdicts))
+    kept = _kept.get(identity)
+    if kept is None:
+        kept = verdicts, {plain_text(each.key): measure_to_dict(each) for each in verdicts}
+        if within:
+            if len(_kept) >= _MOST_KEPT:
+                _kept.clear()
+            _kept[identity] = kept  # holds the verdicts too, so that their ids stay theirs
+    return kept[1]
 
 
 def _with_a_figure(verdict: Verdict) -> Verdict:
@@ -215,7 +233,8 @@ def test_to_dict(
     """One entry of ``tests``. The verdict is that of the measures unless given.
 
     ``outcome`` is pytest's word, with "xfailed", "xpassed" and "error" told apart. ``why`` is for tests that were
-    not measured; without one, the first measure that says why speaks for the test.
+    not measured; without one, the first measure that says why speaks for the test. ``measures`` may be shared
+    between tests: copy before you change it.
     """
     verdicts = tuple(_with_a_figure(each) for each in verdicts)
     verdict = overall(verdicts) if verdict is None else verdict
@@ -228,7 +247,7 @@ def test_to_dict(
         "repetitions": int(repetitions),
         "worker": worker,
         "why": None if why is None else plain_text(why),
-        "measures": {plain_text(each.key): measure_to_dict(each) for each in verdicts},
+        "measures": _measures_of(verdicts, verdict == "within" and not repetitions),
         "findings": [finding_to_dict(finding) for finding in findings],
     }
 

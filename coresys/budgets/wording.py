@@ -51,7 +51,10 @@ _ADVICE = {
 
 def printable(text: object, *, ascii_only: bool = True) -> str:
     """The text on one line, safe for any terminal: control, bidirectional and undecodable characters escaped."""
-    return "".join(_printable_character(character, ascii_only) for character in str(text))
+    text = str(text)
+    if text.isprintable() and (text.isascii() or not ascii_only):  # nearly always, and asked for every measure
+        return text
+    return "".join(_printable_character(character, ascii_only) for character in text)
 
 
 def _printable_character(character: str, ascii_only: bool) -> str:

@@ -50,10 +50,43 @@ def verdicts_of(
 ) -> list[Verdict]:
     """The verdict of every measure in force."""
     return [
-        judge(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
-        for key, limit in plan.limits.items()
-        if limit.level != "off"
+        _verdict(key, limit, plan, seen, measures[key], unmeasured.get(key)) for key, limit in plan.in_force.items()
     ]
+
+
+def _verdict(key: str, limit: Limit, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Verdict:
+    if unmeasured is None and key not in plan.skipped and key not in seen.repeated:
+        # What nearly all measures of nearly all tests come to is made once.
+        if measure.basis == "growth" and seen.left is not None:
+            resolution = _resolution(measure.unit)
+            if seen.left[_COLUMN[key]] <= resolution:
+                return _clean_verdict(limit, measure.unit, resolution)
+        elif measure.basis == "run" and key in seen.readings and seen.readings[key].value == 0:
+            return _clean_verdict(limit, measure.unit, 0)
+        elif key == "memory.fragmentation" and _nothing_stranded(seen):
+            return _clean_verdict(limit, measure.unit, 0)
+    return judge(_evidence(key, plan, seen, measure, unmeasured), limit, measure.unit)
+
+
+_COLUMN = {key: at for at, key in enumerate(GROWTH)}
+_clean_verdicts: dict[tuple[int, int], tuple[Limit, Verdict]] = {}
+_MOST_KEPT = 1000
+_NEGLIGIBLE = 0.0005  # of the bytes in use: rounded, as shares are, it is 0
+
+
+def _clean_verdict(limit: Limit, unit: str, resolution: int) -> Verdict:
+    """The verdict on nothing seen in one run: the same object for the same limit."""
+    kept = _clean_verdicts.get((id(limit), resolution))
+    if kept is None:
+        if len(_clean_verdicts) >= _MOST_KEPT:
+            _clean_verdicts.clear()
+        kept = limit, judge(Evidence(limit.key, 0.0, "screened", resolution), limit, unit)
+        _clean_verdicts[id(limit), resolution] = kept  # holds the limit too, so that its id stays its own
+    return kept[1]
+
+
+def _resolution(unit: str) -> int:
+    return MEMORY_RESOLUTION if unit == "B" else 0
 
 
 def unmeasured_verdicts(limits: Mapping[str, Limit], measures: Mapping[str, Measure], why: str) -> list[Verdict]:
@@ -89,13 +122,17 @@ def _fragmentation(limit: Limit, seen: Seen) -> Evidence:
     """Of the first run: free bytes that it added, over bytes in use. Some of them a trim would give back."""
     share = _stranded_share(seen)
     if limit.maximum is None or share <= limit.maximum:
-        return Evidence(limit.key, round(share, 4), "screened")
+        return Evidence(limit.key, round(share, 3), "screened")
     why = f"suspected: {format_quantity(round(share, 3), 'ratio')} after one run"
     return Evidence(limit.key, None, why=f"{why}; {seen.why}" if seen.why else why)
 
 
 def _stranded_share(seen: Seen) -> float:
     return fragmentation.share(seen.left.stranded if seen.left is not None else 0, seen.in_use)
+
+
+def _nothing_stranded(seen: Seen) -> bool:
+    return seen.left is not None and not seen.repetitions and _stranded_share(seen) < _NEGLIGIBLE
 
 
 def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
@@ -108,8 +145,7 @@ def _screened(key: str, seen: Seen, unit: str) -> Evidence:
     """Evidence of the first run alone: nothing above the resolution, or something that only repeating can judge."""
     if seen.left is None:
         return Evidence(key, None, why="the counters could not be read")
-    left = seen.left[GROWTH.index(key)]
-    resolution = MEMORY_RESOLUTION if unit == "B" else 0
+    left, resolution = seen.left[_COLUMN[key]], _resolution(unit)
     if left <= resolution:
         return Evidence(key, 0.0, "screened", resolution)
     why = f"suspected: {format_quantity(left, unit)} left after one run"

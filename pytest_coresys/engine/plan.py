@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from coresys.budgets.model import Limit
@@ -16,7 +17,7 @@ _OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat")
 SKIPPED = "skipped by marker"  # what reports.model exempts from require_measured
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """``skipped`` maps keys to the reason; ``problem`` is what is wrong with the test's own markers."""
 
@@ -28,9 +29,42 @@ class Plan:
     marker_budgets: Sequence[MarkerBudget] = ()
     plugin_budgets: Mapping[str, object] = field(default_factory=dict)
 
-    def wanted(self) -> list[str]:
+    @cached_property
+    def in_force(self) -> Mapping[str, Limit]:
+        """The limits that are not off."""
+        return {key: limit for key, limit in self.limits.items() if limit.level != "off"}
+
+    @cached_property
+    def wanted(self) -> Collection[str]:
         """Keys that are in force and not left out."""
-        return [key for key, limit in self.limits.items() if limit.level != "off" and key not in self.skipped]
+        return self.in_force.keys() - self.skipped.keys()
+
+
+class Planner:
+    """Plans the tests of a run. Tests of one file whose markers say nothing to us share one plan."""
+
+    def __init__(self, settings: Settings, measures: Mapping[str, Measure]) -> None:
+        self._settings, self._measures = settings, measures
+        self._shared: dict[tuple[str, frozenset[str]], Plan] = {}
+
+    def plan(
+        self, *, path: str, marks: Sequence[Any], line: int | None, plugin_budgets: Mapping[str, object] | None = None
+    ) -> Plan:
+        """The plan of the test at ``line`` (from 0) of a file; see ``plan_of``."""
+        names = frozenset(mark.name for mark in marks)
+        if not plugin_budgets and names.isdisjoint(_OURS):
+            plan = self._shared.get((path, names))
+            if plan is None:
+                plan = self._shared[path, names] = Plan(self._settings.limits(path, names), mark_names=names)
+            return plan
+        return plan_of(
+            self._settings,
+            self._measures,
+            path=path,
+            marks=marks,
+            location=path if line is None else f"{path}:{line + 1}",
+            plugin_budgets=plugin_budgets,
+        )
 
 
 def plan_of(

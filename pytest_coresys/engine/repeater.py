@@ -46,7 +46,7 @@ class Repeater:
         ``last``: no test follows in this process.
         """
         self.book.ran += duration
-        wanted = plan.wanted()
+        wanted = plan.wanted
         no_fork = why_no_fork() or self._always_in_place
         seen.why = self._why_not(plan) or (
             None if (last or self._always_in_place) and _may_be_in_place(item) else no_fork

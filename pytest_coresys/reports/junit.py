@@ -10,6 +10,10 @@ from coresys.budgets.wording import printable
 PREFIX = "coresys."
 
 
+_kept: dict[int, tuple[Mapping[str, Any], list[tuple[str, str]]]] = {}
+_MOST_KEPT = 200
+
+
 def properties(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """``<property name="coresys.KEY" value="...">`` for each measure of a test's record, for ``user_properties``.
 
@@ -17,9 +21,19 @@ def properties(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     the values but not the names, and XML has no way at all to write a control character or a lone surrogate: both
     are written as backslash escapes.
     """
+    measures = record["measures"]
+    kept = _kept.get(id(measures))
+    if kept is None:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        kept = _kept[id(measures)] = measures, _properties(measures)
+    return list(kept[1])
+
+
+def _properties(measures: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (_legal(f"{PREFIX}{key}"), _legal(_value(measure)))
-        for key, measure in record["measures"].items()
+        for key, measure in measures.items()
         if measure["level"] != "off" or measure["value"] is not None
     ]
 
