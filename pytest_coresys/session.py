@@ -27,6 +27,7 @@ from pytest_coresys.engine.runner import (
     other_protocols,
     requesting_item,
     run_phases,
+    strangers_between_tests,
     taken_by_other,
 )
 from pytest_coresys.engine.screen import Counts, Screen
@@ -112,6 +113,7 @@ class BudgetSession:
         self.others = other_protocols(self.config)
         if self.others:
             self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
+        self.settings_probe.undisturbed = not strangers_between_tests(self.config)
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
         key = self.config.getoption("coresys_explain")
         if key is not None and self.worker is None:
@@ -184,7 +186,7 @@ class BudgetSession:
             in_use=watch.after.memory if watch.after is not None else 0,
             stranded_before=watch.before.stranded if watch.before is not None else 0,
             imported=len(sys.modules) > watch.modules,
-            readings={**watch.readings, **_times(reports)},
+            readings={**watch.readings, **_times(reports, plan)},
             settings_found=self.settings_probe.found,
         )
         self.settings_probe.found = None
@@ -424,9 +426,9 @@ class Watch:
         self.readings = self._session.probes.stop()
         self.after = self._session.counts = self._session.screen.read()
         if self.before is not None and self.after is not None:
-            left, theirs = self.after.since(self.before), self._session.fixtures.made_now
-            # What wider fixtures made meanwhile is theirs.
-            self.left = Counts(*(max(n - made, 0) for n, made in zip(left, (*theirs, 0), strict=True)))
+            self.left, theirs = self.after.since(self.before), self._session.fixtures.made_now
+            if any(theirs):  # what wider fixtures made meanwhile
+                self.left = Counts(*(max(n - made, 0) for n, made in zip(self.left, (*theirs, 0), strict=True)))
 
 
 class ForeignWatch:
@@ -489,8 +491,9 @@ class Foreign:
         self._logged.append(report)
 
 
-def _times(reports: list[pytest.TestReport]) -> dict[str, Reading]:
-    return {f"time.{report.when}": Reading(report.duration) for report in reports}
+def _times(reports: list[pytest.TestReport], plan: Plan) -> dict[str, Reading]:
+    times = {f"time.{report.when}": report.duration for report in reports}
+    return {key: Reading(seconds) for key, seconds in times.items() if key in plan.wanted}
 
 
 def _outcome(reports: list[pytest.TestReport]) -> str:

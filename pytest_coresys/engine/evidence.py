@@ -61,9 +61,10 @@ def _verdict(key: str, limit: Limit, plan: Plan, seen: Seen, measure: Measure, u
             resolution = _resolution(measure.unit)
             if seen.left[_COLUMN[key]] <= resolution:
                 return _clean_verdict(limit, measure.unit, resolution)
-        elif (measure.basis == "run" and key in seen.readings and seen.readings[key].value == 0) or (
-            key == "memory.fragmentation" and _nothing_stranded(seen)
-        ):
+        elif measure.basis == "run":
+            if key in seen.readings and seen.readings[key].value == 0:
+                return _clean_verdict(limit, measure.unit, 0)
+        elif key == "memory.fragmentation" and _nothing_stranded(seen):
             return _clean_verdict(limit, measure.unit, 0)
     return judge(_evidence(key, plan, seen, measure, unmeasured), limit, measure.unit)
 

@@ -47,11 +47,12 @@ class Repeater:
         """
         self.book.ran += duration
         wanted = plan.wanted
-        no_fork = why_no_fork() or self._always_in_place
-        seen.why = self._why_not(plan) or (
-            None if (last or self._always_in_place) and _may_be_in_place(item) else no_fork
-        )
+        seen.why = self._why_not(plan)
         if seen.why or not wanted:
+            return
+        no_fork = why_no_fork() or self._always_in_place
+        if no_fork and not ((last or self._always_in_place) and _may_be_in_place(item)):
+            seen.why = no_fork
             return
         allowance = self.book.allowance(duration, likely=suspected(seen.left))
         if allowance is None:

@@ -188,6 +188,21 @@ def other_protocols(config: pytest.Config) -> list[Any]:
     ]
 
 
+def strangers_between_tests(config: pytest.Config) -> bool:
+    """Whether code of other plugins than pytest's own runs between the end of a test and the start of the next."""
+    hooks = (
+        "pytest_runtest_protocol",
+        "pytest_runtest_logstart",
+        "pytest_runtest_logreport",
+        "pytest_runtest_logfinish",
+    )
+    return any(
+        not (getattr(impl.function, "__module__", None) or "").startswith(("_pytest.", "pytest_coresys."))
+        for hook in hooks
+        for impl in getattr(config.hook, hook).get_hookimpls()
+    )
+
+
 def taken_by_other(protocols: list[Any], item: pytest.Item, nextitem: pytest.Item | None) -> str | None:
     """Offer the item to the other plugins, as pluggy would; the name of the one that ran it, or None.
 

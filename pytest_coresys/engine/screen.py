@@ -28,7 +28,14 @@ class Counts(NamedTuple):
 
     def since(self, before: Counts) -> Counts:
         """What was added after ``before``."""
-        return Counts(*(now - then for now, then in zip(self, before, strict=True)))
+        return Counts(
+            self.memory - before.memory,
+            self.threads - before.threads,
+            self.descriptors - before.descriptors,
+            self.processes - before.processes,
+            self.tasks - before.tasks,
+            self.stranded - before.stranded,
+        )
 
 
 class Screen:

@@ -41,10 +41,12 @@ class GlobalsChanged:
         self.found: SettingsSnapshot | None = None  # as the last test found them, if it left them other than that
         self._before: SettingsSnapshot | None = None
         self._modules = 0
+        self.undisturbed = False  # whether nothing of others runs between two tests
+        self._status: tuple[bytes, bytes, bytes] | None = None  # as the last test left it, while undisturbed
 
     def start(self) -> None:
         self.found = None
-        self._before, self._modules = SettingsSnapshot.take(), len(sys.modules)
+        self._before, self._modules = SettingsSnapshot.take(self._status), len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:
         """Leave out what changed since ``before``: the parts that differ count as found."""
@@ -58,7 +60,9 @@ class GlobalsChanged:
     def stop(self) -> Reading:
         before, self._before = self._before, None  # it may hold handlers of the user's
         assert before is not None
-        changes = SettingsSnapshot.take().changes_since(before, ignore_env=RUNNER_VARIABLES)
+        after = SettingsSnapshot.take()
+        self._status = after.status if self.undisturbed else None
+        changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)
         if not self._filters:
             changes = [change for change in changes if not change.startswith("warning filters")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
