@@ -185,6 +185,18 @@ def _fetch(suite: Suite, place: Place) -> None:
             archive.extractall(unpacked)
     (top,) = unpacked.iterdir()
     top.rename(place.source)
+    if not _has_own_configuration(place.source):
+        # Else pytest looks for one in the folders above, and finds that of this project.
+        (place.source / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+def _has_own_configuration(source: Path) -> bool:
+    marks = {"pytest.ini": "", ".pytest.ini": "", "pytest.toml": "", ".pytest.toml": "", "tox.ini": "[pytest]"}
+    marks |= {"setup.cfg": "[tool:pytest]", "pyproject.toml": "[tool.pytest"}
+    return any(
+        (source / name).is_file() and mark in (source / name).read_text("utf-8", "replace")
+        for name, mark in marks.items()
+    )
 
 
 def _command(place: Place, words: list[str]) -> None:

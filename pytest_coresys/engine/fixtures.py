@@ -11,7 +11,7 @@ import pytest
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys import wire
-from pytest_coresys.engine.owners import FixtureOwners, Leftover
+from pytest_coresys.engine.owners import Fallen, FixtureOwners, Leftover
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import Beyond
 
@@ -30,7 +30,7 @@ class FixtureJudge:
         self._owners = FixtureOwners(read_memory)
         self._repeater = repeater
         self._up: dict[int, _Up] = {}
-        self._fallen: list[tuple[_Up, Leftover]] = []
+        self._fallen: list[tuple[_Up, Fallen]] = []
         self._findings: list[dict[str, Any]] = []
         self._told: set[str] = set()
 
@@ -59,15 +59,16 @@ class FixtureJudge:
     def gone(self, key: int) -> None:
         """Its teardown is over."""
         up = self._up.pop(key, None)
-        left = self._owners.gone(key)
-        if up is not None and left is not None:
-            self._fallen.append((up, left))
+        fallen = self._owners.gone(key)
+        if up is not None and fallen is not None:
+            self._fallen.append((up, fallen))
 
     def judge(self) -> None:
         """Confirm what fixtures left that fell since the last call."""
         fallen, self._fallen = self._fallen, []
-        for up, left in fallen:
-            if up.owner not in self._told:
+        for up, each in fallen:
+            left = None if up.owner in self._told else self._owners.left_of(each)
+            if left is not None:
                 self._told.add(up.owner)
                 self._findings += [wire.finding_to_dict(finding) for finding in self._judged(up, left)]
 
@@ -93,7 +94,8 @@ class FixtureJudge:
 
     def _take_fallen(self) -> list[Leftover]:
         fallen, self._fallen = self._fallen, []
-        return [left for _, left in fallen]
+        found = (self._owners.left_of(each) for _, each in fallen)
+        return [left for left in found if left is not None]
 
 
 def _finding(up: _Up, key: str, things: list[str], level: str, why: str | None) -> Finding:

@@ -21,6 +21,7 @@ import pytest
 
 from pytest_coresys.engine.forked import ChildResult
 from pytest_coresys.engine.repetition import Order, Work
+from pytest_coresys.engine.runner import unreported
 
 
 class _InPlace(Work):
@@ -32,7 +33,7 @@ def repeat_in_place(item: pytest.Item, order: Order) -> ChildResult:
     """Repeat a test here and now."""
     result = ChildResult()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="coresys-repeat-") as folder, _put_back(item):
+    with tempfile.TemporaryDirectory(prefix="coresys-repeat-") as folder, _put_back(item), unreported(item.config):
         try:
             _InPlace(item, Path(folder), order, result.messages.append).run()
         except Exception as error:  # of ours: the test's own are reports

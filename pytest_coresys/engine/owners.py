@@ -65,6 +65,15 @@ class Leftover:
     grown: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """What a fixture that was torn down had made, by identity, and bytes that it added."""
+
+    owner: str
+    made: Identities
+    grown: int
+
+
 class FixtureOwners:
     """Keeps account of the fixtures that are up. Only wider ones are told of."""
 
@@ -94,17 +103,27 @@ class FixtureOwners:
         """The teardown of a fixture begins."""
         self._falling[key] = self._read_memory()
 
-    def gone(self, key: int) -> Leftover | None:
-        """The teardown of a fixture is over: what is left of what it made, if anything."""
+    def gone(self, key: int) -> Fallen | None:
+        """The teardown of a fixture is over: what it made, if anything."""
         if key not in self._up:
             return None
         owner, made, grown = self._up.pop(key)
         grown += self._growth(self._falling.pop(key, None))
+        return Fallen(owner, made, grown) if any(made.values()) or grown >= BYTES_WORTH_TELLING else None
+
+    def left_of(self, fallen: Fallen) -> Leftover | None:
+        """What is left of what a fixture made, if anything.
+
+        To be asked when all fixtures have fallen that fall together: what one made may be another's to close, as an
+        event loop that is first used in the setup of a fixture.
+        """
         in_child = os.getpid() != self._pid
         if in_child:
             gc.collect()  # in the tests' own process, nobody asked for it
-        left = still_there(made, _GRACE_IN_CHILD if in_child else _GRACE)
-        return Leftover(owner, left, grown) if left or grown >= BYTES_WORTH_TELLING else None
+        left = still_there(fallen.made, _GRACE_IN_CHILD if in_child else _GRACE)
+        if left or fallen.grown >= BYTES_WORTH_TELLING:
+            return Leftover(fallen.owner, left, fallen.grown)
+        return None
 
     def _growth(self, before: int | None) -> int:
         now = self._read_memory()

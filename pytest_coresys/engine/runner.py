@@ -6,6 +6,9 @@ import faulthandler
 import inspect
 import os
 import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ from _pytest.fixtures import FuncFixtureInfo
 from _pytest.runner import call_and_report, show_test_item
 
 
-def run_phases(item: pytest.Item, nextitem: Any, *, log: bool) -> list[pytest.TestReport]:
+def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | None = None) -> list[pytest.TestReport]:
     """Setup, call and teardown, as pytest's own ``runtestprotocol`` does them.
+
+    The definitions of all fixtures that were used are added to ``used``, those among them that were asked for only
+    while the test ran.
 
     With ``log`` each report is logged as soon as nothing can change it any more: only a passing call, which a
     budget may turn into a failure, is held back with the teardown after it.
@@ -35,6 +41,8 @@ def run_phases(item: pytest.Item, nextitem: Any, *, log: bool) -> list[pytest.Te
         nextitem = None
     reports.append(_phase(item, "teardown", log=False, nextitem=nextitem))
     if hasattr(item, "_request"):
+        if used is not None:
+            used.update(getattr(item._request, "_fixture_defs", {}).values())
         item._request = False
         item.funcargs = None  # type: ignore[attr-defined]
     return reports
@@ -75,29 +83,45 @@ def repeat_once(item: pytest.Item, nextitem: Any = _STAY_UP) -> str | None:
     """
     properties = list(item.user_properties)
     item._report_sections.clear()
-    # pytest records warnings in a list for as long as the test's protocol runs, which is now.
-    with warnings.catch_warnings(record=True):
-        reports = run_phases(item, Sibling(item) if nextitem is _STAY_UP else nextitem, log=False)
+    with _no_finalizers_added(item) as used, warnings.catch_warnings(record=True):
+        # pytest records warnings in a list for as long as the test's protocol runs, which is now.
+        reports = run_phases(item, Sibling(item) if nextitem is _STAY_UP else nextitem, log=False, used=used)
     item.user_properties[:] = properties
-    _forget_finalizers(item)
     for report in reports:
         if not report.passed:
             return f"{report.when} {report.outcome}: {_first_words(report)}"
     return None
 
 
-def _forget_finalizers(item: pytest.Item) -> None:
-    """Empty the finalizers that every use of a wider fixture adds to it: pytest's own growth, not the test's.
+# By test: how many finalizers the fixtures that it uses had when they were seen first.
+_finalizers: weakref.WeakKeyDictionary[pytest.Item, dict[Any, int]] = weakref.WeakKeyDictionary()
 
-    Nobody will miss them: a forked child ends without tearing wider fixtures down.
+
+@contextmanager
+def _no_finalizers_added(item: pytest.Item) -> Iterator[set[Any]]:
+    """Take away the finalizers that every use of a wider fixture adds to it, and to its node.
+
+    They would tear down what has been torn down: pytest's own growth, not the test's. What stood before stays.
     """
+    known = _finalizers.setdefault(item, {})
     info = getattr(item, "_fixtureinfo", None)
-    for definitions in info.name2fixturedefs.values() if info else ():
-        for definition in definitions:
-            if definition.scope != "function":
-                getattr(definition, "_finalizers", []).clear()
-    for _node, (finalizers, _error) in item.session._setupstate.stack.items():
-        del finalizers[1:]  # the first is the node's own
+    used = (
+        {definition for definitions in info.name2fixturedefs.values() for definition in definitions} if info else set()
+    )
+    for definition in used:
+        known.setdefault(definition, len(_finalizers_of(definition)))
+    nodes = {node: len(finalizers) for node, (finalizers, _) in item.session._setupstate.stack.items()}
+    yield used
+    for definition in used:
+        if definition.scope != "function":
+            del _finalizers_of(definition)[known.setdefault(definition, len(_finalizers_of(definition))) :]
+    for node, (finalizers, _) in item.session._setupstate.stack.items():
+        del finalizers[nodes.get(node, 1) :]  # the first is the node's own
+
+
+def _finalizers_of(definition: Any) -> list[Any]:
+    finalizers: list[Any] = getattr(definition, "_finalizers", [])
+    return finalizers
 
 
 def _first_words(report: pytest.TestReport) -> str:
@@ -106,9 +130,26 @@ def _first_words(report: pytest.TestReport) -> str:
     return text.strip().splitlines()[0][:200] if text.strip() else "no message"
 
 
+@contextmanager
+def unreported(config: pytest.Config) -> Iterator[None]:
+    """Let nobody hear of reports that a test logs itself, as those of subtests: nor show them, nor keep them."""
+    heard_by: list[Any] = config.hook.pytest_runtest_logreport._hookimpls
+    before = heard_by[:]
+    _report_nothing(config)
+    try:
+        yield
+    finally:
+        heard_by[:] = before
+
+
+def _report_nothing(config: pytest.Config) -> None:
+    config.hook.pytest_runtest_logreport._hookimpls.clear()
+
+
 def prepare_child(item: pytest.Item, folder: Any) -> None:
-    """Point pytest's temporary folder elsewhere and take away what would ask a person."""
+    """Point pytest's temporary folder elsewhere and take away what would ask a person, or keep reports."""
     manager = item.config.pluginmanager
+    _report_nothing(item.config)
     for name in ("pdbinvoke", "pdbtrace", "faulthandler"):
         if manager.has_plugin(name):
             manager.unregister(name=name)
