@@ -4,8 +4,8 @@
     python benchmarks/harmless.py --only janus --rounds 3 --modes serial
     python benchmarks/harmless.py --coresys ../other-checkout --json harmless.json
 
-The suites stand in harmless_suites.toml. Each gets a folder below build/harmless/ with its source distribution as
-pip downloads it, and a virtual environment of its own. Runs alternate, bare first and last, so that each run with the
+The suites stand in harmless_suites.toml. Each gets a folder of its own outside of this project, whose configuration
+pytest would find, with its source distribution as pip downloads it, and a virtual environment. Runs alternate, bare first and last, so that each run with the
 plugin is compared with the bare ones just before and after it. A test that differs between bare runs is flaky, and
 named as such. Everything else that differs is a change: an outcome, the order of tests, warnings, the amount of
 captured output, a line on stderr, a file or process left behind, the exit status. The only change that is allowed is
@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -589,7 +590,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--modes", type=_modes, default=list(MODES), metavar="LIST", help="serial,n2")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs with us, each between bare ones")
     parser.add_argument("--coresys", type=Path, default=ROOT, metavar="PATH", help="the checkout to test")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "harmless", metavar="PATH", help="cache")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "coresys-harmless", metavar="PATH", help="cache"
+    )
     parser.add_argument("--suites", type=Path, default=HERE / "harmless_suites.toml", metavar="PATH")
     parser.add_argument("--option", action="append", default=[], metavar="OPT", help="one more option for the plugin")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the result, in full, to PATH")

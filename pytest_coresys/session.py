@@ -98,6 +98,7 @@ class BudgetSession:
         self.budget_hooks: list[Any] = []
         self.run: dict[str, Any] = {}
         self.target: Path | None = None  # absolute: a test may change the working directory
+        self.written: tuple[str | None, str | None] = None, None
 
     def complain(self, note: str) -> None:
         """Keep a line for the end of the run; the same one once."""
@@ -342,6 +343,7 @@ class BudgetSession:
             },
         )
         self._finished(session)
+        self.written = self._write_file()
 
     def _all_notes(self) -> list[str]:
         notes = list(self.notes)
@@ -381,7 +383,7 @@ class BudgetSession:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.run:
             return
-        path, problem = self._write_file()
+        path, problem = self.written
         lines = terminal.summary_lines(
             self.run,
             width=terminalreporter._tw.fullwidth,

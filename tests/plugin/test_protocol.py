@@ -1,0 +1,347 @@
+"""The run of one test: reported once, and with all that pytest offers as it is without us."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from innersuite import FAILED_BY_US, InnerSuite, changed
+
+pytestmark = pytest.mark.slow
+
+LEAK = """
+import os
+KEPT = []
+def test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+"""
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester) -> InnerSuite:
+    """A folder for a suite, to be run in processes of its own."""
+    return InnerSuite(pytester)
+
+
+def write(inner: InnerSuite, text: str) -> None:
+    Path(inner.path, "test_it.py").write_text(text, encoding="utf-8")
+
+
+# All that a test can come to, beside one that leaks. None of it leaks, so nothing else may change.
+EVERYTHING = (
+    LEAK
+    + """
+import asyncio, logging, sys, unittest, warnings
+import pytest
+
+@pytest.fixture
+def broken_setup(): raise RuntimeError("in setup")
+@pytest.fixture
+def broken_teardown():
+    yield
+    raise RuntimeError("in teardown")
+@pytest.fixture
+def skips(): pytest.skip("in a fixture")
+
+def test_passes(): pass
+def test_fails(): assert 0, "its own words"
+def test_fails_and_leaks():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+    assert 0, "its own words"
+def test_breaks_in_setup(broken_setup): pass
+def test_breaks_in_teardown(broken_teardown): pass
+def test_skips_in_fixture(skips): pass
+def test_skips(): pytest.skip("here")
+@pytest.mark.skip(reason="marked")
+def test_marked_skip(): pass
+@pytest.mark.xfail
+def test_xfails(): assert 0
+@pytest.mark.xfail
+def test_xpasses(): pass
+@pytest.mark.xfail(strict=True)
+def test_xpasses_strictly(): pass
+@pytest.mark.xfail(raises=KeyError)
+def test_xfails_otherwise(): assert 0
+@pytest.mark.parametrize("value", [1, 2, "a b", "x::y", "[z]"])
+def test_many(value): assert value != 2
+def test_exits(): sys.exit(3)
+def test_warns(): warnings.warn("mine")
+def test_logs(caplog):
+    logging.getLogger("mine").warning("logged %d", 1)
+    assert caplog.messages == ["logged 1"]
+def test_prints(capsys):
+    print("printed")
+    assert capsys.readouterr().out == "printed\\n"
+def test_writes_to_descriptor(capfd):
+    os.write(1, b"raw")
+    assert capfd.readouterr().out == "raw"
+def test_uses_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINE", "1")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("x")
+def test_remembers(record_property): record_property("mine", 1)
+
+class TestGroup:
+    def setup_method(self): self.value = 1
+    def test_method(self): assert self.value == 1
+class TestCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): cls.shared = []
+    def setUp(self): self.addCleanup(self.shared.clear)
+    def test_case(self): self.shared.append(1)
+    def test_case_fails(self): self.fail("its own words")
+    @unittest.skip("unittest's")
+    def test_case_skips(self): pass
+    @unittest.expectedFailure
+    def test_case_xfails(self): self.fail()
+    def test_case_subtests(self):
+        for number in range(3):
+            with self.subTest(number=number): self.assertLess(number, 3)
+class TestAsync(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self): await asyncio.sleep(0)
+    async def test_async_case(self): await asyncio.sleep(0)
+"""
+)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_whatever_a_test_comes_to_only_the_leak_is_changed(inner: InnerSuite, workers: tuple[str, ...]) -> None:
+    write(inner, EVERYTHING)
+    bare, measured = inner.both("-W", "ignore", *workers)
+    assert len(bare.seen) > 30
+    assert changed(bare, measured) == {"test_leaks": FAILED_BY_US}, measured.text
+    assert measured.found().keys() == {"test_leaks"}
+    assert measured.status == bare.status == 1
+    assert sorted(measured.started) == sorted(bare.started)
+    assert sorted(measured.finished) == sorted(bare.finished)
+    assert len(measured.facts["tests"]) == len(bare.seen)
+    assert measured.test("test_fails_and_leaks")["verdict"] == "not_measured"
+    first = measured.text.partition("_ test_fails_and_leaks _")[2]
+    assert first.index("its own words") < (
+        first.index("descriptors.leaked") if "descriptors.leaked" in first else 10**9
+    )
+
+
+def test_outcomes_are_told_apart_in_the_run_file(inner: InnerSuite) -> None:
+    write(inner, EVERYTHING)
+    measured = inner.run("--coresys-budget", "-W", "ignore")
+    outcomes = {test["nodeid"].rpartition("::")[2]: test["outcome"] for test in measured.facts["tests"]}
+    expected = {
+        "test_passes": "passed",
+        "test_fails": "failed",
+        "test_breaks_in_setup": "error",
+        "test_breaks_in_teardown": "error",
+        "test_skips": "skipped",
+        "test_skips_in_fixture": "skipped",
+        "test_marked_skip": "skipped",
+        "test_xfails": "xfailed",
+        "test_xpasses": "xpassed",
+        "test_xpasses_strictly": "failed",
+        "test_xfails_otherwise": "failed",
+        "test_leaks": "failed",
+        "test_case_xfails": "xfailed",
+    }
+    assert {name: outcomes[name] for name in expected} == expected
+
+
+def test_a_leak_is_one_failure_in_terminal_and_junit(inner: InnerSuite) -> None:
+    write(inner, LEAK + "def test_clean(): pass")
+    measured = inner.run("--coresys-budget", "--junitxml", "junit.xml")
+    assert re.search(r"=+ 1 failed, 1 passed in ", measured.text)
+    assert measured.text.count("FAILED test_it.py::test_leaks - descriptors.leaked: 1 per run > 0") == 1
+    assert "ERROR" not in measured.text
+    suite = ElementTree.parse(Path(inner.path, "junit.xml")).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    leaking, clean = suite.findall("testcase")
+    failure = leaking.find("failure")
+    assert failure is not None
+    assert (failure.text or "").startswith("descriptors.leaked: 1 per run > 0 (default)")
+    properties = {each.get("name"): each.get("value") for each in clean.iter("property")}
+    assert properties["coresys.descriptors.leaked"] == "0"
+    assert properties["coresys.memory.growth"] == "0"
+
+
+def test_observing_changes_no_outcome_and_wins(inner: InnerSuite) -> None:
+    write(inner, LEAK)
+    for arguments in (("--coresys-observe",), ("--coresys-observe", "--coresys-budget")):
+        measured = inner.run(*arguments)
+        assert measured.status == 0
+        assert list(measured.seen.values()) == [["setup passed", "call passed", "teardown passed"]]
+        assert measured.facts["run"]["mode"] == "observe"
+        assert "descriptors.leaked" in measured.found()["test_leaks"]
+        assert "over  descriptors.leaked" in measured.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run"),
+    [
+        (("-x",), ["test_first", "test_leaks"]),
+        (("--maxfail", "2"), ["test_first", "test_leaks", "test_last"]),
+        (("-k", "last or first"), ["test_first", "test_last"]),
+        (("--deselect", "test_it.py::test_leaks"), ["test_first", "test_last"]),
+        (("--setup-only",), ["test_first", "test_leaks", "test_last"]),
+        (("--setup-plan",), ["test_first", "test_leaks", "test_last"]),
+        (("--collect-only",), []),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_run_is_what_pytest_was_told(inner: InnerSuite, arguments: tuple[str, ...], run: list[str]) -> None:
+    write(inner, "def test_first(): pass\n" + LEAK + "def test_last(): pass\n")
+    measured = inner.run("--coresys-budget", *arguments)
+    assert [nodeid.rpartition("::")[2] for nodeid in measured.seen] == run, measured.text
+    if "--setup-only" in arguments or "--setup-plan" in arguments:
+        assert measured.status == 0
+
+
+def test_last_failed_runs_the_leak_again(inner: InnerSuite) -> None:
+    write(inner, LEAK + "def test_clean(): pass")
+    assert inner.run("--coresys-budget", "--lf").status == 1
+    again = inner.run("--coresys-budget", "--lf")
+    assert list(again.seen) == ["test_it.py::test_leaks"]
+
+
+@pytest.mark.parametrize("how", [("--pdb",), ("--trace",)], ids=["pdb", "trace"])
+def test_the_debugger_is_entered_as_without_us_and_never_by_a_repetition(
+    inner: InnerSuite, how: tuple[str, ...]
+) -> None:
+    write(inner, "def test_fails():\n    assert 0\n" + LEAK)
+    prompts = []
+    for extra in ((), ("--coresys-budget",)):
+        run = inner.run(*how, *extra, stdin=b"c\nc\nc\nc\nc\nc\n")
+        prompts.append(run.text.count("(Pdb)"))
+    assert prompts[0] == prompts[1] > 0
+    # A traced function would ask in each repetition.
+    assert run.found().keys() == (set() if how == ("--trace",) else {"test_leaks"})
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [("raise KeyboardInterrupt", 2), ("pytest.exit('enough', returncode=7)", 7)],
+    ids=["interrupt", "exit"],
+)
+def test_a_run_that_is_cut_short_reports_what_it_had(inner: InnerSuite, ends: str, status: int) -> None:
+    write(inner, "import pytest\n" + LEAK + f"def test_ends(): {ends}\ndef test_never(): pass")
+    bare, measured = inner.both()
+    assert bare.status == measured.status == status
+    assert measured.found().keys() == {"test_leaks"}
+    assert measured.test("test_never")["verdict"] == "not_measured"
+    assert measured.test("test_never")["why"]
+
+
+def test_doctests_and_items_that_are_no_functions_are_run_and_measured(inner: InnerSuite) -> None:
+    Path(inner.path, "conftest.py").write_text(
+        """
+import pytest
+class Text(pytest.File):
+    def collect(self): yield Line.from_parent(self, name="line")
+class Line(pytest.Item):
+    def runtest(self): assert self.path.read_text() == "fine"
+def pytest_collect_file(file_path, parent):
+    return Text.from_parent(parent, path=file_path) if file_path.suffix == ".text" else None
+"""
+    )
+    Path(inner.path, "its.text").write_text("fine")
+    Path(inner.path, "module.py").write_text(
+        'KEPT = []\ndef add(a, b):\n    """\n    >>> add(1, 2)\n    3\n    """\n    return a + b\n'
+    )
+    write(inner, LEAK)
+    bare, measured = inner.both("--doctest-modules")
+    assert changed(bare, measured) == {"test_leaks": FAILED_BY_US}, measured.text
+    assert "its.text::line" in measured.seen
+    assert "module.py::module.add" in measured.seen
+
+
+def test_repetitions_are_seen_by_nobody(inner: InnerSuite) -> None:
+    """Not in the project's files, the output, the log, the durations, nor by the tests that follow."""
+    write(
+        inner,
+        """
+import logging, os, pathlib, sys
+RUNS = pathlib.Path("runs.txt")
+count = 0
+KEPT = []
+def test_counts():
+    global count
+    count += 1
+    with RUNS.open("a") as file: file.write("x")
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    logging.getLogger().error("to the log")
+def test_leaks():
+    print("printed once")
+    logging.getLogger().error("logged once")
+    KEPT.append(object())
+def test_follows():
+    assert count == 1
+    assert len(KEPT) == 1
+    assert RUNS.read_text() == "x"
+    assert sorted(p.name for p in pathlib.Path().iterdir() if p.name.startswith("made")) == []
+""",
+    )
+    for capture in ("-s", "--capture=fd", "--capture=sys"):
+        Path(inner.path, "runs.txt").unlink(missing_ok=True)
+        Path(inner.path, "log.txt").unlink(missing_ok=True)
+        measured = inner.run("--coresys-budget", "--coresys-profile", "strict", "--log-file", "log.txt", capture)
+        assert measured.found() == {"test_leaks": {"memory.growth"}}, measured.text
+        assert measured.test("test_leaks")["repetitions"] > 10
+        assert measured.seen["test_it.py::test_follows"] == ["setup passed", "call passed", "teardown passed"]
+        assert Path(inner.path, "runs.txt").read_text() == "x"
+        assert Path(inner.path, "log.txt").read_text().count("logged once") == 1
+        assert measured.text.count("printed once") == 1
+        assert measured.test("test_counts")["repetitions"] == 0
+        why = measured.test("test_counts")["measures"]["memory.growth"]["why"] or "screened"
+        assert "runs.txt" in why or why == "screened"
+
+
+def test_nested_runs_of_pytest_are_left_alone(inner: InnerSuite) -> None:
+    """A suite that tests a plugin with pytester, in the process and in others, while it is measured itself."""
+    Path(inner.path, "conftest.py").write_text('pytest_plugins = ["pytester"]\n')
+    write(
+        inner,
+        """
+SOURCE = "KEPT = []\\ndef test_inner(): KEPT.append(object())\\ndef test_other(): assert 0"
+def test_in_process(pytester):
+    pytester.makepyfile(SOURCE)
+    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1, failed=1)
+def test_in_subprocess(pytester):
+    pytester.makepyfile(SOURCE)
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1, failed=1)
+def test_measured_inside(pytester):
+    pytester.makepyfile(SOURCE)
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "--coresys-budget")
+    result.assert_outcomes(failed=2)
+""",
+    )
+    bare, measured = inner.run(), inner.run("--coresys-budget")
+    assert changed(bare, measured) == {}, measured.text
+
+
+def test_off_it_imports_nothing_and_refuses_outputs_that_nobody_would_write(
+    inner: InnerSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        inner,
+        """
+import sys, pytest
+pytestmark = pytest.mark.coresys_budget("memory.growth", max="8 KB")
+@pytest.mark.coresys_skip("memory.*")
+@pytest.mark.coresys_no_repeat(reason="once")
+def test_nothing_is_there():
+    ours = {name for name in sys.modules if name.startswith(("coresys", "pytest_coresys"))}
+    assert ours <= {"pytest_coresys", "pytest_coresys.plugin", "pytest_coresys.options", "pytest_coresys.hookspecs"}
+    assert not {"psutil", "jinja2", "sqlite3", "tracemalloc", "ctypes"} & sys.modules.keys()
+""",
+    )
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others import all sorts of things
+    bare = inner.run("--strict-markers", "-p", "pytest_coresys.plugin")
+    assert bare.status == 0, bare.text
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    refused = inner.run("--coresys-json", "run.json")
+    assert refused.status == 4
+    assert (
+        "ERROR: coresys: --coresys-json writes what a measuring run has seen" in refused.text
+        or "coresys" in refused.text
+    )
+    assert "INTERNALERROR" not in refused.text
