@@ -5,11 +5,12 @@
     python benchmarks/harmless.py --coresys ../other-checkout --json harmless.json
 
 The suites stand in harmless_suites.toml. Each gets a folder of its own outside of this project, whose configuration
-pytest would find, with its source distribution as pip downloads it, and a virtual environment. Runs alternate, bare first and last, so that each run with the
-plugin is compared with the bare ones just before and after it. A test that differs between bare runs is flaky, and
-named as such. Everything else that differs is a change: an outcome, the order of tests, warnings, the amount of
-captured output, a line on stderr, a file or process left behind, the exit status. The only change that is allowed is
-a finding of level error that somebody examined and wrote into the list of true ones, with the reason.
+pytest would find, with its source distribution as pip downloads it, and a virtual environment. Runs alternate, bare
+first and last, so that each run with the plugin is compared with the bare ones just before and after it. A test that
+differs between bare runs is flaky, and named as such. Everything else that differs is a change: an outcome, the order
+of tests, warnings, the amount of captured output, a line on stderr, a file or process left behind, the exit status.
+The only change that is allowed is a finding of level error that somebody examined and wrote into the list of true
+ones, with the reason.
 
 Exit status: 0 nothing else changed; 1 something did; 2 a suite could not be prepared or run.
 """
@@ -386,7 +387,9 @@ class Comparison:
 def compare(suite: Suite, mode: str, bare: list[Run], measured: list[Run], rounds: int) -> Comparison:
     """``bare`` has one run more than ``rounds``, at its start, and further ones that only look for flaky tests."""
     flaky = sorted(set(_flaky(bare, "outcomes")))
-    explained, unexamined, suspicions = [], [], []
+    explained: list[str] = []
+    unexamined: list[str] = []
+    suspicions: list[str] = []
     failing: set[str] = set()
     for each in measured:
         for nodeid, key, level, summary in each.findings():
@@ -522,11 +525,11 @@ def table(results: Sequence[Comparison]) -> list[str]:
         found = f"{len(each.explained)} true" if each.explained else "0"
         if each.unexamined:
             found = f"{len(each.explained) + len(each.unexamined)} ({len(each.unexamined)} unexamined)"
-        rows.append((
+        rows.append([
             f"{each.suite.name} {each.suite.version}", each.mode, each.suite.kind, str(each.tests),
             str(len(each.changed)), found, str(len(each.suspicions)), str(len(each.flaky)),
             f"{each.bare_seconds:.1f} s", f"{each.with_seconds:.1f} s", f"{each.ratio:.2f}", f"{each.cpu_ratio:.2f}",
-        ))  # fmt: skip
+        ])  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
