@@ -6,6 +6,7 @@ import copy
 import sys
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,13 @@ class BudgetSession:
         pytest.exit("\n".join(lines) or "no test was collected", returncode=0)
 
     def _plan(self, item: pytest.Item) -> Plan:
-        return self.planner.plan(
-            path=_path(item),
-            marks=list(item.iter_markers()),
-            line=item.location[1],
-            plugin_budgets=plugin_budgets(self.budget_hooks, item) if self.budget_hooks else None,
-        )
+        path, marks, line = _path(item), list(item.iter_markers()), item.location[1]
+        try:
+            given = plugin_budgets(self.budget_hooks, item) if self.budget_hooks else None
+        except ConfigError as error:  # of another plugin: fails the test that it is about
+            plan = self.planner.plan(path=path, marks=marks, line=line)
+            return replace(plan, problem=plan.problem or str(error))
+        return self.planner.plan(path=path, marks=marks, line=line, plugin_budgets=given)
 
     # -- one test -----------------------------------------------------------------------------------------------
 
@@ -360,6 +362,7 @@ class BudgetSession:
                 hook(run=copy.deepcopy(self.run))
         except Exception as error:
             self.complain(f"a plugin's pytest_coresys_run_finished raised {type(error).__name__}: {error}")
+            self.run["run"]["effort"]["notes"] = self._all_notes()
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
             return
         errors = any(finding["level"] == "error" for finding in self.run["findings"])
@@ -401,11 +404,12 @@ class BudgetSession:
         """The path that was written, or why it could not be."""
         if self.target is None:
             return None, None
+        given = str(self.config.getoption("coresys_json"))
         try:
             runfile.write(self.target, self.run)
         except runfile.OutputError as error:
-            return None, str(error)
-        return self.config.getoption("coresys_json"), None
+            return None, f"{given}: cannot be written: {error.cause}"
+        return given, None
 
 
 class Watch:

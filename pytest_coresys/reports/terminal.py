@@ -67,7 +67,8 @@ class _Style:
         parts = textwrap.wrap(self.safe(text), self.width - len(start)) or [""]
         if len(parts) > most:  # the last line is given all that is left, so that it is cut and shows it
             parts[most - 1 :] = [" ".join(parts[most - 1 :])]
-        return [self.line(f"{start}{part}") for part in parts]
+        starts = [start] + [" " * len(start)] * (len(parts) - 1)
+        return [self.line(f"{start}{part}") for start, part in zip(starts, parts, strict=True)]
 
     def named(self, start: str, name: str, end: str = "", markup: Mapping[str, bool] | None = None) -> Line:
         """A line about a test, a place or an owner, of which the middle is left out if need be."""
@@ -372,7 +373,7 @@ def _keys_text(keys: Iterable[str]) -> str:
 
 def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Line]:
     effort = run["run"].get("effort", {})
-    lines = [style.line(f"note: {note}") for note in effort.get("notes", ())]
+    lines = [line for note in effort.get("notes", ()) for line in style.wrapped("note: ", note, most=4)]
     unrepeated = effort.get("unrepeated", 0)
     if not (unrepeated or anything or style.verbose >= 1):
         return lines
