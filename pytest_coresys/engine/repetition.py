@@ -162,7 +162,7 @@ class Work:
 
     def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[Fallen]]) -> None:
         """Repeat with wider fixtures, and tell what each repetition left."""
-        self._isolate()
+        self._isolate(fixtures_beyond=nextitem.scope)
         whole: list[dict[str, dict[str, int]]] = []
         for _ in range(_WHOLE_REPETITIONS):
             problem = repeat_once(self._item, nextitem)
@@ -173,13 +173,13 @@ class Work:
             whole.append({each.owner: {key: len(what) for key, what in each.things.items()} for each in take_fallen()})
         self._tell({"whole": whole})
 
-    def _isolate(self) -> None:
+    def _isolate(self, fixtures_beyond: str = "function") -> None:
         sandbox.isolate_descriptors({self._send.writer})  # type: ignore[attr-defined]  # set by run_in_child
         sandbox.isolate_mappings()
         sandbox.adopt_orphans()
         sandbox.redirect_temporary_files(self._folder)
         prepare_child(self._item, self._folder)
-        self._guard = sandbox.Guard(self._folder, allow_subprocess=not wider_fixtures(self._item))
+        self._guard = sandbox.Guard(self._folder, allow_subprocess=not wider_fixtures(self._item, fixtures_beyond))
         self._guard.install()
         logging.raiseExceptions = False  # handlers write into descriptors that lead nowhere now
 

@@ -201,6 +201,7 @@ class Beyond:
     """Stands for "one more test, outside of this scope": what has that scope falls, what is wider stays up."""
 
     def __init__(self, item: pytest.Item, scope: str) -> None:
+        self.scope = scope
         kinds: dict[str, Any] = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Package}
         chain = item.listchain()
         at = [number for number, node in enumerate(chain) if isinstance(node, kinds.get(scope, pytest.Session))]
@@ -256,13 +257,17 @@ def taken_by_other(protocols: list[Any], item: pytest.Item, nextitem: pytest.Ite
     return None
 
 
-def wider_fixtures(item: pytest.Item) -> bool:
-    """Whether a fixture of a wider scope than the test, other than pytest's own, is in use."""
+_SCOPES = ("function", "class", "module", "package", "session")
+
+
+def wider_fixtures(item: pytest.Item, than: str = "function") -> bool:
+    """Whether a fixture of a wider scope, other than pytest's own, is in use."""
     info = getattr(item, "_fixtureinfo", None)
     if info is None:
         return False
     return any(
-        definition.scope != "function" and (definition.baseid or not _is_installed(definition.func))
+        _SCOPES.index(definition.scope) > _SCOPES.index(than)
+        and (definition.baseid or not _is_installed(definition.func))
         for definitions in info.name2fixturedefs.values()
         for definition in definitions
     )

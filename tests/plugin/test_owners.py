@@ -1,0 +1,169 @@
+"""What a fixture of a wider scope makes is that fixture's: judged when it falls, and never the test's that asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from innersuite import InnerSuite
+
+pytestmark = pytest.mark.slow
+
+PASSED = ["setup passed", "call passed", "teardown passed"]
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester) -> InnerSuite:
+    """A folder for a suite, to be run in processes of its own."""
+    return InnerSuite(pytester)
+
+
+def write(inner: InnerSuite, text: str, name: str = "test_it.py") -> None:
+    head = "import os, subprocess, threading, unittest, pytest\nKEPT = []\n"
+    Path(inner.path, name).write_text(head + text, encoding="utf-8")
+
+
+def owners(run_facts: dict[str, object], level: str = "error") -> dict[str, str]:
+    """Key by owner, of the findings of the run."""
+    findings = run_facts["findings"]
+    assert isinstance(findings, list)
+    return {finding["owner"]: finding["key"] for finding in findings if finding["level"] == level}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["serial", "n2"])
+@pytest.mark.parametrize("scope", ["class", "module", "session"])
+def test_a_wider_fixture_that_leaves_something_is_a_finding_of_the_run(
+    inner: InnerSuite, scope: str, workers: tuple[str, ...]
+) -> None:
+    write(
+        inner,
+        f"""
+@pytest.fixture(scope="{scope}")
+def pool():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+    yield 1
+class TestIt:
+    def test_first(self, pool): pass
+    def test_second(self, pool): pass
+""",
+    )
+    run = inner.run("--coresys-budget", *workers)
+    assert set(map(tuple, run.seen.values())) == {tuple(PASSED)}, run.text
+    assert run.found() == {}
+    assert owners(run.facts) == {"fixture pool (test_it.py:4)": "descriptors.leaked"}
+    (finding,) = run.facts["findings"]
+    assert finding["tests"]
+    assert run.status == 1
+    assert run.facts["summary"]["compliant"] is False
+    assert "owner  fixture pool (test_it.py:4)" in run.text
+
+
+@pytest.mark.parametrize(
+    ("makes", "key"),
+    [
+        ("threading.Thread(target=threading.Event().wait, daemon=True).start()", "threads.leaked"),
+        ("KEPT.append(subprocess.Popen(['sleep', '60']))", "processes.leaked"),
+    ],
+    ids=["thread", "process"],
+)
+def test_other_things_that_are_left(inner: InnerSuite, makes: str, key: str) -> None:
+    write(inner, f"@pytest.fixture(scope='module')\ndef pool():\n    {makes}\ndef test_it(pool): pass\n")
+    run = inner.run("--coresys-budget")
+    assert owners(run.facts) == {"fixture pool (test_it.py:3)": key}, run.text
+    assert run.status == 1
+
+
+def test_observing_changes_no_status(inner: InnerSuite) -> None:
+    write(
+        inner,
+        "@pytest.fixture(scope='module')\ndef pool(): KEPT.append(os.open(os.devnull, os.O_RDONLY))\n"
+        "def test_it(pool): pass\n",
+    )
+    run = inner.run("--coresys-observe")
+    assert owners(run.facts) == {"fixture pool (test_it.py:3)": "descriptors.leaked"}
+    assert run.status == 0
+
+
+def test_what_stands_for_setup_functions_is_named(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+def setup_module(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+class TestCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+    def test_case(self): pass
+def test_it(): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    assert run.found() == {}
+    assert all(owner.startswith("setup and teardown of test_it.py") for owner in owners(run.facts)), run.text
+    assert owners(run.facts)
+    assert run.status == 1
+
+
+INNOCENT = """
+@pytest.fixture(scope="session")
+def server():
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    yield os.open(os.devnull, os.O_RDONLY)
+    stop.set()
+    thread.join()
+@pytest.fixture(scope="module")
+def outer(server, request):
+    handle = os.open(os.devnull, os.O_RDONLY)
+    request.addfinalizer(lambda: os.close(handle))
+    return handle
+@pytest.fixture(scope="module")
+def kept_by_process():
+    if not KEPT: KEPT.append(os.open(os.devnull, os.O_RDONLY))  # a pool that lives as long as the process
+def test_first(outer): pass
+def test_uses_pool(kept_by_process): pass
+def test_large(big): assert len(big) > 1
+@pytest.fixture(scope="module")
+def big(): return [bytes(100) for _ in range(100_000)]
+"""
+
+
+def test_what_is_closed_in_the_end_or_made_once_is_nobodys_fault(inner: InnerSuite) -> None:
+    write(inner, INNOCENT.replace("yield os.open(os.devnull, os.O_RDONLY)", "yield 1"))
+    run = inner.run("--coresys-budget")
+    assert run.found() == {}, run.text
+    assert owners(run.facts) == {}, run.text
+    assert run.status == 0
+
+
+def test_bytes_that_a_wider_fixture_keeps_are_a_suspicion_and_fail_nothing(inner: InnerSuite) -> None:
+    write(
+        inner,
+        "@pytest.fixture(scope='module')\ndef big(): KEPT.append(bytearray(8_000_000))\ndef test_it(big): pass\n",
+    )
+    run = inner.run("--coresys-budget")
+    assert owners(run.facts) == {}
+    assert owners(run.facts, "suspicion") == {"fixture big (test_it.py:3)": "memory.growth"}, run.text
+    assert run.found() == {}
+    assert run.status == 0
+
+
+def test_a_leak_of_the_test_beside_wider_fixtures_is_the_tests(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+@pytest.fixture(scope="session")
+def wide():
+    handle = os.open(os.devnull, os.O_RDONLY)
+    yield handle
+    os.close(handle)
+@pytest.fixture
+def narrow(wide): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+def test_by_fixture(narrow): pass
+def test_by_itself(wide): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+def test_clean(wide): pass
+""",
+    )
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict")
+    assert run.found().keys() == {"test_by_fixture", "test_by_itself"}, run.text
+    assert owners(run.facts) == {}
