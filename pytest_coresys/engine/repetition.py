@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -261,8 +262,14 @@ def _of_memory(found: Attribution) -> dict[str, Any]:
     return {
         "details": details,
         "locations": [asdict(place) for place in found.lines],
-        "holders": [list(chain) for chain in found.holders],
+        "holders": _told_once(found.holders),
     }
+
+
+def _told_once(chains: Iterable[tuple[str, ...]]) -> list[list[str]]:
+    """Chains that differ in the place within a list only are one."""
+    unlike = {tuple(re.sub(r"\[\d+\]", "[]", link) for link in chain): chain for chain in reversed(list(chains))}
+    return [list(chain) for chain in reversed(unlike.values())]
 
 
 def _of_leftovers(found: list[Leftover]) -> dict[str, Any]:
