@@ -66,6 +66,9 @@ def open_session(config: pytest.Config) -> None:
     config.pluginmanager.register(session, "coresys-session")
 
 
+_LEAST_FOR_PROGRESS = 30  # columns
+
+
 class BudgetSession:
     """One measuring run, in one process: the controller, a worker, or a run without xdist."""
 
@@ -91,6 +94,7 @@ class BudgetSession:
             each=config.getoption("dist", None) == "each",
         )
         self.started = time.monotonic()
+        self.shown = 0  # characters of progress that stand behind the cursor
         self.others: list[Any] = []
         self.others_ran: dict[str, str] = {}
         self.foreign: Foreign | None = None
@@ -203,6 +207,8 @@ class BudgetSession:
         else:
             if may_repeat:
                 self.repeater.repeat(item, plan, seen, duration, last=last)
+                if self.shown:
+                    self._show("")
                 self.counts = self.counts if seen.repetitions == 0 else None
             else:
                 seen.why = "run by another plugin's protocol: not repeated"
@@ -250,11 +256,20 @@ class BudgetSession:
         teardown.user_properties += properties(record)
 
     def _progress(self, item: pytest.Item, count: int) -> None:
-        """Show on a terminal that a test is being repeated, in place: it is taken back at once."""
+        """Show on a terminal that a test is being repeated, behind what stands on the line."""
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.worker is None and reporter is not None and reporter.isatty:
-            text = terminal.progress_text(item.name, count)
-            reporter.write(text + "\b" * len(text) + " " * len(text) + "\b" * len(text), flush=True)
+            room = reporter._tw.fullwidth - reporter._tw.width_of_current_line - 1
+            if room >= _LEAST_FOR_PROGRESS:
+                self._show(terminal.progress_text(item.name, count, width=room))
+
+    def _show(self, text: str) -> None:
+        """Put this in the place of what was shown last, and leave the cursor before it."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        padded = text.ljust(self.shown)
+        self.shown = len(text)
+        reporter._tw._file.write(padded + "\b" * len(padded))
+        reporter._tw._file.flush()
 
     # -- what wider fixtures make ---------------------------------------------------------------------------------
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -345,3 +348,49 @@ def test_nothing_is_there():
         or "coresys" in refused.text
     )
     assert "INTERNALERROR" not in refused.text
+
+
+def on_terminal(path: Path, *words: str) -> str:
+    """What a command prints on a terminal of 80 columns."""
+    import pty
+
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    process = subprocess.Popen(words, cwd=path, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    printed = b""
+    while True:
+        try:
+            data = os.read(leader, 65536)
+        except OSError:  # how Linux tells that the other end is closed
+            break
+        if not data:
+            break
+        printed += data
+    os.close(leader)
+    process.wait()
+    return printed.decode("utf-8", "replace")
+
+
+def as_it_stands(printed: str) -> str:
+    """One line of a terminal, once all is printed: later characters stand over earlier ones."""
+    cells: list[str] = []
+    column = 0
+    for character in re.sub(r"\x1b\[[0-9;]*m", "", printed):
+        if character == "\b":
+            column -= 1
+        elif character != "\r":
+            cells[column : column + 1] = [character]
+            column += 1
+    return "".join(cells).rstrip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="terminals are those of Linux")
+def test_a_terminal_shows_what_is_being_repeated_and_nothing_of_it_stays(inner: InnerSuite) -> None:
+    write(inner, "KEPT = []\ndef test_leaks(): KEPT.append(object())\n")
+    words = (sys.executable, "-m", "pytest", "-p", "no:randomly", "-W", "ignore")
+    bare, measured = on_terminal(inner.path, *words), on_terminal(inner.path, *words, "--coresys-budget")
+    assert "repeating" not in bare
+    (line,) = [line for line in measured.split("\n") if "coresys: repeating test_leaks (" in line]
+    assert len(re.findall(r"repeating test_leaks \(\d+ runs?\)", line)) > 3
+    assert as_it_stands(line).split() == ["test_it.py", "F", "[100%]"]
