@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from coresys.measure.series import is_even, judge_series
+from coresys.measure.series import is_even, judge_series, without_rare_steps
 
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
@@ -84,6 +84,8 @@ def conclude(
         return "more"
     if count < 9:
         return "too few"
+    if floor and (steady := without_rare_steps(values[count // 8 :])) is not None:
+        values, floor = steady, 0.0
     trend = judge_series(values, floor=floor).trend
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
