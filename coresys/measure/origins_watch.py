@@ -119,8 +119,9 @@ class ThreadWatch:
         self._known = thread_ids()
         self._directory = _open_directory("/proc/self/task")
         self._links = self._count()
-        # The kernel counts threads as links of that directory; some containers' emulations do not.
-        self._counted = self._links == len(self._known) + 2
+        # The kernel counts threads as links of that directory; some containers' emulations do not. What Python lists
+        # comes later than what the kernel counts: a new thread has no number before it runs.
+        self._counted = _listed_by_kernel() and self._links == len(self._known) + 2
 
     def _count(self) -> int:
         return -1 if self._directory is None else os.fstat(self._directory).st_nlink
@@ -151,6 +152,14 @@ def thread_ids() -> set[int]:
         return meters.native_threads()
     except OSError:
         return set(meters.python_threads())
+
+
+def _listed_by_kernel() -> bool:
+    try:
+        meters.native_threads()
+    except OSError:
+        return False
+    return True
 
 
 def _open_directory(path: str) -> int | None:
