@@ -84,9 +84,11 @@ def conclude(
         return "more"
     if count < 9:
         return "too few"
-    if floor and (steady := without_rare_steps(values[count // 8 :])) is not None:
-        values, floor = steady, 0.0
     trend = judge_series(values, floor=floor).trend
+    if floor and trend != "growing":
+        usual = without_rare_steps(values[count // 8 :])
+        if usual is not None and judge_series(usual).trend == "growing":  # never to call something flat by
+            values, trend = usual, "growing"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
     if trend == "growing" and count >= rule.least:
