@@ -546,6 +546,7 @@ def test_it_imports_neither_asyncio_nor_pytest() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.inner
 @pytest.mark.parametrize("flag", [[], ["--coresys-budget"]], ids=["no flag", "measuring"])
 def test_it_works_the_same_in_a_test_run(pytester: pytest.Pytester, flag: list[str]) -> None:
     pytester.makepyfile(

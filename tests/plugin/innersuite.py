@@ -82,6 +82,8 @@ class InnerSuite:
         measuring = any(word in ("--coresys-budget", "--coresys-observe") for word in arguments)
         given = any(word.startswith("--coresys-json") for word in arguments)
         words += ["--coresys-json", "run.json"] if measuring and not given else []
+        if measuring and not any(word.startswith(("--coresys-profile", "--coresys-repeat")) for word in arguments):
+            words += ["--coresys-profile", "strict"]  # what is found must not hang on how busy the machine is
         python = self._pytester._getpytestargs() if hasattr(self._pytester, "_getpytestargs") else ()
         result = self._pytester.run(*python, *words, *arguments, stdin=stdin or b"", timeout=120)
         facts = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
@@ -97,8 +99,7 @@ class InnerSuite:
 
     def both(self, *arguments: str, **options: Any) -> tuple[Inner, Inner]:
         """Bare, and with a budget and no limit to the effort."""
-        measuring = ("--coresys-budget", "--coresys-profile", "strict")
-        return self.run(*arguments, **options), self.run(*arguments, *measuring, **options)
+        return self.run(*arguments, **options), self.run(*arguments, "--coresys-budget", **options)
 
 
 def changed(bare: Inner, measured: Inner) -> dict[str, tuple[list[str] | None, list[str] | None]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from innersuite import InnerSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 CLEAN = "def test_clean(): pass\n"
 

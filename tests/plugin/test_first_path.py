@@ -48,6 +48,7 @@ def run(pytester: pytest.Pytester, *args: str) -> tuple[pytest.RunResult, dict[s
 
 
 @pytest.mark.slow
+@pytest.mark.inner
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["serial", "n2"])
 def test_every_leak_fails_by_its_key_and_nothing_else_does(pytester: pytest.Pytester, workers: list[str]) -> None:
     pytester.makepyfile(SUITE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from innersuite import InnerSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 # Counts what a program keeps in a registry of its own.
 CONFTEST = """

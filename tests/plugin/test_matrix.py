@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from innersuite import FAILED_BY_US, InnerSuite, changed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 LEAK = """
 import os
@@ -218,6 +218,7 @@ def test_hypothesis(inner: InnerSuite) -> None:
         + """
 from hypothesis import given, settings, strategies as st
 @given(st.lists(st.integers()))
+@settings(max_examples=10)
 def test_sorts(numbers): assert sorted(sorted(numbers)) == sorted(numbers)
 @given(st.integers())
 @settings(max_examples=10)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from innersuite import InnerSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 PASSED = ["setup passed", "call passed", "teardown passed"]
 

@@ -10,7 +10,7 @@ from innersuite import InnerSuite
 
 execnet = pytest.importorskip("execnet")
 pytest.importorskip("xdist")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 SUITE = """
 import os, threading, pytest
@@ -54,9 +54,6 @@ def inner(pytester: pytest.Pytester) -> InnerSuite:
         "-n 2 --dist loadfile",
         "-n 2 --dist loadgroup",
         "-n 2 --dist worksteal",
-        "-n 0",
-        "-n 2 --dist no",
-        "-n 2 --maxprocesses 1",
     ],
 )
 def test_verdicts_are_the_same_in_every_mode(inner: InnerSuite, mode: str) -> None:
@@ -73,12 +70,10 @@ def test_verdicts_are_the_same_in_every_mode(inner: InnerSuite, mode: str) -> No
     assert outcomes["test_skips"]["outcome"] == "skipped"
     assert outcomes["test_xfails"]["outcome"] == "xfailed"
     assert outcomes["test_fails"]["outcome"] == "failed"
+    count = int(mode.split()[1])
+    assert run.facts["run"]["workers"] == count
     workers = {test["worker"] for test in run.facts["tests"]}
-    spread = mode not in ("-n 0",)
-    assert run.facts["run"]["workers"] == (
-        int(mode.split()[1]) if "maxprocesses" not in mode else run.facts["run"]["workers"]
-    )
-    assert all(worker is None for worker in workers) is not spread or None in workers
+    assert workers <= {f"gw{number}" for number in range(count)}
     assert "INTERNALERROR" not in run.text
 
 

@@ -68,6 +68,7 @@ def test_hostile(value): pass
 
 
 @pytest.mark.slow
+@pytest.mark.inner
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["serial", "n2"])
 def test_the_file_is_well_formed_and_has_every_measure_of_every_test(
     pytester: pytest.Pytester, workers: list[str]

@@ -199,6 +199,7 @@ OUTCOMES = {
 
 
 @pytest.mark.slow
+@pytest.mark.inner
 @pytest.mark.parametrize("mode", ["--coresys-budget", "--coresys-observe"])
 @pytest.mark.parametrize("workers", [[], ["-n", "2"], ["-n", "2", "--dist", "each"]], ids=["serial", "n2", "each"])
 def test_real_runs_are_valid(pytester: pytest.Pytester, workers: list[str], mode: str) -> None:
