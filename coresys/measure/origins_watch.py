@@ -294,8 +294,10 @@ class Observer:
 
         ``hints``: what the code that just ran probably made.
         """
+        if frame is None:  # the first function of a thread begins: nothing of the user's stands behind it
+            return
         # Never wait long: a finalizer that runs in another thread's look may itself wait for this thread.
-        if not (self._lock.acquire(timeout=0.1) if hints else self._lock.acquire(False)):
+        if not (self._lock.acquire(timeout=0.1 if hints else 0.002)):
             return
         try:
             self._look(frame, line, hints)
