@@ -30,8 +30,11 @@ def owners(run_facts: dict[str, object], level: str = "error") -> dict[str, str]
     return {finding["owner"]: finding["key"] for finding in findings if finding["level"] == level}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["serial", "n2"])
-@pytest.mark.parametrize("scope", ["class", "module", "session"])
+@pytest.mark.parametrize(
+    ("scope", "workers"),
+    [("class", ()), ("module", ()), ("session", ()), ("session", ("-n", "2", "--dist", "loadfile"))],
+    ids=["class", "module", "session", "n2"],
+)
 def test_a_wider_fixture_that_leaves_something_is_a_finding_of_the_run(
     inner: InnerSuite, scope: str, workers: tuple[str, ...]
 ) -> None:

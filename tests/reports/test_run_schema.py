@@ -200,8 +200,16 @@ OUTCOMES = {
 
 @pytest.mark.slow
 @pytest.mark.inner
-@pytest.mark.parametrize("mode", ["--coresys-budget", "--coresys-observe"])
-@pytest.mark.parametrize("workers", [[], ["-n", "2"], ["-n", "2", "--dist", "each"]], ids=["serial", "n2", "each"])
+@pytest.mark.parametrize(
+    ("mode", "workers"),
+    [
+        ("--coresys-budget", []),
+        ("--coresys-observe", []),
+        ("--coresys-budget", ["-n", "2"]),
+        ("--coresys-budget", ["-n", "2", "--dist", "each"]),
+    ],
+    ids=["serial", "observe", "n2", "each"],
+)
 def test_real_runs_are_valid(pytester: pytest.Pytester, workers: list[str], mode: str) -> None:
     pytester.makepyfile(test_suite=SUITE)
     result = pytester.runpytest_subprocess(
