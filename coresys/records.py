@@ -32,6 +32,11 @@ class Reading:
     where: tuple[Location, ...] = ()
 
 
+# How those details of a finding begin that change what to try next: whoever writes such a one takes these.
+GROWS_ALONG = "grows along with "
+NATIVE = "native: "
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that a budget has to say: seen, limit, where, and what keeps it alive.

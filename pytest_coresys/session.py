@@ -200,10 +200,10 @@ class BudgetSession:
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]
-            verdicts = unmeasured_verdicts(plan.limits, self.measures, "its own budgets are wrong")
+            verdicts = unmeasured_verdicts(plan, self.measures, "its own budgets are wrong")
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
-            verdicts = unmeasured_verdicts(plan.limits, self.measures, why)
+            verdicts = unmeasured_verdicts(plan, self.measures, why)
         else:
             if may_repeat:
                 self.repeater.repeat(item, plan, seen, duration, last=last)

@@ -13,6 +13,7 @@ from typing import Any, SupportsFloat, SupportsIndex, cast, get_args
 
 from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
 from coresys.records import Finding, Location
+from pytest_coresys.memo import IdentityMemo
 
 SCHEMA = 1
 
@@ -103,21 +104,11 @@ def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
 
 
 Measures = dict[str, dict[str, Any]]
-_kept: dict[tuple[int, ...], tuple[tuple[Verdict, ...], Measures]] = {}
-_MOST_KEPT = 1000
+_shared: IdentityMemo[Measures] = IdentityMemo(most=1000)
 
 
-def _measures_of(verdicts: tuple[Verdict, ...], within: bool) -> Measures:
-    """``measures`` of a test. Most tests of a run come to the very same verdicts: they share one."""
-    identity = tuple(map(id, verdicts))
-    kept = _kept.get(identity)
-    if kept is None:
-        kept = verdicts, {plain_text(each.key): measure_to_dict(each) for each in verdicts}
-        if within:
-            if len(_kept) >= _MOST_KEPT:
-                _kept.clear()
-            _kept[identity] = kept  # holds the verdicts too, so that their ids stay theirs
-    return kept[1]
+def _measures_of(verdicts: tuple[Verdict, ...]) -> Measures:
+    return {plain_text(each.key): measure_to_dict(each) for each in verdicts}
 
 
 def _with_a_figure(verdict: Verdict) -> Verdict:
@@ -240,6 +231,9 @@ def test_to_dict(
     verdict = overall(verdicts) if verdict is None else verdict
     if verdict == "not_measured" and why is None:
         why = _first_reason(verdicts)
+    # Most tests of a run come to the very same verdicts, and share one dict.
+    common = verdict == "within" and not repetitions
+    measures = _shared.of(verdicts, lambda: _measures_of(verdicts)) if common else _measures_of(verdicts)
     return {
         "nodeid": plain_text(nodeid),
         "outcome": outcome,
@@ -247,7 +241,7 @@ def test_to_dict(
         "repetitions": int(repetitions),
         "worker": worker,
         "why": None if why is None else plain_text(why),
-        "measures": _measures_of(verdicts, verdict == "within" and not repetitions),
+        "measures": measures,
         "findings": [finding_to_dict(finding) for finding in findings],
     }
 

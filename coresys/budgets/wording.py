@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
-from coresys.records import Finding
+from coresys.records import GROWS_ALONG, NATIVE, Finding
 
 MAX_LINES = 14
 
@@ -131,12 +131,12 @@ def _section(label: str, entries: Sequence[str], most: int) -> list[str]:
 
 
 def _advice(finding: Finding) -> list[str]:
-    if finding.key == "memory.growth":
-        if any(detail.startswith("grows along with") for detail in finding.details):
-            return ["see to that first, and measure again"]
-        if any(detail.startswith("native:") for detail in finding.details) and not finding.holders:
-            return ["give it back to the library that allocated it (its free, close or destroy function)"]
-    return [_ADVICE[finding.key]] if finding.key in _ADVICE else []
+    if any(detail.startswith(GROWS_ALONG) for detail in finding.details):
+        return ["see to that first, and measure again"]
+    if any(detail.startswith(NATIVE) for detail in finding.details) and not finding.holders:
+        return ["give it back to the library that allocated it (its free, close or destroy function)"]
+    usual = advice(finding.key)
+    return [] if usual is None else [usual]
 
 
 def _seen(finding: Finding, verdict: Verdict | None) -> list[str]:

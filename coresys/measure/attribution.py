@@ -20,7 +20,7 @@ from coresys.errors.hierarchy import UnitError
 from coresys.measure.holders import Paths, evictions, function_at, holder_chains, ranked_chains
 from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
-from coresys.records import Location
+from coresys.records import NATIVE, Location
 
 FRAMES = 16
 _OUR_FILES = (__file__, tracemalloc.__file__)
@@ -218,7 +218,7 @@ def _native(lines: list[Location], grown: float | None) -> str | None:
     traced = sum(_bytes_in(place.note) for place in lines)
     if traced >= grown / 2:
         return None
-    return f"native: {_bytes(grown - traced)} per run that no Python line accounts for"
+    return f"{NATIVE}{_bytes(grown - traced)} per run that no Python line accounts for"
 
 
 def _bytes_in(note: str) -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import re
 import sys
 import threading
 from typing import Any, NamedTuple
@@ -113,10 +112,6 @@ class PymallocMeter:
     def read(self) -> tuple[int, int, int]:
         """Bytes in allocated blocks, bytes in free blocks of pools in use, bytes of arenas; all 0 under malloc."""
         text = self.text()
-        found = _TOTALS.search(text)
-        if found is not None:
-            arena, in_use, free = found.groups()
-            return _number(in_use), _number(free), _number(arena)
         return (
             _figure(text, b"# bytes in allocated blocks"),
             _figure(text, b"# bytes in available blocks"),
@@ -124,22 +119,12 @@ class PymallocMeter:
         )
 
 
-# How all versions up to now print them; the figures are looked for one by one if a later one does not.
-_TOTALS = re.compile(
-    rb" bytes/arena +=([ \d,]+)\n\n# bytes in allocated blocks +=([ \d,]+)\n# bytes in available blocks +=([ \d,]+)\n"
-)
-
-
-def _number(text: bytes) -> int:
-    return int(text.replace(b",", b""))
-
-
 def _figure(text: bytes, label: bytes) -> int:
     at = text.find(label)
     if at < 0:
         return 0
     end = text.find(b"\n", at)
-    return _number(text[text.rfind(b"=", at, end) + 1 : end])
+    return int(text[text.rfind(b"=", at, end) + 1 : end].replace(b",", b""))
 
 
 def _arena_bytes(text: bytes) -> int:
@@ -354,8 +339,6 @@ def pending_tasks() -> list[Any]:
             except RuntimeError:  # changed while we looked: another thread runs a loop
                 if attempt == 2:
                     raise
-    if not found:
-        return found
     unique = {id(task): task for task in found if not task.done()}
     return list(unique.values())
 

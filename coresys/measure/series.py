@@ -104,7 +104,7 @@ def without_rare_steps(values: Sequence[float]) -> list[float] | None:
     An interpreter fills caches of its own in rare steps of kilobytes (3.10 does so at the 1024th call of a function):
     next to them, 16 bytes in each repetition drown in sums, and stand out among steps.
     """
-    steps = [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    steps = increments(values, len(values))
     if not steps:
         return None
     usual = median(steps)

@@ -43,7 +43,7 @@ class Readings:
     """Counters of this process, one array for each key, made before the first repetition."""
 
     def __init__(self, capacity: int) -> None:
-        self._memory = meters.MemoryMeter()
+        self._memory, self._capacity = meters.MemoryMeter(), capacity
         self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
         self._left_out = dict.fromkeys(GROWTH, 0)
         self._threads, self._reserved = meters.thread_count(), reserved_bytes() or 0
@@ -80,6 +80,9 @@ class Readings:
         values = self.values[key][: self.count]
         return [value - rate * at for at, value in enumerate(values)]
 
+    def is_full(self) -> bool:
+        return self.count == self._capacity
+
     def close(self) -> None:
         self._memory.close()
 
@@ -94,7 +97,7 @@ def measure_control(run_once: RunOnce) -> Control:
     The first repetitions of a process wander by kilobytes, with rare steps, so the noise is the median over the
     spreads of windows, and the rate that of the last half.
     """
-    readings = Readings(_WINDOW * _WINDOWS + 2)
+    readings = Readings(_WINDOW * _WINDOWS)
     for _ in range(_WINDOW * _WINDOWS):
         run_once()
         readings.take()
@@ -127,31 +130,36 @@ class Confirmation:
         self._deadline, self._if_growing = time.monotonic() + seconds, time.monotonic() + if_growing
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
+        self._problem: str | None = None  # of a repetition that nothing was read after
 
     def run(self) -> Confirmed:
         """Warm up, then repeat until each measure is settled."""
         result = Confirmed()
         gc.collect()
         gc.freeze()  # nobody else looks at the collector's generations: a child, or the last test of a process
-        for _ in range(min(repeat.WARM_UP, self._most)):
-            result.problem = self._run_once()
-            if result.problem:
-                return result
-        self._readings = Readings(self._most + 2)
-        self._readings.take()
-        result.problem = self._repeat()
+        warm_up = min(repeat.WARM_UP, self._most)
+        self._readings = Readings(self._most - warm_up + 1)
+        result.problem = self._warm(warm_up) or self._repeat() or self._problem
         if result.problem:
             return result
-        result.repetitions = self._readings.count - 1 + repeat.WARM_UP
+        result.repetitions = self._readings.count - 1 + warm_up
         result.keys = {key: self._result(key) for key in GROWTH}
         return result
 
+    def _warm(self, repetitions: int) -> str | None:
+        for _ in range(repetitions):
+            problem = self._run_once()
+            if problem:
+                return problem
+        return None
+
     def _repeat(self) -> str | None:
+        self._readings.take()
         checkpoints = _checkpoints()
         check_at = next(checkpoints)
-        while "more" in self._conclusions.values() and self._readings.count <= self._most:
+        while "more" in self._conclusions.values() and self._problem is None:
             count = self._readings.count
-            spent = count >= self._most or self._is_late() or self._too_much()
+            spent = self._readings.is_full() or self._is_late() or self._too_much()
             if count >= check_at or spent:
                 self._settle(spent)
                 check_at = next(checkpoints)
@@ -185,6 +193,8 @@ class Confirmation:
         if conclusion == "ask":
             assert self._ask is not None
             self._structure = self._ask(self._judged(key).rate)
+            # What the tracer left in caches goes in the next repetitions; it would be read as a step down.
+            self._problem = self._warm(repeat.WARM_UP)
             self._readings.leave_out()
             conclusion = self._look(key, spent or self._is_late())
         return "flat" if conclusion == "leak" and self._ends_by_itself(key) else conclusion

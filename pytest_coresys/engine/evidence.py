@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from coresys.budgets.judge import judge
@@ -12,10 +13,11 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import summary_of
 from coresys.measure import fragmentation
 from coresys.measure.settings import SettingsSnapshot
-from coresys.records import Finding, Location, Reading
+from coresys.records import GROWS_ALONG, Finding, Location, Reading
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
 from pytest_coresys.measures import GROWTH, Measure
+from pytest_coresys.memo import IdentityMemo
 
 SPENT = "the effort for repeating was spent"
 
@@ -50,53 +52,30 @@ def verdicts_of(
 ) -> list[Verdict]:
     """The verdict of every measure in force."""
     return [
-        _verdict(key, limit, plan, seen, measures[key], unmeasured.get(key)) for key, limit in plan.in_force.items()
+        _judged(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
+        for key, limit in plan.in_force.items()
     ]
-
-
-def _verdict(key: str, limit: Limit, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Verdict:
-    if unmeasured is None and key not in plan.skipped and key not in seen.repeated:
-        # What nearly all measures of nearly all tests come to is made once.
-        if measure.basis == "growth" and seen.left is not None:
-            resolution = _resolution(measure.unit)
-            if seen.left[_COLUMN[key]] <= resolution:
-                return _clean_verdict(limit, measure.unit, resolution)
-        elif measure.basis == "run":
-            if key in seen.readings and seen.readings[key].value == 0:
-                return _clean_verdict(limit, measure.unit, 0)
-        elif key == "memory.fragmentation" and _nothing_stranded(seen):
-            return _clean_verdict(limit, measure.unit, 0)
-    return judge(_evidence(key, plan, seen, measure, unmeasured), limit, measure.unit)
 
 
 _COLUMN = {key: at for at, key in enumerate(GROWTH)}
-_clean_verdicts: dict[tuple[int, int], tuple[Limit, Verdict]] = {}
-_MOST_KEPT = 1000
-_NEGLIGIBLE = 0.0005  # of the bytes in use: rounded, as shares are, it is 0
+_verdicts_on_nothing: IdentityMemo[Verdict] = IdentityMemo(most=1000)
 
 
-def _clean_verdict(limit: Limit, unit: str, resolution: int) -> Verdict:
-    """The verdict on nothing seen in one run: the same object for the same limit."""
-    kept = _clean_verdicts.get((id(limit), resolution))
-    if kept is None:
-        if len(_clean_verdicts) >= _MOST_KEPT:
-            _clean_verdicts.clear()
-        kept = limit, judge(Evidence(limit.key, 0.0, "screened", resolution), limit, unit)
-        _clean_verdicts[id(limit), resolution] = kept  # holds the limit too, so that its id stays its own
-    return kept[1]
+@cache
+def _nothing(key: str, resolution: int = 0) -> Evidence:
+    """Of one run: nothing seen. What nearly all measures of nearly all tests come to, so it is made once."""
+    return Evidence(key, 0.0, "screened", resolution)
 
 
-def _resolution(unit: str) -> int:
-    return MEMORY_RESOLUTION if unit == "B" else 0
+def _judged(evidence: Evidence, limit: Limit, unit: str) -> Verdict:
+    if evidence.value == 0 and evidence.kind == "screened":  # then it is what ``_nothing`` made
+        return _verdicts_on_nothing.of((evidence, limit), lambda: judge(evidence, limit, unit))
+    return judge(evidence, limit, unit)
 
 
-def unmeasured_verdicts(limits: Mapping[str, Limit], measures: Mapping[str, Measure], why: str) -> list[Verdict]:
+def unmeasured_verdicts(plan: Plan, measures: Mapping[str, Measure], why: str) -> list[Verdict]:
     """Not measured, all of them, for one reason."""
-    return [
-        judge(Evidence(key, None, why=why), limit, measures[key].unit)
-        for key, limit in limits.items()
-        if limit.level != "off"
-    ]
+    return [judge(Evidence(key, None, why=why), limit, measures[key].unit) for key, limit in plan.in_force.items()]
 
 
 def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Evidence:
@@ -112,6 +91,8 @@ def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: st
     if key in seen.readings and (measure.basis == "run" or seen.repetitions):
         reading = seen.readings[key]
         kind = "repeated" if measure.basis == "repetition" and seen.repetitions else "screened"
+        if kind == "screened" and reading.value == 0:
+            return _nothing(key)
         why = (reading.why or "the probe had no reading") if reading.value is None else None
         return Evidence(key, reading.value, kind, why=why)  # type: ignore[arg-type]  # one of two literals
     if key == "memory.fragmentation" and seen.left is not None:
@@ -123,17 +104,14 @@ def _fragmentation(limit: Limit, seen: Seen) -> Evidence:
     """Of the first run: free bytes that it added, over bytes in use. Some of them a trim would give back."""
     share = _stranded_share(seen)
     if limit.maximum is None or share <= limit.maximum:
-        return Evidence(limit.key, round(share, 3), "screened")
+        rounded = round(share, 3)
+        return Evidence(limit.key, rounded, "screened") if rounded else _nothing(limit.key)
     why = f"suspected: {format_quantity(round(share, 3), 'ratio')} after one run"
     return Evidence(limit.key, None, why=f"{why}; {seen.why}" if seen.why else why)
 
 
 def _stranded_share(seen: Seen) -> float:
     return fragmentation.share(seen.left.stranded if seen.left is not None else 0, seen.in_use)
-
-
-def _nothing_stranded(seen: Seen) -> bool:
-    return seen.left is not None and not seen.repetitions and _stranded_share(seen) < _NEGLIGIBLE
 
 
 def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
@@ -146,9 +124,10 @@ def _screened(key: str, seen: Seen, unit: str) -> Evidence:
     """Evidence of the first run alone: nothing above the resolution, or something that only repeating can judge."""
     if seen.left is None:
         return Evidence(key, None, why="the counters could not be read")
-    left, resolution = seen.left[_COLUMN[key]], _resolution(unit)
+    left = seen.left[_COLUMN[key]]
+    resolution = MEMORY_RESOLUTION if unit == "B" else 0
     if left <= resolution:
-        return Evidence(key, 0.0, "screened", resolution)
+        return _nothing(key, resolution)
     why = f"suspected: {format_quantity(left, unit)} left after one run"
     return Evidence(key, None, "screened", resolution, why=f"{why}; {seen.why}" if seen.why else why)
 
@@ -187,7 +166,7 @@ def _causes_first(findings: list[Finding]) -> list[Finding]:
     memory = [each for each in findings if each.key == "memory.growth"]
     if not counted or not memory:
         return findings
-    note = f"grows along with {', '.join(counted)}, which may be all there is to it"
+    note = f"{GROWS_ALONG}{', '.join(counted)}, which may be all there is to it"
     rest = [each for each in findings if each.key != "memory.growth"]
     return [*rest, *(replace(each, details=(note, *each.details)) for each in memory)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -50,48 +50,29 @@ class Planner:
     def plan(
         self, *, path: str, marks: Sequence[Any], line: int | None, plugin_budgets: Mapping[str, object] | None = None
     ) -> Plan:
-        """The plan of the test at ``line`` (from 0) of a file; see ``plan_of``."""
+        """The plan of the test at ``line`` (from 0) of a file; ``marks`` come closest first, as in ``iter_markers``."""
         names = frozenset(mark.name for mark in marks)
-        if not plugin_budgets and names.isdisjoint(_OURS):
-            plan = self._shared.get((path, names))
-            if plan is None:
-                plan = self._shared[path, names] = Plan(self._settings.limits(path, names), mark_names=names)
-            return plan
-        return plan_of(
-            self._settings,
-            self._measures,
-            path=path,
-            marks=marks,
-            location=path if line is None else f"{path}:{line + 1}",
-            plugin_budgets=plugin_budgets,
-        )
+        if plugin_budgets or not names.isdisjoint(_OURS):
+            return self._own(path, marks, names, path if line is None else f"{path}:{line + 1}", plugin_budgets or {})
+        plan = self._shared.get((path, names))
+        if plan is None:
+            plan = self._shared[path, names] = Plan(self._settings.limits(path, names), mark_names=names)
+        return plan
 
-
-def plan_of(
-    settings: Settings,
-    measures: Mapping[str, Measure],
-    *,
-    path: str,
-    marks: Iterable[Any],
-    location: str | None,
-    plugin_budgets: Mapping[str, object] | None = None,
-) -> Plan:
-    """The plan of one test. ``marks`` come closest first, as ``iter_markers`` gives them."""
-    names, ours = set(), []
-    for mark in marks:
-        names.add(mark.name)
-        if mark.name in _OURS:
-            ours.append(mark)
-    try:
-        budgets, skipped, no_repeat = _read(ours, measures, location)
-        given = plugin_budgets or {}
-        return Plan(settings.limits(path, names, budgets, given), skipped, no_repeat, None, names, budgets, given)
-    except (MarkerError, ConfigError) as error:
-        return Plan(settings.limits(path, names), problem=str(error), mark_names=names)
+    def _own(
+        self, path: str, marks: Sequence[Any], names: Collection[str], location: str, given: Mapping[str, object]
+    ) -> Plan:
+        ours = [mark for mark in marks if mark.name in _OURS]
+        try:
+            budgets, skipped, no_repeat = _read(ours, self._measures, location)
+            limits = self._settings.limits(path, names, budgets, given)
+            return Plan(limits, skipped, no_repeat, None, names, budgets, given)
+        except (MarkerError, ConfigError) as error:
+            return Plan(self._settings.limits(path, names), problem=str(error), mark_names=names)
 
 
 def _read(
-    marks: list[Any], measures: Mapping[str, Measure], location: str | None
+    marks: Sequence[Any], measures: Mapping[str, Measure], location: str
 ) -> tuple[list[MarkerBudget], dict[str, str], str | None]:
     budgets: list[MarkerBudget] = []
     skipped: dict[str, str] = {}

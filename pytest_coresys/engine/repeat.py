@@ -72,6 +72,12 @@ class Structure:
         return MEMORY.certain if self.releases else 450
 
 
+def _grows_lately(values: Sequence[float], floor: float) -> bool:
+    """Whether the last quarter grows by itself: then one rare step down, or up before it, hides growth in the whole."""
+    tail = values[-max(SCREEN, len(values) // 4) :]
+    return len(tail) < len(values) and judge_series(tail, floor=floor).trend == "growing"
+
+
 def conclude(
     values: Sequence[float], rule: Rule, *, spent: bool, floor: float = 0.0, structure: Structure | None = None
 ) -> Conclusion:
@@ -90,7 +96,7 @@ def conclude(
         if usual is not None and judge_series(usual).trend == "growing":  # never to call something flat by
             values, trend = usual, "growing"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
-        return "flat"
+        return "flat" if spent or not _grows_lately(values, floor) else "more"
     if trend == "growing" and count >= rule.least:
         if rule is not MEMORY:
             if count >= rule.certain or spent:

@@ -17,7 +17,7 @@ from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import Leftover
 from pytest_coresys.engine.plan import Plan
-from pytest_coresys.engine.repetition import Order, repeat_in_child, repeat_with_fixtures
+from pytest_coresys.engine.repetition import WHOLE_REPETITIONS, Order, repeat_in_child, repeat_with_fixtures
 from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
 
 _WHOLE_SECONDS = 20.0
@@ -66,10 +66,10 @@ class Repeater:
             allowance.if_growing,
             wanted,
             self._control,
-            fragmented,
-            seen.imported,
-            duration,
-            seen.settings_found if _over(plan, seen, "globals.changed") else None,
+            stranded_before=fragmented,
+            imported=seen.imported,
+            duration=duration,
+            settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
         )
         result = self._timed(
             item,
@@ -86,7 +86,7 @@ class Repeater:
         self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[Leftover]]
     ) -> tuple[list[dict[str, dict[str, int]]], str | None]:
         """Repeat a test with its wider fixtures; what each repetition left by owner, or none of it and why."""
-        why = why_no_fork() if self._most else "--coresys-repeat 0"
+        why = why_no_fork() if self._most >= WHOLE_REPETITIONS else f"--coresys-repeat {self._most}"
         if why:
             return [], f"not repeated: {why}"
         order = Order(self._most, _WHOLE_SECONDS, _WHOLE_SECONDS, (), self._control)

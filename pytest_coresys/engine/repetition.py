@@ -18,6 +18,7 @@ from coresys.budgets.units import format_quantity
 from coresys.measure import meters
 from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.fragmentation import share, stranded_now
+from coresys.measure.holders import Paths
 from coresys.measure.linewatch import settings_lines
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
@@ -99,7 +100,8 @@ def repeat_with_fixtures(
         _remove(folder)
 
 
-_WHOLE_REPETITIONS = 4
+WHOLE_REPETITIONS = 4
+_PEAK_REPETITIONS = 3
 
 
 class Work:
@@ -111,14 +113,15 @@ class Work:
         self._attribution: Attribution | None = None
         self._guard: sandbox.Guard | None = None
         self._first_made: set[Path] | None = None
-        self._alive = False
+        peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
+        self._peak_repetitions = min(_PEAK_REPETITIONS, order.most) if peaks else 0
 
     def run(self) -> None:
         self._isolate()
         control = self._order.control or self._measure_control()
         confirmation = Confirmation(
             self._run_once,
-            most=self._order.most,
+            most=self._order.most - self._peak_repetitions,
             seconds=self._order.seconds,
             if_growing=self._order.if_growing,
             control=control,
@@ -132,15 +135,14 @@ class Work:
             self._explain(confirmed.keys)
 
     def _read_once_more(self) -> None:
-        """Measures of single repetitions: the least of three is what repeats."""
+        """Measures of single repetitions: the least of a few is what repeats."""
         readings: dict[str, dict[str, Any]] = {}
         if self._order.stranded_before is not None:
             readings["memory.fragmentation"] = self._fragmentation(self._order.stranded_before)
-        peaks = {"memory.peak", "threads.peak"} & set(self._order.wanted)
-        if peaks:
+        if self._peak_repetitions:
             watch = PeakWatch()
             seen = []
-            for _ in range(3):
+            for _ in range(self._peak_repetitions):
                 watch.start()
                 problem = self._run_once()
                 seen.append(watch.stop())
@@ -165,7 +167,7 @@ class Work:
         """Repeat with wider fixtures, and tell what each repetition left."""
         self._isolate(fixtures_beyond=nextitem.scope)
         whole: list[dict[str, dict[str, int]]] = []
-        for _ in range(_WHOLE_REPETITIONS):
+        for _ in range(WHOLE_REPETITIONS):
             problem = repeat_once(self._item, nextitem)
             problem = self._refusal() or problem
             if problem:
@@ -194,11 +196,9 @@ class Work:
 
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
-        if not self._alive:
-            self._alive = True
-            self._send({"progress": 1})
         made = set((self._folder / "pytest").glob("*"))
         if self._first_made is None:
+            self._send({"progress": 1})  # a sign of life
             self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
         for path in made - self._first_made:
             shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
@@ -229,7 +229,8 @@ class Work:
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})
         if self._order.settings_found is not None:
             places = settings_lines(self._run_once, self._order.settings_found, is_user=self._is_user)
-            shown = [asdict(replace(place, path=self._shown(place.path))) for place in places]
+            paths = Paths(self._root, self._is_user)
+            shown = [asdict(replace(place, path=paths.show(place.path))) for place in places]
             self._tell({"explained:globals.changed": {"details": [], "locations": shown, "holders": []}})
         kinds = [kind for key in leaks for kind in _KINDS.get(key, ())]
         if not kinds:
@@ -245,9 +246,6 @@ class Work:
 
     def _is_user(self, path: str) -> bool:
         return path.startswith(self._root + os.sep) and "-packages" + os.sep not in path
-
-    def _shown(self, path: str) -> str:
-        return path.removeprefix(self._root + os.sep)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})

@@ -104,10 +104,7 @@ def _no_finalizers_added(item: pytest.Item) -> Iterator[set[Any]]:
     They would tear down what has been torn down: pytest's own growth, not the test's. What stood before stays.
     """
     known = _finalizers.setdefault(item, {})
-    info = getattr(item, "_fixtureinfo", None)
-    used = (
-        {definition for definitions in info.name2fixturedefs.values() for definition in definitions} if info else set()
-    )
+    used = set(_declared_fixtures(item))
     for definition in used:
         known.setdefault(definition, len(_finalizers_of(definition)))
     nodes = {node: len(finalizers) for node, (finalizers, _) in item.session._setupstate.stack.items()}
@@ -117,6 +114,13 @@ def _no_finalizers_added(item: pytest.Item) -> Iterator[set[Any]]:
             del _finalizers_of(definition)[known.setdefault(definition, len(_finalizers_of(definition))) :]
     for node, (finalizers, _) in item.session._setupstate.stack.items():
         del finalizers[nodes.get(node, 1) :]  # the first is the node's own
+
+
+def _declared_fixtures(item: pytest.Item) -> Iterator[Any]:
+    """Definitions of the fixtures that a test is known to use before it runs, and those that they override."""
+    info = getattr(item, "_fixtureinfo", None)
+    for definitions in info.name2fixturedefs.values() if info else ():
+        yield from definitions
 
 
 def _finalizers_of(definition: Any) -> list[Any]:
@@ -262,14 +266,10 @@ _SCOPES = ("function", "class", "module", "package", "session")
 
 def wider_fixtures(item: pytest.Item, than: str = "function") -> bool:
     """Whether a fixture of a wider scope, other than pytest's own, is in use."""
-    info = getattr(item, "_fixtureinfo", None)
-    if info is None:
-        return False
     return any(
         _SCOPES.index(definition.scope) > _SCOPES.index(than)
         and (definition.baseid or not _is_installed(definition.func))
-        for definitions in info.name2fixturedefs.values()
-        for definition in definitions
+        for definition in _declared_fixtures(item)
     )
 
 

@@ -38,14 +38,14 @@ class GlobalsChanged:
 
     def __init__(self, *, filters: bool = True) -> None:
         self._filters = filters  # not, where the runner itself puts them back after each test
-        self.found: SettingsSnapshot | None = None  # as the last test found them, if it left them other than that
+        # As the last test found them, if it left them other than that; who takes it puts None there.
+        self.found: SettingsSnapshot | None = None
         self._before: SettingsSnapshot | None = None
         self._modules = 0
         self.undisturbed = False  # whether nothing of others runs between two tests
         self._status: tuple[bytes, bytes, bytes] | None = None  # as the last test left it, while undisturbed
 
     def start(self) -> None:
-        self.found = None
         self._before, self._modules = SettingsSnapshot.take(self._status), len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from coresys.budgets.wording import printable
+from pytest_coresys.memo import IdentityMemo
 
 PREFIX = "coresys."
 
-
-_kept: dict[int, tuple[Mapping[str, Any], list[tuple[str, str]]]] = {}
-_MOST_KEPT = 200
+_shared: IdentityMemo[list[tuple[str, str]]] = IdentityMemo(most=200)
 
 
 def properties(record: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -21,13 +20,8 @@ def properties(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     the values but not the names, and XML has no way at all to write a control character or a lone surrogate: both
     are written as backslash escapes.
     """
-    measures = record["measures"]
-    kept = _kept.get(id(measures))
-    if kept is None:
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        kept = _kept[id(measures)] = measures, _properties(measures)
-    return list(kept[1])
+    measures = record["measures"]  # the same for many tests
+    return list(_shared.of((measures,), lambda: _properties(measures)))
 
 
 def _properties(measures: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ class Recorder:
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(), "inner-recorder")
+"""
+
+LEAK = """
+import os
+KEPT = []
+def test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
 """
 
 
@@ -69,23 +75,19 @@ class InnerSuite:
         pytester.makepyfile(inner_recorder=_RECORDER)
         pytester.syspathinsert()
 
-    def run(self, *arguments: str, stdin: bytes | None = None, plugins: Sequence[str] = ()) -> Inner:
+    def run(self, *arguments: str, stdin: bytes = b"") -> Inner:
         """Run pytest there with these arguments."""
         recorded, target = Path(self.path, "recorded.json"), Path(self.path, "run.json")
         recorded.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
-        words = (
-            ["-p", "inner_recorder", "-p", "no:cacheprovider"] if "--lf" not in arguments else ["-p", "inner_recorder"]
-        )
-        if not any(word in plugins for word in ("randomly",)):
-            words += ["-p", "no:randomly"]
-        measuring = any(word in ("--coresys-budget", "--coresys-observe") for word in arguments)
-        given = any(word.startswith("--coresys-json") for word in arguments)
-        words += ["--coresys-json", "run.json"] if measuring and not given else []
-        if measuring and not any(word.startswith(("--coresys-profile", "--coresys-repeat")) for word in arguments):
-            words += ["--coresys-profile", "strict"]  # what is found must not hang on how busy the machine is
-        python = self._pytester._getpytestargs() if hasattr(self._pytester, "_getpytestargs") else ()
-        result = self._pytester.run(*python, *words, *arguments, stdin=stdin or b"", timeout=120)
+        words = ["-p", "inner_recorder"]
+        words += [] if "--lf" in arguments else ["-p", "no:cacheprovider"]
+        words += [] if "randomly" in arguments else ["-p", "no:randomly"]
+        if "--coresys-budget" in arguments or "--coresys-observe" in arguments:
+            words += [] if "--coresys-json" in arguments else ["--coresys-json", "run.json"]
+            if not any(word.startswith(("--coresys-profile", "--coresys-repeat")) for word in arguments):
+                words += ["--coresys-profile", "strict"]  # what is found must not hang on how busy the machine is
+        result = self._pytester.run(sys.executable, "-m", "pytest", *words, *arguments, stdin=stdin, timeout=120)
         facts = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
         data = json.loads(recorded.read_text(encoding="utf-8")) if recorded.exists() else {}
         return Inner(
@@ -97,9 +99,9 @@ class InnerSuite:
             facts,
         )
 
-    def both(self, *arguments: str, **options: Any) -> tuple[Inner, Inner]:
+    def both(self, *arguments: str) -> tuple[Inner, Inner]:
         """Bare, and with a budget and no limit to the effort."""
-        return self.run(*arguments, **options), self.run(*arguments, "--coresys-budget", **options)
+        return self.run(*arguments), self.run(*arguments, "--coresys-budget")
 
 
 def changed(bare: Inner, measured: Inner) -> dict[str, tuple[list[str] | None, list[str] | None]]:

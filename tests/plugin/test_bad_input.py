@@ -15,12 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.inner]
 CLEAN = "def test_clean(): pass\n"
 
 
-@pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
-    """A folder for a suite, to be run in processes of its own."""
-    return InnerSuite(pytester)
-
-
 def write(inner: InnerSuite, **files: str) -> None:
     for name, text in files.items():
         path = Path(inner.path, name.replace("__", "."))

@@ -60,12 +60,11 @@ def test_loses(): registry.entries.clear()
 
 
 @pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
+def inner(inner: InnerSuite) -> InnerSuite:
     """A folder with the suite and the probe."""
-    suite = InnerSuite(pytester)
     for name, text in {"test_it.py": SUITE, "conftest.py": CONFTEST, "registry.py": "entries = []\n"}.items():
-        Path(suite.path, name).write_text(text)
-    return suite
+        Path(inner.path, name).write_text(text)
+    return inner
 
 
 def test_a_strangers_probe_has_budgets_verdicts_rows_and_properties(inner: InnerSuite) -> None:

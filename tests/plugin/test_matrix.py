@@ -6,21 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from innersuite import FAILED_BY_US, InnerSuite, changed
+from innersuite import FAILED_BY_US, LEAK, InnerSuite, changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner]
-
-LEAK = """
-import os
-KEPT = []
-def test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
-"""
-
-
-@pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
-    """A folder for a suite, to be run in processes of its own."""
-    return InnerSuite(pytester)
 
 
 def only_the_leak_is_changed(inner: InnerSuite, *arguments: str, leaks: tuple[str, ...] = ("test_leaks",)) -> None:
@@ -162,9 +150,7 @@ def test_draws(number):
     results = []
     for extra in ((), ("--coresys-budget",)):
         drawn.unlink(missing_ok=True)
-        run = inner.run(
-            "-p", "randomly", "-p", "randomly", "-p", "no:xdist", "--randomly-seed=7", *extra, plugins=["randomly"]
-        )
+        run = inner.run("-p", "randomly", "-p", "no:xdist", "--randomly-seed=7", *extra)
         results.append((list(run.seen), drawn.read_text()))
     assert results[0] == results[1]
     assert len(results[0][0]) == 21

@@ -12,12 +12,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.inner]
 PASSED = ["setup passed", "call passed", "teardown passed"]
 
 
-@pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
-    """A folder for a suite, to be run in processes of its own."""
-    return InnerSuite(pytester)
-
-
 def write(inner: InnerSuite, text: str, name: str = "test_it.py") -> None:
     head = "import os, subprocess, threading, unittest, pytest\nKEPT = []\n"
     Path(inner.path, name).write_text(head + text, encoding="utf-8")

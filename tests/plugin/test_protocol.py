@@ -10,21 +10,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from innersuite import FAILED_BY_US, InnerSuite, changed
+from innersuite import FAILED_BY_US, LEAK, InnerSuite, changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner]
-
-LEAK = """
-import os
-KEPT = []
-def test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
-"""
-
-
-@pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
-    """A folder for a suite, to be run in processes of its own."""
-    return InnerSuite(pytester)
 
 
 def write(inner: InnerSuite, text: str) -> None:

@@ -38,11 +38,10 @@ FOUND = {
 
 
 @pytest.fixture
-def inner(pytester: pytest.Pytester) -> InnerSuite:
+def inner(inner: InnerSuite) -> InnerSuite:
     """A folder with the suite, to be run in processes of its own."""
-    suite = InnerSuite(pytester)
-    Path(suite.path, "test_it.py").write_text(SUITE)
-    return suite
+    Path(inner.path, "test_it.py").write_text(SUITE)
+    return inner
 
 
 @pytest.mark.parametrize(
