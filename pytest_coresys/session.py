@@ -26,6 +26,7 @@ from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import (
     fixture_owner,
     other_protocols,
+    repeatable,
     requesting_item,
     run_phases,
     strangers_between_tests,
@@ -40,6 +41,7 @@ from pytest_coresys.probes.registry import builtin_probes, plugin_budgets, plugi
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, required_unmeasured
+from pytest_coresys.strangers import StrangerError, ask
 
 
 def open_session(config: pytest.Config) -> None:
@@ -93,6 +95,7 @@ class BudgetSession:
             require_measured=settings.require_measured,
             each=config.getoption("dist", None) == "each",
         )
+        self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
         self.started = time.monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
         self.others: list[Any] = []
@@ -161,20 +164,21 @@ class BudgetSession:
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         started = time.monotonic()
-        watch = Watch(self, item)
-        reports = run_phases(item, nextitem, log=True)
-        watch.stop()
-        duration = time.monotonic() - started
-        record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
-        self.repeater.book.tests_left -= 1
-        call = next((report for report in reports if report.when == "call" and report.passed), None)
-        if call is not None and self._amend(item, call, record):
-            record["outcome"] = "failed"
-        teardown = reports[-1]
-        self._attach(teardown, record)
-        for report in (call, teardown):
-            if report is not None:
-                item.ihook.pytest_runtest_logreport(report=report)
+        with repeatable(item):
+            watch = Watch(self, item)
+            reports = run_phases(item, nextitem, log=True)
+            watch.stop()
+            duration = time.monotonic() - started
+            held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
+            try:
+                record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
+                if len(held) == 2 and self._amend(item, held[0], record):
+                    record["outcome"] = "failed"
+                self._attach(reports[-1], record)
+            finally:  # also when somebody ends the run while we judge
+                self.repeater.book.tests_left -= 1
+                for report in held:
+                    item.ihook.pytest_runtest_logreport(report=report)
 
     def _judged(
         self,
@@ -231,20 +235,20 @@ class BudgetSession:
         if not self.config.hook.pytest_coresys_verdict.get_hookimpls():
             return
         try:
-            item.ihook.pytest_coresys_verdict(item=item, verdict=copy.deepcopy(record))
-        except Exception as error:
-            self.complain(f"a plugin's pytest_coresys_verdict raised {type(error).__name__}: {error}")
+            ask(item.ihook.pytest_coresys_verdict, item=item, verdict=copy.deepcopy(record))
+        except StrangerError as error:
+            self.complain(f"a plugin's pytest_coresys_verdict raised {error}")
 
     def _amend(self, item: pytest.Item, report: pytest.TestReport, record: dict[str, Any]) -> bool:
         """Make a passing report a failure, if a budget of level error was exceeded."""
         errors = [finding for finding in record["findings"] if finding["level"] == "error"]
         if not errors or self.observe:
             return False
-        blocks = []
+        nodeid, blocks = self.nodeid_here(item.nodeid), []
         for data in errors:
             key = data["key"]
             verdict = wire.measure_from_dict(key, record["measures"][key]) if key in record["measures"] else None
-            blocks.append("\n".join(finding_text(wire.finding_from_dict(data), verdict, nodeid=item.nodeid)))
+            blocks.append("\n".join(finding_text(wire.finding_from_dict(data), verdict, nodeid=nodeid)))
         report.outcome = "failed"
         report.longrepr = "\n\n".join(blocks)
         return True
@@ -366,7 +370,9 @@ class BudgetSession:
         notes = list(self.notes)
         if self.others_ran:
             names = ", ".join(sorted(set(self.others_ran.values())))
-            notes.append(f"{len(self.others_ran)} tests were run by {names}: measured around, not repeated")
+            count = len(self.others_ran)
+            ran = "1 test was run" if count == 1 else f"{count} tests were run"
+            notes.append(f"{ran} by {names}: measured around, not repeated")
         return notes
 
     def _finished(self, session: pytest.Session) -> None:
@@ -374,9 +380,9 @@ class BudgetSession:
         try:
             # A copy: what a plugin takes out of it must not be missing in what is written.
             if hook.get_hookimpls():
-                hook(run=copy.deepcopy(self.run))
-        except Exception as error:
-            self.complain(f"a plugin's pytest_coresys_run_finished raised {type(error).__name__}: {error}")
+                ask(hook, run=copy.deepcopy(self.run))
+        except StrangerError as error:
+            self.complain(f"a plugin's pytest_coresys_run_finished raised {error}")
             self.run["run"]["effort"]["notes"] = self._all_notes()
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
             return
@@ -403,7 +409,7 @@ class BudgetSession:
             return
         path, problem = self.written
         lines = terminal.summary_lines(
-            self.run,
+            terminal.renamed(self.run, self.nodeid_here),
             width=terminalreporter._tw.fullwidth,
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,25 +48,17 @@ def why_no_fork() -> str | None:
     return None
 
 
-def _raw_fork() -> int:
-    """``os.fork`` without the warning that it gives since 3.12 when threads are alive.
+def _fork() -> int:
+    """``os.fork``, not by the name that others may have put something else in the place of.
 
-    The warning is about the child's locks: ours is allowed to hang, it is then ended by its parent. As an error
-    (``-W error``) the warning would be raised in the parent, after the fork.
+    Since 3.12 it warns when threads are alive. That is about the child's locks: ours is allowed to hang, it is then
+    ended by its parent. As an error (``-W error``) the warning would be raised in the parent, after the fork.
     """
-    api = ctypes.pythonapi
-    fork = getattr(ctypes.PyDLL(None), "fork", None)
-    if fork is None or sys.implementation.name != "cpython":
-        return os.fork()
-    api.PyOS_BeforeFork()
-    pid = int(fork())
-    if pid == 0:
-        api.PyOS_AfterFork_Child()
-    else:
-        api.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError("fork failed")
-    return pid
+    import posix  # there is none on Windows
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return posix.fork()
 
 
 def run_in_child(
@@ -85,7 +78,7 @@ def run_in_child(
     parent = os.getpid()
     started = time.monotonic()
     try:
-        pid = _raw_fork()
+        pid = _fork()
     except OSError:
         os.close(reader)
         os.close(writer)

@@ -17,6 +17,7 @@ from coresys.measure.series import is_even, judge_series, without_rare_steps
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
 WARM_UP = 5
+FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
 _FADED_FOR_SURE = 96
 
@@ -72,10 +73,12 @@ class Structure:
         return MEMORY.certain if self.releases else 450
 
 
-def _grows_lately(values: Sequence[float], floor: float) -> bool:
-    """Whether the last quarter grows by itself: then one rare step down, or up before it, hides growth in the whole."""
-    tail = values[-max(SCREEN, len(values) // 4) :]
-    return len(tail) < len(values) and judge_series(tail, floor=floor).trend == "growing"
+def _may_grow_lately(values: Sequence[float], floor: float) -> bool:
+    """Whether the last half or quarter seems to grow by itself: then a step, or a long start, hides it in the whole."""
+    tails = (values[-max(SCREEN, len(values) // part) :] for part in (2, 4))
+    return any(
+        len(tail) < len(values) and judge_series(tail, floor=floor).trend in ("growing", "unclear") for tail in tails
+    )
 
 
 def conclude(
@@ -88,7 +91,7 @@ def conclude(
     count = len(values)
     if count < min(SCREEN, rule.certain) and not spent:
         return "more"
-    if count < 9:
+    if count < FEWEST:
         return "too few"
     trend = judge_series(values, floor=floor).trend
     if floor and trend != "growing":
@@ -96,7 +99,7 @@ def conclude(
         if usual is not None and judge_series(usual).trend == "growing":  # never to call something flat by
             values, trend = usual, "growing"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
-        return "flat" if spent or not _grows_lately(values, floor) else "more"
+        return "flat" if spent or not _may_grow_lately(values, floor) else "more"
     if trend == "growing" and count >= rule.least:
         if rule is not MEMORY:
             if count >= rule.certain or spent:

@@ -17,7 +17,14 @@ from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import Leftover
 from pytest_coresys.engine.plan import Plan
-from pytest_coresys.engine.repetition import WHOLE_REPETITIONS, Order, repeat_in_child, repeat_with_fixtures
+from pytest_coresys.engine.repeat import FEWEST, WARM_UP
+from pytest_coresys.engine.repetition import (
+    PEAK_REPETITIONS,
+    WHOLE_REPETITIONS,
+    Order,
+    repeat_in_child,
+    repeat_with_fixtures,
+)
 from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
 
 _WHOLE_SECONDS = 20.0
@@ -128,7 +135,8 @@ class Repeater:
         seen.explained = {key.removeprefix(prefix): facts for key, facts in sent.items() if key.startswith(prefix)}
         seen.readings = {**seen.readings, **_readings(sent)}
         if all(facts["conclusion"] == "too few" for facts in seen.repeated.values()):
-            seen.why = SPENT
+            few = self._most < WARM_UP + FEWEST + PEAK_REPETITIONS
+            seen.why = f"--coresys-repeat {self._most} is too few to judge by" if few else SPENT
 
 
 def _over(plan: Plan, seen: Seen, key: str) -> bool:

@@ -101,7 +101,7 @@ def repeat_with_fixtures(
 
 
 WHOLE_REPETITIONS = 4
-_PEAK_REPETITIONS = 3
+PEAK_REPETITIONS = 3
 
 
 class Work:
@@ -114,7 +114,7 @@ class Work:
         self._guard: sandbox.Guard | None = None
         self._first_made: set[Path] | None = None
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
-        self._peak_repetitions = min(_PEAK_REPETITIONS, order.most) if peaks else 0
+        self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
 
     def run(self) -> None:
         self._isolate()
@@ -132,6 +132,7 @@ class Work:
         self._tell(asdict(confirmed))
         if confirmed.problem is None:
             self._read_once_more()
+            self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions})
             self._explain(confirmed.keys)
 
     def _read_once_more(self) -> None:

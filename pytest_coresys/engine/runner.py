@@ -10,11 +10,11 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from _pytest.fixtures import FuncFixtureInfo
-from _pytest.runner import call_and_report, show_test_item
+from _pytest.runner import check_interactive_exception, show_test_item
 
 
 def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | None = None) -> list[pytest.TestReport]:
@@ -24,40 +24,91 @@ def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | 
     while the test ran.
 
     With ``log`` each report is logged as soon as nothing can change it any more: only a passing call, which a
-    budget may turn into a failure, is held back with the teardown after it.
+    budget may turn into a failure, is held back with the teardown after it. If the run is ended meanwhile (Ctrl-C,
+    ``pytest.exit()``, a debugger that is quit), what was held back is logged as it is.
     """
     fresh = hasattr(item, "_request") and not item._request
     if fresh:
         item._initrequest()  # type: ignore[attr-defined]
-    reports = [_phase(item, "setup", log=log)]
-    if reports[0].passed:
-        if item.config.getoption("setupshow", False):
-            _show(item)
-        if not item.config.getoption("setuponly", False):
-            reports.append(_phase(item, "call", log=False))
-            if log and not reports[-1].passed:
-                item.ihook.pytest_runtest_logreport(report=reports[-1])
-    if item.session.shouldfail or item.session.shouldstop:
-        nextitem = None
-    reports.append(_phase(item, "teardown", log=False, nextitem=nextitem))
-    if hasattr(item, "_request"):
-        if used is not None:
-            used.update(getattr(item._request, "_fixture_defs", {}).values())
-        item._request = False
-        item.funcargs = None  # type: ignore[attr-defined]
-    return reports
+    phases = _Phases(item, log=log)
+    try:
+        if phases.run("setup").passed:
+            setup_only = item.config.getoption("setuponly", False)
+            if item.config.getoption("setupshow", False):
+                _show(item, add_space=not setup_only)
+            if not setup_only:
+                phases.run("call")
+        if item.session.shouldfail or item.session.shouldstop:
+            nextitem = None
+        phases.run("teardown", nextitem=nextitem)
+    except BaseException:
+        phases.log_held()
+        raise
+    finally:
+        if hasattr(item, "_request"):
+            if used is not None:
+                used.update(getattr(item._request, "_fixture_defs", {}).values())
+            item._request = False
+            item.funcargs = None  # type: ignore[attr-defined]
+    return phases.reports
 
 
-def _show(item: pytest.Item) -> None:
+class _Phases:
+    """Runs the phases of one test as pytest's ``call_and_report`` does, and keeps back what a budget may change."""
+
+    def __init__(self, item: pytest.Item, *, log: bool) -> None:
+        self._item, self._log = item, log
+        self.reports: list[pytest.TestReport] = []
+        self._held: list[pytest.TestReport] = []
+        # A debugger is asked about Ctrl-C as about any failure.
+        self._ends_run: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
+        if not item.config.getoption("usepdb", False):
+            self._ends_run += (KeyboardInterrupt,)
+
+    def run(self, when: Literal["setup", "call", "teardown"], **given: Any) -> pytest.TestReport:
+        item = self._item
+        hook = getattr(item.ihook, f"pytest_runtest_{when}")
+        call = pytest.CallInfo.from_call(lambda: hook(item=item, **given), when=when, reraise=self._ends_run)
+        report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        self.reports.append(report)
+        if when == "setup" or (when == "call" and not report.passed):
+            if self._log:  # before anybody is asked about it, who may end the run
+                item.ihook.pytest_runtest_logreport(report=report)
+        else:
+            self._held.append(report)
+        if check_interactive_exception(call, report):
+            item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+        return report
+
+    def log_held(self) -> None:
+        for report in self._held if self._log else ():
+            self._item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _show(item: pytest.Item, *, add_space: bool) -> None:
     show: Any = show_test_item
     try:
+        show(item, add_space=add_space)
+    except TypeError:  # before pytest 9.1
         show(item)
-    except TypeError:  # pytest 9.1 and later want to know about the space before
-        show(item, add_space=False)
 
 
-def _phase(item: pytest.Item, when: Any, *, log: bool, **kwargs: Any) -> pytest.TestReport:
-    return call_and_report(item, when, log=log, **kwargs)
+# What the examples of a doctest see, while it may be repeated: doctest clears it after a run.
+_globals: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+
+
+@contextmanager
+def repeatable(item: pytest.Item) -> Iterator[None]:
+    """Keep, from before the first run until the last repetition, what a repetition needs and a run destroys."""
+    examples: Any = getattr(item, "dtest", None)
+    if examples is None:
+        yield
+        return
+    item.stash[_globals] = dict(examples.globs)
+    try:
+        yield
+    finally:
+        del item.stash[_globals]
 
 
 class Sibling:
@@ -83,6 +134,8 @@ def repeat_once(item: pytest.Item, nextitem: Any = _STAY_UP) -> str | None:
     """
     properties = list(item.user_properties)
     item._report_sections.clear()
+    if _globals in item.stash:
+        item.dtest.globs.update(item.stash[_globals])  # type: ignore[attr-defined]
     with _no_finalizers_added(item) as used, warnings.catch_warnings(record=True):
         # pytest records warnings in a list for as long as the test's protocol runs, which is now.
         reports = run_phases(item, Sibling(item) if nextitem is _STAY_UP else nextitem, log=False, used=used)

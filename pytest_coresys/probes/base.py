@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from coresys import Reading
+from pytest_coresys.strangers import StrangerError, ask
 
 
 class Probe(Protocol):
@@ -42,8 +43,8 @@ class ProbeSet:
         for key, probe in self._probes.items():
             if key in keys and key not in self.broken:
                 try:
-                    probe.start()
-                except Exception as error:
+                    ask(probe.start)
+                except StrangerError as error:
                     self._drop(key, "start", error)
                 else:
                     self._running.append(probe)
@@ -54,15 +55,16 @@ class ProbeSet:
         while self._running:
             probe = self._running.pop()
             try:
-                readings[probe.key] = as_reading(probe.stop())
-            except Exception as error:
+                readings[probe.key] = as_reading(ask(probe.stop))
+            except (StrangerError, TypeError, ValueError) as error:
                 self._drop(probe.key, "stop", error)
         readings.update({key: Reading(None, why) for key, why in self._failed.items()})
         self._failed = {}
         return readings
 
     def _drop(self, key: str, when: str, error: Exception) -> None:
-        why = f"its probe broke in {when}: {type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, StrangerError) else f"{type(error).__name__}: {error}"
+        why = f"its probe broke in {when}: {what}"
         self.broken[key] = self._failed[key] = why
         self._complain(f"{key} is not measured from here on: {why}")
 

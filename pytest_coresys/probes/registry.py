@@ -14,6 +14,7 @@ from pytest_coresys.config.resolve import PluginBudget
 from pytest_coresys.measures import Measure
 from pytest_coresys.probes.base import Probe
 from pytest_coresys.probes.builtin import CpuShare, LoopBlocked
+from pytest_coresys.strangers import StrangerError, ask
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 UNITS = ("B", "s", "ratio", "count")
@@ -31,16 +32,17 @@ def plugin_probes(config: Any, known: Mapping[str, Measure]) -> tuple[list[Probe
     measures = dict(known)
     for impl in config.hook.pytest_coresys_probes.get_hookimpls():
         for probe in _asked(impl, config):
-            measures[_checked_key(probe, impl.plugin_name, measures)] = _measure(probe, impl.plugin_name)
+            key = _checked_key(probe, impl.plugin_name, measures)  # before anything is asked of what may be no probe
+            measures[key] = _measure(probe, impl.plugin_name)
             probes.append(probe)
     return probes, measures
 
 
 def _asked(impl: Any, config: Any) -> Iterable[Any]:
-    try:
-        return list(impl.function(**dict.fromkeys(impl.argnames, config)) or ())
-    except Exception as error:
-        problem = f"pytest_coresys_probes raised {type(error).__name__}: {error}"
+    try:  # it may be a generator: taken whole in here
+        return ask(lambda **given: list(impl.function(**given) or ()), **dict.fromkeys(impl.argnames, config))
+    except StrangerError as error:
+        problem = f"pytest_coresys_probes raised {error}"
         raise ConfigError(place=f"plugin {impl.plugin_name}", problem=problem) from None
 
 
@@ -93,9 +95,9 @@ def plugin_budgets(impls: Iterable[Any], item: Any) -> dict[str, object]:
     for impl in impls:  # in pluggy's list the last is called first
         place = f"plugin {impl.plugin_name}"
         try:
-            given = impl.function(**dict.fromkeys(impl.argnames, item))
-        except Exception as error:
-            problem = f"pytest_coresys_budgets raised {type(error).__name__}: {error}"
+            given = ask(impl.function, **dict.fromkeys(impl.argnames, item))
+        except StrangerError as error:
+            problem = f"pytest_coresys_budgets raised {error}"
             raise ConfigError(place=place, problem=problem) from None
         if given is None:
             continue

@@ -12,12 +12,14 @@ path of the run file is there to be copied.
 
 from __future__ import annotations
 
+import os
 import shlex
 import textwrap
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
@@ -126,6 +128,27 @@ def summary_lines(
         lines += _not_measured(run, style)
         lines += _effort(run, style, anything=bool(lines))
     return [*lines, _last(run, style, problem)]
+
+
+def nodeids_from(folder: Path, rootpath: Path) -> Callable[[str], str]:
+    """Node ids as pytest takes them in this folder: those of a run are relative to its root."""
+
+    def here(nodeid: str) -> str:
+        path, mark, rest = nodeid.partition("::")
+        try:
+            path = os.path.relpath(rootpath / path, folder).replace(os.sep, "/")
+        except ValueError:  # on another drive
+            pass
+        return path + mark + rest
+
+    return str if folder == rootpath else here
+
+
+def renamed(run: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, Any]:
+    """The run with other names for its tests."""
+    tests = [{**test, "nodeid": rename(test["nodeid"])} for test in run["tests"]]
+    findings = [{**finding, "tests": [rename(each) for each in finding["tests"]]} for finding in run["findings"]]
+    return {**run, "tests": tests, "findings": findings}
 
 
 def progress_text(nodeid: str, repetitions: int | None = None, *, width: int = 80, ascii_only: bool = True) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,7 +163,7 @@ def test_a_failing_fork_is_an_oserror_and_leaves_no_pipe(monkeypatch: pytest.Mon
     def fail() -> int:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(forked, "_raw_fork", fail)
+    monkeypatch.setattr(forked, "_fork", fail)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="no more processes"):
         run_in_child(lambda send: None, timeout=LONG)
@@ -180,3 +182,27 @@ def test_where_forking_is_not_safe_it_says_why() -> None:
         assert why_no_fork() == "a handler for SIGCHLD is installed"
     finally:
         signal.signal(signal.SIGCHLD, own)
+
+
+def test_the_child_does_not_hang_on_what_other_threads_of_the_parent_do() -> None:
+    """The interpreter's own locks must be in order in the child, whatever Python code runs elsewhere just then."""
+    done = threading.Event()
+
+    def busy() -> None:
+        while not done.is_set():
+            re.compile("a")
+            importlib.import_module("json")
+
+    threads = [threading.Thread(target=busy) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    for thread in threads:
+        thread.start()
+    try:
+        results = [run_in_child(lambda send: send({"seen": 1}), timeout=60, first_within=30) for _ in range(100)]
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert [result.problem for result in results] == [None] * 100

@@ -144,3 +144,19 @@ def test_a_small_leak_in_every_run_stands_out_among_rare_steps_of_the_interprete
     assert without_rare_steps([5.0, 7.0, 9.0, 100.0] + [102.0 + 2 * n for n in range(20)]) == [
         0.0, 2.0, 4.0, 8.0, *(10.0 + 2 * n for n in range(20))
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        pytest.param(lambda n: rare(n) + (20_000.0 if n > 45 else 0.0), id="a step up"),
+        pytest.param(lambda n: 16.0 * n + 200.0 * min(n, 45), id="a long start"),
+    ],
+)
+def test_a_leak_that_something_else_hides_is_not_called_flat(hidden: Series) -> None:
+    assert judged(hidden, LIST)[0] == "leak"
+
+
+def test_a_cache_that_filled_is_still_flat_in_time() -> None:
+    for size in (3, 30, 300):
+        assert judged(cache(size), UNKNOWN)[0] == "flat"

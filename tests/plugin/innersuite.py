@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 _RECORDER = """
 import json, pytest
 seen, started, finished = {}, [], []
+PATH = __file__.replace("inner_recorder.py", "recorded.json")
 
 class Recorder:
     def pytest_runtest_logstart(self, nodeid): started.append(nodeid)
@@ -25,7 +27,7 @@ class Recorder:
         seen.setdefault(report.nodeid, []).append(" ".join(words))
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus):
-        with open("recorded.json", "w", encoding="utf-8", errors="backslashreplace") as file:
+        with open(PATH, "w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump({"seen": seen, "started": started, "finished": finished}, file)
 
 def pytest_configure(config):
@@ -74,9 +76,10 @@ class InnerSuite:
         self.path = pytester.path
         pytester.makepyfile(inner_recorder=_RECORDER)
         pytester.syspathinsert()
+        pytester._monkeypatch.setenv("PYTHONPATH", str(self.path))  # also where a run starts in a folder below
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> Inner:
-        """Run pytest there with these arguments."""
+    def run(self, *arguments: str, stdin: bytes = b"", folder: str = ".") -> Inner:
+        """Run pytest with these arguments, there or in a folder below."""
         recorded, target = Path(self.path, "recorded.json"), Path(self.path, "run.json")
         recorded.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
@@ -84,9 +87,10 @@ class InnerSuite:
         words += [] if "--lf" in arguments else ["-p", "no:cacheprovider"]
         words += [] if "randomly" in arguments else ["-p", "no:randomly"]
         if "--coresys-budget" in arguments or "--coresys-observe" in arguments:
-            words += [] if "--coresys-json" in arguments else ["--coresys-json", "run.json"]
+            words += [] if "--coresys-json" in arguments else ["--coresys-json", str(target)]
             if not any(word.startswith(("--coresys-profile", "--coresys-repeat")) for word in arguments):
                 words += ["--coresys-profile", "strict"]  # what is found must not hang on how busy the machine is
+        os.chdir(Path(self.path, folder))
         result = self._pytester.run(sys.executable, "-m", "pytest", *words, *arguments, stdin=stdin, timeout=120)
         facts = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
         data = json.loads(recorded.read_text(encoding="utf-8")) if recorded.exists() else {}

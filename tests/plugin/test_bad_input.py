@@ -23,12 +23,14 @@ def write(inner: InnerSuite, **files: str) -> None:
 
 def usage_error(inner: InnerSuite, *arguments: str) -> str:
     """The one line that the run ends with, before any test was run."""
-    run = inner.run("--coresys-budget", *arguments)
-    assert run.status == 4, run.text
-    assert run.seen == {}
-    assert "INTERNALERROR" not in run.text
-    assert "Traceback" not in run.text
-    (line,) = [line for line in run.text.splitlines() if line.startswith("ERROR: ")]
+    # In this process: nothing is registered before the configuration is read, and a process each costs a second.
+    result = inner._pytester.runpytest_inprocess("--coresys-budget", "-p", "no:asyncio", *arguments)
+    text = "\n".join((*result.outlines, *result.errlines))
+    assert result.ret == 4, text
+    assert "collected" not in text
+    assert "INTERNALERROR" not in text
+    assert "Traceback" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("ERROR: ")]
     return line.removeprefix("ERROR: coresys: ")
 
 
@@ -59,7 +61,18 @@ def usage_error(inner: InnerSuite, *arguments: str) -> str:
             ("--coresys-require-measured", "nope.*"),
             '--coresys-require-measured: "nope.*" matches no measure; did you mean "loop.*"?',
         ),
-        (("--coresys-explain", "nope"), '--coresys-explain: unknown key "nope"'),
+        (("--coresys-set", "="), '--coresys-set: unknown key ""'),
+        (
+            ("--coresys-set", "memory.growth=-1 KB"),
+            '--coresys-set: memory.growth = "-1 KB": a negative quantity: write zero or more, such as "2 KB" '
+            "(B, KB, MB, GB)",
+        ),
+        (
+            ("--coresys-set", "time.call=2 KB"),
+            '--coresys-set: time.call = "2 KB": unknown unit "KB": write another, such as "50 ms" (us, ms, s, min, h)',
+        ),
+        (("--coresys-json", ""), ".: cannot be written: is a directory"),
+        (("--coresys-json", "a" * 300), f"{'a' * 300}: cannot be written: File name too long"),
         (("--coresys-json", "test_it.py/run.json"), "test_it.py/run.json: cannot be written: Not a directory"),
         (("--coresys-json", "."), ".: cannot be written: is a directory"),
     ],
@@ -118,6 +131,84 @@ def test_configuration_files(inner: InnerSuite, toml: str, line: str) -> None:
     assert usage_error(inner) == line
 
 
+def test_an_unknown_key_to_explain(inner: InnerSuite) -> None:
+    """Told when the tests are collected, as a plugin may bring a measure along."""
+    write(inner, test_it__py=CLEAN)
+    run = inner.run("--coresys-budget", "--coresys-explain", "nope")
+    assert (run.status, run.seen) == (4, {})
+    assert 'ERROR: coresys: --coresys-explain: unknown key "nope"' in run.text.splitlines()
+
+
+@pytest.mark.parametrize("count", ["-1", "two", "1.5", "\N{SUPERSCRIPT TWO}"])
+def test_a_count_of_repetitions_that_is_none(inner: InnerSuite, count: str) -> None:
+    write(inner, test_it__py=CLEAN)
+    result = inner._pytester.runpytest_inprocess("--coresys-budget", "-p", "no:asyncio", f"--coresys-repeat={count}")
+    assert result.ret == 4
+    problem = f"argument --coresys-repeat: {count!r} is not a number of repetitions: write 0 (never repeat) or more"
+    assert any(line.endswith(f"error: {problem}") for line in result.errlines)
+
+
+@pytest.mark.parametrize(
+    ("toml", "line"),
+    [
+        ('profile = "nope"\n', 'coresys.toml:1: unknown profile "nope" (valid: default, ci, strict)'),
+        (
+            '[[overrides]]\nbudgets = { memory.peak = "2 GB" }\n',
+            "coresys.toml:1: [[overrides]] needs paths or markers, or it would match no test",
+        ),
+        (
+            '[[overrides]]\npaths = ["tests/**"]\n',
+            "coresys.toml:1: [[overrides]] needs budgets, or it would change nothing",
+        ),
+        (
+            '[[accept]]\nkey = "threads.leaked"\n',
+            'coresys.toml:1: [[accept]] needs a reason, such as reason = "#412: ends with the process"',
+        ),
+    ],
+    ids=["profile", "override of nothing", "override without budgets", "accept without reason"],
+)
+def test_tables_that_make_no_sense(inner: InnerSuite, toml: str, line: str) -> None:
+    write(inner, test_it__py=CLEAN, coresys__toml=toml)
+    assert usage_error(inner) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "memory.grwth < 2 KB",
+            'pytest.ini:4: coresys_budgets unknown key "memory.grwth"; did you mean "memory.growth"?',
+        ),
+        (
+            "memory.growth < 2",
+            'pytest.ini:4: coresys_budgets memory.growth = "2": a bare number: write a unit, such as "2 KB" '
+            "(B, KB, MB, GB)",
+        ),
+        (
+            "memory.growth = 2 KB",
+            'pytest.ini:4: coresys_budgets "memory.growth = 2 KB": write KEY < VALUE, such as memory.growth < 2 KB',
+        ),
+    ],
+    ids=["key", "bare number", "no less-than"],
+)
+def test_the_ini_option(inner: InnerSuite, text: str, line: str) -> None:
+    write(inner, test_it__py=CLEAN, pytest__ini=f"[pytest]\ncoresys_budgets =\n  threads.leaked < 1\n  {text}\n")
+    assert usage_error(inner) == line
+
+
+def test_a_pyproject_that_is_a_folder(inner: InnerSuite) -> None:
+    write(inner, test_it__py=CLEAN)
+    Path(inner.path, "pyproject.toml").mkdir()
+    assert usage_error(inner) == "pyproject.toml: cannot be read: Is a directory"
+
+
+def test_missing_folders_of_the_run_file_are_made(inner: InnerSuite) -> None:
+    write(inner, test_it__py=CLEAN)
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", "--coresys-json", "no/such/folder/run.json")
+    assert run.status == 0
+    assert json.loads(Path(inner.path, "no/such/folder/run.json").read_text())["summary"]["tests"] == 1
+
+
 def test_an_unreadable_and_a_malformed_coresys_toml(inner: InnerSuite) -> None:
     write(inner, test_it__py=CLEAN, coresys__toml="[budgets\n")
     assert usage_error(inner).startswith("coresys.toml:1: ")
@@ -150,7 +241,7 @@ def test_no_repeat(): pass
 def test_clean(): pass
 """,
     )
-    run = inner.run("--coresys-budget")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
     outcomes = {nodeid.rpartition("::")[2]: phases[1] for nodeid, phases in run.seen.items()}
     assert outcomes == {
         **dict.fromkeys(("test_typo", "test_bare_number", "test_skip", "test_no_repeat"), "call failed"),
@@ -167,41 +258,128 @@ def test_clean(): pass
         assert line in run.text.splitlines()
 
 
-HOSTILE = r"""
-import pytest
+# Control characters, quotes of three languages, what XML and UTF-8 refuse, and one longer than any line.
+NAMES = (
+    "plain",
+    "'quoted' \"twice\" $HOME `id`",
+    "two\nlines\r\nand\ta tab",
+    "\x1b[31mred\x1b[0m\x9b31m",
+    "<script>alert(1)</script>",
+    "]]>&amp;",
+    "a::b",
+    "\x00\x08\x7f",
+    "\u202edetrever\u2028",
+    "\udcff",
+    "x" * 600,
+)
+HOSTILE = """
+import os, pytest
 KEPT = []
-NAMES = ["plain", "'quoted' \"twice\"", "two\nlines", "\x1b[31mred\x1b[0m"]
-NAMES += ["<script>alert(1)</script>", "\ud800", "a::b", "]]>&amp;"]
-@pytest.mark.parametrize("value", NAMES, ids=range(len(NAMES)))
-def test_by_value(value): pass
-def pytest_generate_tests(metafunc): pass
-@pytest.mark.parametrize("value", [1], ids=["<b>'\"]]>&"])
-def test_leaks(value): KEPT.append(open("/dev/null"))
+NAMES = {names!r}
+@pytest.mark.parametrize("value", NAMES, ids=NAMES)
+def test_keeps(value): KEPT.append(1)
+@pytest.mark.parametrize("value", NAMES, ids=NAMES)
+def test_keeps_nothing(value): pass
 """
-HOSTILE_CONFTEST = r"""
-import pytest
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "by_value" in item.name:
-            item._nodeid = item.nodeid.split("[")[0] + "[" + item.callspec.params["value"] + "]"
+# Over budget after one run, so that nothing needs repeating; and each word of it is as hostile as the names.
+HOSTILE_CONFTEST = """
+import sys
+from coresys import Reading
+class Probe:
+    key, unit, default, help = "mine.kept", "count", 0, {text!r}
+    kept = 0
+    def start(self): self.before = self.count()
+    def stop(self): return Reading(self.count() - self.before, details=({text!r},))
+    def count(self): return len(sys.modules["test_it"].KEPT) if "test_it" in sys.modules else 0
+def pytest_coresys_probes(config): return [Probe()]
 """
+# pytest escapes what is in an id, unless it is told not to.
+UNESCAPED = "[pytest]\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
+TEXT = "\x1b[31mred\x1b[0m\nsecond <b>'\"]]>& \ud800 \x07"
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a terminal shows this as it stands."""
+    return all(character.isprintable() or character == "\n" for character in text)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
-def test_hostile_ids_reach_every_report_whole_and_harmless(inner: InnerSuite, workers: tuple[str, ...]) -> None:
-    write(inner, test_it__py=HOSTILE, conftest__py=HOSTILE_CONFTEST)
-    arguments = ("--junitxml", "junit.xml", *workers)
-    if workers:  # xdist itself cannot carry a lone surrogate
-        write(inner, test_it__py=HOSTILE.replace('"\\ud800", ', ""))
-    bare, run = inner.run(*arguments), inner.run("--coresys-budget", *arguments)
-    assert run.seen.keys() == bare.seen.keys()
-    assert len(run.facts["tests"]) == len(bare.seen)
-    Path(inner.path, "run.json").read_bytes().decode("utf-8")
-    assert any("descriptors.leaked" in keys for keys in run.found().values())
-    shown = run.text.partition("= coresys =")[2].partition("short test summary")[0]
-    assert "\x1b" not in shown
+def test_hostile_ids_reach_every_report_whole_and_harmless(
+    inner: InnerSuite, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest itself prints ids as they are, and pytester takes nothing but UTF-8.
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:backslashreplace")
+    names = [name for name in NAMES if not (workers and name == "\udcff")]  # xdist itself cannot carry a lone surrogate
+    write(
+        inner,
+        test_it__py=HOSTILE.format(names=names),
+        conftest__py=HOSTILE_CONFTEST.format(text=TEXT),
+        pytest__ini=UNESCAPED,
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", "-v", "--junitxml", "junit.xml", *workers)
+    assert run.status == 1
+    shown = [name if name != "\udcff" else r"\udcff" for name in names]
+    assert Path(inner.path, "run.json").read_bytes().decode("utf-8")
+    verdicts = {test["nodeid"]: test["measures"]["mine.kept"]["verdict"] for test in run.facts["tests"]}
+    assert verdicts == {
+        **{f"test_it.py::test_keeps[{name}]": "over" for name in shown},
+        **{f"test_it.py::test_keeps_nothing[{name}]": "within" for name in shown},
+    }
     suite = ElementTree.parse(Path(inner.path, "junit.xml")).getroot()[0]
-    assert len(suite.findall("testcase")) == len(bare.seen)
+    failures = [failure.text or "" for failure in suite.iter("failure")]
+    assert len(suite.findall("testcase")) == 2 * len(names)
+    assert len(failures) == len(names)
+    for text in failures:
+        assert text.startswith("mine.kept: 1 > 0 (default)\n")
+        assert r"\x1b[31mred\x1b[0m\nsecond <b>" in text
+        assert r"\ud800 \x07" in text
+        assert is_harmless(text)
+    summary = run.text.partition("= coresys =")[2].partition("= short test summary info =")[0]
+    assert "over  mine.kept" in summary
+    assert r"test_keeps[two\nlines\r\nand\ta tab]" in summary
+    assert r"test_keeps[\x1b[31mred\x1b[0m\x9b31m]" in summary
+    assert is_harmless(summary)
+
+
+def test_hostile_names_of_what_is_left_behind(inner: InnerSuite) -> None:
+    """A thread, a file, a task and a variable that are called like an attack on the terminal."""
+    write(
+        inner,
+        test_it__py=f"""
+import asyncio, os, threading, pytest
+KEPT, TEXT = [], {TEXT!r}
+NAME = TEXT.replace("\\ud800", "\\udcff")
+def test_thread():
+    event = threading.Event()
+    KEPT.append(event)
+    threading.Thread(target=event.wait, name=TEXT, daemon=True).start()
+def test_file(tmp_path):
+    KEPT.append(os.open(os.fsencode(tmp_path) + b"/" + os.fsencode(NAME).replace(b"/", b""), os.O_CREAT | os.O_RDWR))
+def test_variable(): os.environ["MINE\\x1b[31m"] = NAME
+@pytest.mark.coresys_no_repeat(reason=TEXT)
+def test_reason(): pass
+@pytest.mark.coresys_skip("memory.*", reason=TEXT)
+def test_skipped(): pass
+@pytest.mark.coresys_budget(TEXT, max="8 KB")
+def test_key(): pass
+""",
+    )
+    cheap = ("--coresys-set", "memory.growth=off", "--coresys-set", "memory.fragmentation=off")
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict", *cheap, "--junitxml", "junit.xml")
+    assert run.status == 1
+    details = {
+        test["nodeid"].rpartition("::")[2]: "\n".join(line for found in test["findings"] for line in found["details"])
+        for test in run.facts["tests"]
+    }
+    assert "red" in details["test_thread"]
+    assert "red" in details["test_file"]
+    assert "red" in details["test_variable"]
+    assert not Path(inner.path, "run.json").read_bytes().decode("utf-8").count("\x1b")
+    ElementTree.parse(Path(inner.path, "junit.xml"))
+    assert is_harmless(run.text)
+    assert r"thread '\x1b[31mred\x1b[0m\nsecond <b>" in run.text
+    assert r"os.environ['MINE\x1b[31m'] set to '\x1b[31mred" in run.text
+    assert r'@pytest.mark.coresys_budget (test_it.py:16): unknown key "\x1b[31mred\x1b[0m\nsecond' in run.text
 
 
 PROBE = """
@@ -233,7 +411,7 @@ def pytest_coresys_probes(config): return [Probe()]
 )
 def test_a_probe_that_breaks_is_not_measured_and_said_once(inner: InnerSuite, start: str, stop: str, why: str) -> None:
     write(inner, test_it__py=CLEAN + "def test_second(): pass\n", conftest__py=PROBE.format(start=start, stop=stop))
-    run = inner.run("--coresys-budget")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
     assert run.status == 0, run.text
     for name in ("test_clean", "test_second"):
         measure = run.test(name)["measures"]["mine.things"]
@@ -241,6 +419,61 @@ def test_a_probe_that_breaks_is_not_measured_and_said_once(inner: InnerSuite, st
         assert run.test(name)["verdict"] == "not_measured"
     unwrapped = re.sub(r"\n +", " ", run.text)
     assert unwrapped.count(f"note: mine.things is not measured from here on: {why}") == 1
+
+
+def test_a_probe_that_breaks_between_two_tests_has_measured_the_first(inner: InnerSuite) -> None:
+    write(
+        inner,
+        test_it__py="def test_first(): pass\ndef test_second(): pass\ndef test_third(): assert 0\n",
+        conftest__py=PROBE.format(
+            start="self.runs = getattr(self, 'runs', 0) + 1", stop="return 0 if self.runs == 1 else 1 / 0"
+        ),
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert {nodeid.rpartition("::")[2]: phases[1] for nodeid, phases in run.seen.items()} == {
+        "test_first": "call passed",
+        "test_second": "call passed",
+        "test_third": "call failed",
+    }
+    said = [run.test(name)["measures"]["mine.things"] for name in ("test_first", "test_second", "test_third")]
+    assert [(each["value"], each["verdict"]) for each in said] == [
+        (0, "within"),
+        (None, "not_measured"),
+        (None, "not_measured"),
+    ]
+    assert said[1]["why"] == "its probe broke in stop: ZeroDivisionError: division by zero"
+    assert said[2]["why"] == "the test failed"
+    assert run.text.count("note: mine.things is not measured from here on") == 1
+
+
+def test_workers_whose_probes_and_hooks_break_say_it_once(inner: InnerSuite) -> None:
+    write(
+        inner,
+        test_it__py="import pytest\n@pytest.mark.parametrize('number', range(4))\ndef test_many(number): pass\n",
+        conftest__py=PROBE.format(start="raise RuntimeError('on strike')", stop="return 0")
+        + "def pytest_coresys_verdict(item, verdict): raise RuntimeError('mine')\n",
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", "-n", "2")
+    assert run.status == 0, run.text
+    assert len(run.seen) == 4
+    unwrapped = re.sub(r"\n +", " ", run.text)
+    why = "its probe broke in start: RuntimeError: on strike"
+    assert unwrapped.count(f"note: mine.things is not measured from here on: {why}") == 1
+    assert unwrapped.count("note: a plugin's pytest_coresys_verdict raised RuntimeError: mine") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("raise RuntimeError('mine')", "RuntimeError: mine"),
+        ("return 3", "TypeError: 'int' object is not iterable"),
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+    ],
+    ids=["raises", "no list", "import"],
+)
+def test_a_hook_for_probes_that_raises_is_a_usage_error(inner: InnerSuite, body: str, problem: str) -> None:
+    write(inner, test_it__py=CLEAN, conftest__py=f"def pytest_coresys_probes(config): {body}\n")
+    assert usage_error(inner) == f"plugin {inner.path / 'conftest.py'}: pytest_coresys_probes raised {problem}"
 
 
 @pytest.mark.parametrize(
@@ -264,9 +497,9 @@ def test_a_probe_that_makes_no_sense_is_a_usage_error(inner: InnerSuite, attribu
 @pytest.mark.parametrize("hook", ["pytest_coresys_verdict(item, verdict)", "pytest_coresys_run_finished(run)"])
 def test_a_hook_of_others_that_raises_is_said_and_harms_nothing(inner: InnerSuite, hook: str) -> None:
     write(inner, test_it__py=CLEAN, conftest__py=f"def {hook}: raise RuntimeError('mine')\n")
-    run = inner.run("--coresys-budget")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
     assert run.status == 0
-    assert run.test("test_clean")["verdict"] == "within"
+    assert run.test("test_clean")["measures"]["threads.leaked"]["verdict"] == "within"
     assert f"a plugin's {hook.partition('(')[0]} raised RuntimeError: mine" in run.text
 
 
@@ -276,12 +509,41 @@ def test_budgets_of_a_hook_that_raises_fail_that_test(inner: InnerSuite) -> None
         test_it__py=CLEAN + "def test_other(): pass\n",
         conftest__py="def pytest_coresys_budgets(item):\n    if 'other' in item.name: raise RuntimeError('mine')\n",
     )
-    run = inner.run("--coresys-budget")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
     assert {nodeid.rpartition("::")[2]: phases[1] for nodeid, phases in run.seen.items()} == {
         "test_clean": "call passed",
         "test_other": "call failed",
     }
     assert "pytest_coresys_budgets raised RuntimeError: mine" in run.text
+
+
+def test_budgets_of_a_hook_that_make_no_sense_fail_their_tests(inner: InnerSuite) -> None:
+    cases = {
+        "list": ("[1]", "pytest_coresys_budgets returned list, no mapping"),
+        "key": ("{'memory.grwth': '2 KB'}", 'unknown key "memory.grwth"; did you mean "memory.growth"?'),
+        "bare": (
+            "{'memory.growth': 3}",
+            'memory.growth = 3: a bare number: write text with a unit, such as "2 KB" (B, KB, MB, GB)',
+        ),
+        "part": (
+            "{'memory.growth': {'max': '1 KB', 'lvl': 1}}",
+            'memory.growth.lvl = 1: unknown key "lvl"; did you mean "level"?',
+        ),
+    }
+    given = ", ".join(f"'test_{name}': {budgets}" for name, (budgets, _) in cases.items())
+    write(
+        inner,
+        test_it__py=CLEAN + "".join(f"def test_{name}(): pass\n" for name in cases),
+        conftest__py=f"def pytest_coresys_budgets(item): return {{{given}}}.get(item.name)\n",
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert {nodeid.rpartition("::")[2]: phases[1] for nodeid, phases in run.seen.items()} == {
+        "test_clean": "call passed",
+        **{f"test_{name}": "call failed" for name in cases},
+    }
+    for name, (_, problem) in cases.items():
+        assert f"plugin {inner.path / 'conftest.py'}: {problem}" in run.text.splitlines()
+        assert run.test(f"test_{name}")["verdict"] == "not_measured"
 
 
 FULL_DISK = """
@@ -296,14 +558,83 @@ def pytest_sessionfinish():
 @pytest.mark.parametrize("target", ["run.json", "/dev/full"])
 def test_a_full_disk_is_said_and_changes_no_status(inner: InnerSuite, target: str) -> None:
     write(inner, test_it__py=CLEAN, conftest__py=FULL_DISK)
-    run = inner.run("--coresys-budget", "--coresys-json", target)
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", "--coresys-json", target)
     assert run.status == 0
     assert list(run.seen.values()) == [["setup passed", "call passed", "teardown passed"]]
     assert f"run file NOT written: {target}: cannot be written: No space left on device" in run.text
     assert not [path.name for path in inner.path.iterdir() if path.name.endswith((".tmp", "run.json"))]
 
 
+NO_ROOM_TO_REPEAT = """
+import errno, tempfile
+make = tempfile.mkdtemp
+def mkdtemp(suffix=None, prefix=None, dir=None):
+    if (prefix or "").startswith("coresys-"): raise OSError(errno.ENOSPC, "No space left on device")
+    return make(suffix, prefix, dir)
+tempfile.mkdtemp = mkdtemp
+"""
+
+
+def test_a_full_disk_while_repeating_leaves_a_suspicion(inner: InnerSuite) -> None:
+    write(
+        inner,
+        test_it__py="import os\nKEPT = []\ndef test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))\n" + CLEAN,
+        conftest__py=NO_ROOM_TO_REPEAT,
+    )
+    run = inner.run("--coresys-budget", "--coresys-set", "memory.growth=off")
+    assert run.status == 0, run.text
+    assert list(run.seen.values()) == [["setup passed", "call passed", "teardown passed"]] * 2
+    measure = run.test("test_leaks")["measures"]["descriptors.leaked"]
+    why = "suspected: 1 left after one run; no process could be made: [Errno 28] No space left on device"
+    assert (measure["verdict"], measure["why"]) == ("not_measured", why)
+    assert run.found() == {}
+
+
 def test_the_run_file_survives_a_test_that_changes_the_folder(inner: InnerSuite) -> None:
     write(inner, test_it__py="import os, tempfile\ndef test_moves(): os.chdir(tempfile.gettempdir())\n")
-    inner.run("--coresys-budget")
+    inner.run("--coresys-budget", "--coresys-repeat", "0")
     assert json.loads(Path(inner.path, "run.json").read_text())["summary"]["tests"] == 1
+
+
+@pytest.mark.parametrize("ends", ["pytest.fail('mine')", "pytest.skip('mine')", "raise SystemExit('mine')"])
+@pytest.mark.parametrize("hook", ["pytest_coresys_verdict(item, verdict)", "pytest_coresys_run_finished(run)"])
+def test_a_hook_that_fails_as_tests_do_loses_no_result(inner: InnerSuite, hook: str, ends: str) -> None:
+    write(inner, test_it__py=CLEAN, conftest__py=f"import pytest\ndef {hook}: {ends}\n")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.status == 0
+    assert list(run.seen.values()) == [["setup passed", "call passed", "teardown passed"]]
+    assert re.search(rf"note: a plugin's {hook.partition('(')[0]}\s+raised\s+\w+:\s+mine", run.text)
+
+
+@pytest.mark.parametrize("when", ["start", "stop"])
+def test_a_probe_that_fails_as_tests_do_is_not_measured(inner: InnerSuite, when: str) -> None:
+    probe = f"""
+import pytest
+class Probe:
+    key, unit, default = "mine.thing", "count", 1
+    def start(self): {"pytest.fail('mine')" if when == "start" else "pass"}
+    def stop(self): {"pytest.skip('mine')" if when == "stop" else "return 0"}
+def pytest_coresys_probes(config): return [Probe()]
+"""
+    write(inner, test_it__py=CLEAN, conftest__py=probe)
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.status == 0
+    measure = run.test("test_clean")["measures"]["mine.thing"]
+    assert measure["verdict"] == "not_measured"
+    assert re.fullmatch(rf"its probe broke in {when}: \w+: mine", measure["why"])
+
+
+@pytest.mark.parametrize("given", ["[object()]", "[None]", "'abc'"])
+def test_a_probe_that_is_none_is_a_usage_error(inner: InnerSuite, given: str) -> None:
+    write(inner, test_it__py=CLEAN, conftest__py=f"def pytest_coresys_probes(config): return {given}\n")
+    line = usage_error(inner)
+    assert line.endswith("a probe's key must read like group.name, in lower case; this one is None")
+
+
+def test_a_hook_may_end_the_run(inner: InnerSuite) -> None:
+    """``pytest.exit()`` says that the run is to end, also where a hook says it."""
+    hook = "import pytest\ndef pytest_coresys_verdict(item, verdict): pytest.exit('enough', returncode=7)\n"
+    write(inner, test_it__py=CLEAN, conftest__py=hook)
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.status == 7
+    assert list(run.seen.values()) == [["setup passed", "call passed", "teardown passed"]]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from innersuite import FAILED_BY_US, LEAK, InnerSuite, changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner]
+
+# All descriptors, and no more: bytes take many more repetitions, and are the corpus's matter.
+MEASURED = (
+    *("--coresys-budget", "--coresys-profile", "strict"),
+    *("--coresys-set", "memory.growth=off", "--coresys-set", "memory.fragmentation=off"),
+)
 
 
 def only_the_leak_is_changed(inner: InnerSuite, *arguments: str, leaks: tuple[str, ...] = ("test_leaks",)) -> None:
@@ -47,6 +54,11 @@ class Test(unittest.TestCase):
     assert now == [word.replace("call passed", "call failed") if word == "call passed" else word for word in was]
     assert differing == {}
     assert measured.found().keys() == {"test_leaks", "test_parts_leak"}
+    assert "descriptors.leaked" in measured.found()["test_parts_leak"]
+    parts = [
+        [line for line in run.text.splitlines() if line.startswith(("SUBFAIL", "SUBPASS"))] for run in (bare, measured)
+    ]
+    assert parts[0] == parts[1] != []
     # A test of which a part failed has failed: nothing is held against it.
     assert measured.test("test_parts")["outcome"] == "failed"
     assert measured.test("test_parts")["verdict"] == "not_measured"
@@ -141,19 +153,23 @@ def test_randomly(inner: InnerSuite) -> None:
         LEAK
         + """
 import random, pytest
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(8))
 def test_draws(number):
     with open("drawn.txt", "a") as file: file.write(f"{number} {random.random()}\\n")
 """
     )
     drawn = Path(inner.path, "drawn.txt")
     results = []
-    for extra in ((), ("--coresys-budget",)):
+    for extra in ((), MEASURED):
         drawn.unlink(missing_ok=True)
-        run = inner.run("-p", "randomly", "-p", "no:xdist", "--randomly-seed=7", *extra)
-        results.append((list(run.seen), drawn.read_text()))
+        run = inner.run("-p", "randomly", "--randomly-seed=7", *extra)
+        assert "Using --randomly-seed=7" in run.text
+        results.append((run.started, drawn.read_text()))
     assert results[0] == results[1]
-    assert len(results[0][0]) == 21
+    assert len(results[0][0]) == 9
+    assert results[0][0] != sorted(results[0][0])
+    assert {name: "descriptors.leaked" in keys for name, keys in run.found().items()} == {"test_leaks": True}
+    assert run.seen["test_randomly.py::test_leaks"] == FAILED_BY_US[1]
 
 
 def test_cov(inner: InnerSuite) -> None:
@@ -171,13 +187,16 @@ def work():
 """,
         test_app="import app\ndef test_leaks(): app.KEPT.append(app.work())\ndef test_clean(): pass",
     )
-    tables = []
-    for extra in ((), ("--coresys-budget",)):
-        run = inner.run("--cov=app", "--cov-report=term-missing", "--cov-branch", *extra)
-        tables.append(re.findall(r"^app\.py.*$", run.text, re.MULTILINE))
+    tables, runs = [], []
+    for extra in ((), MEASURED):
+        run = inner.run("--cov=.", "--cov-report=term-missing", "--cov-branch", *extra)
+        tables.append(re.findall(r"^(?:\S+\.py|TOTAL) +\d.*$", run.text, re.MULTILINE))
+        runs.append(run)
     assert tables[0] == tables[1]
-    assert len(tables[0]) == 1
-    assert run.found().keys() == {"test_leaks"}
+    assert re.fullmatch(r"app\.py +7 +1 +2 +1 +78% +7", tables[0][0])
+    assert tables[0][-1].startswith("TOTAL")
+    assert changed(*runs) == {"test_leaks": FAILED_BY_US}
+    assert {name: "descriptors.leaked" in keys for name, keys in runs[1].found().items()} == {"test_leaks": True}
 
 
 def test_mock(inner: InnerSuite) -> None:
@@ -199,21 +218,42 @@ def test_spies(mocker):
 
 
 def test_hypothesis(inner: InnerSuite) -> None:
+    """What it finds, what it keeps of that for the next run, and what it says of a test's health stay the same."""
     inner._pytester.makepyfile(
         LEAK
         + """
 from hypothesis import given, settings, strategies as st
+few = settings(max_examples=2, deadline=None)
 @given(st.lists(st.integers()))
-@settings(max_examples=10)
+@few
 def test_sorts(numbers): assert sorted(sorted(numbers)) == sorted(numbers)
 @given(st.integers())
-@settings(max_examples=10)
+@few
 def test_leaks_too(number): KEPT.append(os.open(os.devnull, os.O_RDONLY))
-@given(st.integers())
+@given(st.integers(min_value=0))
+@settings(deadline=None)
 def test_falsified(number): assert number < 1000
+@given(st.integers().filter(lambda number: False))
+@few
+def test_is_unhealthy(number): pass
 """
     )
-    only_the_leak_is_changed(inner, "-p", "hypothesispytest", leaks=("test_leaks", "test_leaks_too"))
+    database = Path(inner.path, ".hypothesis")
+    runs, kept, said = [], [], []
+    for extra in ((), MEASURED):
+        run = inner.run("-p", "hypothesispytest", *extra)
+        runs.append(run)
+        kept.append({path.relative_to(database) for path in Path(database, "examples").iterdir()})
+        words = ("Falsifying example", "number=", "FailedHealthCheck", "Unsatisfiable")
+        said.append([line for line in run.text.splitlines() if any(word in line for word in words)])
+        shutil.rmtree(database)
+    assert changed(*runs) == dict.fromkeys(("test_leaks", "test_leaks_too"), FAILED_BY_US), runs[1].text
+    assert kept[0] == kept[1] != set()
+    assert said[0] == said[1]
+    assert any("number=1000," in line for line in said[0])
+    assert any("FailedHealthCheck" in line for line in said[0])
+    assert runs[1].test("test_sorts")["repetitions"] > 0
+    assert runs[1].found() == {name: {"descriptors.leaked"} for name in ("test_leaks", "test_leaks_too")}
 
 
 def test_rerunfailures(inner: InnerSuite) -> None:
@@ -241,27 +281,49 @@ def test_marked(): pass
     leaked = measured.test("test_leaks")["measures"]["descriptors.leaked"]
     assert leaked["verdict"] == "not_measured"
     assert leaked["why"] == "suspected: 1 left after one run; run by another plugin's protocol: not repeated"
-    assert "4 tests were run by rerunfailures: measured around, not repeated" in measured.text
-    assert measured.text.count("measured around, not repeated") == 1
+    told = [line for line in measured.text.splitlines() if "measured around" in line]
+    assert told == ["note: 4 tests were run by rerunfailures: measured around, not repeated"]
+    suspicions = measured.text.partition("suspected, fails nothing: ")[2].partition("coresys: ")[0]
+    assert "  descriptors.leaked  test_rerunfailures.py::test_leaks\n" in suspicions
+    assert [line for line in bare.text.splitlines() if line.startswith("FAILED")] == [
+        line for line in measured.text.splitlines() if line.startswith("FAILED")
+    ]
+    assert re.findall(r"\d+ \w+, .*\d rerun", bare.text) == re.findall(r"\d+ \w+, .*\d rerun", measured.text) != []
 
 
 def test_rerunfailures_that_reruns_nothing_leaves_us_the_tests(inner: InnerSuite) -> None:
     inner._pytester.makepyfile(LEAK)
     only_the_leak_is_changed(inner)
-    assert "measured around" not in inner.run("--coresys-budget").text
+    assert "measured around" not in inner.run("--coresys-budget", "--coresys-repeat", "0").text
 
 
 def test_a_crowd_of_plugins(inner: InnerSuite) -> None:
     inner._pytester.makepyfile(
         LEAK
         + """
-import asyncio, pytest
+import asyncio, random, pytest
 @pytest.mark.asyncio
 async def test_waits(mocker):
     mocker.patch("os.getpid", return_value=7)
     await asyncio.sleep(0)
     assert os.getpid() == 7
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("number", range(3))
+def test_draws(number):
+    with open(f"drawn-{number}.txt", "a") as file: file.write(f"{random.random()}\\n")
 """
     )
-    arguments = ("--cov=.", "--timeout", "60", "--asyncio-mode", "auto", "-n", "2")
-    only_the_leak_is_changed(inner, *arguments)
+    crowd = ("--cov=.", "--timeout", "60", "--asyncio-mode", "auto", "--randomly-seed=7", "-n", "2")
+    results = []
+    for extra in ((), MEASURED):
+        run = inner.run("-p", "randomly", *crowd, *extra)
+        table = re.findall(r"^(?:\S+\.py|TOTAL) +\d.*$", run.text, re.MULTILINE)
+        drawn = {path.name: path.read_text() for path in inner.path.glob("drawn-*.txt")}
+        for name in drawn:
+            Path(inner.path, name).unlink()
+        results.append((run, table, drawn))
+    (bare, *before), (measured, *after) = results
+    assert before == after
+    assert len(before[1]) == 3
+    assert changed(bare, measured) == {"test_leaks": FAILED_BY_US}, measured.text
+    assert measured.found() == {"test_leaks": {"descriptors.leaked"}}

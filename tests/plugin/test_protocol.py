@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from innersuite import FAILED_BY_US, LEAK, InnerSuite, changed
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner]
+
+# Bytes take many more repetitions than what can be counted.
+WITHOUT_BYTES = ("--coresys-set", "memory.growth=off", "--coresys-set", "memory.fragmentation=off")
 
 
 def write(inner: InnerSuite, text: str) -> None:
@@ -140,6 +144,8 @@ def test_outcomes_are_told_apart_in_the_run_file(inner: InnerSuite) -> None:
 def test_a_leak_is_one_failure_in_terminal_and_junit(inner: InnerSuite) -> None:
     write(inner, LEAK + "def test_clean(): pass")
     measured = inner.run("--coresys-budget", "--junitxml", "junit.xml")
+    assert measured.status == 1
+    assert list(measured.seen.values()) == [FAILED_BY_US[1], FAILED_BY_US[0]]
     assert re.search(r"=+ 1 failed, 1 passed in ", measured.text)
     assert measured.text.count("FAILED test_it.py::test_leaks - descriptors.leaked: 1 per run > 0") == 1
     assert "ERROR" not in measured.text
@@ -169,7 +175,6 @@ def test_observing_changes_no_outcome_and_wins(inner: InnerSuite) -> None:
     ("arguments", "run"),
     [
         (("-x",), ["test_first", "test_leaks"]),
-        (("--maxfail", "2"), ["test_first", "test_leaks", "test_last"]),
         (("-k", "last or first"), ["test_first", "test_last"]),
         (("--deselect", "test_it.py::test_leaks"), ["test_first", "test_last"]),
         (("--setup-only",), ["test_first", "test_leaks", "test_last"]),
@@ -184,6 +189,213 @@ def test_what_is_run_is_what_pytest_was_told(inner: InnerSuite, arguments: tuple
     assert [nodeid.rpartition("::")[2] for nodeid in measured.seen] == run, measured.text
     if "--setup-only" in arguments or "--setup-plan" in arguments:
         assert measured.status == 0
+
+
+def test_leaks_count_towards_the_failures_that_end_a_run(inner: InnerSuite) -> None:
+    write(inner, LEAK + "test_leaks_too = test_leaks\ndef test_clean(): pass\n")
+    measured = inner.run("--coresys-budget", *WITHOUT_BYTES, "--maxfail", "2")
+    assert list(measured.seen.values()) == [FAILED_BY_US[1]] * 2
+    assert "stopping after 2 failures" in measured.text
+    assert measured.test("test_clean")["verdict"] == "not_measured"
+
+
+# What is printed of each of these is pytest's own, but for one last line.
+SHOWN = """
+import logging, sys, pytest
+@pytest.fixture(scope="module")
+def shared():
+    print("shared is set up")
+    yield 1
+    print("shared is torn down")
+@pytest.fixture
+def own(shared):
+    print("own is set up")
+    yield shared
+    print("own is torn down")
+def test_passes(own):
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    logging.getLogger().warning("to the log")
+def test_fails(own):
+    print("to stdout of the failing")
+    logging.getLogger().warning("to the log of the failing")
+    assert own == 2
+@pytest.mark.xfail(reason="known")
+def test_xfails(): assert 0
+@pytest.mark.skip(reason="later")
+def test_skips(): pass
+@pytest.mark.parametrize("number", [1, 2])
+def test_many(number): pass
+"""
+
+
+def without_figures(text: str) -> list[str]:
+    """What was printed, without what took how long, and without what we add at the end."""
+    text = re.sub(r"^=+ coresys =+\n.*?^(?=coresys: )", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in text.splitlines() if not line.startswith("coresys: ")]
+    return [re.sub(r"\d+\.\d\ds", "0.00s", line).strip("=") for line in lines]
+
+
+def shown(inner: InnerSuite, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """What is printed bare, and while tests are measured and repeated."""
+    write(inner, SHOWN)
+    bare = inner.run(*arguments)
+    measured = inner.run("--coresys-budget", "--coresys-repeat", "10", *arguments)
+    assert all(measured.test(name)["repetitions"] > 0 for name in ("test_passes", "test_many[1]"))
+    assert measured.status == bare.status == 1
+    return without_figures(bare.text), without_figures(measured.text)
+
+
+@pytest.mark.parametrize("arguments", [("-q",), ("-vv",), ("-rA",), ("--tb=line", "--show-capture=no")], ids=" ".join)
+def test_what_is_shown_of_tests_is_as_it_is_without_us(inner: InnerSuite, arguments: tuple[str, ...]) -> None:
+    bare, measured = shown(inner, arguments)
+    assert measured == bare
+
+
+@pytest.mark.parametrize("arguments", [("-s", "-v"), ("--setup-show",), ("-o", "log_cli=true", "-v")], ids=" ".join)
+def test_what_is_shown_while_a_test_runs_is_shown_once(inner: InnerSuite, arguments: tuple[str, ...]) -> None:
+    """Only the word for a test that passed comes later: after its teardown, when it is judged."""
+    bare, measured = shown(inner, arguments)
+    assert Counter("".join("".join(measured).split())) == Counter("".join("".join(bare).split()))
+    assert sum(line.count("own is set up") for line in measured) == sum(line.count("own is set up") for line in bare)
+
+
+def test_no_terminal(inner: InnerSuite) -> None:
+    write(inner, LEAK)
+    measured = inner.run("--coresys-budget", *WITHOUT_BYTES, "-p", "no:terminal")
+    assert measured.status == 1
+    assert measured.seen == {"test_it.py::test_leaks": FAILED_BY_US[1]}
+    assert "descriptors.leaked" in measured.found()["test_leaks"]
+    assert "coresys" not in measured.text
+
+
+# Output, properties and durations of tests that are run again and again, in the words of a JUnit file. Time is
+# counted, not measured: it passes only where a test says so.
+RECORDED = """
+import logging, sys, pytest
+import _pytest.timing as timing
+now = [1000.0]
+timing.perf_counter = timing.time = lambda: now[0]
+@pytest.fixture
+def slow():
+    now[0] += 2
+    yield
+    print("torn down")
+    now[0] += 4
+def test_records(slow, record_property):
+    now[0] += 1
+    record_property("mine", 1)
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    logging.getLogger().warning("to the log")
+def test_uses_its_capture(capsys, caplog, slow):
+    now[0] += 1
+    print("taken")
+    logging.getLogger().warning("taken")
+    assert capsys.readouterr().out == "taken\\n"
+    assert caplog.messages == ["taken"]
+    print("left")
+def test_uses_descriptors(capfd):
+    print("taken")
+    assert capfd.readouterr().out == "taken\\n"
+    print("left")
+"""
+
+
+def test_output_properties_and_durations_are_those_of_the_one_run(inner: InnerSuite) -> None:
+    write(inner, RECORDED)
+    cases = []
+    for extra in ((), ("--coresys-budget", "--coresys-repeat", "10")):
+        run = inner.run("--junitxml", "junit.xml", "-o", "junit_logging=all", "--durations=0", "-vv", *extra)
+        suite = ElementTree.parse(Path(inner.path, "junit.xml")).getroot()[0]
+        cases.append(
+            [
+                (
+                    case.get("name"),
+                    case.get("time"),
+                    [
+                        (each.get("name"), each.get("value"))
+                        for each in case.iter("property")
+                        if "." not in each.get("name", "")
+                    ],
+                    [(part.tag, part.text) for part in case if part.tag.startswith("system-")],
+                )
+                for case in suite.iter("testcase")
+            ]
+        )
+        durations = sorted(
+            line.split(" test_it")[0] for line in run.text.splitlines() if re.match(r"\d+\.\d\ds ", line)
+        )
+        assert [line for line in durations if not line.startswith("0.00s")] == [
+            "1.00s call    ",
+            "1.00s call    ",
+            "2.00s setup   ",
+            "2.00s setup   ",
+            "4.00s teardown",
+            "4.00s teardown",
+        ]
+    assert cases[0] == cases[1]
+    assert [case[:3] for case in cases[0]] == [
+        ("test_records", "7.000", [("mine", "1")]),
+        ("test_uses_its_capture", "7.000", []),
+        ("test_uses_descriptors", "0.000", []),
+    ]
+    assert str(cases[0][0][3]).count("to stdout") == 1
+    assert all(run.test(str(case[0]))["repetitions"] > 0 for case in cases[0])
+
+
+# A test of each kind, each leaking where that kind of test can.
+KINDS = """
+import asyncio, os, unittest, pytest
+KEPT = []
+def leak(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+@pytest.mark.parametrize("leaking", [True, False])
+def test_parametrised(leaking): leak() if leaking else None
+@pytest.fixture
+def leaks_in_setup(): leak()
+@pytest.fixture
+def leaks_in_teardown():
+    yield
+    leak()
+def test_in_setup(leaks_in_setup): pass
+def test_in_teardown(leaks_in_teardown): pass
+class TestGroup:
+    def setup_method(self): leak()
+    def test_method(self): pass
+class TestCase(unittest.TestCase):
+    def tearDown(self): KEPT.append(1)
+    def test_case(self): leak()
+    def test_cleanup(self): self.addCleanup(leak)
+    def test_subtest(self):
+        with self.subTest(number=1): leak()
+    def test_clean(self): pass
+class TestAsync(unittest.IsolatedAsyncioTestCase):
+    async def test_async_case(self): leak()
+    async def test_async_clean(self): await asyncio.sleep(0)
+"""
+
+
+def test_a_leak_is_found_in_each_kind_of_test_and_phase(inner: InnerSuite) -> None:
+    write(inner, KINDS)
+    bare = inner.run()
+    measured = inner.run("--coresys-budget", *WITHOUT_BYTES)
+    leaking = {
+        "test_parametrised[True]",
+        "test_in_setup",
+        "test_in_teardown",
+        "test_method",
+        "test_case",
+        "test_cleanup",
+        "test_subtest",
+        "test_async_case",
+    }
+    assert measured.found() == {name: {"descriptors.leaked"} for name in leaking}, measured.text
+    for name, (was, now) in changed(bare, measured).items():
+        assert name in leaking
+        assert now == [
+            word.replace("call passed", "call failed") if word == "call passed" else word for word in was or ()
+        ]
+    assert changed(bare, measured).keys() == leaking
 
 
 def test_last_failed_runs_the_leak_again(inner: InnerSuite) -> None:
@@ -204,6 +416,19 @@ def test_the_debugger_is_entered_as_without_us_and_never_by_a_repetition(
         prompts.append(run.text.count("(Pdb)"))
     assert prompts[0] == prompts[1] > 0
     assert how == ("--trace",) or run.found().keys() == {"test_leaks"}
+
+
+@pytest.mark.parametrize("asks", ["input()", "sys.stdin.readline() or 1 / 0"], ids=["input", "readline"])
+def test_a_test_that_asks_is_answered_once(inner: InnerSuite, asks: str) -> None:
+    """A repetition finds its input at its end, and takes nothing away from the tests that follow."""
+    write(
+        inner,
+        f"import sys\ndef ask(): return {asks}\n"
+        "def test_first(): assert ask().strip() == 'one'\ndef test_second(): assert ask().strip() == 'two'\n",
+    )
+    measured = inner.run("-s", "--coresys-budget", "--coresys-repeat", "10", stdin=b"one\ntwo\n")
+    assert measured.status == 0, measured.text
+    assert list(measured.seen.values()) == [FAILED_BY_US[0]] * 2
 
 
 @pytest.mark.parametrize(
@@ -309,9 +534,7 @@ def test_measured_inside(pytester):
     assert changed(bare, measured) == {}, measured.text
 
 
-def test_off_it_imports_nothing_and_refuses_outputs_that_nobody_would_write(
-    inner: InnerSuite, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_off_it_imports_nothing(inner: InnerSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         inner,
         """
@@ -328,14 +551,26 @@ def test_nothing_is_there():
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others import all sorts of things
     bare = inner.run("--strict-markers", "-p", "pytest_coresys.plugin")
     assert bare.status == 0, bare.text
-    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    refused = inner.run("--coresys-json", "run.json")
-    assert refused.status == 4
-    assert (
-        "ERROR: coresys: --coresys-json writes what a measuring run has seen" in refused.text
-        or "coresys" in refused.text
-    )
-    assert "INTERNALERROR" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--coresys-json", "run.json"),
+        ("--coresys-set", "memory.growth=2 KB"),
+        ("--coresys-profile", "strict"),
+        ("--coresys-repeat", "0"),
+        ("--coresys-require-measured", "memory.*"),
+        ("--coresys-explain", "memory.growth"),
+    ],
+)
+def test_off_it_refuses_options_that_nobody_would_heed(pytester: pytest.Pytester, option: str, value: str) -> None:
+    pytester.makepyfile("def test_nothing(): pass")
+    result = pytester.runpytest_inprocess("-p", "no:asyncio", option, value)
+    assert result.ret == 4
+    line = f"ERROR: {option} belongs to a measuring run: add --coresys-budget or --coresys-observe"
+    assert [each for each in result.errlines if each] == [line]
+    assert not Path(pytester.path, "run.json").exists()
 
 
 def on_terminal(path: Path, *words: str) -> str:
@@ -382,3 +617,75 @@ def test_a_terminal_shows_what_is_being_repeated_and_nothing_of_it_stays(inner: 
     (line,) = [line for line in measured.split("\n") if "coresys: repeating test_leaks (" in line]
     assert len(re.findall(r"repeating test_leaks \(\d+ runs?\)", line)) > 3
     assert as_it_stands(line).split() == ["test_it.py", "F", "[100%]"]
+
+
+def test_a_debugger_that_is_quit_loses_no_failure(inner: InnerSuite) -> None:
+    write(inner, "def test_fails(): assert 0\ndef test_after(): pass\n")
+    bare, measured = inner.run("--pdb"), inner.run("--pdb", "--coresys-budget", "--coresys-repeat", "0")
+    assert bare.seen == {"test_it.py::test_fails": ["setup passed", "call failed"]}
+    assert measured.seen == bare.seen
+    assert measured.status == bare.status == 2
+    assert "1 failed" in measured.text
+
+
+@pytest.mark.parametrize("ends", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_a_run_that_is_ended_in_a_teardown_loses_no_call(inner: InnerSuite, ends: str) -> None:
+    fixture = f"import pytest\n@pytest.fixture\ndef ending():\n    yield\n    {ends}\n"
+    write(inner, fixture + "def test_passes(ending): pass\n")
+    bare, measured = inner.run(), inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert bare.seen == {"test_it.py::test_passes": ["setup passed", "call passed"]}
+    assert measured.seen == bare.seen
+    assert measured.status == bare.status
+
+
+def test_a_doctest_that_leaks_is_found(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+import os
+KEPT = []
+def leak(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+def leaking():
+    '''
+    >>> leak()
+    '''
+def clean():
+    '''
+    >>> len(KEPT) >= 0
+    True
+    '''
+""",
+    )
+    run = inner.run("--doctest-modules", "--coresys-budget", *WITHOUT_BYTES)
+    assert run.found() == {"test_it.leaking": {"descriptors.leaked"}}
+    assert not run.found("suspicion")
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 30])
+def test_a_test_is_repeated_no_more_often_than_asked(inner: InnerSuite, most: int) -> None:
+    """The test itself tells, in memory that its copies in other processes share."""
+    write(
+        inner,
+        """
+import ctypes, pathlib
+import multiprocessing.sharedctypes as shared
+number = shared.RawValue(ctypes.c_long)
+
+def test_counts(): number.value += 1
+def test_tells(): pathlib.Path("runs.txt").write_text(str(number.value))
+""",
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", str(most), "--coresys-set", "memory.peak=1 GB")
+    assert run.status == 0
+    assert 0 < run.test("test_counts")["repetitions"] <= most
+    assert int(Path(inner.path, "runs.txt").read_text()) <= 1 + most
+
+
+def test_what_is_to_be_run_again_is_named_from_where_one_stands(inner: InnerSuite) -> None:
+    Path(inner.path, "pytest.ini").write_text("[pytest]\n")
+    Path(inner.path, "below").mkdir()
+    Path(inner.path, "below", "test_it.py").write_text(LEAK)
+    run = inner.run("--rootdir=..", "test_it.py", "--coresys-budget", *WITHOUT_BYTES, folder="below")
+    assert run.found() == {"test_leaks": {"descriptors.leaked"}}
+    assert 'pytest "test_it.py::test_leaks" --coresys-budget' in run.text
+    assert "below/test_it.py::test_leaks" in run.facts["tests"][0]["nodeid"]

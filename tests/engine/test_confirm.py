@@ -1,0 +1,71 @@
+"""The loop of repetitions, in this process: how often it repeats, and what it leaves out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_coresys.engine.confirm import Confirmation, Confirmed, Control
+from pytest_coresys.engine.repeat import Structure
+
+KEYED = Structure(only_grows=False, releases=False)  # asked for after 64 repetitions, and sure after 450
+
+
+@pytest.fixture(autouse=True)
+def heap_as_it_was() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+class Leaks:
+    """Keeps a kilobyte in each run; ``ask`` leaves a cache behind, as a tracer does, that the next run frees."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.kept: list[bytearray] = []
+        self.runs = 0
+        self._cache: bytearray | None = None
+        self._fails_at = fails_at
+
+    def run(self) -> str | None:
+        self.runs += 1
+        if self.runs == self._fails_at:
+            return "call failed: mine"
+        self.kept.append(bytearray(1000))
+        self._cache = None
+        return None
+
+    def ask(self, grown: float) -> Structure:
+        self._cache = bytearray(400_000)
+        return KEYED
+
+
+def confirmed(leaks: Leaks, most: int) -> Confirmed:
+    confirmation = Confirmation(leaks.run, most=most, seconds=60, if_growing=60, control=Control(), ask=leaks.ask)
+    return confirmation.run()
+
+
+@pytest.mark.parametrize("most", [1, 4, 5, 6, 14, 30])
+def test_it_repeats_as_often_as_it_may_and_no_more(most: int) -> None:
+    leaks = Leaks()
+    result = confirmed(leaks, most)
+    assert leaks.runs == result.repetitions == most
+
+
+def test_what_asking_left_in_caches_is_no_step_down() -> None:
+    result = confirmed(Leaks(), 700)
+    memory = result.keys["memory.growth"]
+    assert memory["conclusion"] == "leak"
+    assert 1000 <= memory["rate"] <= 1100
+    assert min(memory["series"]) > 0
+
+
+@pytest.mark.parametrize("at", [1, 5, 6, 40, 67])
+def test_a_repetition_that_goes_wrong_ends_it(at: int) -> None:
+    """The last of these is one of those that follow the asking, and that nothing is read after."""
+    leaks = Leaks(fails_at=at)
+    result = confirmed(leaks, 300)
+    assert result.problem == "call failed: mine"
+    assert leaks.runs == at
+    assert not result.keys
