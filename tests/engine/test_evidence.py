@@ -1,0 +1,260 @@
+"""From what was seen to verdicts and findings: never better than the evidence, and what is open is a suspicion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from coresys.budgets.model import Limit, Verdict
+from coresys.records import GROWS_ALONG, Finding, Reading
+from pytest_coresys.engine.evidence import (
+    SPENT,
+    Seen,
+    findings_of,
+    may_be_fragmented,
+    suspected,
+    unmeasured_verdicts,
+    verdicts_of,
+)
+from pytest_coresys.engine.plan import Plan
+from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
+from pytest_coresys.measures import GROWTH, MEASURES
+
+KB = 1024
+
+
+def plan_of(*keys: str, level: Any = "error", skipped: Mapping[str, str] | None = None, **maxima: float) -> Plan:
+    limits = {key: Limit(key, maxima.get(key.replace(".", "_"), MEASURES[key].default or 0.0), level) for key in keys}
+    return Plan(limits, skipped or {})
+
+
+def counts(**left: int) -> Counts:
+    return Counts(**{**dict.fromkeys(Counts._fields, 0), **left})
+
+
+def repeated(conclusion: str, rate: float = 0.0, **more: Any) -> dict[str, Any]:
+    return {"conclusion": conclusion, "rate": rate, "resolution": 16, "series": [rate, rate], **more}
+
+
+def judged(key: str, seen: Seen, **given: Any) -> tuple[Verdict, list[Finding]]:
+    verdicts = verdicts_of(plan_of(key, **given), seen, MEASURES, {})
+    assert len(verdicts) == 1
+    return verdicts[0], findings_of(verdicts, seen, MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("key", "seen", "expected"),
+    [
+        pytest.param("memory.growth", Seen(counts()), ("within", 0.0, "screened", None), id="nothing"),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(memory=MEMORY_RESOLUTION)),
+            ("within", 0.0, "screened", None),
+            id="as much as any first run",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(memory=-(2**20))),
+            ("within", 0.0, "screened", None),
+            id="less than before",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(memory=40 * KB), why=SPENT),
+            ("not_measured", None, "screened", f"suspected: 40 KiB left after one run; {SPENT}"),
+            id="more, and not repeated",
+        ),
+        pytest.param(
+            "threads.leaked",
+            Seen(counts(threads=1), why="coresys_no_repeat: mine"),
+            ("not_measured", None, "screened", "suspected: 1 left after one run; coresys_no_repeat: mine"),
+            id="a thread, and not repeated",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(None, why="no fork"),
+            ("not_measured", None, "screened", "the counters could not be read"),
+            id="no counters",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(memory=40 * KB), repeated={"memory.growth": repeated("flat")}),
+            ("within", 0.0, "repeated", None),
+            id="once, and not again",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(), repeated={"memory.growth": repeated("leak", 72)}),
+            ("over", 72.0, "repeated", None),
+            id="again and again",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(), repeated={"memory.growth": repeated("unclear", 72)}),
+            (
+                "not_measured",
+                None,
+                "repeated",
+                "suspected: 72 B more with each repetition, but the effort was spent before a cache that fills could "
+                "be ruled out",
+            ),
+            id="it may be a cache",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(), repeated={"memory.growth": repeated("unclear", 72, bounded="an lru_cache(maxsize=1024)")}),
+            (
+                "not_measured",
+                None,
+                "repeated",
+                "suspected: 72 B more with each repetition, but kept by an lru_cache(maxsize=1024), whose bound was "
+                "not reached",
+            ),
+            id="it has a bound",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(memory=40 * KB), repeated={"memory.growth": repeated("too few")}, why=SPENT),
+            ("not_measured", None, "screened", f"suspected: 40 KiB left after one run; {SPENT}"),
+            id="too few repetitions",
+        ),
+        pytest.param(
+            "memory.growth",
+            Seen(counts(), repeated={"memory.growth": repeated("too few")}, why=SPENT),
+            ("within", 0.0, "screened", None),
+            id="too few repetitions of a quiet test",
+        ),
+        pytest.param(
+            "time.call",
+            Seen(counts(), readings={"time.call": Reading(0.25)}),
+            ("over", 0.25, "screened", None),
+            id="a fact of the first run",
+        ),
+        pytest.param(
+            "memory.peak",
+            Seen(counts(), readings={"memory.peak": Reading(9.0)}, why=SPENT),
+            ("not_measured", None, "screened", SPENT),
+            id="a figure that must be seen again, and was not",
+        ),
+        pytest.param(
+            "memory.peak",
+            Seen(counts(), readings={"memory.peak": Reading(9.0)}, repetitions=3),
+            ("over", 9.0, "repeated", None),
+            id="a figure that was seen again",
+        ),
+        pytest.param(
+            "globals.changed",
+            Seen(counts(), readings={"globals.changed": Reading(None, "suspected: modules were imported meanwhile")}),
+            ("not_measured", None, "screened", "suspected: modules were imported meanwhile"),
+            id="a probe that can't tell",
+        ),
+        pytest.param(
+            "globals.changed",
+            Seen(counts(), readings={"globals.changed": Reading(None)}),
+            ("not_measured", None, "screened", "the probe had no reading"),
+            id="a probe that says nothing",
+        ),
+        pytest.param(
+            "memory.fragmentation",
+            Seen(counts(stranded=100 * KB), in_use=100 * 1024 * KB),
+            ("within", 0.001, "screened", None),
+            id="little is stranded",
+        ),
+        pytest.param(
+            "memory.fragmentation",
+            Seen(counts(stranded=20 * 1024 * KB), in_use=100 * 1024 * KB, why=SPENT),
+            ("not_measured", None, "screened", f"suspected: 20 % after one run; {SPENT}"),
+            id="much is stranded, and may not stay so",
+        ),
+    ],
+)
+def test_a_verdict_is_never_better_than_its_evidence(
+    key: str, seen: Seen, expected: tuple[str, float | None, str, str | None]
+) -> None:
+    verdict, findings = judged(key, seen)
+    assert (verdict.status, verdict.value, verdict.evidence, verdict.why) == expected
+    open_question = (verdict.why or "").startswith("suspected:")
+    levels = ["suspicion"] if open_question else ["error"] if verdict.status == "over" else []
+    assert [finding.level for finding in findings] == levels
+
+
+def test_the_resolution_says_what_would_not_have_been_seen() -> None:
+    assert judged("memory.growth", Seen(counts()))[0].resolution == MEMORY_RESOLUTION
+    assert judged("threads.leaked", Seen(counts()))[0].resolution == 0
+    seen = Seen(counts(), repeated={"memory.growth": repeated("flat")})
+    assert judged("memory.growth", seen)[0].resolution == 16
+
+
+def test_the_level_of_a_finding_is_that_of_its_budget() -> None:
+    seen = Seen(counts(), repeated={"memory.growth": repeated("leak", 72)})
+    assert [finding.level for finding in judged("memory.growth", seen, level="warn")[1]] == ["warn"]
+    assert judged("memory.growth", seen, memory_growth=100)[0].status == "within"
+    assert judged("memory.growth", seen, memory_growth=80)[0].status == "near"
+
+
+def test_what_is_off_is_not_judged_and_what_is_skipped_or_cannot_be_measured_says_so() -> None:
+    plan = plan_of("memory.growth", "threads.leaked", skipped={"memory.growth": "skipped by marker: mine"})
+    verdicts = verdicts_of(plan, Seen(counts(threads=3)), MEASURES, {"threads.leaked": "no /proc"})
+    assert {verdict.key: (verdict.status, verdict.why) for verdict in verdicts} == {
+        "memory.growth": ("not_measured", "skipped by marker: mine"),
+        "threads.leaked": ("not_measured", "no /proc"),
+    }
+    assert not findings_of(verdicts, Seen(counts(threads=3)), MEASURES)
+    assert not verdicts_of(plan_of("memory.growth", level="off"), Seen(counts()), MEASURES, {})
+
+
+def test_a_failed_test_has_nothing_measured() -> None:
+    verdicts = unmeasured_verdicts(plan_of(*GROWTH), MEASURES, "the test failed")
+    assert {verdict.key for verdict in verdicts} == set(GROWTH)
+    assert {(verdict.status, verdict.value, verdict.why) for verdict in verdicts} == {
+        ("not_measured", None, "the test failed")
+    }
+
+
+def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
+    seen = Seen(
+        counts(),
+        repeated={"memory.growth": repeated("leak", 900), "descriptors.leaked": repeated("leak", 1)},
+        explained={
+            "memory.growth": {
+                "details": ["socket: +1 objects per run"],
+                "locations": [{"path": "app.py", "line": 3, "function": "f", "note": "+900 B"}],
+                "holders": [["app.py:1 global _all", "list[3]", "socket"]],
+            }
+        },
+    )
+    verdicts = verdicts_of(plan_of("memory.growth", "descriptors.leaked"), seen, MEASURES, {})
+    descriptors, memory = findings_of(verdicts, seen, MEASURES)
+    assert (descriptors.key, memory.key) == ("descriptors.leaked", "memory.growth")
+    assert memory.details == (
+        f"{GROWS_ALONG}descriptors.leaked, which may be all there is to it",
+        "socket: +1 objects per run",
+    )
+    assert [str(place) for place in memory.locations] == ["app.py:3 f +900 B"]
+    assert memory.holders == (("app.py:1 global _all", "list[3]", "socket"),)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (None, False),
+        (counts(), False),
+        (counts(memory=MEMORY_RESOLUTION), False),
+        (counts(memory=MEMORY_RESOLUTION + 1), True),
+        (counts(tasks=1), True),
+        (counts(stranded=10**9), False),
+        (counts(descriptors=-1), False),
+    ],
+)
+def test_what_a_first_run_left_is_looked_at_first(left: Counts | None, expected: bool) -> None:
+    assert suspected(left) is expected
+
+
+def test_fragmentation_is_looked_into_where_there_is_a_budget_and_more_than_that() -> None:
+    much = Seen(counts(stranded=20 * 1024 * KB), in_use=100 * 1024 * KB)
+    assert may_be_fragmented(plan_of("memory.fragmentation"), much)
+    assert not may_be_fragmented(plan_of("memory.fragmentation", memory_fragmentation=0.3), much)
+    assert not may_be_fragmented(plan_of("memory.growth"), much)
+    assert not may_be_fragmented(plan_of("memory.fragmentation"), Seen(None))
