@@ -319,9 +319,11 @@ class BudgetSession:
         if self.worker is not None:
             return
         record = getattr(report, "coresys", None)
+        worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", None)
         if record is not None:
-            node = getattr(report, "node", None)
-            self.report.add_test({**record, "worker": getattr(getattr(node, "gateway", None), "id", None)})
+            self.report.add_test({**record, "worker": worker})
+        elif report.when == "call" or not report.passed:
+            self.report.ran(report.nodeid, _outcome([report]), worker)
         for finding in getattr(report, "coresys_run", ()):
             self.report.add_run_finding(finding)
 

@@ -19,6 +19,7 @@ from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_te
 
 DIED = "its worker died while it ran"
 NOT_RUN = "not run: the session stopped before it"
+NOT_JUDGED = "not judged: the session was ended before it was"
 
 # How the plugin words a coresys_skip: such a measure was left out on purpose, and is exempt from require_measured.
 SKIPPED_BY_MARKER = "skipped by marker"
@@ -53,6 +54,7 @@ class RunReport:
         self._order: dict[str, None] = {}  # as a set that remembers: collection order, then order of arrival
         self._records: dict[str, dict[str | None, dict[str, Any]]] = {}  # by node id, then by worker
         self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
+        self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
 
     def collected(self, nodeids: Iterable[str]) -> None:
@@ -64,10 +66,15 @@ class RunReport:
         nodeid, worker = record["nodeid"], record.get("worker")
         self._order.setdefault(nodeid)
         self._records.setdefault(nodeid, {})[worker] = record
+        self._unjudged.pop(nodeid, None)
         if self.each:
             self._crashed.get(nodeid, {}).pop(worker, None)
         else:
             self._crashed.pop(nodeid, None)
+
+    def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
+        """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
+        self._unjudged.setdefault(plain_text(nodeid), (outcome, worker))
 
     def crashed(self, nodeid: str, worker: str | None = None) -> None:
         """Note that a worker died while it ran this test, which pytest reports as failed.
@@ -135,7 +142,10 @@ class RunReport:
     def _tests(self) -> Iterator[dict[str, Any]]:
         for nodeid in self._order:
             found = {**self._records.get(nodeid, {}), **self._crashed.get(nodeid, {})}
-            if not found:
+            if not found and nodeid in self._unjudged:
+                outcome, worker = self._unjudged[nodeid]
+                yield _unmeasured(nodeid, outcome, NOT_JUDGED, worker)
+            elif not found:
                 yield _unmeasured(nodeid, "skipped", NOT_RUN, None)
             elif self.each:
                 yield from (found[worker] for worker in sorted(found, key=_worker_order))

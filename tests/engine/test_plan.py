@@ -49,7 +49,9 @@ def growth(plan: Plan) -> tuple[float | None, str]:
     ("decorators", "expected"),
     [
         pytest.param([], (1024, "coresys.toml:2"), id="the file"),
-        pytest.param([pytest.mark.slow], (4096, "coresys.toml:5 [[overrides]]"), id="its override, by a marker of another"),
+        pytest.param(
+            [pytest.mark.slow], (4096, "coresys.toml:5 [[overrides]]"), id="its override, by a marker of another"
+        ),
         pytest.param([BUDGET("memory.growth", max="8 KB")], (8192, "marker (test_a.py:8)"), id="a marker"),
         pytest.param([BUDGET(memory_growth="8 KB")], (8192, "marker (test_a.py:8)"), id="a marker with several keys"),
         pytest.param(

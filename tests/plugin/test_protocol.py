@@ -636,6 +636,23 @@ def test_a_run_that_is_ended_in_a_teardown_loses_no_call(inner: InnerSuite, ends
     assert bare.seen == {"test_it.py::test_passes": ["setup passed", "call passed"]}
     assert measured.seen == bare.seen
     assert measured.status == bare.status
+    test = measured.test("test_passes")
+    assert (test["outcome"], test["verdict"]) == ("passed", "not_measured")
+    assert test["why"] == "not judged: the session was ended before it was"
+
+
+def test_a_run_that_is_ended_while_a_test_is_judged_loses_nothing(inner: InnerSuite) -> None:
+    hook = "def pytest_coresys_verdict(item, verdict): raise KeyboardInterrupt\n"  # as Ctrl-C while it is repeated
+    Path(inner.path, "conftest.py").write_text(hook)
+    write(inner, "def test_passes(): pass\ndef test_after(): pass\n")
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.status == 2
+    assert run.seen == {"test_it.py::test_passes": ["setup passed", "call passed", "teardown passed"]}
+    outcomes = {name: (run.test(name)["outcome"], run.test(name)["why"]) for name in ("test_passes", "test_after")}
+    assert outcomes == {
+        "test_passes": ("passed", "not judged: the session was ended before it was"),
+        "test_after": ("skipped", "not run: the session stopped before it"),
+    }
 
 
 def test_a_doctest_that_leaks_is_found(inner: InnerSuite) -> None:
