@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from coresys.measure.series import is_even, judge_series, without_rare_steps
+from coresys.measure.series import increments, is_even, judge_series, without_rare_steps
 
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
@@ -20,6 +20,7 @@ WARM_UP = 5
 FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
 _FADED_FOR_SURE = 96
+_HIDDEN_UNTIL = 300  # readings; what starts or steps beside a small leak is behind it by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ def _may_grow_lately(values: Sequence[float], floor: float) -> bool:
     )
 
 
+def _falls(values: Sequence[float]) -> bool:
+    """Whether more than one of eight windows shrank: a sawtooth, of which some teeth may look like growth."""
+    return sum(step < 0 for step in increments(values, 8)) > 1
+
+
 def conclude(
     values: Sequence[float], rule: Rule, *, spent: bool, floor: float = 0.0, structure: Structure | None = None
 ) -> Conclusion:
@@ -99,8 +105,8 @@ def conclude(
         if usual is not None and judge_series(usual).trend == "growing":  # never to call something flat by
             values, trend = usual, "growing"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
-        return "flat" if spent or not _may_grow_lately(values, floor) else "more"
-    if trend == "growing" and count >= rule.least:
+        return "more" if not spent and count < _HIDDEN_UNTIL and _may_grow_lately(values, floor) else "flat"
+    if trend == "growing" and count >= rule.least and not _falls(values):
         if rule is not MEMORY:
             if count >= rule.certain or spent:
                 return "leak"

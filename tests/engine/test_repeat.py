@@ -160,3 +160,16 @@ def test_a_leak_that_something_else_hides_is_not_called_flat(hidden: Series) -> 
 def test_a_cache_that_filled_is_still_flat_in_time() -> None:
     for size in (3, 30, 300):
         assert judged(cache(size), UNKNOWN)[0] == "flat"
+
+
+def test_what_goes_up_and_down_is_a_leak_only_when_whole_periods_have_grown() -> None:
+    """Of a sawtooth some teeth may look like growth: pages of a table that is trimmed, say."""
+
+    def teeth(n: int) -> float:
+        return 100.0 * n + 200.0 * (n % 150)
+
+    def said(count: int) -> str:
+        return conclude([teeth(n) for n in range(count)], MEMORY, spent=False, structure=KEYED)
+
+    assert said(600) == "more"
+    assert said(2400) == "leak"
