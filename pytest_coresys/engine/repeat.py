@@ -20,7 +20,6 @@ WARM_UP = 5
 FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
 _FADED_FOR_SURE = 96
-_HIDDEN_UNTIL = 300  # readings; what starts or steps beside a small leak is behind it by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,12 @@ class Structure:
         return MEMORY.certain if self.releases else 450
 
 
-def _may_grow_lately(values: Sequence[float], floor: float) -> bool:
-    """Whether the last half or quarter seems to grow by itself: then a step, or a long start, hides it in the whole."""
-    tails = (values[-max(SCREEN, len(values) // part) :] for part in (2, 4))
-    return any(
-        len(tail) < len(values) and judge_series(tail, floor=floor).trend in ("growing", "unclear") for tail in tails
-    )
+def _is_kept(values: Sequence[float], added: float) -> bool:
+    """Whether most of what nearly every repetition added is still there: no sawtooth, however long its teeth.
+
+    With teeth of a quarter of the series or more, one fall takes a quarter of all; with shorter ones little is left.
+    """
+    return values[-1] - values[0] >= added / 2 and min(increments(values, len(values))) >= -added / 4
 
 
 def _falls(values: Sequence[float]) -> bool:
@@ -102,10 +101,10 @@ def conclude(
     trend = judge_series(values, floor=floor).trend
     if floor and trend != "growing":
         usual = without_rare_steps(values[count // 8 :])
-        if usual is not None and judge_series(usual).trend == "growing":  # never to call something flat by
+        if usual is not None and _is_kept(values, usual[-1]) and judge_series(usual).trend == "growing":
             values, trend = usual, "growing"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
-        return "more" if not spent and count < _HIDDEN_UNTIL and _may_grow_lately(values, floor) else "flat"
+        return "flat"
     if trend == "growing" and count >= rule.least and not _falls(values):
         if rule is not MEMORY:
             if count >= rule.certain or spent:

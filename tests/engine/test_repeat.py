@@ -146,17 +146,6 @@ def test_a_small_leak_in_every_run_stands_out_among_rare_steps_of_the_interprete
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "hidden",
-    [
-        pytest.param(lambda n: rare(n) + (20_000.0 if n > 45 else 0.0), id="a step up"),
-        pytest.param(lambda n: 16.0 * n + 200.0 * min(n, 45), id="a long start"),
-    ],
-)
-def test_a_leak_that_something_else_hides_is_not_called_flat(hidden: Series) -> None:
-    assert judged(hidden, LIST)[0] == "leak"
-
-
 def test_a_cache_that_filled_is_still_flat_in_time() -> None:
     for size in (3, 30, 300):
         assert judged(cache(size), UNKNOWN)[0] == "flat"
@@ -173,3 +162,14 @@ def test_what_goes_up_and_down_is_a_leak_only_when_whole_periods_have_grown() ->
 
     assert said(600) == "more"
     assert said(2400) == "leak"
+
+
+@pytest.mark.parametrize("noise", [0.0, 80.0, 720.0])
+def test_a_buffer_that_is_written_out_now_and_then_is_no_leak_above_any_noise(noise: float) -> None:
+    """Nearly every repetition adds something, so it looks like a leak to whoever leaves rare steps out."""
+    for period in (50, 150, 300):
+        for shift in (0, 20, 40):
+            for count in (64, 113, 200, 353, 471, 838):
+                values = [800.0 * ((n + shift) % period) for n in range(count)]
+                if count > period + 20:
+                    assert conclude(values, MEMORY, spent=False, floor=noise, structure=KEYED) != "leak"
