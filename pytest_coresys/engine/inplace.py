@@ -25,7 +25,7 @@ from pytest_coresys.engine.runner import unreported
 
 
 class _InPlace(Work):
-    def _isolate(self, fixtures_beyond: str = "function") -> None:
+    def _isolate(self) -> None:
         """Nothing is shared with another process; what later phases of the session need is put back afterwards."""
 
 

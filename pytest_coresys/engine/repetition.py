@@ -27,7 +27,7 @@ from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import Leftover as Fallen
-from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once, wider_fixtures
+from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once
 
 _EXPLAIN_SECONDS = 10.0
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
@@ -166,24 +166,24 @@ class Work:
 
     def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[Fallen]]) -> None:
         """Repeat with wider fixtures, and tell what each repetition left."""
-        self._isolate(fixtures_beyond=nextitem.scope)
+        self._isolate()
         whole: list[dict[str, dict[str, int]]] = []
         for _ in range(WHOLE_REPETITIONS):
             problem = repeat_once(self._item, nextitem)
-            problem = self._refusal() or problem
+            problem = self._refused(problem)
             if problem:
                 self._tell({"problem": problem})
                 return
             whole.append({each.owner: {key: len(what) for key, what in each.things.items()} for each in take_fallen()})
         self._tell({"whole": whole})
 
-    def _isolate(self, fixtures_beyond: str = "function") -> None:
+    def _isolate(self) -> None:
         sandbox.isolate_descriptors({self._send.writer})  # type: ignore[attr-defined]  # set by run_in_child
         sandbox.isolate_mappings()
         sandbox.adopt_orphans()
         sandbox.redirect_temporary_files(self._folder)
         prepare_child(self._item, self._folder)
-        self._guard = sandbox.Guard(self._folder, allow_subprocess=not wider_fixtures(self._item, fixtures_beyond))
+        self._guard = sandbox.Guard(self._folder)
         self._guard.install()
         logging.raiseExceptions = False  # handlers write into descriptors that lead nowhere now
 
@@ -203,10 +203,16 @@ class Work:
             self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
         for path in made - self._first_made:
             shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
-        return self._refusal() or problem
+        return self._refused(problem)
 
-    def _refusal(self) -> str | None:
-        return None if self._guard is None else self._guard.refusal
+    def _refused(self, problem: str | None) -> str | None:
+        """What the guard refused, which is the cause of the problem; or else the problem, if there is one."""
+        if self._guard is None:
+            return problem
+        self._guard.forget_removed()
+        if problem and self._guard.confined and self._guard.refusal is None:
+            problem += " (it starts programs, which may change no files in a repetition)"
+        return self._guard.refusal or problem
 
     def _ask(self, grown: float) -> repeat.Structure:
         self._attribution = found = attribute(

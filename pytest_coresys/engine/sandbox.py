@@ -6,7 +6,9 @@ Memory is its own by the fork. The rest it shares with its parent, and gives up 
 * shared mappings become private copies;
 * paths: temporary files go to a folder of its own; changing, moving or removing what was there before the fork,
   or connecting to a server that was there before, is refused, and ends the repeating ("could not be repeated");
-* processes: only its own may be signalled, and whatever it leaves running is ended with it.
+* processes: only its own may be signalled, and whatever it leaves running is ended with it; a thread that starts a
+  program, or forks, is confined by the kernel from then on (``landlock``): neither it nor what it starts can change
+  files outside the child's own folder. Where the kernel can't do that, programs are refused.
 
 Refusals come from an audit hook: it cannot be removed again, which is no loss in a process that ends by ``_exit``.
 What C code does without an audit event is not seen; the private descriptors and mappings still hold then.
@@ -23,9 +25,12 @@ import socket
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
+
+from pytest_coresys.engine import landlock
 
 _COPY_LIMIT = 16 * 1024 * 1024
 
@@ -178,21 +183,37 @@ def _shared_spans() -> list[tuple[int, int]]:
 # -- paths, servers, processes --------------------------------------------------------------------------------------
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC | os.O_CREAT
-_CHANGES_FIRST = {"os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree"}
-_CHANGES_BOTH = {"os.rename", "os.link", "os.symlink", "shutil.move"}
+# Where the descriptor of the folder stands, to which a path is relative, among the arguments of an event.
+_FOLDER_AT = {
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "shutil.rmtree": 1,
+    "os.mkdir": 2,
+    "os.chmod": 2,
+    "os.chown": 3,
+    "os.utime": 3,
+    "os.symlink": 2,
+}
+_MOST_MADE = 16
+_ALWAYS_OURS = ("/dev", "/proc")
 
 
 class Guard:
-    """The audit hook of the child: remembers what the child made, refuses to touch what was there before."""
+    """The audit hook of the child: remembers what the child made, refuses to touch what was there before.
 
-    def __init__(self, folder: Path, *, allow_subprocess: bool) -> None:
+    What it remembers is bounded, for it would be measured as the test's: ``forget_removed`` is called after each
+    repetition, and a test that leaves new files again and again is refused.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._folder = os.path.realpath(folder) + os.sep
         self._made: set[str] = set()
-        self._allow_subprocess = allow_subprocess
         self._pid = os.getpid()
         self._ports = listening_ports()
+        self._confinement: landlock.Confinement | None = None
+        self._thread = threading.local()
         self.refusal: str | None = None
-        self._busy = False
+        self.confined = False
 
     def install(self) -> None:
         sys.addaudithook(self)
@@ -201,15 +222,20 @@ class Guard:
         """Paths outside its own folder that the child made and that still exist, deepest first."""
         return sorted((path for path in self._made if os.path.lexists(path)), key=len, reverse=True)
 
+    def forget_removed(self) -> None:
+        """Forget the paths that were made and are gone."""
+        for path in [path for path in self._made if not os.path.lexists(path)]:
+            self._made.discard(path)
+
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         check = _CHECKS.get(event)
-        if check is None or self._busy or os.getpid() != self._pid:
+        if check is None or getattr(self._thread, "busy", False):
             return
-        self._busy = True  # our own look at the file system raises events too
+        self._thread.busy = True  # our own look at the file system raises events too
         try:
-            problem = check(self, args)
+            problem = check(self, event, args)
         finally:
-            self._busy = False
+            self._thread.busy = False
         if problem:
             self.refusal = self.refusal or problem
             raise RefusedError(f"coresys: a repetition may not do this, others would notice: {problem}")
@@ -217,46 +243,56 @@ class Guard:
     # Each check returns what is wrong, or None.
 
     def _own(self, path: str) -> bool:
-        return path.startswith(self._folder) or path in self._made or path.startswith(("/dev/", "/proc/"))
+        return (path + os.sep).startswith((self._folder, *(place + os.sep for place in _ALWAYS_OURS)))
 
-    def _change(self, target: Any, verb: str) -> str | None:
-        path = _real(target)
-        if path is None or self._own(path) or self._own(path + os.sep):
-            return None
-        if not os.path.lexists(path):
-            self._made.add(path)
-            return None
-        parent_is_ours = any(path.startswith(made + os.sep) for made in self._made)
-        return None if parent_is_ours else f"{verb} {path}"
+    def _below_made(self, path: str) -> bool:
+        return path in self._made or any(path.startswith(made + os.sep) for made in self._made)
 
-    def on_open(self, args: tuple[Any, ...]) -> str | None:
+    def _change(self, path: str | None, verb: str) -> str | None:
+        if path is None or self._own(path) or self._below_made(path):
+            return None
+        return f"{verb} {path}" if os.path.lexists(path) else None
+
+    def _write(self, path: str | None, verb: str) -> str | None:
+        """Like a change, which may also make what is not there."""
+        problem = self._change(path, verb)
+        if problem or path is None or self._own(path) or self._below_made(path):
+            return problem
+        if os.getpid() != self._pid:
+            return f"makes {path} in another process"  # where nobody would learn of it, to remove it
+        if len(self._made) >= _MOST_MADE:
+            return f"makes ever new files, the last of them {path}"
+        self._made.add(path)
+        return None
+
+    def on_open(self, event: str, args: tuple[Any, ...]) -> str | None:
         path, mode, flags = (*args, None, None, None)[:3]
         writes = isinstance(flags, int) and bool(flags & _WRITING)
         writes = writes or (isinstance(mode, str) and any(letter in mode for letter in "wax+"))
-        return self._change(path, "writes") if writes and not isinstance(path, int) else None
+        return self._write(_real(path), "writes") if writes and not isinstance(path, int) else None
 
-    def on_sqlite(self, args: tuple[Any, ...]) -> str | None:
+    def on_sqlite(self, event: str, args: tuple[Any, ...]) -> str | None:
         text = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes, os.PathLike)) else ""
         if not text or ":memory:" in text:
             return None
-        return self._change(text.removeprefix("file:").split("?")[0], "opens the database")
+        return self._write(_real(text.removeprefix("file:").split("?")[0]), "opens the database")
 
-    def on_mkdir(self, args: tuple[Any, ...]) -> str | None:
-        path = _real(args[0])
-        if path is not None and not self._own(path) and not os.path.lexists(path):
-            self._made.add(path)
-        return None
+    def on_make(self, event: str, args: tuple[Any, ...]) -> str | None:
+        path = _real(args[0], args[_FOLDER_AT[event]])
+        return None if path is None or os.path.lexists(path) else self._write(path, "makes")
 
-    def on_change(self, args: tuple[Any, ...]) -> str | None:
-        return self._change(args[0], "changes")
+    def on_change(self, event: str, args: tuple[Any, ...]) -> str | None:
+        at = _FOLDER_AT.get(event)
+        return self._change(_real(args[0], -1 if at is None else (*args, -1)[at]), "changes")
 
-    def on_change_both(self, args: tuple[Any, ...]) -> str | None:
-        return self._change(args[0], "changes") or self._change(args[1], "changes")
+    def on_rename(self, event: str, args: tuple[Any, ...]) -> str | None:
+        source, target, in_source, in_target = (*args, -1, -1)[:4]
+        return self._change(_real(source, in_source), "changes") or self._write(_real(target, in_target), "changes")
 
-    def on_link(self, args: tuple[Any, ...]) -> str | None:
-        return self._change(args[1], "changes")
+    def on_link(self, event: str, args: tuple[Any, ...]) -> str | None:
+        return self._write(_real(args[1], args[-1]), "changes")
 
-    def on_connect(self, args: tuple[Any, ...]) -> str | None:
+    def on_connect(self, event: str, args: tuple[Any, ...]) -> str | None:
         return self._reach(args[1])
 
     def _reach(self, address: Any) -> str | None:
@@ -267,46 +303,75 @@ class Guard:
                 return None
             return f"talks to {host}:{port}, which was there before"
         if isinstance(address, (str, bytes)) and address:
-            path = os.fsdecode(address)
-            return None if self._own(os.path.realpath(path)) else f"talks to {path}"
+            path = os.path.realpath(os.fsdecode(address))
+            return None if self._own(path) or self._below_made(path) else f"talks to {path}"
         return None
 
-    def on_popen(self, args: tuple[Any, ...]) -> str | None:
-        if self._allow_subprocess:
+    def on_start(self, event: str, args: tuple[Any, ...]) -> str | None:
+        """A program, or a fork: what runs there, no hook of ours sees, but the kernel does."""
+        if getattr(self._thread, "confined", False):
             return None
-        return "starts a program while a wider fixture is set up, whose files it could change"
+        try:
+            self._confine()
+        except OSError:
+            # A fork has this hook still, as long as it runs Python.
+            return None if event in _FORKS else "starts a program, and this system can't keep it from changing files"
+        return None
 
-    def on_kill(self, args: tuple[Any, ...]) -> str | None:
+    def _confine(self) -> None:
+        if self._confinement is None:
+            if not landlock.version():
+                raise OSError("no Landlock")
+            self._confinement = landlock.Confinement((self._folder, *_ALWAYS_OURS), _private_ports() - self._ports)
+        self._confinement.enter()
+        self._thread.confined = self.confined = True
+
+    def on_kill(self, event: str, args: tuple[Any, ...]) -> str | None:
         pid = args[0]
         if pid in (0, -1) or (pid > 0 and pid != self._pid and not is_descendant(pid, self._pid)):
             return f"signals process {pid}"
         return None
 
 
-_CHECKS: dict[str, Callable[[Guard, tuple[Any, ...]], str | None]] = {
+_FORKS = ("os.fork", "os.forkpty")
+_CHANGES = ("os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree")
+_STARTS = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", *_FORKS)
+_CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     "open": Guard.on_open,
     "sqlite3.connect": Guard.on_sqlite,
-    "os.mkdir": Guard.on_mkdir,
+    "os.mkdir": Guard.on_make,
     "socket.connect": Guard.on_connect,
     "socket.sendto": Guard.on_connect,
-    "subprocess.Popen": Guard.on_popen,
-    "os.posix_spawn": Guard.on_popen,
-    "os.system": Guard.on_popen,
     "os.kill": Guard.on_kill,
     "os.killpg": Guard.on_kill,
-    **dict.fromkeys(_CHANGES_FIRST, Guard.on_change),
-    **dict.fromkeys(_CHANGES_BOTH - {"os.link", "os.symlink"}, Guard.on_change_both),
+    "os.rename": Guard.on_rename,
+    "shutil.move": Guard.on_rename,
     "os.link": Guard.on_link,
     "os.symlink": Guard.on_link,
+    **dict.fromkeys(_CHANGES, Guard.on_change),
+    **dict.fromkeys(_STARTS, Guard.on_start),
 }
 
 
-def _real(target: Any) -> str | None:
+def _real(target: Any, folder: Any = -1) -> str | None:
+    """The path that is meant, links in its folder followed; ``folder`` is a descriptor that it may be relative to."""
     if not isinstance(target, (str, bytes, os.PathLike)):
         return None  # a descriptor: private by now
     path = os.fsdecode(target)
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
+    if isinstance(folder, int) and folder >= 0 and not os.path.isabs(path):
+        path = os.path.join(os.path.realpath(f"/proc/self/fd/{folder}"), path)
+    above, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(above), name)
+
+
+def _private_ports() -> set[int]:
+    """Ports that the system hands out to who asks for any: no service waits there for all."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            first, last = map(int, file.read().split())
+    except (OSError, ValueError):
+        first, last = 32768, 60999
+    return set(range(first, last + 1))
 
 
 def listening_ports() -> frozenset[int]:

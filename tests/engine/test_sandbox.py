@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_coresys.engine import sandbox
+from pytest_coresys.engine import landlock, sandbox
 from pytest_coresys.engine.forked import Send, run_in_child, why_no_fork
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks on Linux only")
@@ -23,7 +27,7 @@ def in_sandbox(work: Any, folder: Path) -> dict[str, Any]:
     def child(send: Send) -> None:
         sandbox.isolate_descriptors({send.writer})  # type: ignore[attr-defined]
         sandbox.isolate_mappings()
-        guard = sandbox.Guard(folder, allow_subprocess=True)
+        guard = sandbox.Guard(folder)
         guard.install()
         send(work(guard))
 
@@ -63,6 +67,147 @@ def test_writing_what_was_there_before_is_refused_and_what_is_new_is_reported(tm
     assert "old" in sent["refusal"]
     assert sent["left"] == [str(tmp_path / "new")]
     assert (tmp_path / "old").read_text() == "old"
+
+
+def shell(script: str) -> int:
+    return subprocess.run(["sh", "-c", script], stderr=subprocess.DEVNULL, check=False).returncode
+
+
+confined = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+
+
+@confined
+@pytest.mark.parametrize("start", [shell, os.system], ids=["subprocess", "os.system"])
+def test_a_program_changes_no_file_but_below_the_childs_own_folder(tmp_path: Path, start: Any) -> None:
+    folder, old = tmp_path / "own", tmp_path / "old"
+    folder.mkdir()
+    old.write_text("old\n")
+    scripts = {
+        "appends": f"echo x >> {old}",
+        "replaces": f"echo x > {tmp_path}/other; mv {tmp_path}/other {old}",
+        "truncates": f": > {old}",
+        "removes": f"rm {old}",
+        "links": f"ln -s /dev/null {tmp_path}/link",
+        "makes": f"touch {tmp_path}/new",
+        "makes a folder": f"mkdir {tmp_path}/folder",
+        "own": f"cat {old} > {folder}/copy && test -s {folder}/copy && rm {folder}/copy",
+        "discards": "echo > /dev/null",
+    }
+    sent = in_sandbox(lambda _guard: {name: start(script) for name, script in scripts.items()}, folder)
+    assert [name for name in scripts if sent[name] == 0] == ["own", "discards"]
+    assert old.read_text() == "old\n"
+    assert sorted(os.listdir(tmp_path)) == ["old", "own"]
+
+
+@confined
+def test_a_fork_and_a_program_started_by_another_thread_change_no_file_either(tmp_path: Path) -> None:
+    def work(guard: sandbox.Guard) -> dict[str, Any]:
+        thread = threading.Thread(target=shell, args=(f"touch {tmp_path}/by_thread",))
+        thread.start()
+        thread.join()
+        pid = os.fork()
+        if not pid:
+            try:
+                (tmp_path / "by_fork").write_text("x")
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        return {"refusal": guard.refusal}
+
+    assert in_sandbox(work, tmp_path / "own")["refusal"] is None
+    assert os.listdir(tmp_path) == []
+
+
+@confined
+def test_a_program_reaches_no_process_and_no_server_of_others_but_its_childs(tmp_path: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "60"])
+    connect = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"
+
+    def work(_guard: sandbox.Guard) -> dict[str, Any]:
+        with socket.create_server(("127.0.0.1", 0)) as own:
+            ports = {"server": port, "own": own.getsockname()[1]}
+            sent = {
+                name: subprocess.run([sys.executable, "-c", connect, str(at)], stderr=subprocess.DEVNULL).returncode
+                for name, at in ports.items()
+            }
+        sent["kill"] = shell(f"kill {bystander.pid}")
+        with subprocess.Popen(["sleep", "60"]) as mine:
+            mine.terminate()
+            sent["mine"] = mine.wait(10)
+        return sent
+
+    with bystander, socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        try:
+            sent = in_sandbox(work, tmp_path)
+            assert bystander.poll() is None or landlock.version() < 6
+        finally:
+            bystander.kill()
+    assert sent.get("mine") == -signal.SIGTERM, sent
+    if landlock.version() >= 6:
+        assert sent["kill"] != 0
+    if landlock.version() >= 4:
+        assert (sent["server"], sent["own"]) == (1, 0)
+
+
+def test_a_program_is_refused_where_the_kernel_cannot_confine_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+
+    def work(guard: sandbox.Guard) -> dict[str, Any]:
+        pid = os.fork()  # stays under the audit hook
+        if not pid:
+            try:
+                (tmp_path / "by_fork").write_text("x")
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        with pytest.raises(PermissionError, match="starts a program"):
+            shell(f"touch {tmp_path}/new")
+        return {"refusal": guard.refusal}
+
+    sent = in_sandbox(work, tmp_path / "own")
+    assert sent["refusal"] == "starts a program, and this system can't keep it from changing files"
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_guard_remembers_no_path_that_is_gone_and_few_that_stay(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+
+    def work(guard: sandbox.Guard) -> dict[str, Any]:
+        remembered = []
+        for number in range(3):
+            (tmp_path / f"new{number}").write_text("x")
+            (tmp_path / f"new{number}").unlink()
+            (own / f"folder{number}").mkdir()
+            shutil.rmtree(own / f"folder{number}")  # by names relative to a descriptor
+            guard.forget_removed()
+            remembered.append(len(guard._made))
+        (tmp_path / "tree").mkdir()
+        for number in range(100):
+            (tmp_path / "tree" / f"file{number}").write_text("x")
+        remembered.append(len(guard._made))
+        numbers = iter(range(100))
+        with pytest.raises(PermissionError, match="makes ever new files"):
+            any((tmp_path / f"kept{number}").write_text("") for number in numbers)
+        return {"remembered": remembered, "left": len(guard.leftovers())}
+
+    assert in_sandbox(work, own) == {"remembered": [0, 0, 0, 1], "left": 16, "done": True}
+
+
+def test_removing_by_a_name_relative_to_a_descriptor_is_removing_there(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+
+    def work(guard: sandbox.Guard) -> dict[str, Any]:
+        at = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(PermissionError, match="changes"):
+            os.unlink("old", dir_fd=at)
+        return {"refusal": guard.refusal}
+
+    assert in_sandbox(work, tmp_path / "own")["refusal"] == f"changes {tmp_path}/old"
+    assert (tmp_path / "old").exists()
 
 
 def test_a_kept_event_loop_works_in_the_child_and_afterwards_in_the_parent() -> None:
