@@ -60,6 +60,13 @@ class _Phases:
         self._item, self._log = item, log
         self.reports: list[pytest.TestReport] = []
         self._held: list[pytest.TestReport] = []
+        # Written out: the interpreter's cache of attributes keeps each name that was made for a getattr(), which in
+        # repetitions would be growth of ours.
+        self._hooks: dict[str, Any] = {
+            "setup": item.ihook.pytest_runtest_setup,
+            "call": item.ihook.pytest_runtest_call,
+            "teardown": item.ihook.pytest_runtest_teardown,
+        }
         # A debugger is asked about Ctrl-C as about any failure.
         self._ends_run: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
         if not item.config.getoption("usepdb", False):
@@ -67,7 +74,7 @@ class _Phases:
 
     def run(self, when: Literal["setup", "call", "teardown"], **given: Any) -> pytest.TestReport:
         item = self._item
-        hook = getattr(item.ihook, f"pytest_runtest_{when}")
+        hook = self._hooks[when]
         call = pytest.CallInfo.from_call(lambda: hook(item=item, **given), when=when, reraise=self._ends_run)
         report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
         self.reports.append(report)
