@@ -7,6 +7,7 @@ which want code that is already known to leak.
 from __future__ import annotations
 
 import gc
+import os
 import re
 import time
 import tracemalloc
@@ -17,7 +18,8 @@ from typing import Any
 
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.errors.hierarchy import UnitError
-from coresys.measure.holders import Paths, evictions, function_at, holder_chains, ranked_chains
+from coresys.measure.evictions import bounds, evictions
+from coresys.measure.holders import RUNNERS, Paths, function_at, holder_chains, ranked_chains
 from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
@@ -193,7 +195,7 @@ def attribute(
     )
     holders = [chain for chain, _ in chains]
     evicts = _evicts(files, holders, root_path, is_user)
-    bounded = _bounded(seen, is_user, root_path)
+    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, seen, Paths(root_path, is_user))
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
@@ -208,8 +210,13 @@ def attribute(
 
 
 def _shown(lines: list[Location], root_path: str, is_user: Callable[[str], bool]) -> list[Location]:
+    """The lines as they are told: what runs the test is none of it, though the first call there leaves caches."""
     paths = Paths(root_path, is_user)
-    return [replace(place, path=paths.show(place.path)) for place in lines]
+    return [
+        replace(place, path=paths.show(place.path))
+        for place in lines
+        if is_user(place.path) or RUNNERS.isdisjoint(place.path.split(os.sep))
+    ]
 
 
 def _native(lines: list[Location], grown: float | None) -> str | None:
@@ -256,7 +263,9 @@ def _names(chain: tuple[str, ...]) -> frozenset[str]:
 
 def _keeps_in_a_list(holders: list[tuple[str, ...]]) -> bool:
     """Whether the nearest holder below the user's root is a list: it has no keys that could come again."""
-    return bool(holders) and len(holders[0]) > 1 and holders[0][1].startswith("list[") and " global " in holders[0][0]
+    chain = holders[0] if holders else ()
+    in_a_list = len(chain) > 1 and (chain[1].startswith("list[") or chain[1:] == ("list",))
+    return in_a_list and " global " in chain[0]
 
 
 def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str | None:
@@ -267,6 +276,16 @@ def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str
     for cache in seen.filling:
         info = cache.cache_info()
         return f"functools.lru_cache(maxsize={info.maxsize}) of {_where_defined(cache, is_user, root_path)}"
+    return None
+
+
+def _kept_to_a_size(files: list[str], holders: list[tuple[str, ...]], seen: Grown, paths: Paths) -> str | None:
+    """A line in the files of the growing lines that keeps the container to a size which it has not reached."""
+    reached = max((len(each) for each in seen.containers), default=0)
+    for path in dict.fromkeys(files) if holders else ():
+        for line, size in bounds(path, _names(holders[0])):
+            if size is None or size >= reached:
+                return f"a container that {paths.show(path)}:{line} keeps to a size"
     return None
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 _MOST_REFERRERS = 60  # of one object: what thousands hold is no way to a root worth telling
 _MOST_VISITED = 400
-_RUNNERS = ("_pytest", "pytest", "pluggy", "coresys", "pytest_coresys", "xdist", "execnet")
+RUNNERS = frozenset({"_pytest", "pytest", "pluggy", "coresys", "pytest_coresys", "xdist", "execnet"})
 _FRAMES = (types.FrameType,)
 _RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
@@ -166,7 +166,7 @@ class _Search:
         if name is None:
             return None
         path = getattr(module, "__file__", None) or ""
-        if module.__name__.partition(".")[0] in _RUNNERS:
+        if module.__name__.partition(".")[0] in RUNNERS:
             return f"{module.__name__}.{name}", 2
         if not self._paths.is_user(path):
             return f"{module.__name__}.{name}", 1
@@ -176,7 +176,7 @@ class _Search:
         name = next((key for key, value in list(vars(cls).items()) if value is below), None)
         module = sys.modules.get(cls.__module__)
         path = getattr(module, "__file__", None) or ""
-        rank = 2 if cls.__module__.partition(".")[0] in _RUNNERS else 0 if self._paths.is_user(path) else 1
+        rank = 2 if cls.__module__.partition(".")[0] in RUNNERS else 0 if self._paths.is_user(path) else 1
         what = f"class {cls.__qualname__}" + (f".{name}" if name else "")
         if rank:
             return f"{cls.__module__}: {what}", rank
@@ -185,7 +185,7 @@ class _Search:
     def _function_root(self, function: types.FunctionType, link: str) -> tuple[str, int] | None:
         code = function.__code__
         rank = 0 if self._paths.is_user(code.co_filename) else 1
-        if rank and function.__module__ and function.__module__.partition(".")[0] in _RUNNERS:
+        if rank and function.__module__ and function.__module__.partition(".")[0] in RUNNERS:
             rank = 2
         place = f"{self._paths.show(code.co_filename)}:{code.co_firstlineno}"
         return f"{place} function {function.__qualname__} {link}", rank
@@ -334,7 +334,8 @@ def type_name(thing: Any) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _tree(path: str) -> ast.Module | None:
+def tree_of(path: str) -> ast.Module | None:
+    """The syntax tree of a source file; None where there is none to be had."""
     try:
         with open(path, "rb") as file:
             return ast.parse(file.read())
@@ -344,7 +345,7 @@ def _tree(path: str) -> ast.Module | None:
 
 def line_of_global(path: str, name: str) -> int:
     """The line on which a module first binds a name at its top, or by ``global``; 1 if it is not to be seen."""
-    tree = _tree(path)
+    tree = tree_of(path)
     for node in ast.walk(tree) if tree is not None else ():
         targets: list[Any] = []
         if isinstance(node, ast.Assign):
@@ -361,7 +362,7 @@ def line_of_global(path: str, name: str) -> int:
 
 def line_of_class(path: str, qualname: str) -> int:
     """The line of a class statement; 1 if it is not to be seen."""
-    tree = _tree(path)
+    tree = tree_of(path)
     wanted = qualname.rpartition(".")[2]
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.ClassDef) and node.name == wanted:
@@ -371,7 +372,7 @@ def line_of_class(path: str, qualname: str) -> int:
 
 def function_at(path: str, line: int) -> str:
     """The name of the innermost function around a line; empty at the top of a module."""
-    tree = _tree(path)
+    tree = tree_of(path)
     best, span = "", None
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -379,69 +380,3 @@ def function_at(path: str, line: int) -> str:
             if node.lineno <= line <= end and (span is None or end - node.lineno < span):
                 best, span = node.name, end - node.lineno
     return best
-
-
-def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
-    """Line, function and what of every statement of a file that lets go of entries, or looks how many there are.
-
-    With ``names`` (of globals and attributes that hold) only those that concern one of them, or a local variable that
-    was assigned from one, or hand one to another function, which might do anything.
-    """
-    tree = _tree(path)
-    wanted = None if names is None or tree is None else names | _aliases(tree, names)
-    found: list[tuple[int, str, str]] = []
-    for node in ast.walk(tree) if tree is not None else ():
-        what = _evicts(node, wanted)
-        if what:
-            line = int(getattr(node, "lineno", 1))
-            found.append((line, function_at(path, line), what))
-    return found
-
-
-def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
-    """Names of variables that are assigned from an expression with one of ``names`` in it."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _mentions(node.value, names):
-            found.update(part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name))
-    return frozenset(found)
-
-
-def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
-    if names is None:
-        return True
-    return any(
-        (isinstance(part, ast.Name) and part.id in names) or (isinstance(part, ast.Attribute) and part.attr in names)
-        for part in ast.walk(node)
-    )
-
-
-_HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
-_TAKING = {"pop", "popitem", "popleft", "clear", "remove", "discard", "unregister", "unsubscribe"}
-
-
-def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
-    if isinstance(node, ast.Call):
-        return _taken_by(node, names)
-    if isinstance(node, ast.Delete):
-        subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
-        return "del" if any(_mentions(target.value, names) for target in subscripts) else ""
-    if isinstance(node, ast.Assign) and any(
-        isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Slice) for t in node.targets
-    ):
-        return "a slice is replaced" if any(_mentions(target, names) for target in node.targets) else ""
-    if isinstance(node, ast.Compare):
-        calls = [side for side in (node.left, *node.comparators) if isinstance(side, ast.Call)]
-        lengths = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "len"]
-        if any(_mentions(call, names) for call in lengths) and len(node.ops) == 1:
-            return "" if isinstance(node.ops[0], (ast.Eq, ast.NotEq)) else "a bound on len()"
-    return ""
-
-
-def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
-        return f"{call.func.attr}()"
-    if names is None or not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
-        return ""
-    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
-    return f"handed to {call.func.id}()" if handed else ""

@@ -10,8 +10,9 @@ import functools
 import gc
 import sys
 import time
+import weakref
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -94,7 +95,7 @@ def _compare(
         and all(b.get(key, 0) > a.get(key, sys.maxsize) for a, b in zip(sizes, sizes[1:], strict=False))
     }
     objects = gc.get_objects()
-    containers = [each for each in objects if id(each) in grew and isinstance(each, _CONTAINERS)]
+    containers = [each for each in _containers() if id(each) in grew and isinstance(each, _CONTAINERS)]
     containers.sort(key=lambda each: sizes[-1][id(each)] - sizes[0][id(each)])
     growing = {cls for cls in types[-1] if all(b[cls] > a[cls] for a, b in pairwise(types))}
     fresh = [
@@ -106,7 +107,8 @@ def _compare(
     rows = [Survivor(cls.__qualname__, count / runs, _bytes(cls, fresh) * count / runs) for cls, count in found.items()]
     rows += _untracked(containers, sizes, runs)
     rows.sort(key=lambda row: row.bytes, reverse=True)
-    examples = [*(_newest(each) for each in containers if len(each)), *_largest(fresh)]
+    examples = [*(_example(each) for each in containers if len(each)), *_largest(fresh)]
+    examples = [each for each in examples if not isinstance(each, weakref.ref)]  # whoever holds it holds nothing
     return Grown(rows[:most], containers, examples[:most])
 
 
@@ -156,12 +158,38 @@ def _newest(container: Any) -> Any:
     return next(iter(container)) if isinstance(container, set) else container
 
 
+def _example(container: Any) -> Any:
+    """What to look for, to find out who keeps the elements of a container: itself, where they lead elsewhere.
+
+    Small numbers belong to everybody, and the referrers of what is in an untracked dict can't be asked for.
+    """
+    newest = _newest(container)
+    everybodys = newest is None or isinstance(newest, int)
+    return container if everybodys or not gc.is_tracked(container) else newest
+
+
+def _containers() -> Iterator[Any]:
+    """All containers that are tracked, and those that are not, as a dict of plain values, but held by one that is."""
+    seen: set[int] = set()
+    objects = gc.get_objects()
+    for at in range(0, len(objects), _CHUNK):
+        chunk = objects[at : at + _CHUNK]
+        yield from (each for each in chunk if type(each) in _CONTAINERS or _is_subclass(each))
+        for each in gc.get_referents(*chunk):
+            if type(each) in (dict, bytearray) and not gc.is_tracked(each) and id(each) not in seen:
+                seen.add(id(each))
+                yield each
+
+
+_CHUNK = 1000  # objects whose referents are looked at together
+
+
 def _ids() -> frozenset[int]:
     return frozenset(map(id, gc.get_objects()))
 
 
 def _sizes() -> dict[int, int]:
-    return {id(each): len(each) for each in gc.get_objects() if type(each) in _CONTAINERS or _is_subclass(each)}
+    return {id(each): len(each) for each in _containers()}
 
 
 def _is_subclass(thing: Any) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
+import types
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coresys.measure.attribution import Attribution, attribute
-from coresys.measure.holders import evictions, function_at, holder_chains, line_of_global
+from coresys.measure.evictions import bounds, evictions
+from coresys.measure.holders import function_at, holder_chains, line_of_global
 from coresys.measure.survivors import survivors
 
 HERE = __file__
@@ -175,3 +179,35 @@ def emptied() -> Iterator[None]:
     HEAD = None
     bounded.cache_clear()
     unbounded.cache_clear()
+
+
+def test_a_line_that_keeps_a_container_to_a_size_is_found_with_the_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "code.py"
+    file.write_text(
+        """
+LIMIT = 300
+def by_length(key):
+    kept[key] = 1
+    if len(kept) > 1000: kept.clear()
+def by_key(key): kept[key % 50] = 1
+def by_parameter(): put(kept, 2000)
+def put(things, most):
+    while most <= len(things): things.pop()
+def in_other_words():
+    mine = kept
+    assert len(mine) < LIMIT * 2
+def of_another(key):
+    other[key % 7] = kept.get(key)
+    return len(other) > 5 or len(kept) == 3
+def by_global():
+    if len(kept) > LIMIT: del kept[0]
+"""
+    )
+    module = types.ModuleType("code_of_a_test")
+    module.__file__ = str(file)
+    vars(module).update(LIMIT=300, most=1)  # of which one is a parameter where it stands
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert bounds(str(file), frozenset({"kept"})) == [(5, 1000), (6, 50), (9, None), (12, None), (17, 300)]
+    assert bounds(str(tmp_path / "none.py"), frozenset({"kept"})) == []

@@ -1,0 +1,157 @@
+"""What the source says of a container: which statements let go of entries, and which keep it to a size.
+
+Names are all there is to go by: of the global or the attribute that holds the container, of variables assigned from
+it, of parameters it is given for.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from coresys.measure.holders import function_at, tree_of
+
+
+def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
+    """Line, function and what of every statement of a file that lets go of entries, or looks how many there are.
+
+    With ``names`` (of globals and attributes that hold) only those that concern one of them, or a local variable that
+    was assigned from one, or hand one to another function, which might do anything.
+    """
+    tree = tree_of(path)
+    wanted = None if names is None or tree is None else names | _aliases(tree, names)
+    found: list[tuple[int, str, str]] = []
+    for node in ast.walk(tree) if tree is not None else ():
+        what = _evicts(node, wanted)
+        if what:
+            line = int(getattr(node, "lineno", 1))
+            found.append((line, function_at(path, line), what))
+    return found
+
+
+def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
+    """Lines that keep what goes by one of ``names`` to a size, and the size; None if that can't be told.
+
+    They compare its ``len()``, or take its keys modulo something. Which of the two the line does about it is not
+    looked into: where the size is exceeded, it was none.
+    """
+    tree = tree_of(path)
+    found: list[tuple[int, int | None]] = []
+    wanted = names if tree is None else names | _aliases(tree, names)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Compare) and _compares_length(node, wanted):
+            sides = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
+            found.append((node.lineno, _number(sides[0], path, tree) if sides else None))
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, wanted):
+            found += [
+                (node.lineno, _number(part.right, path, tree))
+                for part in ast.walk(node.slice)
+                if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)
+            ]
+    return found
+
+
+def _number(node: ast.expr, path: str, tree: ast.Module | None) -> int | None:
+    """The whole number that an expression is: written out, or by the name of a global of the module in ``path``."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, int) else None
+    if not isinstance(node, ast.Name) or tree is None or _is_local(node, tree):
+        return None
+    module = next((each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == path), None)
+    value = None if module is None else vars(module).get(node.id)
+    return value if isinstance(value, int) else None
+
+
+def _is_local(name: ast.Name, tree: ast.Module) -> bool:
+    """Whether a function around a name binds it, as a parameter or a variable."""
+    return any(
+        (isinstance(part, ast.arg) and part.arg == name.id)
+        or (isinstance(part, ast.Name) and part.id == name.id and isinstance(part.ctx, ast.Store))
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        and function.lineno <= name.lineno <= (function.end_lineno or function.lineno)
+        for part in ast.walk(function)
+    )
+
+
+def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
+    """Names of variables assigned from an expression with one of ``names`` in it, and of parameters given one."""
+    functions = {
+        node.name: node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if called in functions:
+                found.update(_given(functions[called].args, node, names))
+        elif isinstance(node, ast.Assign) and _mentions(node.value, names):
+            found.update(
+                part.id
+                for target in node.targets
+                for part in ast.walk(target)
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            )
+    return frozenset(found)
+
+
+def _given(parameters: ast.arguments, call: ast.Call, names: frozenset[str]) -> Iterator[str]:
+    """The parameters of a function that a call gives one of ``names``."""
+    positional = [each.arg for each in (*parameters.posonlyargs, *parameters.args)]
+    if isinstance(call.func, ast.Attribute) and positional[:1] in (["self"], ["cls"]):
+        del positional[0]
+    yield from (name for name, given in zip(positional, call.args, strict=False) if _is_one_of(given, names))
+    yield from (each.arg for each in call.keywords if each.arg and _is_one_of(each.value, names))
+
+
+def _is_one_of(node: ast.AST, names: frozenset[str]) -> bool:
+    return (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
+
+
+def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
+    if names is None:
+        return True
+    return any(
+        (isinstance(part, ast.Name) and part.id in names) or (isinstance(part, ast.Attribute) and part.attr in names)
+        for part in ast.walk(node)
+    )
+
+
+_HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
+_TAKING = {"pop", "popitem", "popleft", "clear", "remove", "discard", "unregister", "unsubscribe"}
+
+
+def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
+    if isinstance(node, ast.Call):
+        return _taken_by(node, names)
+    if isinstance(node, ast.Delete):
+        subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
+        return "del" if any(_mentions(target.value, names) for target in subscripts) else ""
+    if isinstance(node, ast.Assign) and any(
+        isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Slice) for t in node.targets
+    ):
+        return "a slice is replaced" if any(_mentions(target, names) for target in node.targets) else ""
+    if isinstance(node, ast.Compare):
+        return "a bound on len()" if _compares_length(node, names) else ""
+    return ""
+
+
+def _compares_length(node: ast.Compare, names: frozenset[str] | None) -> bool:
+    if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
+        return False
+    return any(_is_length(side, names) for side in (node.left, *node.comparators))
+
+
+def _is_length(node: ast.expr, names: frozenset[str] | None) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, names)
+
+
+def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
+        return f"{call.func.attr}()"
+    if names is None or not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
+        return ""
+    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
+    return f"handed to {call.func.id}()" if handed else ""
