@@ -95,6 +95,8 @@ class BudgetSession:
             require_measured=settings.require_measured,
             each=config.getoption("dist", None) == "each",
         )
+        # What a command needs, beside the flag, to see the same again.
+        self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
         self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
         self.started = time.monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
@@ -248,7 +250,14 @@ class BudgetSession:
         for data in errors:
             key = data["key"]
             verdict = wire.measure_from_dict(key, record["measures"][key]) if key in record["measures"] else None
-            blocks.append("\n".join(finding_text(wire.finding_from_dict(data), verdict, nodeid=nodeid)))
+            lines = finding_text(
+                wire.finding_from_dict(data),
+                verdict,
+                nodeid=nodeid,
+                options=self.again,
+                repetitions=record["repetitions"],
+            )
+            blocks.append("\n".join(lines))
         report.outcome = "failed"
         report.longrepr = "\n\n".join(blocks)
         return True

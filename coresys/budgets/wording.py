@@ -87,18 +87,25 @@ def advice(key: str) -> str | None:
 
 
 def finding_text(
-    finding: Finding, verdict: Verdict | None, *, nodeid: str | None = None, ascii_only: bool = True
+    finding: Finding,
+    verdict: Verdict | None,
+    *,
+    nodeid: str | None = None,
+    options: str = "",
+    repetitions: int = 0,
+    ascii_only: bool = True,
 ) -> list[str]:
     """The block for one finding, at most ``MAX_LINES`` lines, the first of them ``KEY: actual > limit``.
 
     ``verdict`` is None for findings of the run, which have an owner and tests in place of a limit. ``nodeid`` is
-    what to run to see it again, by default the first of the finding's tests.
+    what to run to see it again, by default the first of the finding's tests, with which ``options`` beside the flag.
+    ``repetitions`` is how many of them the verdict's series sums up.
     """
     summary = finding.summary or (summary_of(verdict) if verdict else finding.key)
     of_run = finding.owner is not None or len(finding.tests) > 1
     lines = [summary]
     lines += _section("owner", [finding.owner] if finding.owner else [], 1)
-    lines += _section("seen", _seen(finding, verdict), _MOST_SEEN - of_run)
+    lines += _section("seen", _seen(finding, verdict, repetitions), _MOST_SEEN - of_run)
     lines += _section("where", [str(location) for location in finding.locations], _MOST_PLACES)
     lines += _section("held by", [" -> ".join(chain) for chain in finding.holders], _MOST_CHAINS)
     if of_run:
@@ -108,7 +115,7 @@ def finding_text(
     lines += _section("try", _advice(finding), 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
-    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None)), 1)
+    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None), options), 1)
     return lines + [printable(line, ascii_only=ascii_only) for line in repro]
 
 
@@ -139,23 +146,25 @@ def _advice(finding: Finding) -> list[str]:
     return [] if usual is None else [usual]
 
 
-def _seen(finding: Finding, verdict: Verdict | None) -> list[str]:
-    figures = [] if verdict is None else _figures(verdict)
+def _seen(finding: Finding, verdict: Verdict | None, repetitions: int) -> list[str]:
+    figures = [] if verdict is None else _figures(verdict, repetitions)
     return [*figures, *finding.details]
 
 
-def _figures(verdict: Verdict) -> list[str]:
+def _figures(verdict: Verdict, repetitions: int) -> list[str]:
     series = [value for value in verdict.series if math.isfinite(value)]
     if verdict.evidence == "repeated" and series:
-        return [f"{_series_text(series, verdict.unit)}{_resolution(verdict)}"]
+        return [f"{_series_text(series, verdict.unit, repetitions)}{_resolution(verdict)}"]
     if verdict.why:
         return [verdict.why]
     return [] if verdict.value is None else [f"{format_quantity(verdict.value, verdict.unit)} in one run"]
 
 
-def _series_text(series: Sequence[float], unit: str) -> str:
+def _series_text(series: Sequence[float], unit: str, repetitions: int) -> str:
     texts = [format_quantity(value, unit) for value in series]
     times = f"{len(series)} repetitions" if len(series) > 1 else "1 repetition"
+    if repetitions > len(series):
+        times = f"{len(series)} parts of {repetitions} repetitions"
     if len(set(texts)) == 1:
         return f"{texts[0]} in {'each of ' if len(series) > 1 else ''}{times}"
     if len(series) <= _SHOWN_IN_SERIES:
@@ -183,8 +192,9 @@ def _tests(nodeids: Sequence[str]) -> list[str]:
     return [f"{nodeids[0]}{more}"]
 
 
-def _repro(nodeid: str | None) -> list[str]:
-    return [] if nodeid is None else [f"pytest {_quoted(nodeid)} --coresys-budget"]
+def _repro(nodeid: str | None, options: str) -> list[str]:
+    command = [] if nodeid is None else ["pytest", _quoted(nodeid), "--coresys-budget", options]
+    return [" ".join(filter(None, command))] if command else []
 
 
 def _quoted(nodeid: str) -> str:

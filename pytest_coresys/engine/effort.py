@@ -35,9 +35,10 @@ class EffortBook:
     def allowance(self, duration: float, *, likely: bool) -> Allowance | None:
         """Seconds for repeating a test that took ``duration``, or None when it is not its turn.
 
-        Likely leaks may take a quarter of what is left. A quiet test takes its even part where that is enough for
-        the repetitions that show anything; else what has been saved up so far, so that cheap tests come before slow
-        ones and the effort lasts until the end. One that turns out to grow is then a likely leak.
+        Likely leaks may take a quarter of what is left, or up to half where less would show nothing. A quiet test
+        takes its even part where that is enough for the repetitions that show anything; else what has been saved up
+        so far, so that cheap tests come before slow ones and the effort lasts until the end. One that turns out to
+        grow is then a likely leak.
         """
         if self.share is None:
             seconds = max(60.0, 50 * duration)
@@ -45,8 +46,8 @@ class EffortBook:
         left = max(self.min_seconds, self.share * self.ran) - self.spent
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
-        part = if_growing if likely else max(even, self._saved())
         needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
+        part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else max(even, self._saved())
         return Allowance(part, max(part, if_growing)) if part >= needed else None
 
     def _saved(self) -> float:
@@ -54,4 +55,5 @@ class EffortBook:
         self.tests = max(self.tests, self.tests_left)
         done = 1 - self.tests_left / self.tests if self.tests else 1.0
         assert self.share is not None
-        return (1 - _LIKELY_SHARE) * max(self.min_seconds * done, self.share * self.ran) - self.spent
+        kept_back = _LIKELY_SHARE * (1 - done)  # for nobody, once there are no more tests
+        return (1 - kept_back) * max(self.min_seconds * done, self.share * self.ran) - self.spent

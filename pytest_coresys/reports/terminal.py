@@ -115,19 +115,29 @@ def summary_lines(
 ) -> list[Line]:
     """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
 
-    ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run and the last line.
+    ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
+    else there is, and the last line.
     ``run_file`` is the path that was written, ``problem`` why it could not be.
     """
     style = _Style(max(width, 20), verbose, ascii_only, run_file)
     if run["tests"] and not has_run(run):
         return [] if run_file is None and problem is None else [_last(run, style, problem)]
-    lines = [] if verbose < 0 else [*_table(run, style), *_suspicions(run, style)]
+    lines = _hidden(run, style) if verbose < 0 else [*_table(run, style), *_suspicions(run, style)]
     lines += _run_findings(run, style)
     lines += _required(run, style)
     if verbose >= 0:
         lines += _not_measured(run, style)
         lines += _effort(run, style, anything=bool(lines))
     return [*lines, _last(run, style, problem)]
+
+
+def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    """With -q: how much there is that is not shown, so that silence is no pass."""
+    suspected = sum(1 for test in run["tests"] for _ in _suspected(test))
+    unrepeated = run["run"].get("effort", {}).get("unrepeated", 0)
+    parts = [f"{_counted(suspected, 'suspicion')}"] if suspected else []
+    parts += [f"{_counted(unrepeated, 'test')} left unrepeated: the effort was spent"] if unrepeated else []
+    return [style.line(f"{', '.join(parts)} (without -q: which)", _YELLOW)] if parts else []
 
 
 def nodeids_from(folder: Path, rootpath: Path) -> Callable[[str], str]:
@@ -255,6 +265,8 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
         lines.append(style.named(f"  {key}  ", nodeids[0], _and_more(nodeids), _YELLOW))
         lines += style.wrapped("      ", why)
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
+    if run["run"].get("profile") == "strict":
+        return lines  # all that repeating can show was shown
     return lines + _settling([nodeid for (_, why), nodeids in shown if _is_open(why) for nodeid in nodeids], style)
 
 
@@ -282,8 +294,8 @@ def _is_suspected(measure: Mapping[str, Any]) -> bool:
 
 
 def _is_open(why: str) -> bool:
-    """Whether running the test on its own could settle it: not where its author forbade to repeat it."""
-    return "coresys_no_repeat" not in why
+    """Whether more repetitions could settle it: not where there can be none, nor where a bound has to be reached."""
+    return not any(words in why for words in ("coresys_no_repeat", "could not be repeated", "bound was not reached"))
 
 
 def _quoted(nodeid: str) -> str:

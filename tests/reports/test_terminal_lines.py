@@ -251,6 +251,7 @@ def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
 def test_with_q_only_what_fails_the_run_is_told() -> None:
     run = unhappy().found(BYTES, POOL).test("t.py::s", **suspected("seen once"))
     assert run.texts(verbose=-1) == [
+        "1 suspicion (without -q: which)",
         "1 finding of the run, not of one test; fails the run",
         "  threads.leaked: 2 > 0 (default)",
         "      owner  fixture pool (tests/conftest.py:9)",
