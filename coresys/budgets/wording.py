@@ -193,8 +193,7 @@ def _tests(nodeids: Sequence[str]) -> list[str]:
 
 
 def _repro(nodeid: str | None, options: str) -> list[str]:
-    command = [] if nodeid is None else ["pytest", _quoted(nodeid), "--coresys-budget", options]
-    return [" ".join(filter(None, command))] if command else []
+    return [] if nodeid is None else [f"pytest {_quoted(nodeid)} --coresys-budget {options}".rstrip()]
 
 
 def _quoted(nodeid: str) -> str:

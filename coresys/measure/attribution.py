@@ -281,9 +281,12 @@ def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str
 
 def _kept_to_a_size(files: list[str], holders: list[tuple[str, ...]], seen: Grown, paths: Paths) -> str | None:
     """A line in the files of the growing lines that keeps the container to a size which it has not reached."""
+    if not holders:
+        return None
+    names = _names(holders[0])
     reached = max((len(each) for each in seen.containers), default=0)
-    for path in dict.fromkeys(files) if holders else ():
-        for line, size in bounds(path, _names(holders[0])):
+    for path in dict.fromkeys(files):
+        for line, size in bounds(path, names):
             if size is None or size >= reached:
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
     return None

@@ -37,9 +37,11 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     looked into: where the size is exceeded, it was none.
     """
     tree = tree_of(path)
+    if tree is None:
+        return []
+    wanted = names | _aliases(tree, names)
     found: list[tuple[int, int | None]] = []
-    wanted = names if tree is None else names | _aliases(tree, names)
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and _compares_length(node, wanted):
             sides = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
             found.append((node.lineno, _number(sides[0], path, tree) if sides else None))
@@ -52,11 +54,11 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     return found
 
 
-def _number(node: ast.expr, path: str, tree: ast.Module | None) -> int | None:
+def _number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
     """The whole number that an expression is: written out, or by the name of a global of the module in ``path``."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, int) else None
-    if not isinstance(node, ast.Name) or tree is None or _is_local(node, tree):
+    if not isinstance(node, ast.Name) or _is_local(node, tree):
         return None
     module = next((each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == path), None)
     value = None if module is None else vars(module).get(node.id)
@@ -112,10 +114,7 @@ def _is_one_of(node: ast.AST, names: frozenset[str]) -> bool:
 def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
     if names is None:
         return True
-    return any(
-        (isinstance(part, ast.Name) and part.id in names) or (isinstance(part, ast.Attribute) and part.attr in names)
-        for part in ast.walk(node)
-    )
+    return any(_is_one_of(part, names) for part in ast.walk(node))
 
 
 _HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}

@@ -10,6 +10,7 @@ What it does not cover: changes of mode, owner and times of files, and servers b
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Collection, Iterable
@@ -58,8 +59,10 @@ class Confinement:
     """
 
     def __init__(self, writable: Iterable[str], ports: Collection[int]) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
         has = version()
+        if not has:
+            raise OSError(errno.ENOSYS, "this system has no Landlock")
+        self._libc = ctypes.CDLL(None, use_errno=True)
         self._rights = _CHANGES | (_REFER if has >= 2 else 0) | (_TRUNCATE if has >= 3 else 0)
         network, scopes = _CONNECT if has >= 4 else 0, _SCOPES if has >= 6 else 0
         attributes = _Attributes(self._rights, network, scopes)

@@ -265,7 +265,6 @@ class Beyond:
     """Stands for "one more test, outside of this scope": what has that scope falls, what is wider stays up."""
 
     def __init__(self, item: pytest.Item, scope: str) -> None:
-        self.scope = scope
         kinds: dict[str, Any] = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Package}
         chain = item.listchain()
         at = [number for number, node in enumerate(chain) if isinstance(node, kinds.get(scope, pytest.Session))]
@@ -321,14 +320,10 @@ def taken_by_other(protocols: list[Any], item: pytest.Item, nextitem: pytest.Ite
     return None
 
 
-_SCOPES = ("function", "class", "module", "package", "session")
-
-
-def wider_fixtures(item: pytest.Item, than: str = "function") -> bool:
+def wider_fixtures(item: pytest.Item) -> bool:
     """Whether a fixture of a wider scope, other than pytest's own, is in use."""
     return any(
-        _SCOPES.index(definition.scope) > _SCOPES.index(than)
-        and (definition.baseid or not _is_installed(definition.func))
+        definition.scope != "function" and (definition.baseid or not _is_installed(definition.func))
         for definition in _declared_fixtures(item)
     )
 

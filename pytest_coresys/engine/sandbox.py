@@ -192,10 +192,8 @@ _FOLDER_AT = {
     "os.chmod": 2,
     "os.chown": 3,
     "os.utime": 3,
-    "os.symlink": 2,
 }
 _MOST_MADE = 16
-_ALWAYS_OURS = ("/dev", "/proc")
 
 
 class Guard:
@@ -206,7 +204,7 @@ class Guard:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = os.path.realpath(folder) + os.sep
+        self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), "/dev", "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
         self._ports = listening_ports()
@@ -242,22 +240,22 @@ class Guard:
 
     # Each check returns what is wrong, or None.
 
-    def _own(self, path: str) -> bool:
-        return (path + os.sep).startswith((self._folder, *(place + os.sep for place in _ALWAYS_OURS)))
-
-    def _below_made(self, path: str) -> bool:
-        return path in self._made or any(path.startswith(made + os.sep) for made in self._made)
+    def _is_own(self, path: str) -> bool:
+        """Whether a path is in the child's own folder, or is one that it made, or lies below one."""
+        inside = path + os.sep
+        return inside.startswith(self._writable) or any(inside.startswith(made + os.sep) for made in self._made)
 
     def _change(self, path: str | None, verb: str) -> str | None:
-        if path is None or self._own(path) or self._below_made(path):
+        if path is None or self._is_own(path) or not os.path.lexists(path):
             return None
-        return f"{verb} {path}" if os.path.lexists(path) else None
+        return f"{verb} {path}"
 
     def _write(self, path: str | None, verb: str) -> str | None:
         """Like a change, which may also make what is not there."""
-        problem = self._change(path, verb)
-        if problem or path is None or self._own(path) or self._below_made(path):
-            return problem
+        if path is None or self._is_own(path):
+            return None
+        if os.path.lexists(path):
+            return f"{verb} {path}"
         if os.getpid() != self._pid:
             return f"makes {path} in another process"  # where nobody would learn of it, to remove it
         if len(self._made) >= _MOST_MADE:
@@ -304,7 +302,7 @@ class Guard:
             return f"talks to {host}:{port}, which was there before"
         if isinstance(address, (str, bytes)) and address:
             path = os.path.realpath(os.fsdecode(address))
-            return None if self._own(path) or self._below_made(path) else f"talks to {path}"
+            return None if self._is_own(path) else f"talks to {path}"
         return None
 
     def on_start(self, event: str, args: tuple[Any, ...]) -> str | None:
@@ -320,9 +318,7 @@ class Guard:
 
     def _confine(self) -> None:
         if self._confinement is None:
-            if not landlock.version():
-                raise OSError("no Landlock")
-            self._confinement = landlock.Confinement((self._folder, *_ALWAYS_OURS), _private_ports() - self._ports)
+            self._confinement = landlock.Confinement(self._writable, _private_ports() - self._ports)
         self._confinement.enter()
         self._thread.confined = self.confined = True
 

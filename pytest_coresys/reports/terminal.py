@@ -135,7 +135,7 @@ def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
     """With -q: how much there is that is not shown, so that silence is no pass."""
     suspected = sum(1 for test in run["tests"] for _ in _suspected(test))
     unrepeated = run["run"].get("effort", {}).get("unrepeated", 0)
-    parts = [f"{_counted(suspected, 'suspicion')}"] if suspected else []
+    parts = [_counted(suspected, "suspicion")] if suspected else []
     parts += [f"{_counted(unrepeated, 'test')} left unrepeated: the effort was spent"] if unrepeated else []
     return [style.line(f"{', '.join(parts)} (without -q: which)", _YELLOW)] if parts else []
 

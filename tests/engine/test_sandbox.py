@@ -73,6 +73,16 @@ def shell(script: str) -> int:
     return subprocess.run(["sh", "-c", script], stderr=subprocess.DEVNULL, check=False).returncode
 
 
+def write_in_a_fork(path: Path) -> None:
+    pid = os.fork()
+    if not pid:
+        try:
+            path.write_text("x")
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
 confined = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
 
 
@@ -105,13 +115,7 @@ def test_a_fork_and_a_program_started_by_another_thread_change_no_file_either(tm
         thread = threading.Thread(target=shell, args=(f"touch {tmp_path}/by_thread",))
         thread.start()
         thread.join()
-        pid = os.fork()
-        if not pid:
-            try:
-                (tmp_path / "by_fork").write_text("x")
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
+        write_in_a_fork(tmp_path / "by_fork")
         return {"refusal": guard.refusal}
 
     assert in_sandbox(work, tmp_path / "own")["refusal"] is None
@@ -156,13 +160,7 @@ def test_a_program_is_refused_where_the_kernel_cannot_confine_it(
     monkeypatch.setattr(landlock, "version", lambda: 0)
 
     def work(guard: sandbox.Guard) -> dict[str, Any]:
-        pid = os.fork()  # stays under the audit hook
-        if not pid:
-            try:
-                (tmp_path / "by_fork").write_text("x")
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
+        write_in_a_fork(tmp_path / "by_fork")  # stays under the audit hook
         with pytest.raises(PermissionError, match="starts a program"):
             shell(f"touch {tmp_path}/new")
         return {"refusal": guard.refusal}
