@@ -61,6 +61,34 @@ def test_what_asking_left_in_caches_is_no_step_down() -> None:
     assert min(memory["series"]) > 0
 
 
+@pytest.mark.parametrize("grows", [5000, -5000])
+def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
+    """One run in ten keeps 100 bytes; what is told of the progress keeps or frees far more than that."""
+    runs = 0
+    kept: list[bytearray] = []
+    buffers = [bytearray(5000) for _ in range(100)]
+
+    def run() -> None:
+        nonlocal runs
+        runs += 1
+        if runs % 10 == 0:
+            kept.append(bytearray(50))
+
+    def progress(_: int) -> None:
+        if grows > 0:
+            buffers.append(bytearray(grows))
+        else:
+            buffers.pop()
+
+    confirmation = Confirmation(
+        run, most=700, seconds=60, if_growing=60, control=Control(), ask=lambda grown: KEYED, progress=progress
+    )
+    memory = confirmation.run().keys["memory.growth"]
+    assert len(buffers) != 100
+    assert memory["conclusion"] == "leak"
+    assert 10 <= memory["rate"] <= 30
+
+
 @pytest.mark.parametrize("at", [1, 5, 6, 40, 67])
 def test_a_repetition_that_goes_wrong_ends_it(at: int) -> None:
     """The last of these is one of those that follow the asking, and that nothing is read after."""
