@@ -108,9 +108,46 @@ def without_rare_steps(values: Sequence[float]) -> list[float] | None:
     if not steps:
         return None
     usual = median(steps)
-    if usual <= 0 or sum(step >= usual / 2 for step in steps) < _NEARLY_ALL * len(steps):
+    if usual <= 0 or sum(usual / 2 <= step <= 2 * usual for step in steps) < _NEARLY_ALL * len(steps):
         return None
     return list(accumulate((min(max(step, 0.0), 2 * usual) for step in steps), initial=0.0))
+
+
+# A sawtooth, of which nearly every repetition adds something and a rare one takes it away: a database module that
+# drops dead cursors by the hundred, a buffer written out when it is full. What is kept beneath is seen from low to low.
+_FALL = 8  # times what one repetition adds
+_FEWEST_LOWS = 6
+_ENOUGH_LOWS = 12
+
+
+def lows(values: Sequence[float]) -> list[int]:
+    """Where the readings after each fall of a sawtooth are; none where it is no sawtooth."""
+    steps = increments(values, len(values))
+    usual = median(steps) if steps else 0.0
+    if usual <= 0 or sum(step > 0 for step in steps) < _NEARLY_ALL * len(steps):
+        return []
+    return [at for at, step in enumerate(steps, 1) if step < -_FALL * usual]
+
+
+def may_rise(values: Sequence[float], at: Sequence[int]) -> bool:
+    """Whether the lows of a sawtooth rise, or may yet, and are too few to be sure."""
+    return 0 < len(at) < _ENOUGH_LOWS and (len(at) < 4 or values[at[-1]] > values[at[0]])
+
+
+def beneath(values: Sequence[float], at: Sequence[int]) -> list[float]:
+    """What a sawtooth stands on: the line through its lows, from the first to the last of them.
+
+    Empty where there are too few to tell, or where they don't rise by several times what one repetition adds: what
+    stays in a buffer when it was written out differs by as much.
+    """
+    usual = median(increments(values, len(values))) if at else 0.0
+    if len(at) < _FEWEST_LOWS or values[at[-1]] - values[at[0]] <= _FALL * usual:
+        return []
+    line: list[float] = []
+    for start, end in zip(at, at[1:], strict=False):
+        slope = (values[end] - values[start]) / (end - start)
+        line += [values[start] + slope * step for step in range(end - start)]
+    return [*line, values[at[-1]]]
 
 
 def increments(values: Sequence[float], windows: int) -> tuple[float, ...]:

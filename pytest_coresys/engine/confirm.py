@@ -12,7 +12,7 @@ from typing import Any
 
 from coresys.measure import meters
 from coresys.measure.reserved import reserved_bytes
-from coresys.measure.series import Judged, increments, judge_series
+from coresys.measure.series import Judged, beneath, increments, judge_series, lows
 from pytest_coresys.engine import repeat
 from pytest_coresys.measures import GROWTH
 
@@ -240,6 +240,8 @@ class Confirmation:
         memory = key == "memory.growth"
         series, judged = self._series(key), self._judged(key)
         conclusion = self._conclusions[key]
+        if memory and conclusion == "leak":
+            series = beneath(series, lows(series)) or series
         steps = increments(series, 12)
         # The median step: one window in which a large container moved says nothing of the others.
         rate = (max(median(steps), 0.0) or judged.rate) if conclusion in ("leak", "unclear") else 0.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from coresys.measure.series import increments, is_even, judge_series, without_rare_steps
+from coresys.measure.series import beneath, increments, is_even, judge_series, lows, may_rise, without_rare_steps
 
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
@@ -99,10 +99,18 @@ def conclude(
     if count < FEWEST:
         return "too few"
     trend = judge_series(values, floor=floor).trend
-    if floor and trend != "growing":
+    if rule is MEMORY:
         usual = without_rare_steps(values[count // 8 :])
-        if usual is not None and _is_kept(values, usual[-1]) and judge_series(usual).trend == "growing":
-            values, trend = usual, "growing"
+        if usual is not None and _is_kept(values, usual[-1]):
+            if trend != "growing" and judge_series(usual).trend == "growing":
+                values, trend = usual, "growing"
+        elif (trend != "growing" or _falls(values)) and (at := lows(values)):
+            if may_rise(values, at) and not spent:
+                return "more"
+            values = beneath(values, at)
+            trend = judge_series(values).trend
+            if structure is not None:
+                structure = replace(structure, releases=True)  # seen at a few points only: ask for more
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
     if trend == "growing" and count >= rule.least and not _falls(values):

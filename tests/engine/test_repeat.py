@@ -47,6 +47,16 @@ def sawtooth(period: int) -> Series:
     return lambda n: 100.0 * (n % period)
 
 
+def rows(n: int) -> float:
+    """Rows of 25 bytes in pages of 4 KiB, below the dead cursors that the database module drops by the hundred."""
+    return 176.0 * (n % 100) + 4096.0 * (25 * n // 4096)
+
+
+def ragged_sawtooth(n: int) -> float:
+    """A buffer written out when it is full, which leaves something different behind each time."""
+    return 100.0 * (n % 37) + random.Random(n // 37).uniform(0, 700)
+
+
 def wearing_off(n: int) -> float:
     """What a thread's allocator cache does: a little less with each repetition, for a long time."""
     return 30_000.0 * (1 - 0.995**n)
@@ -81,6 +91,11 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (random_keys(300), KEYED, "flat"),
         (random_keys(300), UNKNOWN, "flat"),
         (sawtooth(20), UNKNOWN, "flat"),
+        (sawtooth(120), UNKNOWN, "flat"),
+        (ragged_sawtooth, UNKNOWN, "flat"),
+        (lambda n: sawtooth(50)(n) + cache(300)(n), KEYED, "flat"),
+        (lambda n: sawtooth(50)(n) + random_keys(300)(n), KEYED, "flat"),
+        (rows, UNKNOWN, "leak"),
         (lambda n: 0.0, UNKNOWN, "flat"),
         (wearing_off, UNKNOWN, "flat"),
     ],
