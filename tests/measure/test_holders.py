@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import sys
 import types
 from collections import deque
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from coresys.measure import holders
 from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.evictions import bounds, evictions
 from coresys.measure.holders import function_at, holder_chains, line_of_global
@@ -162,6 +164,30 @@ def test_a_run_that_tells_of_a_problem_ends_the_looking() -> None:
 
 def test_objects_without_a_root_have_no_chain() -> None:
     assert holder_chains([object()], is_user=lambda path: False, seconds=0.5) == []
+
+
+class Branch:
+    def __init__(self, parent: Branch | None) -> None:
+        self.parent, self.children = parent, list[Branch]()
+        if parent is not None:
+            parent.children.append(self)
+
+
+TREE = Branch(None)
+
+
+def test_a_thousand_children_that_know_their_parent_do_not_hide_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "_MOST_VISITED", 20)
+    gc.collect()
+    gc.freeze()  # as in a repetition: what is made later then stands before the module in the collector's list
+    for _ in range(300):
+        Branch(Branch(TREE))
+    try:
+        newest = TREE.children[-1].children[0]
+        chains = holder_chains([newest], is_user=lambda path: path == HERE, seconds=60)
+        assert [chain[0].partition(" ")[2] for chain in chains] == ["global TREE"]
+    finally:
+        TREE.children.clear()
 
 
 def test_code_that_lets_go_is_seen(tmp_path: Any) -> None:
