@@ -119,7 +119,9 @@ class BudgetSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.repeater.book.tests_left = len(session.items)
+        # A worker of xdist has all tests, and runs its part of them.
+        workers = getattr(self.config, "workerinput", {}).get("workercount", 1)
+        self.repeater.book.tests_left = -(-len(session.items) // workers)
         self.report.collected(item.nodeid for item in session.items)
         self.others = other_protocols(self.config)
         if self.others:
@@ -165,12 +167,14 @@ class BudgetSession:
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        started = time.monotonic()
+        began, book = time.monotonic(), self.repeater.book
+        repeating = book.spent
         with repeatable(item):
             watch = Watch(self, item)
+            started = time.monotonic()
             reports = run_phases(item, nextitem, log=True)
-            watch.stop()
             duration = time.monotonic() - started
+            watch.stop()
             held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
             try:
                 record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
@@ -178,7 +182,8 @@ class BudgetSession:
                     record["outcome"] = "failed"
                 self._attach(reports[-1], record)
             finally:  # also when somebody ends the run while we judge
-                self.repeater.book.tests_left -= 1
+                book.watched += time.monotonic() - began - duration - (book.spent - repeating)
+                book.tests_left -= 1
                 for report in held:
                     item.ihook.pytest_runtest_logreport(report=report)
 

@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from coresys.measure.holders import type_name
 
 _SLOW = 1.0  # seconds of a window, from which on two repetitions have to do
-_CONTAINERS = (list, dict, set, deque, bytearray)
+_CONTAINERS = frozenset((list, dict, set, deque, bytearray))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int
     gc.collect()
     known = _ids()
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
-    sizes: list[dict[int, int]] = [_sizes()]
     types: list[Counter[type]] = [_types()]
+    watched = _Lengths()
     started = time.monotonic()
     for _ in range(windows):
         for _ in range(repetitions if time.monotonic() - started < _SLOW else 2):
@@ -63,11 +63,38 @@ def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int
             if isinstance(problem, str):
                 return Grown([], [], [], problem=problem)
         gc.collect()
-        sizes.append(_sizes())
+        watched.look()
         types.append(_types())
-    found = _compare(known, sizes, types, repetitions, most)
+    found = _compare(known, watched, types, repetitions, most)
     found.filling = [cache for cache in _lru_caches() if _is_filling(cache, caches, windows)]
     return found
+
+
+class _Lengths:
+    """Which containers grow from look to look.
+
+    All of the process are looked at twice: before the first window and after it. Those that grew are kept, and they
+    alone are looked at again, for there are tens of thousands.
+    """
+
+    def __init__(self) -> None:
+        self._first = {id(each): len(each) for each in _containers()}
+        self._last: dict[int, int] | None = None
+        self.grew: list[Any] = []
+
+    def look(self) -> None:
+        """Keep those that are longer than at the last look."""
+        if self._last is None:
+            ours = {id(self._first), id(self.grew), id(vars(self))}
+            before, containers = self._first, [each for each in _containers() if id(each) not in ours]
+        else:
+            before, containers = self._last, self.grew
+        self.grew[:] = [each for each in containers if len(each) > before.get(id(each), sys.maxsize)]
+        self._last = {id(each): len(each) for each in self.grew}
+
+    def added(self, container: Any) -> int:
+        """By how much one of them is longer than at first."""
+        return len(container) - self._first[id(container)]
 
 
 def _lru_caches() -> list[Any]:
@@ -84,28 +111,21 @@ def _is_filling(cache: Any, before: dict[int, int], windows: int) -> bool:
 
 
 def _compare(
-    known: frozenset[int], sizes: list[dict[int, int]], types: list[Counter[type]], repetitions: int, most: int
+    known: frozenset[int], watched: _Lengths, types: list[Counter[type]], repetitions: int, most: int
 ) -> Grown:
-    runs = repetitions * (len(sizes) - 1)
-    ours = {id(sizes), id(types), *map(id, sizes), *map(id, types)}
-    grew = {
-        key
-        for key in sizes[-1]
-        if key not in ours
-        and all(b.get(key, 0) > a.get(key, sys.maxsize) for a, b in zip(sizes, sizes[1:], strict=False))
-    }
-    objects = gc.get_objects()
-    containers = [each for each in _containers() if id(each) in grew and isinstance(each, _CONTAINERS)]
-    containers.sort(key=lambda each: sizes[-1][id(each)] - sizes[0][id(each)])
+    runs = repetitions * (len(types) - 1)
+    ours = {id(known), id(types), *map(id, types)}
+    containers = [each for each in watched.grew if id(each) not in ours]
+    containers.sort(key=watched.added)
     growing = {cls for cls in types[-1] if all(b[cls] > a[cls] for a, b in pairwise(types))}
     fresh = [
         each
-        for each in objects
+        for each in gc.get_objects()
         if type(each) in growing and id(each) not in known and id(each) not in ours and type(each) not in _PLUMBING
     ]
     found = Counter({cls: types[-1][cls] - types[0][cls] for cls in growing if cls not in _PLUMBING})
     rows = [Survivor(cls.__qualname__, count / runs, _bytes(cls, fresh) * count / runs) for cls, count in found.items()]
-    rows += _untracked(containers, sizes, runs)
+    rows += _untracked(containers, watched, runs)
     rows.sort(key=lambda row: row.bytes, reverse=True)
     examples = [*(_example(each) for each in containers if len(each)), *_largest(fresh)]
     examples = [each for each in examples if not isinstance(each, weakref.ref)]  # whoever holds it holds nothing
@@ -136,13 +156,13 @@ def _size(thing: Any) -> int:
         return 0
 
 
-def _untracked(containers: list[Any], sizes: list[dict[int, int]], runs: int) -> list[Survivor]:
+def _untracked(containers: list[Any], watched: _Lengths, runs: int) -> list[Survivor]:
     found: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for each in containers:
         if isinstance(each, bytearray) or not len(each):
             continue
-        newest, count = _newest(each), sizes[-1][id(each)] - sizes[0][id(each)]
+        newest, count = _newest(each), watched.added(each)
         if not gc.is_tracked(newest):
             found[type_name(newest)] += count
             total[type_name(newest)] += count * _size(newest)
@@ -168,33 +188,28 @@ def _example(container: Any) -> Any:
     return container if everybodys or not gc.is_tracked(container) else newest
 
 
-def _containers() -> Iterator[Any]:
+def _containers() -> list[Any]:
     """All containers that are tracked, and those that are not, as a dict of plain values, but held by one that is."""
-    seen: set[int] = set()
     objects = gc.get_objects()
+    kinds = {cls for cls in set(map(type, objects)) if cls in _CONTAINERS or _is_subclass(cls)}
+    found = [each for each in objects if type(each) in kinds]
+    untracked: dict[int, Any] = {}
     for at in range(0, len(objects), _CHUNK):
-        chunk = objects[at : at + _CHUNK]
-        yield from (each for each in chunk if type(each) in _CONTAINERS or _is_subclass(each))
-        for each in gc.get_referents(*chunk):
-            if type(each) in (dict, bytearray) and not gc.is_tracked(each) and id(each) not in seen:
-                seen.add(id(each))
-                yield each
+        held = [each for each in gc.get_referents(*objects[at : at + _CHUNK]) if type(each) in _MAY_BE_UNTRACKED]
+        untracked.update((id(each), each) for each in held if not gc.is_tracked(each))
+    return [*found, *untracked.values()]
 
 
 _CHUNK = 1000  # objects whose referents are looked at together
+_MAY_BE_UNTRACKED = frozenset((dict, bytearray))
 
 
 def _ids() -> frozenset[int]:
     return frozenset(map(id, gc.get_objects()))
 
 
-def _sizes() -> dict[int, int]:
-    return {id(each): len(each) for each in _containers()}
-
-
-def _is_subclass(thing: Any) -> bool:
+def _is_subclass(cls: type) -> bool:
     # len() of a subclass may be the user's code: only those that leave it alone.
-    cls = type(thing)
     return issubclass(cls, (list, dict, set, deque)) and cls.__len__ in _PLAIN_LENGTHS
 
 

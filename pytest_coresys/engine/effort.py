@@ -14,21 +14,27 @@ _TO_CLEAR = 29
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Seconds for repeating a test: at first, and in all if it grows."""
+    """Seconds for repeating a test: at first, and in all if it grows; what is left for everybody, to ask why."""
 
     seconds: float
     if_growing: float
+    left: float
 
 
 @dataclass(slots=True)
 class EffortBook:
-    """Keeps the account of one process. Seconds throughout; ``share`` None is without limit."""
+    """Keeps the account of one process. Seconds throughout; ``share`` None is without limit.
+
+    ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which the
+    share has to pay for too, but not the least that every run may have.
+    """
 
     share: float | None
     min_seconds: float
     tests_left: int
     ran: float = 0.0
     spent: float = 0.0
+    watched: float = 0.0
     tests: int = 0
     unrepeated: list[str] = field(default_factory=list)
 
@@ -42,13 +48,13 @@ class EffortBook:
         """
         if self.share is None:
             seconds = max(60.0, 50 * duration)
-            return Allowance(seconds, seconds)
-        left = max(self.min_seconds, self.share * self.ran) - self.spent
+            return Allowance(seconds, seconds, seconds)
+        left = max(self.min_seconds, self.share * self.ran - self.watched) - self.spent
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
         needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
         part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else max(even, self._saved())
-        return Allowance(part, max(part, if_growing)) if part >= needed else None
+        return Allowance(part, max(part, if_growing), left) if part >= needed else None
 
     def _saved(self) -> float:
         """What quiet tests may have of the effort that has come in so far; the rest waits for likely leaks."""
@@ -56,4 +62,4 @@ class EffortBook:
         done = 1 - self.tests_left / self.tests if self.tests else 1.0
         assert self.share is not None
         kept_back = _LIKELY_SHARE * (1 - done)  # for nobody, once there are no more tests
-        return (1 - kept_back) * max(self.min_seconds * done, self.share * self.ran) - self.spent
+        return (1 - kept_back) * max(self.min_seconds * done, self.share * self.ran - self.watched) - self.spent

@@ -11,7 +11,7 @@ import pytest
 from coresys.records import Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
-from pytest_coresys.engine.effort import EffortBook
+from pytest_coresys.engine.effort import Allowance, EffortBook
 from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspected
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
@@ -69,8 +69,7 @@ class Repeater:
         fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
         order = Order(
             self._most,
-            allowance.seconds,
-            allowance.if_growing,
+            allowance,
             wanted,
             self._control,
             stranded_before=fragmented,
@@ -96,7 +95,7 @@ class Repeater:
         why = why_no_fork() if self._most >= WHOLE_REPETITIONS else f"--coresys-repeat {self._most}"
         if why:
             return [], f"not repeated: {why}"
-        order = Order(self._most, _WHOLE_SECONDS, _WHOLE_SECONDS, (), self._control)
+        order = Order(self._most, Allowance(_WHOLE_SECONDS, _WHOLE_SECONDS, _WHOLE_SECONDS), (), self._control)
         result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen))
         if isinstance(result, str):
             return [], result

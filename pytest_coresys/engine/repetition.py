@@ -24,7 +24,8 @@ from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
 from pytest_coresys.engine import repeat, sandbox
-from pytest_coresys.engine.confirm import Confirmation, Control, measure_control
+from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure_control
+from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import Leftover as Fallen
 from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once
@@ -41,7 +42,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child is to do: at most so many repetitions, in so many seconds at first and in all ``if_growing``.
+    """What a child is to do: at most so many repetitions, within what is allowed.
 
     ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
     ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
@@ -50,8 +51,7 @@ class Order:
     """
 
     most: int
-    seconds: float
-    if_growing: float
+    allowed: Allowance
     wanted: Collection[str]
     control: Control | None = None
     stranded_before: int | None = None
@@ -71,7 +71,7 @@ def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[i
     try:
         result = run_in_child(
             lambda send: Work(item, folder, order, send).run(),
-            timeout=order.if_growing + _EXPLAIN_SECONDS + 5,
+            timeout=order.allowed.if_growing + _EXPLAIN_SECONDS + 5,
             first_within=_HUNG + 10 * order.duration,
             on_message=tell,
         )
@@ -94,7 +94,8 @@ def repeat_with_fixtures(
     folder = sandbox.private_folder()
     try:
         return run_in_child(
-            lambda send: Work(item, folder, order, send).run_whole(nextitem, take_fallen), timeout=order.seconds + 5
+            lambda send: Work(item, folder, order, send).run_whole(nextitem, take_fallen),
+            timeout=order.allowed.seconds + 5,
         )
     finally:
         _remove(folder)
@@ -122,8 +123,7 @@ class Work:
         confirmation = Confirmation(
             self._run_once,
             most=self._order.most - self._peak_repetitions,
-            seconds=self._order.seconds,
-            if_growing=self._order.if_growing,
+            allowed=self._order.allowed,
             control=control,
             ask=self._ask,
             progress=lambda count: self._send({"progress": count}),
@@ -220,7 +220,7 @@ class Work:
             is_user=self._is_user,
             root_path=self._root,
             grown=grown,
-            seconds=min(_EXPLAIN_SECONDS, max(2.0, self._order.if_growing)),
+            seconds=min(_EXPLAIN_SECONDS, max(ASKING, self._order.allowed.if_growing)),
         )
         gc.freeze()  # it had to thaw the heap, to look at it
         return repeat.Structure(

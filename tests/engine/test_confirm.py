@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from pytest_coresys.engine import confirm, repeat
 from pytest_coresys.engine.confirm import Confirmation, Confirmed, Control
+from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.repeat import Structure
 
-KEYED = Structure(only_grows=False, releases=False)  # asked for after 64 repetitions, and sure after 450
+KEYED = Structure(only_grows=False, releases=False)  # sure after 450 repetitions
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ class Leaks:
 
 
 def confirmed(leaks: Leaks, most: int) -> Confirmed:
-    confirmation = Confirmation(leaks.run, most=most, seconds=60, if_growing=60, control=Control(), ask=leaks.ask)
+    confirmation = Confirmation(leaks.run, most=most, allowed=Allowance(60, 60, 60), control=Control(), ask=leaks.ask)
     return confirmation.run()
 
 
@@ -81,7 +83,7 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
             buffers.pop()
 
     confirmation = Confirmation(
-        run, most=700, seconds=60, if_growing=60, control=Control(), ask=lambda grown: KEYED, progress=progress
+        run, most=700, allowed=Allowance(60, 60, 60), control=Control(), ask=lambda grown: KEYED, progress=progress
     )
     memory = confirmation.run().keys["memory.growth"]
     assert len(buffers) != 100
@@ -89,11 +91,55 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
     assert 10 <= memory["rate"] <= 30
 
 
+class Clock:
+    """Stands for the time module: each call of ``run`` takes so many seconds."""
+
+    def __init__(self, run: Callable[[], str | None], seconds: float) -> None:
+        self._run, self._seconds, self._now = run, seconds, 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def run(self) -> str | None:
+        self._now += self._seconds
+        return self._run()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left", "asked_at"),
+    [(0.001, 60.0, 629), (0.01, 60.0, 64), (0.01, 0.0, None)],
+    ids=["later, where that is cheaper", "early, where it spares much", "not at all, with the effort overdrawn"],
+)
+def test_when_it_is_asked_who_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, left: float, asked_at: int | None
+) -> None:
+    leaks, asked = Leaks(), []
+    clock = Clock(leaks.run, seconds)
+
+    def ask(_: float) -> Structure:
+        asked.append(leaks.runs)
+        return KEYED
+
+    monkeypatch.setattr(confirm, "time", clock)
+    allowed = Allowance(60, 60, left)
+    result = Confirmation(clock.run, most=1000, allowed=allowed, control=Control(), ask=ask).run()
+    warm_up_and_first = repeat.WARM_UP - 1  # the first reading is taken before any repetition that counts
+    assert asked == ([] if asked_at is None else [asked_at + warm_up_and_first])
+    assert result.keys["memory.growth"]["conclusion"] == ("unclear" if asked_at is None else "leak")
+
+
 @pytest.mark.parametrize("at", [1, 5, 6, 40, 67])
 def test_a_repetition_that_goes_wrong_ends_it(at: int) -> None:
-    """The last of these is one of those that follow the asking, and that nothing is read after."""
     leaks = Leaks(fails_at=at)
     result = confirmed(leaks, 300)
     assert result.problem == "call failed: mine"
     assert leaks.runs == at
+    assert not result.keys
+
+
+def test_one_that_goes_wrong_right_after_the_asking_ends_it_too() -> None:
+    leaks = Leaks(fails_at=302)  # nothing is read after those that follow the asking
+    result = confirmed(leaks, 300)
+    assert leaks.runs == 302
+    assert result.problem == "call failed: mine"
     assert not result.keys
