@@ -25,8 +25,8 @@ class Allowance:
 class EffortBook:
     """Keeps the account of one process. Seconds throughout; ``share`` None is without limit.
 
-    ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which the
-    share has to pay for too, but not the least that every run may have.
+    ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which has to
+    be paid for as well, so that what we cost in all is the share.
     """
 
     share: float | None
@@ -49,7 +49,7 @@ class EffortBook:
         if self.share is None:
             seconds = max(60.0, 50 * duration)
             return Allowance(seconds, seconds, seconds)
-        left = max(self.min_seconds, self.share * self.ran - self.watched) - self.spent
+        left = max(self.min_seconds, self.share * self.ran) - self.spent - self.watched
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
         needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
@@ -62,4 +62,5 @@ class EffortBook:
         done = 1 - self.tests_left / self.tests if self.tests else 1.0
         assert self.share is not None
         kept_back = _LIKELY_SHARE * (1 - done)  # for nobody, once there are no more tests
-        return (1 - kept_back) * max(self.min_seconds * done, self.share * self.ran - self.watched) - self.spent
+        come_in = max(self.min_seconds * done, self.share * self.ran)
+        return (1 - kept_back) * come_in - self.spent - self.watched
