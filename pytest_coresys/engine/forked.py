@@ -65,14 +65,15 @@ def run_in_child(
     work: Callable[[Send], None],
     *,
     timeout: float,
-    first_within: float | None = None,
+    patience: float | None = None,
     on_message: Callable[[Message], None] | None = None,
 ) -> ChildResult:
     """Fork, run ``work(send)`` in the child, collect what it sends until it ends or the time is up (seconds).
 
     A child is a copy with one thread: a lock that another thread of the parent held at that moment stays locked in
-    it for ever. So one that has sent nothing ``first_within`` so many seconds is taken for hung, and ended.
-    Raises OSError when no process could be made.
+    it for ever, and a pool whose threads were not copied never answers. So one that has sent nothing for
+    ``patience`` seconds is taken for hung, and ended. An empty message is a sign of life and nothing else; one with a
+    ``patience`` in it says how long to wait from there on. Raises OSError when no process could be made.
     """
     reader, writer = os.pipe()
     parent = os.getpid()
@@ -87,15 +88,16 @@ def run_in_child(
         _be_the_child(work, reader, writer, parent)
     os.close(writer)
     result = ChildResult()
-    first = timeout if first_within is None else min(first_within, timeout)
     try:
-        finished = _collect(reader, result, started + timeout, started + first, on_message)
+        finished, silent = _collect(
+            reader, result, started + timeout, timeout if patience is None else patience, on_message
+        )
     finally:
         os.close(reader)
         _end(pid)
     result.seconds = time.monotonic() - started
-    if not finished and not result.messages:
-        result.problem = f"did nothing for {first:.1f} s" + _blame_threads()
+    if silent is not None:
+        result.problem = f"did nothing for {silent:.1f} s" + _blame_threads()
     elif not finished:
         result.problem = f"did not end within {timeout:.1f} s"
     elif not result.messages or not result.messages[-1].get("done"):
@@ -159,27 +161,31 @@ def _collect(
     reader: int,
     result: ChildResult,
     deadline: float,
-    first_deadline: float,
+    patience: float,
     on_message: Callable[[Message], None] | None,
-) -> bool:
-    """Read messages until the pipe is closed (True) or time is up (False)."""
+) -> tuple[bool, float | None]:
+    """Read messages until the pipe is closed. Whether that was in time, and if not because of silence, how long."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     pending = b""
     while True:
-        wait = (deadline if result.messages else first_deadline) - time.monotonic()
-        if wait <= 0 or not poll.poll(wait * 1000):
-            return False
+        left = deadline - time.monotonic()
+        if not poll.poll(max(min(left, patience), 0.0) * 1000):
+            return False, None if left <= patience else patience
         data = os.read(reader, 65536)
         if not data:
-            return True
+            return True, None
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
-            result.messages.append(json.loads(line))
+            message = json.loads(line)
+            if not message:
+                continue
+            patience = message.get("patience", patience)
+            result.messages.append(message)
             if on_message is not None:
-                on_message(result.messages[-1])
+                on_message(message)
         if result.messages and not result.messages[-1].keys().isdisjoint(("done", "crash")):
-            return True  # descendants of the child may hold the pipe open for ever
+            return True, None  # descendants of the child may hold the pipe open for ever
 
 
 def _end(pid: int) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once
 
 _EXPLAIN_SECONDS = 10.0
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
+_SIGN_EVERY = 1.0  # seconds, between two signs of life
 _KINDS = {
     "threads.leaked": ("thread", "native thread"),
     "descriptors.leaked": ("descriptor",),
@@ -59,6 +61,11 @@ class Order:
     duration: float = 0.0
     settings_found: SettingsSnapshot | None = None
 
+    @property
+    def patience(self) -> float:
+        """Seconds that a repetition may take, far more than the first run did, before it is taken for hung."""
+        return _HUNG + 10 * self.duration
+
 
 def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
     """Repeat a test in a forked child. Raises OSError when there can be none."""
@@ -72,7 +79,7 @@ def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[i
         result = run_in_child(
             lambda send: Work(item, folder, order, send).run(),
             timeout=order.allowed.if_growing + _EXPLAIN_SECONDS + 5,
-            first_within=_HUNG + 10 * order.duration,
+            patience=order.patience,
             on_message=tell,
         )
     finally:
@@ -114,6 +121,7 @@ class Work:
         self._attribution: Attribution | None = None
         self._guard: sandbox.Guard | None = None
         self._first_made: set[Path] | None = None
+        self._last_sign = 0.0
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
 
@@ -201,6 +209,9 @@ class Work:
         if self._first_made is None:
             self._send({"progress": 1})  # a sign of life
             self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
+        elif time.monotonic() - self._last_sign > _SIGN_EVERY:
+            self._last_sign = time.monotonic()
+            self._send({})
         for path in made - self._first_made:
             shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
         return self._refused(problem)
@@ -215,14 +226,16 @@ class Work:
         return self._guard.refusal or problem
 
     def _ask(self, grown: float) -> repeat.Structure:
+        self._send({"patience": self._order.patience + _EXPLAIN_SECONDS})  # to look through a large heap is silent
         self._attribution = found = attribute(
             self._run_once,
             is_user=self._is_user,
             root_path=self._root,
             grown=grown,
-            seconds=min(_EXPLAIN_SECONDS, max(ASKING, self._order.allowed.if_growing)),
+            seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
         )
         gc.freeze()  # it had to thaw the heap, to look at it
+        self._send({"patience": self._order.patience})
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
             bounded=found.bounded,
@@ -231,6 +244,7 @@ class Work:
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
         """Look for the places of what was convicted: only now, for it is slow."""
+        self._send({"patience": self._order.patience + _EXPLAIN_SECONDS})
         leaks = [key for key, facts in keys.items() if facts["conclusion"] == "leak"]
         if self._attribution is not None and {"memory.growth"} & keys.keys():
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})

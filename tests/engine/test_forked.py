@@ -79,6 +79,20 @@ def test_one_that_goes_on_too_long_is_ended_and_what_it_sent_kept() -> None:
         os.kill(result.merged()["pid"], 0)
 
 
+def test_one_that_falls_silent_is_ended_early_and_what_it_sent_kept() -> None:
+    def work(send: Send) -> None:
+        for _ in range(3):
+            time.sleep(0.2)
+            send({})  # signs of life: in all it takes longer than the patience is
+        send({"found": 1, "patience": 0.3})
+        time.sleep(LONG)
+
+    result = run_in_child(work, timeout=LONG, patience=0.5)
+    assert result.merged() == {"found": 1, "patience": 0.3}
+    assert result.problem == "did nothing for 0.3 s"
+    assert result.seconds < LONG / 2
+
+
 def test_one_that_hangs_in_a_lock_of_another_thread_is_ended_early() -> None:
     lock, held, release = threading.Lock(), threading.Event(), threading.Event()
 
@@ -95,7 +109,7 @@ def test_one_that_hangs_in_a_lock_of_another_thread_is_ended_early() -> None:
     thread.start()
     held.wait()
     try:
-        result = run_in_child(wait_for_lock, timeout=LONG, first_within=0.2)
+        result = run_in_child(wait_for_lock, timeout=LONG, patience=0.2)
     finally:
         release.set()
         thread.join()
@@ -199,7 +213,7 @@ def test_the_child_does_not_hang_on_what_other_threads_of_the_parent_do() -> Non
     for thread in threads:
         thread.start()
     try:
-        results = [run_in_child(lambda send: send({"seen": 1}), timeout=60, first_within=30) for _ in range(100)]
+        results = [run_in_child(lambda send: send({"seen": 1}), timeout=60, patience=30) for _ in range(100)]
     finally:
         sys.setswitchinterval(interval)
         done.set()
