@@ -14,6 +14,7 @@ import pytest
 
 from coresys.budgets.wording import finding_text
 from coresys.measure import meters
+from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
 from coresys.records import Finding, Reading
 from pytest_coresys import wire
@@ -211,7 +212,7 @@ class BudgetSession:
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]
-            verdicts = unmeasured_verdicts(plan, self.measures, "its own budgets are wrong")
+            verdicts = unmeasured_verdicts(plan, self.measures, f"its own budgets are wrong: {plan.problem}")
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
             verdicts = unmeasured_verdicts(plan, self.measures, why)
@@ -466,12 +467,19 @@ class Watch:
 
     def stop(self) -> None:
         """The test is over."""
-        self.readings = self._session.probes.stop()
+        self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
         self.after = self._session.counts = self._session.screen.read()
         if self.before is not None and self.after is not None:
             self.left, theirs = self.after.since(self.before), self._session.fixtures.made_now
             if any(theirs):  # what wider fixtures made meanwhile
                 self.left = Counts(*(max(n - made, 0) for n, made in zip(self.left, (*theirs, 0), strict=True)))
+
+    def _shown(self, reading: Reading) -> Reading:
+        """The reading, with its places named as everywhere: relative to the root."""
+        if not reading.where:
+            return reading
+        paths = Paths(str(self._session.config.rootpath), lambda path: True)
+        return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
 
 
 class ForeignWatch:

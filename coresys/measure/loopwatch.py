@@ -51,13 +51,25 @@ class LoopWatch:
         return Reading(self._longest / 1e9, details=(f"the loop waited for {name}",), where=place)
 
 
+_ASYNCIO = asyncio.__file__.rpartition("__init__")[0]
+
+
 def _named(callback: Any) -> tuple[str, tuple[Location, ...]]:
-    """Name and place of what a handle runs: the coroutine of a task's step, else the callback itself."""
+    """Name and place of what a handle ran: the coroutine of a task's step, else the callback itself.
+
+    Of a coroutine that is suspended now the place is where it stands: what kept the loop is before that.
+    """
     task = getattr(callback, "__self__", None)
     coroutine: Any = task.get_coro() if isinstance(task, asyncio.Task) else None
-    while hasattr(getattr(coroutine, "cr_await", None), "cr_code"):
-        coroutine = coroutine.cr_await  # the innermost is what runs
+    inner: Any = getattr(coroutine, "cr_await", None)
+    while hasattr(inner, "cr_code") and not inner.cr_code.co_filename.startswith(_ASYNCIO):
+        coroutine, inner = inner, inner.cr_await  # the innermost that is not asyncio's own, as sleep() is
     code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+    frame = getattr(coroutine, "cr_frame", None)
+    if code is not None and frame is not None:
+        return str(coroutine.__qualname__), (
+            Location(code.co_filename, frame.f_lineno, code.co_name, "kept the loop before it came here"),
+        )
     function = getattr(callback, "func", callback)
     code = code or getattr(function, "__code__", None)
     name = getattr(coroutine, "__qualname__", None) or getattr(function, "__qualname__", type(function).__name__)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
-from pytest_coresys.wire import NO_BUDGET, finding_from_dict
+from pytest_coresys.wire import NO_BUDGET, finding_from_dict, measure_from_dict
 
 SUSPECTED = "suspected:"
 
@@ -122,7 +122,8 @@ def summary_lines(
     style = _Style(max(width, 20), verbose, ascii_only, run_file)
     if run["tests"] and not has_run(run):
         return [] if run_file is None and problem is None else [_last(run, style, problem)]
-    lines = _hidden(run, style) if verbose < 0 else [*_table(run, style), *_suspicions(run, style)]
+    told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
+    lines = told if verbose >= 0 else _hidden(run, style)
     lines += _run_findings(run, style)
     lines += _required(run, style)
     if verbose >= 0:
@@ -233,8 +234,8 @@ def _row(key: str, measure: Mapping[str, Any], name: str) -> _Row:
 def _used(share: float | None, over: bool) -> str:
     if share is None:
         return "-"
-    if share >= 10:
-        return f"{share:.0f}x" if share < 1e6 else ">1e6x"
+    if share >= 1e4:
+        return ">1e6 %"
     percent = round(share * 100)
     return f"{'>' if over and percent <= 100 else ''}{percent} %"
 
@@ -245,6 +246,41 @@ def _names(run: Mapping[str, Any]) -> list[str]:
     return [
         f"{test['nodeid']} [{test['worker']}]" if times[test["nodeid"]] > 1 else test["nodeid"] for test in run["tests"]
     ]
+
+
+# -- findings that failed no test -----------------------------------------------------------------------------------
+
+
+def _unfailed(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    """Findings of level warn, and all of a run that only observes: no failure tells where they come from."""
+    observed = run["run"]["mode"] == "observe"
+    levels = ("error", "warn") if observed else ("warn",)
+    told = [
+        (test, finding)
+        for test in run["tests"]
+        for finding in test["findings"]
+        if finding["level"] in levels and (finding["details"] or finding["locations"] or finding["holders"])
+    ]
+    shown = told[: style.most(_MOST_SMALL)]
+    lines = [line for test, finding in shown for line in _finding_of(test, finding, style, in_full=observed)]
+    return lines + style.more(len(told) - len(shown))
+
+
+def _finding_of(test: Mapping[str, Any], finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> Iterator[Line]:
+    key = finding["key"]
+    verdict = measure_from_dict(key, test["measures"][key]) if key in test["measures"] else None
+    text = finding_text(
+        finding_from_dict(finding),
+        verdict,
+        nodeid=test["nodeid"],
+        repetitions=test["repetitions"],
+        ascii_only=style.ascii_only,
+    )
+    command = "  repro "
+    yield style.named("  ", test["nodeid"])
+    for line in text:
+        if in_full or style.verbose >= 1 or not line.startswith(("  try ", command)):
+            yield Line(f"    {line}") if line.startswith(command) else style.line(f"    {line}")
 
 
 # -- suspicions -----------------------------------------------------------------------------------------------------
@@ -265,8 +301,8 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
         lines.append(style.named(f"  {key}  ", nodeids[0], _and_more(nodeids), _YELLOW))
         lines += style.wrapped("      ", why)
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
-    if run["run"].get("profile") == "strict":
-        return lines  # all that repeating can show was shown
+    if run["run"].get("effort", {}).get("share", 0.0) is None:
+        return lines  # without limit: all that repeating can show was shown
     return lines + _settling([nodeid for (_, why), nodeids in shown if _is_open(why) for nodeid in nodeids], style)
 
 
@@ -424,8 +460,10 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
 
 def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
     summary = run["summary"]
+    warned = sum(1 for test in run["tests"] if _is_only_warned(test))
+    of_level = f" ({'all' if warned == summary['over'] else warned} of level warn)" if warned else ""
     text = (
-        f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over, "
+        f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
         f"{summary['not_measured']} not measured"
     )
     if run["run"]["mode"] == "observe":
@@ -435,6 +473,11 @@ def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
     elif style.run_file is not None:
         text += f" - run file: {style.safe(style.run_file)}"
     return Line(text, dict(_last_markup(run, problem)))
+
+
+def _is_only_warned(test: Mapping[str, Any]) -> bool:
+    over = [each["level"] for each in test["measures"].values() if each["verdict"] == "over"]
+    return test["verdict"] == "over" and bool(over) and "error" not in over
 
 
 def _last_markup(run: Mapping[str, Any], problem: str | None) -> Mapping[str, bool]:

@@ -36,6 +36,24 @@ def test_what_blocked_the_loop_is_named() -> None:
     assert Handle._run is ORIGINAL
 
 
+async def blocks_and_waits() -> None:
+    time.sleep(0.03)
+    await asyncio.sleep(0.001)
+
+
+async def outer() -> None:
+    await blocks_and_waits()
+
+
+def test_of_one_that_waits_now_the_place_is_its_own_line_and_not_that_of_asyncio() -> None:
+    watch = LoopWatch()
+    watch.start()
+    asyncio.run(outer())
+    reading = watch.stop()
+    assert "blocks_and_waits" in reading.details[0]
+    assert (reading.where[0].path, reading.where[0].line) == (__file__, blocks_and_waits.__code__.co_firstlineno + 2)
+
+
 def test_without_a_loop_nothing_was_blocked() -> None:
     watch = LoopWatch()
     watch.start()

@@ -68,6 +68,25 @@ def test_a_leak_is_one_failure_and_its_first_line_tells_key_actual_and_limit(pyt
     result.stdout.fnmatch_lines(["memory.growth: 97.* KiB per run > 0 B (default)"])
 
 
+def test_what_kept_a_loop_is_named_by_its_place_below_the_root(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import asyncio, time, pytest
+        async def work():
+            time.sleep(0.05)
+            await asyncio.sleep(0)
+        @pytest.mark.coresys_budget(loop_blocked="10 ms")
+        def test_x(): asyncio.run(work())
+        """
+    )
+    _result, facts = run(pytester, "--coresys-budget")
+    (finding,) = [each for each in facts["tests"][0]["findings"] if each["key"] == "loop.blocked"]
+    place = finding["locations"][0]
+    assert finding["level"] == "error"
+    assert place["path"].startswith("test_what_kept_a_loop"), "relative to the root"
+    assert (place["line"], place["function"]) == (4, "work")
+
+
 def test_observing_changes_no_outcome_and_no_exit_status(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("KEPT = []\ndef test_x(): KEPT.append(bytearray(100_000))")
     result, facts = run(pytester, "--coresys-observe")

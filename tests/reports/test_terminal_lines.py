@@ -16,6 +16,7 @@ from pytest_coresys.reports.terminal import Line, fitted, fitted_id, is_ascii_on
 
 MIB = 2**20
 SPENT = "the effort for repeating was spent"
+LIMITED = {"share": 0.2}
 
 
 def verdict(key: str, status: Any, value: float | None, limit: float | None = 0.0, **changes: Any) -> Verdict:
@@ -113,19 +114,52 @@ def unhappy(mode: str = "budget") -> Run:
 
 def test_the_table_has_the_worst_first() -> None:
     assert unhappy().texts() == [
-        "        measure           actual    limit    used  test",
-        "  over  memory.growth    1.0 MiB      0 B       -  t.py::large",
-        "  over  memory.growth       56 B      0 B       -  t.py::small",
-        "  over  threads.leaked         1        0       -  t.py::thread",
-        "  over  time.call          1 min   500 ms    120x  t.py::far",
-        "  over  memory.peak      300 MiB  256 MiB   117 %  t.py::share",
-        "  over  cpu.share         50.0 %     50 %  >100 %  t.py::just",
-        "  warn  globals.changed        2        0       -  t.py::warned",
-        "  near  memory.peak      250 MiB  256 MiB    98 %  t.py::near",
+        "        measure           actual    limit     used  test",
+        "  over  memory.growth    1.0 MiB      0 B        -  t.py::large",
+        "  over  memory.growth       56 B      0 B        -  t.py::small",
+        "  over  threads.leaked         1        0        -  t.py::thread",
+        "  over  time.call          1 min   500 ms  12000 %  t.py::far",
+        "  over  memory.peak      300 MiB  256 MiB    117 %  t.py::share",
+        "  over  cpu.share         50.0 %     50 %   >100 %  t.py::just",
+        "  warn  globals.changed        2        0        -  t.py::warned",
+        "  near  memory.peak      250 MiB  256 MiB     98 %  t.py::near",
         "  warn: over a budget of level warn, which fails nothing",
         "repeated 9 of 9 tests in 0 s (no limit)",
-        "coresys: 1 within, 1 near, 7 over, 0 not measured",
+        "coresys: 1 within, 1 near, 7 over (1 of level warn), 0 not measured",
     ]
+
+
+LOCATED = Finding(
+    "memory.growth",
+    "error",
+    "memory.growth: 56 B per run > 0 B",
+    details=("Session: +1 objects per run",),
+    locations=(Location("app/a.py", 3, "put", "+56 B in 1 block per run"),),
+    holders=(("app/a.py:1 global KEPT", "list[3]", "Session"),),
+)
+
+
+def test_what_fails_no_test_is_told_with_its_place() -> None:
+    """Else nobody would: there is no failure that it could stand in."""
+    growth = verdict("memory.growth", "over", 56.0)
+    changed = Finding("globals.changed", "warn", "globals.changed: 1 > 0", details=("TZ is set",))
+
+    def told(mode: str) -> list[str]:
+        run = Run(mode).test("t.py::leak", growth, findings=[LOCATED])
+        return run.test("t.py::tz", verdict("globals.changed", "over", 1.0, level="warn"), findings=[changed]).texts()
+
+    observed, failed = told("observe"), told("budget")
+    start = observed.index("  t.py::leak")
+    assert observed[start + 1] == "    memory.growth: 56 B per run > 0 B"
+    assert "      where  app/a.py:3 put +56 B in 1 block per run" in [
+        text.replace("where      ", "where  ") for text in observed
+    ]
+    assert any("global KEPT -> list[3] -> Session" in text for text in observed)
+    assert any("--coresys-budget" in text for text in observed)
+    assert "  t.py::leak" not in failed, "its failure tells it"
+    assert "    globals.changed: 1 > 0" in failed
+    assert any("TZ is set" in text for text in failed)
+    assert failed[-1] == "coresys: 0 within, 0 near, 2 over (1 of level warn), 0 not measured"
 
 
 def test_the_colours_tell_failures_from_warnings() -> None:
@@ -187,7 +221,7 @@ def test_suspicions_stand_apart_with_the_command_that_settles_them() -> None:
         run.test(f"t.py::s{index}", **suspected(f"9 KiB left after one run; {SPENT}"))
     run.test('t.py::q["$x"]', **suspected("seen once"))
     run.test("t.py::no", **suspected("1 left after one run; coresys_no_repeat: talks to a server", "threads.leaked"))
-    assert run.texts()[:8] == [
+    assert run.texts(effort=LIMITED)[:8] == [
         "suspected, fails nothing: 7 findings",
         "  memory.growth  t.py::s0 and 4 more",
         f"      9 KiB left after one run; {SPENT}",
@@ -201,17 +235,25 @@ def test_suspicions_stand_apart_with_the_command_that_settles_them() -> None:
 
 def test_the_command_is_quoted_for_a_shell() -> None:
     run = Run().test('t.py::q["$x"]', **suspected("seen once"))
-    assert run.texts()[3] == "  to settle: pytest 't.py::q[\"$x\"]' --coresys-budget --coresys-profile strict"
+    assert (
+        run.texts(effort=LIMITED)[3]
+        == "  to settle: pytest 't.py::q[\"$x\"]' --coresys-budget --coresys-profile strict"
+    )
+
+
+def test_without_limit_there_is_nothing_left_to_settle_with() -> None:
+    texts = Run().test("t.py::x", **suspected("seen once")).texts(effort={"share": None})
+    assert not [text for text in texts if "to settle" in text]
 
 
 def test_what_its_author_forbade_to_repeat_has_no_command() -> None:
-    texts = Run().test("t.py::no", **suspected("1 left; coresys_no_repeat: slow")).texts()
+    texts = Run().test("t.py::no", **suspected("1 left; coresys_no_repeat: slow")).texts(effort=LIMITED)
     assert not [text for text in texts if "to settle" in text]
 
 
 def test_a_long_reason_takes_two_lines_and_no_more() -> None:
     run = Run().test("t.py::x", **suspected("a reason of " + "very many words " * 20))
-    texts = run.texts()
+    texts = run.texts(effort=LIMITED)
     assert texts[2].startswith("      a reason of very many words")
     assert (texts[3][:6], texts[3][-3:]) == (" " * 6, "...")
     assert texts[4].startswith("  to settle: ")
@@ -257,7 +299,7 @@ def test_with_q_only_what_fails_the_run_is_told() -> None:
         "      owner  fixture pool (tests/conftest.py:9)",
         "      where  app/pool.py:31 start 2 threads",
         "      tests  t.py::a and 2 more",
-        "coresys: 1 within, 1 near, 7 over, 1 not measured",
+        "coresys: 1 within, 1 near, 7 over (1 of level warn), 1 not measured",
     ]
 
 
