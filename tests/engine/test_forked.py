@@ -81,15 +81,15 @@ def test_one_that_goes_on_too_long_is_ended_and_what_it_sent_kept() -> None:
 
 def test_one_that_falls_silent_is_ended_early_and_what_it_sent_kept() -> None:
     def work(send: Send) -> None:
-        for _ in range(3):
-            time.sleep(0.2)
+        for _ in range(20):
+            time.sleep(0.1)
             send({})  # signs of life: in all it takes longer than the patience is
         send({"found": 1, "patience": 0.3})
         time.sleep(LONG)
 
-    result = run_in_child(work, timeout=LONG, patience=0.5)
+    result = run_in_child(work, timeout=LONG, patience=1.5)
     assert result.merged() == {"found": 1, "patience": 0.3}
-    assert result.problem == "did nothing for 0.3 s"
+    assert (result.problem or "").startswith("did nothing for 0.3 s")
     assert result.seconds < LONG / 2
 
 
