@@ -121,8 +121,7 @@ class BudgetSession:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         # A worker of xdist has all tests, and runs its part of them.
-        workers = getattr(self.config, "workerinput", {}).get("workercount", 1)
-        self.repeater.book.tests_left = -(-len(session.items) // workers)
+        self.repeater.book.open(len(session.items), getattr(self.config, "workerinput", {}).get("workercount", 1))
         self.report.collected(item.nodeid for item in session.items)
         self.others = other_protocols(self.config)
         if self.others:

@@ -38,6 +38,14 @@ class EffortBook:
     tests: int = 0
     unrepeated: list[str] = field(default_factory=list)
 
+    def open(self, tests: int, workers: int) -> None:
+        """Begin a run of so many tests, of which this process is one of so many workers.
+
+        The least is meant for the run, so workers share it; but with less than half of it each would convict nobody.
+        """
+        self.tests_left = -(-tests // workers)
+        self.min_seconds = max(self.min_seconds / workers, self.min_seconds / 2)
+
     def allowance(self, duration: float, *, likely: bool) -> Allowance | None:
         """Seconds for repeating a test that took ``duration``, or None when it is not its turn.
 

@@ -72,3 +72,10 @@ def test_watching_is_paid_for_too(ran: float, left: float) -> None:
     allowance = book.allowance(0.001, likely=True)
     assert allowance is not None
     assert allowance.left == left
+
+
+@pytest.mark.parametrize(("workers", "tests_left", "least"), [(1, 10, 3.0), (2, 5, 1.5), (4, 3, 1.5)])
+def test_workers_share_the_tests_and_the_least(workers: int, tests_left: int, least: float) -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=0)
+    book.open(10, workers)
+    assert (book.tests_left, book.min_seconds) == (tests_left, least)
