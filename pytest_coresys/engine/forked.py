@@ -170,7 +170,9 @@ def _collect(
     pending = b""
     while True:
         left = deadline - time.monotonic()
-        if not poll.poll(max(min(left, patience), 0.0) * 1000):
+        if left <= 0:
+            return False, None
+        if not poll.poll(min(left, patience) * 1000):
             return False, None if left <= patience else patience
         data = os.read(reader, 65536)
         if not data:

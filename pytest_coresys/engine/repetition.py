@@ -66,6 +66,11 @@ class Order:
         """Seconds that a repetition may take, far more than the first run did, before it is taken for hung."""
         return _HUNG + 10 * self.duration
 
+    @property
+    def patience_to_explain(self) -> float:
+        """The same while it is looked through a large heap, in silence, or each line of a repetition is traced."""
+        return _HUNG + _EXPLAIN_SECONDS + 100 * self.duration
+
 
 def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[int], None]) -> ChildResult:
     """Repeat a test in a forked child. Raises OSError when there can be none."""
@@ -226,7 +231,7 @@ class Work:
         return self._guard.refusal or problem
 
     def _ask(self, grown: float) -> repeat.Structure:
-        self._send({"patience": self._order.patience + _EXPLAIN_SECONDS})  # to look through a large heap is silent
+        self._send({"patience": self._order.patience_to_explain})
         self._attribution = found = attribute(
             self._run_once,
             is_user=self._is_user,
@@ -244,7 +249,7 @@ class Work:
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
         """Look for the places of what was convicted: only now, for it is slow."""
-        self._send({"patience": self._order.patience + _EXPLAIN_SECONDS})
+        self._send({"patience": self._order.patience_to_explain})
         leaks = [key for key, facts in keys.items() if facts["conclusion"] == "leak"]
         if self._attribution is not None and {"memory.growth"} & keys.keys():
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})
