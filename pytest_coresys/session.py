@@ -271,7 +271,21 @@ class BudgetSession:
         """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
         teardown.coresys = record
         teardown.coresys_run = self.fixtures.take()
-        teardown.user_properties += properties(record)
+        if self.worker is None:
+            teardown.user_properties += properties(record)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, Any, Any]:
+        data = yield
+        if self.worker is not None and data is not None and "coresys" in data:
+            data["coresys"] = wire.packed(data["coresys"])
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> Generator[None, Any, Any]:
+        if isinstance(data.get("coresys"), list):
+            data["coresys"] = wire.unpacked(data["coresys"])
+        return (yield)
 
     def _progress(self, item: pytest.Item, count: int) -> None:
         """Show on a terminal that a test is being repeated, behind what stands on the line."""
@@ -336,6 +350,8 @@ class BudgetSession:
         worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", None)
         if record is not None:
             self.report.add_test({**record, "worker": worker})
+            if worker is not None:
+                report.user_properties += properties(record)
         elif report.when == "call" or not report.passed:
             self.report.ran(report.nodeid, _outcome([report]), worker)
         for finding in getattr(report, "coresys_run", ()):

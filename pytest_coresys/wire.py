@@ -6,9 +6,11 @@ a NaN or a lone surrogate would make a run file that no strict reader takes.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, SupportsFloat, SupportsIndex, cast, get_args
 
 from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
@@ -244,6 +246,33 @@ def test_to_dict(
         "measures": measures,
         "findings": [finding_to_dict(finding) for finding in findings],
     }
+
+
+_texts: IdentityMemo[str] = IdentityMemo(most=1000)
+
+
+def packed(record: Mapping[str, Any]) -> list[str]:
+    """A test's record as two texts, for other processes: execnet takes ten times as long for all the small values.
+
+    The measures apart, for most tests have the same.
+    """
+    measures = record["measures"]
+    return [
+        json.dumps({key: value for key, value in record.items() if key != "measures"}),
+        _texts.of((measures,), lambda: json.dumps(measures)),
+    ]
+
+
+def unpacked(texts: Iterable[str]) -> dict[str, Any]:
+    """The record that was ``packed``. Its measures may be shared between tests."""
+    record, measures = texts
+    return {**json.loads(record), "measures": _read_measures(measures)}
+
+
+@lru_cache(maxsize=1000)
+def _read_measures(text: str) -> Measures:
+    measures: Measures = json.loads(text)
+    return measures
 
 
 def _first_reason(verdicts: tuple[Verdict, ...]) -> str:

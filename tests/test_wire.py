@@ -204,3 +204,15 @@ def test_anything_is_made_plain_and_what_contains_itself_ends() -> None:
     assert data["huge"] is None
     assert data["self"]["self"]["rude"] == "<Rude>"
     json.dumps(data, allow_nan=False)
+
+
+def test_a_record_packed_for_another_process_comes_back_as_it_was() -> None:
+    finding = Finding("a.b", "error", HOSTILE, (HOSTILE,), (Location("a.py", 3, "f"),), (("x", "y"),))
+    shown = [verdict(value=value, status="within", why=HOSTILE) for value in (0.0, 1.5)]
+    for verdicts, repetitions in (((shown[0],), 0), ((shown[0],), 0), ((shown[1],), 40)):
+        record = wire.test_to_dict(
+            nodeid=HOSTILE, outcome="passed", verdicts=verdicts, findings=[finding], repetitions=repetitions
+        )
+        packed = wire.packed(record)
+        assert all(type(text) is str and text.isascii() for text in packed)
+        assert wire.unpacked(packed) == record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,12 @@ def pytest_runtest_logreport(report):
     crossed = [json.loads(line)["nodeid"] for file in files for line in file.read_text().splitlines()]
     assert set(crossed) == {test["nodeid"] for test in run.facts["tests"]}
     assert "DumpError" not in run.text
+
+
+def test_junit_tells_the_measures_of_tests_that_workers_ran_once_each(inner: InnerSuite) -> None:
+    inner.run("--coresys-budget", "-n", "2", "--junitxml", "junit.xml")
+    cases = list(ElementTree.parse(inner.path / "junit.xml").getroot().iter("testcase"))
+    assert cases
+    for case in cases:
+        names = [each.get("name") for each in case.iter("property")]
+        assert names.count("coresys.descriptors.leaked") == 1
