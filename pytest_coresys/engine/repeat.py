@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Literal
 
 from coresys.measure.series import beneath, increments, is_even, judge_series, lows, may_rise, without_rare_steps
@@ -77,8 +78,11 @@ def _is_kept(values: Sequence[float], added: float) -> bool:
     """Whether most of what nearly every repetition added is still there: no sawtooth, however long its teeth.
 
     With teeth of a quarter of the series or more, one fall takes a quarter of all; with shorter ones little is left.
+    Rare steps up don't count as what is left: a pool that fills beside a sawtooth would hide its falls.
     """
-    return values[-1] - values[0] >= added / 2 and min(increments(values, len(values))) >= -added / 4
+    steps = increments(values, len(values))
+    usual = median(steps)
+    return sum(min(step, 2 * usual) for step in steps) >= added / 2 and min(steps) >= -added / 4
 
 
 def _falls(values: Sequence[float]) -> bool:
@@ -100,8 +104,9 @@ def conclude(
         return "too few"
     trend = judge_series(values, floor=floor).trend
     if rule is MEMORY:
-        usual = without_rare_steps(values[count // 8 :])
-        if usual is not None and _is_kept(values, usual[-1]):
+        later = values[count // 8 :]
+        usual = without_rare_steps(later)
+        if usual is not None and _is_kept(later, usual[-1]):
             if trend != "growing" and judge_series(usual).trend == "growing":
                 values, trend = usual, "growing"
         elif (trend != "growing" or _falls(values)) and (at := lows(values)):

@@ -29,7 +29,7 @@ from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import Leftover as Fallen
-from pytest_coresys.engine.runner import empty_test, prepare_child, repeat_once
+from pytest_coresys.engine.runner import NumberedFolders, empty_test, prepare_child, repeat_once
 
 _EXPLAIN_SECONDS = 10.0
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
@@ -125,7 +125,7 @@ class Work:
         self._root = str(item.config.rootpath)
         self._attribution: Attribution | None = None
         self._guard: sandbox.Guard | None = None
-        self._first_made: set[Path] | None = None
+        self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
@@ -210,15 +210,13 @@ class Work:
 
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
-        made = set((self._folder / "pytest").glob("*"))
-        if self._first_made is None:
+        self._folders.clear()
+        if not self._last_sign:
+            self._last_sign = time.monotonic()
             self._send({"progress": 1})  # a sign of life
-            self._first_made = made  # wider fixtures may have made some of these: they stay up, and so do theirs
         elif time.monotonic() - self._last_sign > _SIGN_EVERY:
             self._last_sign = time.monotonic()
             self._send({})
-        for path in made - self._first_made:
-            shutil.rmtree(path, ignore_errors=True)  # numbered folders would make each repetition different
         return self._refused(problem)
 
     def _refused(self, problem: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import inspect
 import os
+import shutil
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -210,7 +211,7 @@ def _report_nothing(config: pytest.Config) -> None:
     config.hook.pytest_runtest_logreport._hookimpls.clear()
 
 
-def prepare_child(item: pytest.Item, folder: Any) -> None:
+def prepare_child(item: pytest.Item, folder: Path) -> None:
     """Point pytest's temporary folder elsewhere and take away what would ask a person, or keep reports."""
     manager = item.config.pluginmanager
     _report_nothing(item.config)
@@ -223,6 +224,36 @@ def prepare_child(item: pytest.Item, folder: Any) -> None:
         base.mkdir()
         factory._basetemp = base
     os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+class NumberedFolders:
+    """The folders that ``tmp_path`` and its like number through: each repetition finds the numbers of the first.
+
+    Left as they are, every repetition would see paths that were never seen before, and all that remembers paths
+    (``sys.path_importer_cache``) would grow, as it does not in a suite. What the first repetition made stays: wider
+    fixtures may have made it, and they stay up.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._factory: Any = getattr(config, "_tmp_path_factory", None)
+        self._first: tuple[set[Path], dict[str, int]] | None = None
+
+    def clear(self) -> None:
+        """To be called after each repetition."""
+        base: Path | None = getattr(self._factory, "_basetemp", None)
+        if base is None:
+            return
+        # Counted in memory since pytest 9.2, read off the folders before.
+        numbers: dict[str, int] = getattr(self._factory, "_next_number", {})
+        made = set(base.glob("*"))
+        if self._first is None:
+            self._first = made, dict(numbers)
+            return
+        kept, first_numbers = self._first
+        for path in made - kept:
+            shutil.rmtree(path, ignore_errors=True)
+        numbers.clear()
+        numbers.update(first_numbers)
 
 
 def empty_test(item: pytest.Item) -> pytest.Item:

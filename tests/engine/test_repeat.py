@@ -57,6 +57,18 @@ def ragged_sawtooth(n: int) -> float:
     return 100.0 * (n % 37) + random.Random(n // 37).uniform(0, 700)
 
 
+def pool_of_sawteeth() -> Series:
+    """A pool that fills at random, of connections that each drop their dead cursors by the two hundred."""
+    chosen, uses, values = random.Random(1), [0], [0.0]
+    for _ in range(2000):
+        if len(uses) < 10 and chosen.random() < 0.1:
+            uses.append(0)
+        uses[-1] += 1
+        values.append(values[-1] + 88.0 - 88.0 * 200 * (uses[-1] % 201 == 0))
+        values[-1] += 14_000.0 * (uses[-1] == 1)
+    return lambda n: values[n]
+
+
 def wearing_off(n: int) -> float:
     """What a thread's allocator cache does: a little less with each repetition, for a long time."""
     return 30_000.0 * (1 - 0.995**n)
@@ -95,6 +107,7 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (ragged_sawtooth, UNKNOWN, "flat"),
         (lambda n: sawtooth(50)(n) + cache(300)(n), KEYED, "flat"),
         (lambda n: sawtooth(50)(n) + random_keys(300)(n), KEYED, "flat"),
+        (pool_of_sawteeth(), UNKNOWN, "flat"),
         (rows, UNKNOWN, "leak"),
         (lambda n: 0.0, UNKNOWN, "flat"),
         (wearing_off, UNKNOWN, "flat"),
