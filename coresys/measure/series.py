@@ -71,6 +71,19 @@ def is_even(values: Sequence[float], windows: int = 8) -> bool:
     return bool(steps) and min(steps) >= EVEN * median(steps) > 0
 
 
+def settled(values: Sequence[float], floor: float = 0.0) -> Sequence[float]:
+    """The second half alone, where it grows evenly and only the first keeps the whole from being seen to grow.
+
+    A string that is added to moves from the interpreter's allocator to malloc at half a KiB, takes pieces that were
+    freed before until it is too long for them, and from then on grows with every repetition. A half that shows as
+    much as a whole series must is as good as one: what came before it was a longer warm-up.
+    """
+    late = values[len(values) // 2 :]
+    if judge_series(values, floor=floor).trend == "growing" or judge_series(late, floor=floor).trend != "growing":
+        return values
+    return late if is_even(late) else values
+
+
 def _thirds_apart(values: Sequence[float], floor: float) -> bool:
     third = len(values) // 3
     first, last = sorted(values[:third]), sorted(values[-third:])
@@ -111,6 +124,15 @@ def without_rare_steps(values: Sequence[float]) -> list[float] | None:
     if usual <= 0 or sum(usual / 2 <= step <= 2 * usual for step in steps) < _NEARLY_ALL * len(steps):
         return None
     return list(accumulate((min(max(step, 0.0), 2 * usual) for step in steps), initial=0.0))
+
+
+def without_fall(values: Sequence[float]) -> list[float]:
+    """The series without its largest step down."""
+    steps = list(increments(values, len(values)))
+    if not steps:
+        return list(values)
+    steps[steps.index(min(steps))] = 0.0
+    return list(accumulate(steps, initial=values[0]))
 
 
 # A sawtooth, of which nearly every repetition adds something and a rare one takes it away: a database module that

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from coresys.measure import meters
 from coresys.measure.reserved import reserved_bytes
-from coresys.measure.series import Judged, beneath, increments, judge_series, lows
+from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled
 from pytest_coresys.engine import repeat
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.measures import GROWTH
@@ -220,7 +220,10 @@ class Confirmation:
         return repeat.conclude(self._series(key), rule, spent=spent, floor=floor, structure=self._structure)
 
     def _judged(self, key: str) -> Judged:
-        return judge_series(self._series(key), floor=self._floor(key))
+        series = self._series(key)
+        return judge_series(
+            settled(series, self._floor(key)) if key == "memory.growth" else series, floor=self._floor(key)
+        )
 
     def _series(self, key: str) -> list[float]:
         # No list of values may be alive while readings are taken: it would be read as growth.
@@ -251,10 +254,11 @@ class Confirmation:
 
     def _result(self, key: str) -> dict[str, Any]:
         memory = key == "memory.growth"
-        series, judged = self._series(key), self._judged(key)
+        judged = self._judged(key)
+        series: Sequence[float] = self._series(key)
         conclusion = self._conclusions[key]
         if memory and conclusion == "leak":
-            series = beneath(series, lows(series)) or series
+            series = beneath(series, lows(series)) or settled(series, self._floor(key))
         steps = increments(series, 12)
         # The median step: one window in which a large container moved says nothing of the others.
         rate = (max(median(steps), 0.0) or judged.rate) if conclusion in ("leak", "unclear") else 0.0

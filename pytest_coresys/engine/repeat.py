@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
-from coresys.measure.series import beneath, increments, is_even, judge_series, lows, may_rise, without_rare_steps
+from coresys.measure.series import (
+    beneath,
+    increments,
+    is_even,
+    judge_series,
+    lows,
+    may_rise,
+    settled,
+    without_fall,
+    without_rare_steps,
+)
 
 Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 
@@ -102,6 +112,9 @@ def conclude(
         return "more"
     if count < FEWEST:
         return "too few"
+    if rule is MEMORY:
+        values = settled(values, floor)
+        count = len(values)
     trend = judge_series(values, floor=floor).trend
     if rule is MEMORY:
         later = values[count // 8 :]
@@ -116,6 +129,12 @@ def conclude(
             trend = judge_series(values).trend
             if structure is not None:
                 structure = replace(structure, releases=True)  # seen at a few points only: ask for more
+    if trend == "flat" and not spent and count < rule.certain:
+        # What grows past half a KiB moves from the interpreter's allocator to malloc: one step down, after which it
+        # has to be seen growing anew.
+        beyond = judge_series(without_fall(values), floor=floor).trend
+        if beyond in ("growing", "unclear") or (beyond == "fading" and count < _FADED_FOR_SURE):
+            return "more"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
     if trend == "growing" and count >= rule.least and not _falls(values):

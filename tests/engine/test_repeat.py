@@ -57,6 +57,22 @@ def ragged_sawtooth(n: int) -> float:
     return 100.0 * (n % 37) + random.Random(n // 37).uniform(0, 700)
 
 
+def buffer(n: int) -> float:
+    """One growing string: from half a KiB on it is malloc's, where at first it takes a piece that was freed before."""
+    return 14.0 * n if n < 30 else 14.0 * max(n - 30, 4)
+
+
+# As read of a string of 14 more bytes each time: where it took pieces of malloc's that had been freed before.
+_TAKEN = {30: 576.0, 31: 576.0, 38: 672.0, 41: 720.0, 44: 768.0, 58: 960.0, 63: 32.0, 65: 1056.0}
+
+
+def buffer_in_used_heap(n: int) -> float:
+    if n < 29:
+        return 16.0 * (n - n // 8)
+    taken = sum(size for at, size in _TAKEN.items() if at <= n)
+    return -100.0 + taken + 16.0 * max(n - 65 - (n - 65) // 8, 0)
+
+
 def pool_of_sawteeth() -> Series:
     """A pool that fills at random, of connections that each drop their dead cursors by the two hundred."""
     chosen, uses, values = random.Random(1), [0], [0.0]
@@ -94,6 +110,8 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (rare, UNKNOWN, "leak"),
         (rare, LIST, "leak"),
         (leak, LRU, "unclear"),
+        (buffer, UNKNOWN, "leak"),
+        (buffer_in_used_heap, UNKNOWN, "leak"),
         (cache(3), UNKNOWN, "flat"),
         (cache(30), LIST, "flat"),
         (cache(300), UNKNOWN, "flat"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coresys.measure.series import Trend, event_share, increments, judge_series
+from coresys.measure.series import Trend, event_share, increments, judge_series, settled, without_fall
 
 LEAK = [56.0 * n for n in range(200)]
 RARE = [56.0 * (n // 10) for n in range(200)]
@@ -45,3 +45,25 @@ def test_growth_up_to_the_floor_is_noise() -> None:
 
 def test_the_share_of_events_tells_how_often_it_leaks() -> None:
     assert event_share(RARE) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_half_that_grows_evenly_is_seen_without_the_half_before_it() -> None:
+    values = [40.0 * n for n in range(40)] + [9000.0] * 40 + [9000.0 + 16 * n for n in range(100)]
+    assert settled(values) == values[90:]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([16.0 * n for n in range(100)], id="the whole grows"),
+        pytest.param([0.0] * 100, id="nothing grows"),
+        pytest.param([0.0] * 50 + [30_000 * (1 - 0.9**n) for n in range(50)], id="the half fades"),
+    ],
+)
+def test_else_the_series_stays_whole(values: list[float]) -> None:
+    assert settled(values) == values
+
+
+def test_one_fall_is_forgiven() -> None:
+    assert without_fall([0.0, 16.0, 32.0, -480.0, -464.0]) == [0.0, 16.0, 32.0, 32.0, 48.0]
+    assert without_fall([5.0]) == [5.0]

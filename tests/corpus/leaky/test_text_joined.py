@@ -1,0 +1,8 @@
+"""One text that every request adds a line to."""
+
+LOG = b""
+
+
+def test_request():
+    global LOG
+    LOG = LOG + b"GET / 200 OK\r\n"
