@@ -266,7 +266,7 @@ def run(suite: Suite, place: Place, mode: str, label: str, options: Sequence[str
     litter = frozenset(_shape(path) for path in _tree(place.source) - before)
     for path in sorted(_tree(place.source) - before, reverse=True):
         _remove(place.source / path)
-    litter |= frozenset("TMPDIR/" + _shape(path.name) for path in scratch.iterdir() if path.name != "home")
+    litter |= frozenset("TMPDIR/" + _temporary(path.name) for path in scratch.iterdir() if path.name != "home")
     litter |= frozenset("HOME/" + _shape(path.name) for path in (scratch / "home").iterdir())
     done = Run(label, status, wall, cpu, litter=litter, processes=left)
     done.stray = Counter(map(_shape, log.with_suffix(".err").read_text("utf-8", "replace").splitlines()))
@@ -357,6 +357,11 @@ def _same(nodeid: str) -> str:
 def _shape(text: object) -> str:
     """Text without numbers and random names, so that two runs may be compared."""
     return re.sub(r"tmp[\w]{8}\b", "tmp", re.sub(r"\d+(\.\d+)?", "0", re.sub(r"0x[0-9a-f]+", "0", str(text))))
+
+
+def _temporary(name: str) -> str:
+    """The name of a file without the eight characters that tempfile chose."""
+    return _shape(re.sub(r"(^|[^a-z0-9])[a-z0-9_]{8}(?=\.|$)", r"\1", re.sub(r"^tmp[a-z0-9_]{8}", "tmp", name)))
 
 
 # -- comparing ----------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from pytest_coresys.engine.runner import (
     strangers_between_tests,
     taken_by_other,
 )
-from pytest_coresys.engine.screen import Counts, Screen
+from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
@@ -86,6 +86,7 @@ class BudgetSession:
         self.settings_probe = GlobalsChanged(filters=not config.pluginmanager.has_plugin("warnings"))
         self.probes = ProbeSet([], self.complain)
         self.screen = Screen()
+        self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
         self.repeater = Repeater(settings.effort, self.unmeasured, self._progress)
         self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
@@ -206,7 +207,10 @@ class BudgetSession:
             imported=len(sys.modules) > watch.modules,
             readings={**watch.readings, **_times(reports, plan)},
             settings_found=self.settings_probe.found,
+            resolution=self.resolution.bytes,
         )
+        if watch.left is not None and outcome == "passed":
+            self.resolution.take(watch.left.memory)
         self.settings_probe.found = None
         findings: list[Finding] = []
         if plan.problem is not None:

@@ -40,11 +40,13 @@ class Seen:
     repetitions: int = 0
     why: str | None = None
     settings_found: SettingsSnapshot | None = None  # before the first run, if it changed some for good
+    resolution: int = MEMORY_RESOLUTION  # bytes, below which nothing can be said after one run
 
-
-def suspected(left: Counts | None) -> bool:
-    """Whether the first run left something that repeating should look at before anything else."""
-    return left is not None and (left.memory > MEMORY_RESOLUTION or any(count > 0 for count in left[1:5]))
+    @property
+    def suspected(self) -> bool:
+        """Whether the first run left something that repeating should look at before anything else."""
+        left = self.left
+        return left is not None and (left.memory > self.resolution or any(count > 0 for count in left[1:5]))
 
 
 def verdicts_of(
@@ -125,7 +127,7 @@ def _screened(key: str, seen: Seen, unit: str) -> Evidence:
     if seen.left is None:
         return Evidence(key, None, why="the counters could not be read")
     left = seen.left[_COLUMN[key]]
-    resolution = MEMORY_RESOLUTION if unit == "B" else 0
+    resolution = seen.resolution if unit == "B" else 0
     if left <= resolution:
         return _nothing(key, resolution)
     why = f"suspected: {format_quantity(left, unit)} left after one run"

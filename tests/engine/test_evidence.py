@@ -14,7 +14,6 @@ from pytest_coresys.engine.evidence import (
     Seen,
     findings_of,
     may_be_fragmented,
-    suspected,
     unmeasured_verdicts,
     verdicts_of,
 )
@@ -249,7 +248,15 @@ def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
     ],
 )
 def test_what_a_first_run_left_is_looked_at_first(left: Counts | None, expected: bool) -> None:
-    assert suspected(left) is expected
+    assert Seen(left).suspected is expected
+
+
+def test_where_all_leave_garbage_one_run_shows_less() -> None:
+    coarse = 8 * MEMORY_RESOLUTION
+    verdict = judged("memory.growth", Seen(counts(memory=coarse), resolution=coarse))[0]
+    assert (verdict.status, verdict.evidence, verdict.resolution) == ("within", "screened", coarse)
+    assert not Seen(counts(memory=coarse), resolution=coarse).suspected
+    assert Seen(counts(memory=coarse + 1), resolution=coarse).suspected
 
 
 def test_fragmentation_is_looked_into_where_there_is_a_budget_and_more_than_that() -> None:
