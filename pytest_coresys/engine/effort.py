@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 _SETUP_PRICE = 0.05  # seconds: forking, ending
@@ -57,12 +58,18 @@ class EffortBook:
         if self.share is None:
             seconds = max(60.0, 50 * duration)
             return Allowance(seconds, seconds, seconds)
-        left = max(self.min_seconds, self.share * self.ran) - self.spent - self.watched
+        left = self.left()
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
         needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
         part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else max(even, self._saved())
         return Allowance(part, max(part, if_growing), left) if part >= needed else None
+
+    def left(self) -> float:
+        """Seconds that are left for everybody; infinite without limit."""
+        if self.share is None:
+            return math.inf
+        return max(self.min_seconds, self.share * self.ran) - self.spent - self.watched
 
     def _saved(self) -> float:
         """What quiet tests may have of the effort that has come in so far; the rest waits for likely leaks."""

@@ -11,7 +11,7 @@ import pytest
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys import wire
-from pytest_coresys.engine.owners import Fallen, FixtureOwners, Leftover
+from pytest_coresys.engine.owners import Fallen, FixtureOwners, LeftByFixture
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import Beyond
 
@@ -77,7 +77,7 @@ class FixtureJudge:
         findings, self._findings = self._findings, []
         return findings
 
-    def _judged(self, up: _Up, left: Leftover) -> list[Finding]:
+    def _judged(self, up: _Up, left: LeftByFixture) -> list[Finding]:
         findings = []
         if left.things:
             whole, why = self._repeater.repeat_whole(up.item, Beyond(up.item, up.scope), self._take_fallen)
@@ -92,7 +92,7 @@ class FixtureJudge:
             findings.append(Finding("memory.growth", "suspicion", text, owner=up.owner, tests=(up.item.nodeid,)))
         return findings
 
-    def _take_fallen(self) -> list[Leftover]:
+    def _take_fallen(self) -> list[LeftByFixture]:
         fallen, self._fallen = self._fallen, []
         found = (self._owners.left_of(each) for _, each in fallen)
         return [left for left in found if left is not None]

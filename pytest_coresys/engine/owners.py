@@ -10,7 +10,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coresys.measure.leftovers import KINDS
 
@@ -57,12 +57,17 @@ def _left(made: Identities) -> dict[str, list[str]]:
 
 
 @dataclass(slots=True)
-class Leftover:
+class LeftByFixture:
     """What a fixture left after its teardown: by measure the descriptions, and bytes seen once."""
 
     owner: str
     things: dict[str, list[str]]
     grown: int = 0
+    made: Identities = field(default_factory=dict)
+
+    def left_now(self) -> dict[str, int]:
+        """By measure, how many of its things are there at this moment."""
+        return {key: len(things) for key, things in still_there(self.made, grace=0.0).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ class FixtureOwners:
         grown += self._growth(self._falling.pop(key, None))
         return Fallen(owner, made, grown) if any(made.values()) or grown >= BYTES_WORTH_TELLING else None
 
-    def left_of(self, fallen: Fallen) -> Leftover | None:
+    def left_of(self, fallen: Fallen) -> LeftByFixture | None:
         """What is left of what a fixture made, if anything.
 
         To be asked when all fixtures have fallen that fall together: what one made may be another's to close, as an
@@ -122,7 +127,7 @@ class FixtureOwners:
             gc.collect()  # in the tests' own process, nobody asked for it
         left = still_there(fallen.made, _GRACE_IN_CHILD if in_child else _GRACE)
         if left or fallen.grown >= BYTES_WORTH_TELLING:
-            return Leftover(fallen.owner, left, fallen.grown)
+            return LeftByFixture(fallen.owner, left, fallen.grown, fallen.made)
         return None
 
     def _growth(self, before: int | None) -> int:

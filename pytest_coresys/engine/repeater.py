@@ -15,7 +15,7 @@ from pytest_coresys.engine.effort import Allowance, EffortBook
 from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
-from pytest_coresys.engine.owners import Leftover
+from pytest_coresys.engine.owners import LeftByFixture
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.repeat import FEWEST, WARM_UP
 from pytest_coresys.engine.repetition import (
@@ -27,7 +27,9 @@ from pytest_coresys.engine.repetition import (
 )
 from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
 
+# For repeating a test with its wider fixtures: at most, and below which there is no point.
 _WHOLE_SECONDS = 20.0
+_FEWEST_SECONDS = 0.5
 
 
 class Repeater:
@@ -89,13 +91,16 @@ class Repeater:
         self._take(result, seen)
 
     def repeat_whole(
-        self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[Leftover]]
+        self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]
     ) -> tuple[list[dict[str, dict[str, int]]], str | None]:
         """Repeat a test with its wider fixtures; what each repetition left by owner, or none of it and why."""
         why = why_no_fork() if self._most >= WHOLE_REPETITIONS else f"--coresys-repeat {self._most}"
         if why:
             return [], f"not repeated: {why}"
-        order = Order(self._most, Allowance(_WHOLE_SECONDS, _WHOLE_SECONDS, _WHOLE_SECONDS), (), self._control)
+        seconds = min(self.book.left(), _WHOLE_SECONDS)
+        if seconds < _FEWEST_SECONDS:
+            return [], SPENT
+        order = Order(self._most, Allowance(seconds, seconds, seconds), (), self._control)
         result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen))
         if isinstance(result, str):
             return [], result

@@ -28,7 +28,7 @@ from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure_control
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
-from pytest_coresys.engine.owners import Leftover as Fallen
+from pytest_coresys.engine.owners import LeftByFixture
 from pytest_coresys.engine.runner import NumberedFolders, empty_test, prepare_child, repeat_once
 
 _EXPLAIN_SECONDS = 10.0
@@ -95,7 +95,7 @@ def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[i
 
 
 def repeat_with_fixtures(
-    item: pytest.Item, nextitem: Any, order: Order, take_fallen: Callable[[], Iterable[Fallen]]
+    item: pytest.Item, nextitem: Any, order: Order, take_fallen: Callable[[], Iterable[LeftByFixture]]
 ) -> ChildResult:
     """Repeat a test with the setup and teardown of its wider fixtures, down to the scope that ``nextitem`` ends.
 
@@ -177,18 +177,21 @@ class Work:
             return {"value": None, "why": f"suspected: {text}, but modules were imported meanwhile, which may be all"}
         return {"value": value, "details": [f"{format_quantity(max(stranded, 0), 'B')} free and not given back"]}
 
-    def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[Fallen]]) -> None:
-        """Repeat with wider fixtures, and tell what each repetition left."""
+    def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]) -> None:
+        """Repeat with wider fixtures, and tell what each repetition left that is there after the last one.
+
+        A process that was killed and not waited for is there until the next one is started, and no longer.
+        """
         self._isolate()
-        whole: list[dict[str, dict[str, int]]] = []
+        left: list[list[LeftByFixture]] = []
         for _ in range(WHOLE_REPETITIONS):
             problem = repeat_once(self._item, nextitem)
             problem = self._refused(problem)
             if problem:
                 self._tell({"problem": problem})
                 return
-            whole.append({each.owner: {key: len(what) for key, what in each.things.items()} for each in take_fallen()})
-        self._tell({"whole": whole})
+            left.append(list(take_fallen()))
+        self._tell({"whole": [{each.owner: each.left_now() for each in repetition} for repetition in left]})
 
     def _isolate(self) -> None:
         sandbox.isolate_descriptors({self._send.writer})  # type: ignore[attr-defined]  # set by run_in_child

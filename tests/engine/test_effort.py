@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pytest_coresys.engine.effort import EffortBook
@@ -79,3 +81,10 @@ def test_workers_share_the_tests_and_the_least(workers: int, tests_left: int, le
     book = EffortBook(share=0.2, min_seconds=3.0, tests_left=0)
     book.open(10, workers)
     assert (book.tests_left, book.min_seconds) == (tests_left, least)
+
+
+def test_what_is_left_is_bounded_by_the_share_and_never_less_than_the_least() -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=0, ran=100.0, spent=15.0, watched=1.0)
+    assert book.left() == pytest.approx(4.0)
+    assert EffortBook(share=0.2, min_seconds=3.0, tests_left=0, ran=1.0).left() == 3.0
+    assert EffortBook(share=None, min_seconds=3.0, tests_left=0, spent=1e6).left() == math.inf

@@ -70,6 +70,21 @@ def test_other_things_that_are_left(inner: InnerSuite, makes: str, key: str) -> 
     assert run.status == 1
 
 
+def test_what_the_next_one_replaces_is_no_leak(inner: InnerSuite) -> None:
+    # As subprocess does with children that nobody waited for: it does so when it starts another.
+    write(
+        inner,
+        """
+@pytest.fixture(scope='module')
+def last():
+    KEPT[:] = [open(os.devnull)]
+def test_it(last): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    assert (run.facts["findings"], run.status) == ([], 0), run.text
+
+
 def test_observing_changes_no_status(inner: InnerSuite) -> None:
     write(
         inner,
