@@ -131,7 +131,7 @@ class Confirmation:
         self._ask, self._progress = ask, progress
         self._began = now = time.monotonic()
         self._deadline, self._if_growing = now + allowed.seconds, now + allowed.if_growing
-        self._may_ask_until = now + allowed.left + ASKING / 2
+        self._may_ask_until = now + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
         self._problem: str | None = None  # of a repetition that nothing was read after
