@@ -2,6 +2,7 @@
 
 import io
 
+LEAKS = "memory.growth"
 OUT = io.StringIO()
 
 

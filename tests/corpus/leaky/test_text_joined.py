@@ -1,5 +1,6 @@
 """One text that every request adds a line to."""
 
+LEAKS = "memory.growth"
 LOG = b""
 
 
