@@ -48,7 +48,8 @@ class Readings:
         self._memory, self._capacity = meters.MemoryMeter(), capacity
         self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
         self._left_out = dict.fromkeys(GROWTH, 0)
-        self._threads, self._reserved = meters.thread_count(), reserved_bytes() or 0
+        self._mapped = -1  # at which what is reserved was looked up
+        self._reserved = 0
         self.count = 0
 
     def take(self) -> None:
@@ -65,14 +66,14 @@ class Readings:
 
     def _row(self) -> tuple[int, ...]:
         gc.collect()
-        memory = self._memory.read().in_use
-        threads = meters.thread_count()
-        if threads != self._threads:
-            # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them.
-            memory -= (reserved_bytes() or 0) - self._reserved
+        memory = self._memory.read()
+        if memory.mapped != self._mapped:
+            # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them. What an
+            # arena takes from its reserve is malloc's from then on, so that looking now and then would hide it.
+            self._mapped, self._reserved = memory.mapped, reserved_bytes() or 0
         return (
-            memory,
-            threads,
+            memory.in_use - self._reserved,
+            meters.thread_count(),
             meters.descriptor_count(),
             len(meters.children()),
             len(meters.pending_tasks()),

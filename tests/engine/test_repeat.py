@@ -57,6 +57,10 @@ def ragged_sawtooth(n: int) -> float:
     return 100.0 * (n % 37) + random.Random(n // 37).uniform(0, 700)
 
 
+def one_in_twenty(n: int) -> float:
+    return 5000.0 * ((n + 6) // 20)
+
+
 def buffer(n: int) -> float:
     """One growing string: from half a KiB on it is malloc's, where at first it takes a piece that was freed before."""
     return 14.0 * n if n < 30 else 14.0 * max(n - 30, 4)
@@ -110,6 +114,8 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (rare, UNKNOWN, "leak"),
         (rare, LIST, "leak"),
         (leak, LRU, "unclear"),
+        (one_in_twenty, LIST, "leak"),
+        (lambda n: 9000.0 * (n > 12), UNKNOWN, "flat"),
         (buffer, UNKNOWN, "leak"),
         (buffer_in_used_heap, UNKNOWN, "leak"),
         (cache(3), UNKNOWN, "flat"),

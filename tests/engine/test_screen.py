@@ -54,3 +54,42 @@ def test_what_threads_reserve_is_not_taken_for_growth_and_what_they_keep_is() ->
     assert 900_000 < kept < 1_400_000
     assert 19_900_000 < large < 20_200_000
     assert -20_200_000 < freed < -19_900_000
+
+
+# Readings of repetitions: how much each step added, in bytes. An arena that is not the main one takes pages from its
+# reserve, which are malloc's from then on.
+READINGS = """
+import ctypes, threading
+from pytest_coresys.engine.confirm import Readings
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+readings = Readings(100)
+
+def run(work, threads=1):
+    gate = threading.Barrier(threads)
+    started = [threading.Thread(target=lambda: (gate.wait(), work())) for _ in range(threads)]
+    for thread in started: thread.start()
+    for thread in started: thread.join()
+    readings.take()
+
+def added():
+    series = readings.series("memory.growth")
+    return int(series[-1] - series[0])
+
+run(int)
+run(int)
+readings.count = 0
+for threads in [1, 3, 1, 2, 4, 1]: run(int, threads)
+print(added())
+readings.count = 0
+for _ in range(60): run(lambda: [libc.malloc(1000) for _ in range(2)])
+print(added())
+"""
+
+
+def test_readings_between_repetitions_miss_nothing_that_a_thread_keeps_and_take_no_stack_for_growth() -> None:
+    out = subprocess.run([sys.executable, "-c", READINGS], check=True, capture_output=True, text=True).stdout
+    stacks, kept = map(int, out.split())
+    assert abs(stacks) < 256 * 1024
+    assert abs(kept - 59 * 2 * 1000) < 16 * 1024
