@@ -169,7 +169,7 @@ class BudgetSession:
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         began, book = time.monotonic(), self.repeater.book
-        repeating = book.spent
+        paid = book.paid
         with repeatable(item):
             watch = Watch(self, item)
             started = time.monotonic()
@@ -183,7 +183,7 @@ class BudgetSession:
                     record["outcome"] = "failed"
                 self._attach(reports[-1], record)
             finally:  # also when somebody ends the run while we judge
-                book.watched += time.monotonic() - began - duration - (book.spent - repeating)
+                book.watched += time.monotonic() - began - duration - (book.paid - paid)
                 book.tests_left -= 1
                 for report in held:
                     item.ihook.pytest_runtest_logreport(report=report)
@@ -378,6 +378,7 @@ class BudgetSession:
         if output is not None:
             output["coresys"] = {
                 "spent": book.spent,
+                "explaining": book.explaining,
                 "unrepeated": book.unrepeated,
                 "findings": self.fixtures.take(),
                 "noise": self.repeater.noise,
@@ -393,6 +394,7 @@ class BudgetSession:
             noise_floor={} if self.repeater.noise is None else {"memory.growth": self.repeater.noise},
             effort={
                 "spent": book.spent,
+                "explaining": book.explaining,
                 "share": book.share,
                 "floor": book.min_seconds,
                 "unrepeated": len(book.unrepeated),
@@ -431,6 +433,7 @@ class BudgetSession:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
         book = self.repeater.book
         book.spent += output.get("spent", 0.0)
+        book.explaining += output.get("explaining", 0.0)
         book.unrepeated += output.get("unrepeated", [])
         self.others_ran.update(output.get("others", {}))
         for note in output.get("notes", []):

@@ -238,7 +238,10 @@ class Confirmation:
         return self._readings.count > 1 and values[self._readings.count - 1] - values[0] > _BYTES_CAP
 
     def _ends_by_itself(self, key: str) -> bool:
-        """Whether what was left of threads or processes is gone after a moment: then it was none left behind."""
+        """Whether what was left of threads or processes is gone after a moment: then it was none left behind.
+
+        The older half of them had half of the time of the repetitions to end.
+        """
         readers: dict[str, Callable[[], int]] = {
             "threads.leaked": meters.thread_count,
             "processes.leaked": lambda: len(meters.children()),
@@ -248,7 +251,7 @@ class Confirmation:
             return False
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
-        until = time.monotonic() + _GRACE
+        until = (self._began + time.monotonic()) / 2 + _GRACE
         while read() > enough and time.monotonic() < until:
             time.sleep(0.01)
         return read() <= enough

@@ -27,7 +27,8 @@ class EffortBook:
     """Keeps the account of one process. Seconds throughout; ``share`` None is without limit.
 
     ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which has to
-    be paid for as well, so that what we cost in all is the share.
+    be paid for as well, so that what we cost where nothing leaks is the share. ``explaining``: looking for the places
+    of what was convicted, which has a share of its own, as large: a leak must not keep the next test from its turn.
     """
 
     share: float | None
@@ -36,6 +37,7 @@ class EffortBook:
     ran: float = 0.0
     spent: float = 0.0
     watched: float = 0.0
+    explaining: float = 0.0
     tests: int = 0
     unrepeated: list[str] = field(default_factory=list)
 
@@ -67,9 +69,21 @@ class EffortBook:
 
     def left(self) -> float:
         """Seconds that are left for everybody; infinite without limit."""
-        if self.share is None:
-            return math.inf
-        return max(self.min_seconds, self.share * self.ran) - self.spent - self.watched
+        return self._granted() - self.spent - self.watched
+
+    def pay(self, seconds: float, *, explaining: float) -> None:
+        """Charge repeating a test, ``explaining`` of it for what it was convicted of."""
+        own = min(explaining, max(self._granted() - self.explaining, 0.0))
+        self.explaining += own
+        self.spent += seconds - own
+
+    @property
+    def paid(self) -> float:
+        """Seconds for repeating and explaining."""
+        return self.spent + self.explaining
+
+    def _granted(self) -> float:
+        return math.inf if self.share is None else max(self.min_seconds, self.share * self.ran)
 
     def _saved(self) -> float:
         """What quiet tests may have of the effort that has come in so far; the rest waits for likely leaks."""

@@ -122,7 +122,7 @@ class Repeater:
             result = run()
         except OSError as error:
             return f"no process could be made: {error}"
-        self.book.spent += result.seconds
+        self.book.pay(result.seconds, explaining=result.merged().get("explaining", 0.0))
         return result
 
     def _take(self, result: ChildResult, seen: Seen) -> None:

@@ -124,6 +124,7 @@ class Work:
         self._item, self._folder, self._order, self._send = item, folder, order, send
         self._root = str(item.config.rootpath)
         self._attribution: Attribution | None = None
+        self._asked = 0.0  # seconds that finding it out took
         self._guard: sandbox.Guard | None = None
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
@@ -146,7 +147,12 @@ class Work:
         if confirmed.problem is None:
             self._read_once_more()
             self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions})
+            began = time.monotonic()
             self._explain(confirmed.keys)
+            seconds = time.monotonic() - began
+            if confirmed.keys["memory.growth"]["conclusion"] == "leak":
+                seconds += self._asked  # what was found out then is what it is explained by
+            self._tell({"explaining": round(seconds, 3)})
 
     def _read_once_more(self) -> None:
         """Measures of single repetitions: the least of a few is what repeats."""
@@ -233,6 +239,7 @@ class Work:
 
     def _ask(self, grown: float) -> repeat.Structure:
         self._send({"patience": self._order.patience_to_explain})
+        began = time.monotonic()
         self._attribution = found = attribute(
             self._run_once,
             is_user=self._is_user,
@@ -241,6 +248,7 @@ class Work:
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
         )
         gc.freeze()  # it had to thaw the heap, to look at it
+        self._asked += time.monotonic() - began
         self._send({"patience": self._order.patience})
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
@@ -279,7 +287,10 @@ class Work:
 
 
 def _of_memory(found: Attribution) -> dict[str, Any]:
-    details = [f"{each.type_name}: +{each.count:.3g} objects per run" for each in found.survivors]
+    details = [
+        f"{each.type_name}: +{each.count:.3g} object{'' if each.count == 1 else 's'} per run"
+        for each in found.survivors
+    ]
     if found.native:
         details.append(found.native)
     if found.bounded:

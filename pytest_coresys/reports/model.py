@@ -245,6 +245,7 @@ def _effort(effort: Mapping[str, Any] | None, tests: Sequence[Mapping[str, Any]]
     repeated = sum(1 for test in tests if test["repetitions"] > 0)
     defaults: dict[str, Any] = {
         "spent": 0.0,
+        "explaining": 0.0,
         "share": None,
         "floor": None,
         "repeated": repeated,

@@ -35,6 +35,7 @@ _MOST_IN_COMMAND = 3
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
 _VERBOSE_FACTOR = 5
+_TELLS_EXPLAINING = 0.1  # seconds
 
 _BOLD = {"bold": True}
 _RED = {"red": True}
@@ -452,6 +453,9 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
     most = "no limit" if share is None else f"{format_quantity(share, 'ratio')} share"
     text = f"repeated {effort.get('repeated', 0)} of {_counted(len(run['tests']), 'test')}"
     text += f" in {format_quantity(round(effort.get('spent', 0.0), 3), 's')} ({most})"
+    explaining = effort.get("explaining", 0.0)
+    if explaining >= _TELLS_EXPLAINING:
+        text += f", explained in {format_quantity(round(explaining, 3), 's')}"
     left = f"{unrepeated} left unrepeated: the effort was spent" if unrepeated else ""
     together = "; ".join(part for part in (text, left) if part)
     parts = [together] if len(together) <= style.width else [text, left]

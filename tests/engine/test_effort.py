@@ -88,3 +88,11 @@ def test_what_is_left_is_bounded_by_the_share_and_never_less_than_the_least() ->
     assert book.left() == pytest.approx(4.0)
     assert EffortBook(share=0.2, min_seconds=3.0, tests_left=0, ran=1.0).left() == 3.0
     assert EffortBook(share=None, min_seconds=3.0, tests_left=0, spent=1e6).left() == math.inf
+
+
+def test_explaining_has_a_share_of_its_own_and_what_is_beyond_it_is_charged() -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=0, ran=5.0)
+    book.pay(2.0, explaining=1.5)
+    assert (book.left(), book.explaining) == (2.5, 1.5)
+    book.pay(2.5, explaining=2.5)
+    assert (book.left(), book.explaining, book.paid) == (1.5, 3.0, 4.5)

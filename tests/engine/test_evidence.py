@@ -218,7 +218,7 @@ def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
         repeated={"memory.growth": repeated("leak", 900), "descriptors.leaked": repeated("leak", 1)},
         explained={
             "memory.growth": {
-                "details": ["socket: +1 objects per run"],
+                "details": ["socket: +1 object per run"],
                 "locations": [{"path": "app.py", "line": 3, "function": "f", "note": "+900 B"}],
                 "holders": [["app.py:1 global _all", "list[3]", "socket"]],
             }
@@ -229,7 +229,7 @@ def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
     assert (descriptors.key, memory.key) == ("descriptors.leaked", "memory.growth")
     assert memory.details == (
         f"{GROWS_ALONG}descriptors.leaked, which may be all there is to it",
-        "socket: +1 objects per run",
+        "socket: +1 object per run",
     )
     assert [str(place) for place in memory.locations] == ["app.py:3 f +900 B"]
     assert memory.holders == (("app.py:1 global _all", "list[3]", "socket"),)

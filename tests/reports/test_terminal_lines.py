@@ -133,7 +133,7 @@ LOCATED = Finding(
     "memory.growth",
     "error",
     "memory.growth: 56 B per run > 0 B",
-    details=("Session: +1 objects per run",),
+    details=("Session: +1 object per run",),
     locations=(Location("app/a.py", 3, "put", "+56 B in 1 block per run"),),
     holders=(("app/a.py:1 global KEPT", "list[3]", "Session"),),
 )
@@ -354,6 +354,13 @@ def test_what_a_marker_left_out_of_a_skipped_test_is_told_once_it_is_asked_for()
             ["repeated 1 of 1 test in 2.9 s (20 % share); 17 left unrepeated: the effort was spent"],
         ),
         (
+            {"spent": 2.9, "explaining": 1.25, "share": 0.2, "unrepeated": 1},
+            [
+                "repeated 1 of 1 test in 2.9 s (20 % share), explained in 1.2 s",
+                "1 left unrepeated: the effort was spent",
+            ],
+        ),
+        (
             {"spent": 0.0, "share": None, "unrepeated": 1, "notes": ["2 tests were run by acme"]},
             [
                 "note: 2 tests were run by acme",
@@ -501,7 +508,7 @@ def test_a_run_with_findings_ends_in_the_table(pytester: pytest.Pytester, worker
             "*= coresys =*",
             "*measure *actual *limit *used *test",
             "  over  memory.growth  9*.* KiB    0 B     -  *::test_b",
-            "repeated 2 of 2 tests in * (no limit)",
+            "repeated 2 of 2 tests in * (no limit)*",
             "coresys: 1 within, * 1 over, * - observed only, nothing was failed - run file: run.json",
         ]
     )
