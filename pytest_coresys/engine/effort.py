@@ -29,6 +29,7 @@ class EffortBook:
     ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which has to
     be paid for as well, so that what we cost where nothing leaks is the share. ``explaining``: looking for the places
     of what was convicted, which has a share of its own, as large: a leak must not keep the next test from its turn.
+    Fixtures that left something are repeated from it too: they fall late, when tests have spent the other.
     """
 
     share: float | None
@@ -71,9 +72,13 @@ class EffortBook:
         """Seconds that are left for everybody; infinite without limit."""
         return self._granted() - self.spent - self.watched
 
+    def left_for_convicted(self) -> float:
+        """Seconds that are left for explaining, and for fixtures that were seen to leave something."""
+        return self._granted() - self.explaining
+
     def pay(self, seconds: float, *, explaining: float) -> None:
         """Charge repeating a test, ``explaining`` of it for what it was convicted of."""
-        own = min(explaining, max(self._granted() - self.explaining, 0.0))
+        own = min(explaining, max(self.left_for_convicted(), 0.0))
         self.explaining += own
         self.spent += seconds - own
 

@@ -97,11 +97,11 @@ class Repeater:
         why = why_no_fork() if self._most >= WHOLE_REPETITIONS else f"--coresys-repeat {self._most}"
         if why:
             return [], f"not repeated: {why}"
-        seconds = min(self.book.left(), _WHOLE_SECONDS)
+        seconds = min(max(self.book.left(), self.book.left_for_convicted()), _WHOLE_SECONDS)
         if seconds < _FEWEST_SECONDS:
             return [], SPENT
         order = Order(self._most, Allowance(seconds, seconds, seconds), (), self._control)
-        result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen))
+        result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen), whole=True)
         if isinstance(result, str):
             return [], result
         sent = result.merged()
@@ -116,13 +116,14 @@ class Repeater:
     def _progress(self, item: pytest.Item) -> Callable[[int], None]:
         return lambda count: self._on_progress(item, count)
 
-    def _timed(self, item: pytest.Item, run: Callable[[], ChildResult]) -> ChildResult | str:
+    def _timed(self, item: pytest.Item, run: Callable[[], ChildResult], *, whole: bool = False) -> ChildResult | str:
         quiet_timers(item)
         try:
             result = run()
         except OSError as error:
             return f"no process could be made: {error}"
-        self.book.pay(result.seconds, explaining=result.merged().get("explaining", 0.0))
+        explaining = result.seconds if whole else result.merged().get("explaining", 0.0)
+        self.book.pay(result.seconds, explaining=explaining)
         return result
 
     def _take(self, result: ChildResult, seen: Seen) -> None:
