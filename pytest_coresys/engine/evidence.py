@@ -42,11 +42,15 @@ class Seen:
     settings_found: SettingsSnapshot | None = None  # before the first run, if it changed some for good
     resolution: int = MEMORY_RESOLUTION  # bytes, below which nothing can be said after one run
 
-    @property
-    def suspected(self) -> bool:
-        """Whether the first run left something that repeating should look at before anything else."""
-        left = self.left
-        return left is not None and (left.memory > self.resolution or any(count > 0 for count in left[1:5]))
+
+def suspected(plan: Plan, seen: Seen) -> bool:
+    """Whether the first run left something that repeating should look at before anything else."""
+    return seen.left is not None and any(
+        seen.left[_COLUMN[key]] > (seen.resolution if key == "memory.growth" else 0)
+        and not _allows(plan.limits[key], seen.left[_COLUMN[key]])
+        for key in GROWTH
+        if key in plan.wanted
+    )
 
 
 def verdicts_of(
@@ -88,8 +92,8 @@ def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: st
     if measure.basis == "growth":
         facts = seen.repeated.get(key)
         if facts is not None and facts["conclusion"] != "too few":
-            return _repeated(key, facts)
-        return _screened(key, seen, measure.unit)
+            return _repeated(key, facts, plan.limits[key])
+        return _screened(key, seen, measure.unit, plan.limits[key])
     if key in seen.readings and (measure.basis == "run" or seen.repetitions):
         reading = seen.readings[key]
         kind = "repeated" if measure.basis == "repetition" and seen.repetitions else "screened"
@@ -122,7 +126,12 @@ def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
     return limit is not None and limit.maximum is not None and _stranded_share(seen) > limit.maximum
 
 
-def _screened(key: str, seen: Seen, unit: str) -> Evidence:
+def _allows(limit: Limit, value: float) -> bool:
+    """Whether a budget of somebody's own allows so much: then it is within, whatever it comes from."""
+    return limit.maximum is None or value <= limit.maximum
+
+
+def _screened(key: str, seen: Seen, unit: str, limit: Limit) -> Evidence:
     """Evidence of the first run alone: nothing above the resolution, or something that only repeating can judge."""
     if seen.left is None:
         return Evidence(key, None, why="the counters could not be read")
@@ -130,14 +139,16 @@ def _screened(key: str, seen: Seen, unit: str) -> Evidence:
     resolution = seen.resolution if unit == "B" else 0
     if left <= resolution:
         return _nothing(key, resolution)
+    if _allows(limit, left):
+        return Evidence(key, float(left), "screened", resolution)
     why = f"suspected: {format_quantity(left, unit)} left after one run"
     return Evidence(key, None, "screened", resolution, why=f"{why}; {seen.why}" if seen.why else why)
 
 
-def _repeated(key: str, facts: Mapping[str, Any]) -> Evidence:
+def _repeated(key: str, facts: Mapping[str, Any], limit: Limit) -> Evidence:
     value: float | None = float(facts["rate"])
     why = None
-    if facts["conclusion"] == "unclear":
+    if facts["conclusion"] == "unclear" and not _allows(limit, facts["rate"]):
         value = None
         unit = "B" if key == "memory.growth" else "count"
         why = f"suspected: {format_quantity(facts['rate'], unit)} more with each repetition, but {_open(facts)}"

@@ -12,7 +12,7 @@ from coresys.records import Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented
+from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspected
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
@@ -63,7 +63,7 @@ class Repeater:
         if no_fork and not ((last or self._always_in_place) and _may_be_in_place(item)):
             seen.why = no_fork
             return
-        allowance = self.book.allowance(duration, likely=seen.suspected)
+        allowance = self.book.allowance(duration, likely=suspected(plan, seen))
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT

@@ -14,6 +14,7 @@ from pytest_coresys.engine.evidence import (
     Seen,
     findings_of,
     may_be_fragmented,
+    suspected,
     unmeasured_verdicts,
     verdicts_of,
 )
@@ -248,15 +249,32 @@ def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
     ],
 )
 def test_what_a_first_run_left_is_looked_at_first(left: Counts | None, expected: bool) -> None:
-    assert Seen(left).suspected is expected
+    assert suspected(plan_of(*GROWTH), Seen(left)) is expected
+
+
+def test_what_a_budget_allows_or_a_marker_skips_is_looked_at_in_its_turn() -> None:
+    seen = Seen(counts(memory=40 * KB, threads=1))
+    assert suspected(plan_of(*GROWTH, memory_growth=64 * KB), seen)
+    assert not suspected(plan_of(*GROWTH, memory_growth=64 * KB, threads_leaked=1), seen)
+    assert not suspected(plan_of(*GROWTH, memory_growth=64 * KB, skipped={"threads.leaked": "mine"}), seen)
+
+
+def test_what_a_budget_allows_is_within_whatever_it_comes_from() -> None:
+    once = Seen(counts(memory=40 * KB), why=SPENT)
+    verdict, findings = judged("memory.growth", once, memory_growth=64 * KB)
+    assert (verdict.status, verdict.value, verdict.evidence, findings) == ("within", 40 * KB, "screened", [])
+    assert judged("memory.growth", once, memory_growth=39 * KB)[0].status == "not_measured"
+    growing = Seen(counts(), repeated={"memory.growth": repeated("unclear", 72)})
+    verdict, findings = judged("memory.growth", growing, memory_growth=KB)
+    assert (verdict.status, verdict.value, verdict.evidence, findings) == ("within", 72, "repeated", [])
 
 
 def test_where_all_leave_garbage_one_run_shows_less() -> None:
     coarse = 8 * MEMORY_RESOLUTION
     verdict = judged("memory.growth", Seen(counts(memory=coarse), resolution=coarse))[0]
     assert (verdict.status, verdict.evidence, verdict.resolution) == ("within", "screened", coarse)
-    assert not Seen(counts(memory=coarse), resolution=coarse).suspected
-    assert Seen(counts(memory=coarse + 1), resolution=coarse).suspected
+    assert not suspected(plan_of(*GROWTH), Seen(counts(memory=coarse), resolution=coarse))
+    assert suspected(plan_of(*GROWTH), Seen(counts(memory=coarse + 1), resolution=coarse))
 
 
 def test_fragmentation_is_looked_into_where_there_is_a_budget_and_more_than_that() -> None:
