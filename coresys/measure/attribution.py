@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 import time
 import tracemalloc
 from collections import deque
@@ -194,9 +195,11 @@ def attribute(
         ignore=[seen.containers],
     )
     holders = [chain for chain, _ in chains]
+    files += _mentioning(holders, files, is_user)
     evicts = _evicts(files, holders, root_path, is_user)
-    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, seen, Paths(root_path, is_user))
-    only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders)
+    paths = Paths(root_path, is_user)
+    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, seen, paths)
+    only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
         tuple(seen.survivors),
@@ -235,6 +238,31 @@ def _bytes_in(note: str) -> float:
         return 0.0
 
 
+_MOST_FILES = 40  # to look into: more only where a name is so common that it says nothing
+
+
+def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Callable[[str], bool]) -> list[str]:
+    """Files of the user's, beside those, whose text has one of the names in it by which the survivors are held.
+
+    They may let go of them: a list may stand in one file, be filled by another, and be cleared by a third.
+    """
+    names = _names(holders[0]) if holders else frozenset()
+    if not names:
+        return []
+    word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b".encode())
+    paths = {path for module in list(sys.modules.values()) if (path := getattr(module, "__file__", None))}
+    found: list[str] = []
+    for path in sorted(paths.difference(besides)):
+        if path.endswith(".py") and is_user(path) and len(found) < _MOST_FILES:
+            try:
+                with open(path, "rb") as file:
+                    mentions = word.search(file.read()) is not None
+            except OSError:
+                continue
+            found += [path] if mentions else []
+    return found
+
+
 def _evicts(
     files: list[str], holders: list[tuple[str, ...]], root_path: str, is_user: Callable[[str], bool]
 ) -> str | None:
@@ -261,9 +289,15 @@ def _names(chain: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _keeps_in_a_list(holders: list[tuple[str, ...]]) -> bool:
-    """Whether the nearest holder below the user's root is a list: it has no keys that could come again."""
+def _keeps_in_a_list(holders: list[tuple[str, ...]], files: list[str], paths: Paths) -> bool:
+    """Whether a list keeps them, by a global or an attribute of a class: it has no keys that could come again.
+
+    A class is looked at only if it stands where the growing lines do, since only there was it seen to take nothing out.
+    """
     chain = holders[0] if holders else ()
+    if len(chain) > 2 and " class " in chain[0] and re.fullmatch(r"dict\['\w+'\]", chain[1]):
+        at, _, _ = chain[0].partition(":")
+        return chain[2].startswith("list[") and at in map(paths.show, files)
     in_a_list = len(chain) > 1 and (chain[1].startswith("list[") or chain[1:] == ("list",))
     return in_a_list and " global " in chain[0]
 

@@ -27,7 +27,49 @@ def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int,
         if what:
             line = int(getattr(node, "lineno", 1))
             found.append((line, function_at(path, line), what))
+    if names is not None and tree is not None:
+        found += [(line, function_at(path, line), "bound anew") for line in _bound_anew(tree, names)]
     return found
+
+
+def _bound_anew(tree: ast.Module, names: frozenset[str]) -> Iterator[int]:
+    """Lines in functions that bind a global or an attribute of one of ``names`` to something else than more of it."""
+    for function in ast.walk(tree):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        outer = {
+            name for part in ast.walk(function) if isinstance(part, (ast.Global, ast.Nonlocal)) for name in part.names
+        }
+        # What a constructor sets is the new object's, not what it had before.
+        attributes = names if function.name != "__init__" else frozenset()
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign):
+                targets = node.targets
+            elif isinstance(node, ast.AnnAssign) and node.value is not None:
+                targets = [node.target]
+            else:
+                continue
+            assert node.value is not None
+            more = _is_more(node.value, names)
+            for target in targets:
+                several = isinstance(target, (ast.Tuple, ast.List))  # they may be swapped
+                if (several or not more) and any(_binds(part, names & outer, attributes) for part in ast.walk(target)):
+                    yield node.lineno
+
+
+def _binds(target: ast.AST, globals_: frozenset[str], attributes: frozenset[str]) -> bool:
+    if isinstance(target, ast.Name):
+        return isinstance(target.ctx, ast.Store) and target.id in globals_
+    return isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr in attributes
+
+
+def _is_more(value: ast.expr, names: frozenset[str]) -> bool:
+    """Whether a value is what was there and something more: joined, or part of something larger."""
+    parts = list(ast.walk(value))
+    made_of = isinstance(value, (ast.BinOp, ast.BoolOp, ast.Name, ast.Attribute, ast.List, ast.Tuple, ast.JoinedStr))
+    return (
+        made_of and any(_is_one_of(each, names) for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
+    )
 
 
 def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:

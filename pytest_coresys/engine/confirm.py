@@ -135,6 +135,7 @@ class Confirmation:
         self._may_ask_until = now + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
+        self._pace = 0.0  # seconds a repetition, since the last look
         self._problem: str | None = None  # of a repetition that nothing was read after
 
     def run(self) -> Confirmed:
@@ -160,15 +161,16 @@ class Confirmation:
 
     def _repeat(self) -> str | None:
         self._readings.take()
-        self._began = time.monotonic()
+        self._began = checked = time.monotonic()
         checkpoints = _checkpoints()
-        check_at = next(checkpoints)
+        check_at, checked_at = next(checkpoints), 0
         while "more" in self._conclusions.values() and self._problem is None:
             count = self._readings.count
             spent = self._readings.is_full() or self._is_late() or self._too_much()
             if count >= check_at or spent:
+                self._pace = (time.monotonic() - checked) / max(count - checked_at, 1)
                 self._settle(spent)
-                check_at = next(checkpoints)
+                check_at, checked, checked_at = next(checkpoints), time.monotonic(), count
                 if self._progress is not None:
                     self._progress(count)
                 # Judging keeps some hundred bytes (malloc's cache, code that runs for the first time), or frees them.
@@ -213,7 +215,9 @@ class Confirmation:
 
     def _is_soon_certain(self, rule: repeat.Rule) -> bool:
         """Whether going on until nobody could doubt it takes no longer than asking, which most that grow are spared."""
-        each = (time.monotonic() - self._began) / self._readings.count
+        # What is kept makes the collector slower: the pace of late, and what it has lost since the beginning once more.
+        average = max(time.monotonic() - self._began, 1e-9) / self._readings.count
+        each = self._pace * max(self._pace / average, 1.0)
         return 0 < (rule.certain - self._readings.count) * each < ASKING
 
     def _look(self, key: str, spent: bool) -> str:
