@@ -6,6 +6,7 @@ which want code that is already known to leak.
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 import re
@@ -20,7 +21,7 @@ from typing import Any
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.errors.hierarchy import UnitError
 from coresys.measure.evictions import bounds, evictions
-from coresys.measure.holders import RUNNERS, Paths, function_at, holder_chains, ranked_chains
+from coresys.measure.holders import RUNNERS, Paths, function_at, holder_chains, ranked_chains, tree_of
 from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
@@ -289,17 +290,36 @@ def _names(chain: tuple[str, ...]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _keeps_in_a_list(holders: list[tuple[str, ...]], files: list[str], paths: Paths) -> bool:
-    """Whether a list keeps them, by a global or an attribute of a class: it has no keys that could come again.
+_BY_NAME = re.compile(r"(?P<type>\w+)\.\w+|dict\['\w+'\]")
 
-    A class is looked at only if it stands where the growing lines do, since only there was it seen to take nothing out.
+
+def _keeps_in_a_list(holders: list[tuple[str, ...]], files: list[str], paths: Paths) -> bool:
+    """Whether a list keeps them, by a global or a class, by way of names alone: it has no keys that could come again.
+
+    What is reached by more than the name of a global is looked at only where that and the classes on the way stand in
+    files that were read, and inherit from nothing: else there may be code that takes out, and was not seen.
     """
     chain = holders[0] if holders else ()
-    if len(chain) > 2 and " class " in chain[0] and re.fullmatch(r"dict\['\w+'\]", chain[1]):
-        at, _, _ = chain[0].partition(":")
-        return chain[2].startswith("list[") and at in map(paths.show, files)
-    in_a_list = len(chain) > 1 and (chain[1].startswith("list[") or chain[1:] == ("list",))
-    return in_a_list and " global " in chain[0]
+    if len(chain) < 2 or not (" global " in chain[0] or " class " in chain[0]):
+        return False
+    if " global " in chain[0] and (chain[1].startswith("list[") or chain[1:] == ("list",)):
+        return True
+    types = [chain[0].rpartition(" ")[2]] if " class " in chain[0] else []
+    by_name = 1
+    while by_name < len(chain) - 1 and (match := _BY_NAME.fullmatch(chain[by_name])):
+        types += [match["type"]] if match["type"] else []
+        by_name += 1
+    at, _, _ = chain[0].partition(":")
+    return chain[by_name].startswith("list[") and at in map(paths.show, files) and _stand_alone(types, files)
+
+
+def _stand_alone(types: list[str], files: list[str]) -> bool:
+    """Whether each of the classes stands in one of the files, and has no base."""
+    trees = [tree for path in dict.fromkeys(files) if types and (tree := tree_of(path))]
+    alone = {
+        node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and not node.bases
+    }
+    return alone.issuperset(types)
 
 
 def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str | None:

@@ -60,6 +60,9 @@ def _bound_anew(tree: ast.Module, names: frozenset[str]) -> Iterator[int]:
 def _binds(target: ast.AST, globals_: frozenset[str], attributes: frozenset[str]) -> bool:
     if isinstance(target, ast.Name):
         return isinstance(target.ctx, ast.Store) and target.id in globals_
+    if isinstance(target, ast.Subscript):  # state["rows"] = [], vars(self)["rows"] = []
+        key = target.slice
+        return isinstance(target.ctx, ast.Store) and isinstance(key, ast.Constant) and key.value in attributes
     return isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr in attributes
 
 
@@ -130,14 +133,24 @@ def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
             called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             if called in functions:
                 found.update(_given(functions[called].args, node, names))
-        elif isinstance(node, ast.Assign) and _mentions(node.value, names):
-            found.update(
-                part.id
-                for target in node.targets
-                for part in ast.walk(target)
-                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-            )
+        found.update(
+            part.id
+            for target, value in _bound_by(node)
+            if _mentions(value, names)
+            for part in ast.walk(target)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        )
     return frozenset(found)
+
+
+def _bound_by(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Targets that a node binds, each with what it is bound to, or taken from."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+        yield node.target, node.iter
+    elif isinstance(node, ast.NamedExpr):
+        yield node.target, node.value
 
 
 def _given(parameters: ast.arguments, call: ast.Call, names: frozenset[str]) -> Iterator[str]:
@@ -192,7 +205,17 @@ def _is_length(node: ast.expr, names: frozenset[str] | None) -> bool:
 def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
     if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
         return f"{call.func.attr}()"
-    if names is None or not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
+    if names is None:
         return ""
+    if (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "update"
+        and any(k.arg in names for k in call.keywords)
+    ):
+        return "update()"
+    if not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
+        return ""
+    if call.func.id == "setattr" and any(isinstance(a, ast.Constant) and a.value in names for a in call.args[1:2]):
+        return "setattr()"
     handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
     return f"handed to {call.func.id}()" if handed else ""

@@ -29,6 +29,11 @@ NAMES = frozenset({"rows", "Log"})
         ("def f():\n    global rows\n    rows = [each for each in rows if each.alive]", "bound anew"),
         ("class Log:\n    def clear(self):\n        self.rows = []", "bound anew"),
         ("def f():\n    Log.rows = None", "bound anew"),
+        ("for each in rows:\n    each.clear()", "clear()"),
+        ("[each.pop() for each in rows]", "pop()"),
+        ('def f(state):\n    state["rows"] = []', "bound anew"),
+        ("def f(state):\n    state.update(rows=[])", "update()"),
+        ('setattr(state, "rows", [])', "setattr()"),
     ],
 )
 def test_letting_go_is_seen(tmp_path: Path, source: str, what: str) -> None:
