@@ -11,5 +11,5 @@ logger.addHandler(handler)
 
 
 def test_batch():
-    time.sleep(0.003)
+    time.sleep(0.002)
     logger.info("batch %s", "x" * 1000)

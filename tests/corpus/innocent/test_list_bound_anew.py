@@ -15,5 +15,5 @@ class Import:
 
 
 def test_import():
-    time.sleep(0.003)
+    time.sleep(0.002)
     Import.add([None] * 1200)

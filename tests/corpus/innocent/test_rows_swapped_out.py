@@ -18,7 +18,7 @@ counted = itertools.count(1)
 
 
 def test_row():
-    time.sleep(0.003)
+    time.sleep(0.002)
     writer.rows.append([0] * 1000)
     if next(counted) % 100 == 0:
         writer.flush()
