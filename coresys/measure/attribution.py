@@ -175,6 +175,7 @@ def attribute(
 
     lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most)
     files = [place.path for place in lines if is_user(place.path)]
+    paths = Paths(root_path, is_user)
     late = time.monotonic() - started > seconds
     native = _native(lines, grown) if lines or not (problems or late) else None
     if native and not (problems or late):
@@ -182,7 +183,7 @@ def attribute(
         budget = max(seconds - (time.monotonic() - started), 1.0) / 2
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget), *lines][:most]
     if problems or late:
-        evicts = _evicts(files, [], root_path, is_user)
+        evicts = _evicts(files, [], paths)
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
     left = max(seconds - (time.monotonic() - started), 1.0)
@@ -197,8 +198,7 @@ def attribute(
     )
     holders = [chain for chain, _ in chains]
     files += _mentioning(holders, files, is_user)
-    evicts = _evicts(files, holders, root_path, is_user)
-    paths = Paths(root_path, is_user)
+    evicts = _evicts(files, holders, paths)
     bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, seen, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
@@ -264,11 +264,8 @@ def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Cal
     return found
 
 
-def _evicts(
-    files: list[str], holders: list[tuple[str, ...]], root_path: str, is_user: Callable[[str], bool]
-) -> str | None:
-    """Code in the files of the growing lines that lets go of entries of what keeps them."""
-    paths = Paths(root_path, is_user)
+def _evicts(files: list[str], holders: list[tuple[str, ...]], paths: Paths) -> str | None:
+    """Code in files of the user's that lets go of entries of what keeps them."""
     names = _names(holders[0]) if holders else None
     for path in dict.fromkeys(files):
         for line, function, what in evictions(path, names):

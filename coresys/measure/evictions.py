@@ -43,18 +43,11 @@ def _bound_anew(tree: ast.Module, names: frozenset[str]) -> Iterator[int]:
         # What a constructor sets is the new object's, not what it had before.
         attributes = names if function.name != "__init__" else frozenset()
         for node in ast.walk(function):
-            if isinstance(node, ast.Assign):
-                targets = node.targets
-            elif isinstance(node, ast.AnnAssign) and node.value is not None:
-                targets = [node.target]
-            else:
-                continue
-            assert node.value is not None
-            more = _is_more(node.value, names)
-            for target in targets:
+            for target, value in _assigned(node):
                 several = isinstance(target, (ast.Tuple, ast.List))  # they may be swapped
-                if (several or not more) and any(_binds(part, names & outer, attributes) for part in ast.walk(target)):
-                    yield node.lineno
+                parts = ast.walk(target)
+                if (several or not _is_more(value, names)) and any(_binds(p, names & outer, attributes) for p in parts):
+                    yield node.lineno  # type: ignore[attr-defined]  # it is a statement
 
 
 def _binds(target: ast.AST, globals_: frozenset[str], attributes: frozenset[str]) -> bool:
@@ -145,11 +138,18 @@ def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
 
 def _bound_by(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Targets that a node binds, each with what it is bound to, or taken from."""
-    if isinstance(node, ast.Assign):
-        yield from ((target, node.value) for target in node.targets)
-    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+    yield from _assigned(node)
+    if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
         yield node.target, node.iter
     elif isinstance(node, ast.NamedExpr):
+        yield node.target, node.value
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Targets of an assignment, each with its value."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
         yield node.target, node.value
 
 
