@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from coresys.measure import meters
-from coresys.measure.reserved import reserved_bytes
+from coresys.measure.reserved import Reserve
 from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled
 from pytest_coresys.engine import repeat
 from pytest_coresys.engine.effort import Allowance
@@ -48,8 +48,9 @@ class Readings:
         self._memory, self._capacity = meters.MemoryMeter(), capacity
         self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
         self._left_out = dict.fromkeys(GROWTH, 0)
-        self._mapped = -1  # at which what is reserved was looked up
-        self._reserved = 0
+        # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them. What an arena
+        # takes from its reserve is malloc's from then on, so that looking now and then would hide it.
+        self._reserve = Reserve(step=1)
         self.count = 0
 
     def take(self) -> None:
@@ -67,12 +68,8 @@ class Readings:
     def _row(self) -> tuple[int, ...]:
         gc.collect()
         memory = self._memory.read()
-        if memory.mapped != self._mapped:
-            # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them. What an
-            # arena takes from its reserve is malloc's from then on, so that looking now and then would hide it.
-            self._mapped, self._reserved = memory.mapped, reserved_bytes() or 0
         return (
-            memory.in_use - self._reserved,
+            memory.in_use - self._reserve.at(memory.mapped),
             meters.thread_count(),
             meters.descriptor_count(),
             len(meters.children()),

@@ -13,7 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from coresys.measure import meters
-from coresys.measure.reserved import reserved_bytes
+from coresys.measure.reserved import Reserve
 
 # A first run keeps 2.5 to 5 KB by itself: pytest's records, bytecode and inline caches, small first uses.
 MEMORY_RESOLUTION = 16 * 1024
@@ -81,7 +81,7 @@ class Screen:
         self._memory: meters.MemoryMeter | None = None
         self._children: meters.ProcFile | None = None
         self._pid = 0
-        self._mapped, self._reserved = -_LOOKED_UP_FOR, 0
+        self._reserve = Reserve(step=_LOOKED_UP_FOR)
 
     def read(self) -> Counts | None:
         """The counters now, or None where they can't be had."""
@@ -90,11 +90,9 @@ class Screen:
                 self._open()
             assert self._memory is not None
             memory = self._memory.read()
-            if abs(memory.mapped - self._mapped) >= _LOOKED_UP_FOR:
-                self._mapped, self._reserved = memory.mapped, reserved_bytes() or 0
             children = 0 if self._children is None else len(self._children.read().split())
             return Counts(
-                memory.in_use - self._reserved,
+                memory.in_use - self._reserve.at(memory.mapped),
                 meters.thread_count(),
                 meters.descriptor_count(),
                 children,
