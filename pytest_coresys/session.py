@@ -34,11 +34,13 @@ from pytest_coresys.engine.runner import (
     taken_by_other,
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
+from pytest_coresys.explain import Explaining
+from pytest_coresys.items import plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
-from pytest_coresys.probes.registry import builtin_probes, plugin_budgets, plugin_probes
+from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, required_unmeasured
@@ -63,6 +65,10 @@ def open_session(config: pytest.Config) -> None:
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
+    key = config.getoption("coresys_explain")
+    if key is not None:
+        config.pluginmanager.register(Explaining(config, key, settings, Planner(settings, measures)), "coresys-explain")
+        return
     session = BudgetSession(config, settings, measures)
     session.target = target
     session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
@@ -129,32 +135,6 @@ class BudgetSession:
             self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
         self.settings_probe.undisturbed = not strangers_between_tests(self.config)
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
-        key = self.config.getoption("coresys_explain")
-        if key is not None and self.worker is None:
-            self._explain(session, key)
-
-    def _explain(self, session: pytest.Session, key: str) -> None:
-        lines = []
-        try:
-            for item in session.items:
-                plan = self._plan(item)
-                told = self.settings.explain(
-                    key, _path(item), plan.mark_names, plan.marker_budgets, plan.plugin_budgets
-                )
-                lines += [item.nodeid, *(f"  {line}" for line in ([plan.problem] if plan.problem else told))]
-            self.settings.explain(key, "", ())
-        except ConfigError as error:
-            raise pytest.UsageError(f"coresys: {error}") from None
-        pytest.exit("\n".join(lines) or "no test was collected", returncode=0)
-
-    def _plan(self, item: pytest.Item) -> Plan:
-        path, marks, line = _path(item), list(item.iter_markers()), item.location[1]
-        try:
-            given = plugin_budgets(self.budget_hooks, item) if self.budget_hooks else None
-        except ConfigError as error:  # of another plugin: fails the test that it is about
-            plan = self.planner.plan(path=path, marks=marks, line=line)
-            return replace(plan, problem=plan.problem or str(error))
-        return self.planner.plan(path=path, marks=marks, line=line, plugin_budgets=given)
 
     # -- one test -----------------------------------------------------------------------------------------------
 
@@ -476,7 +456,7 @@ class Watch:
     """What is read before and after one test, whoever runs it."""
 
     def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
-        self.plan = session._plan(item)
+        self.plan = plan_of(item, session.planner, session.budget_hooks)
         self._session = session
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
@@ -579,7 +559,3 @@ def _outcome(reports: list[pytest.TestReport]) -> str:
         if report.skipped:
             return "skipped"
     return "passed"
-
-
-def _path(item: pytest.Item) -> str:
-    return item.nodeid.split("::", 1)[0]

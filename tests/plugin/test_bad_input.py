@@ -139,6 +139,22 @@ def test_an_unknown_key_to_explain(inner: InnerSuite) -> None:
     assert 'ERROR: coresys: --coresys-explain: unknown key "nope"' in run.text.splitlines()
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_explaining_prints_the_origin_for_each_test_and_runs_none(inner: InnerSuite, workers: tuple[str, ...]) -> None:
+    """Also where workers would collect: they could show nothing, and would run the tests."""
+    write(
+        inner,
+        test_it__py=CLEAN + "\n\ndef test_ran():\n    open('ran', 'w').close()\n",
+        coresys__toml='[budgets]\nmemory.growth = "2 KB"\n',
+    )
+    run = inner.run("--coresys-budget", "--coresys-explain", "memory.growth", "-q", *workers)
+    lines = run.text.splitlines()
+    assert run.status == 0
+    told = lines[lines.index("test_it.py::test_ran") :][1:3]
+    assert told == ["     default: 0 B, level error", "  -> coresys.toml:2: 2 KiB (in force: 2 KiB, level error)"]
+    assert not Path(inner.path, "ran").exists()
+
+
 @pytest.mark.parametrize("count", ["-1", "two", "1.5", "\N{SUPERSCRIPT TWO}"])
 def test_a_count_of_repetitions_that_is_none(inner: InnerSuite, count: str) -> None:
     write(inner, test_it__py=CLEAN)

@@ -1,0 +1,29 @@
+"""What is read of a pytest item before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.engine.plan import Plan, Planner
+from pytest_coresys.probes.registry import plugin_budgets
+
+
+def path_of(item: pytest.Item) -> str:
+    """The file of a test as its id has it, which need not exist."""
+    return item.nodeid.split("::", 1)[0]
+
+
+def plan_of(item: pytest.Item, planner: Planner, budget_hooks: Sequence[Any]) -> Plan:
+    """What the test is held to; what is wrong with its markers, or with what a plugin says about it, is in the plan."""
+    path, marks, line = path_of(item), list(item.iter_markers()), item.location[1]
+    try:
+        given = plugin_budgets(budget_hooks, item) if budget_hooks else None
+    except ConfigError as error:  # of another plugin: fails the test that it is about
+        plan = planner.plan(path=path, marks=marks, line=line)
+        return replace(plan, problem=plan.problem or str(error))
+    return planner.plan(path=path, marks=marks, line=line, plugin_budgets=given)
