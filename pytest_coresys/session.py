@@ -470,7 +470,7 @@ class Watch:
     def stop(self) -> None:
         """The test is over."""
         self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
-        self.after = self._session.counts = self._session.screen.read()
+        self.after = self._session.counts = self._session.screen.read_after(self.before)
         if self.before is not None and self.after is not None:
             self.left, theirs = self.after.since(self.before), self._session.fixtures.made_now
             if any(theirs):  # what wider fixtures made meanwhile

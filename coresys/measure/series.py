@@ -62,13 +62,17 @@ EVEN = 0.5
 
 
 def is_even(values: Sequence[float], windows: int = 8) -> bool:
-    """Whether each of so many windows grew by half of what the median one did, or more.
+    """Whether each of so many windows grew by half of what is usual, or was until then, or more.
 
-    Growth that comes from filling (a thread's allocator cache, keys that come at random) falls off; a leak does not.
-    The median, since in one window a large container may have moved.
+    Growth that comes from filling (a thread's allocator cache, keys that come at random) falls off; a leak does not,
+    and may well gather speed (each event is kept by every listener that was never removed). The usual is the median,
+    since in one window a large container may have moved.
     """
     steps = increments(values, windows)
-    return bool(steps) and min(steps) >= EVEN * median(steps) > 0
+    usual = median(steps) if steps else 0.0
+    return usual > 0 and all(
+        step > 0 and step >= EVEN * min(usual, median(steps[: at + 1])) for at, step in enumerate(steps)
+    )
 
 
 def settled(values: Sequence[float], floor: float = 0.0) -> Sequence[float]:

@@ -10,6 +10,7 @@ import os
 import threading
 from collections import deque
 from statistics import median
+from time import monotonic, sleep  # as they are now: a test may put others in their place
 from typing import NamedTuple
 
 from coresys.measure import meters
@@ -22,6 +23,8 @@ MEMORY_RESOLUTION = 16 * 1024
 # What of the address space is such takes 0.1 ms to look up: only when what is mapped changed by so much, either way.
 _LOOKED_UP_FOR = MEMORY_RESOLUTION
 
+
+_ENDING = 0.1  # seconds
 
 _LATELY = 64  # tests
 _FEWEST = 24
@@ -101,6 +104,21 @@ class Screen:
             )
         except (NotImplementedError, OSError, ValueError, RuntimeError):
             return None  # no such counters here, or a test closed our descriptors: the hint is missing, no more
+
+    def read_after(self, before: Counts | None) -> Counts | None:
+        """The counters now; threads that Python has seen the end of get the moment that the system needs to end them.
+
+        Somebody who joined a thread left none; the kernel lists it for some microseconds more, and for milliseconds
+        where the processors are busy.
+        """
+        counts = self.read()
+        if counts is None or before is None or counts.threads <= before.threads:
+            return counts
+        until = monotonic() + _ENDING
+        while counts.threads > max(before.threads, threading.active_count()) and monotonic() < until:
+            sleep(0.0005)
+            counts = self.read() or counts
+        return counts
 
     def heap(self) -> int | None:
         """Bytes that the allocators have handed out: without mappings, of which the first thread makes 70 MiB."""

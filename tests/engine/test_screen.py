@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from coresys.measure import meters
+from pytest_coresys.engine.screen import Screen
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,3 +97,32 @@ def test_readings_between_repetitions_miss_nothing_that_a_thread_keeps_and_take_
     stacks, kept = map(int, out.split())
     assert abs(stacks) < 256 * 1024
     assert abs(kept - 59 * 2 * 1000) < 16 * 1024
+
+
+@pytest.mark.parametrize(("listed", "read"), [([2, 2, 2, 1], 1), ([2, 1], 1), ([1], 1)])
+def test_a_thread_that_was_joined_gets_the_moment_that_the_system_needs(
+    monkeypatch: pytest.MonkeyPatch, listed: list[int], read: int
+) -> None:
+    """The kernel lists it a few times more; Python has seen its end."""
+    screen = Screen()
+    before = screen.read()
+    assert before is not None
+    alive = threading.active_count()
+    counts = iter(listed)
+    monkeypatch.setattr(meters, "thread_count", lambda: alive - 1 + next(counts))
+    after = screen.read_after(before._replace(threads=alive))
+    assert after is not None
+    assert after.threads == alive - 1 + read
+    assert next(counts, None) is None  # nobody waited longer than that
+
+
+def test_a_thread_that_is_alive_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    before = screen.read()
+    assert before is not None
+    alive = threading.active_count()
+    counts = iter([alive])  # asked once
+    monkeypatch.setattr(meters, "thread_count", lambda: next(counts))
+    after = screen.read_after(before._replace(threads=alive - 1))
+    assert after is not None
+    assert after.threads == alive

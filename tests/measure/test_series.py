@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 
-from coresys.measure.series import Trend, event_share, increments, judge_series, settled, without_fall
+from coresys.measure.series import Trend, event_share, increments, is_even, judge_series, settled, without_fall
 
 LEAK = [56.0 * n for n in range(200)]
 RARE = [56.0 * (n // 10) for n in range(200)]
@@ -67,3 +69,19 @@ def test_else_the_series_stays_whole(values: list[float]) -> None:
 def test_one_fall_is_forgiven() -> None:
     assert without_fall([0.0, 16.0, 32.0, -480.0, -464.0]) == [0.0, 16.0, 32.0, 32.0, 48.0]
     assert without_fall([5.0]) == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "even"),
+    [
+        ([10.0] * 800, True),
+        ([8.0 * at for at in range(1, 801)], True),  # gathers speed: each event is kept by every listener there is
+        ([20.0] * 100 + [4.0] * 700, True),  # a container moved at the beginning
+        ([10.0 * 0.997**at for at in range(800)], False),  # keys at random out of a few hundred
+        ([10.0] * 700 + [4.0] * 100, False),  # fills, and is nearly full
+        ([10.0] * 700 + [0.0] * 100, False),
+        ([], False),
+    ],
+)
+def test_even_growth_does_not_fall_off(steps: list[float], even: bool) -> None:
+    assert is_even(list(accumulate(steps, initial=0.0))) is even

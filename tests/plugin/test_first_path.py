@@ -49,6 +49,7 @@ def run(pytester: pytest.Pytester, *args: str) -> tuple[pytest.RunResult, dict[s
 
 @pytest.mark.slow
 @pytest.mark.inner
+@pytest.mark.other_plugins
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["serial", "n2"])
 def test_every_leak_fails_by_its_key_and_nothing_else_does(pytester: pytest.Pytester, workers: list[str]) -> None:
     pytester.makepyfile(SUITE)
@@ -61,6 +62,7 @@ def test_every_leak_fails_by_its_key_and_nothing_else_does(pytester: pytest.Pyte
     assert len(facts["tests"]) == len(EXPECTED)
 
 
+@pytest.mark.other_plugins
 def test_a_leak_is_one_failure_and_its_first_line_tells_key_actual_and_limit(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("KEPT = []\ndef test_x(): KEPT.append(bytearray(100_000))")
     result, _facts = run(pytester, "--coresys-budget")
@@ -133,6 +135,7 @@ def test_an_unknown_key_is_a_usage_error_that_names_the_nearest(pytester: pytest
     result.stderr.fnmatch_lines(["*memory.grwth*memory.growth*"])
 
 
+@pytest.mark.other_plugins
 def test_without_a_flag_nothing_but_the_thin_entry_is_imported(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from innersuite import FAILED_BY_US, LEAK, InnerSuite, changed
 
-pytestmark = [pytest.mark.slow, pytest.mark.inner]
+pytestmark = [pytest.mark.slow, pytest.mark.inner, pytest.mark.other_plugins]
 
 # All descriptors, and no more: bytes take many more repetitions, and are the corpus's matter.
 MEASURED = (
