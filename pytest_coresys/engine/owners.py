@@ -77,6 +77,7 @@ class Fallen:
     owner: str
     made: Identities
     grown: int
+    released: int = 0  # as ``FixtureOwners`` had counted by then
 
 
 class FixtureOwners:
@@ -88,12 +89,16 @@ class FixtureOwners:
         self._up: dict[int, tuple[str, Identities, int]] = {}
         self._before: dict[int, tuple[Identities, int | None]] = {}
         self._falling: dict[int, int | None] = {}
+        # pytest lets go of a fixture's value when its teardown is over and told of, and of a test's arguments when the
+        # test is: bytes that were given back between teardowns, so far, and the reading after the last teardown.
+        self._released = 0
+        self._after_last: int | None = None
         # During the test that runs: bytes, then how many of each kind, in the order of the screen's counters.
         self.made_now: list[int] = [0] * (1 + len(KINDS))
 
     def begin(self, key: int) -> None:
         """The setup of a fixture begins."""
-        self._before[key] = existing(), self._read_memory()
+        self._before[key] = existing(), self._between()
 
     def made(self, key: int, owner: str) -> None:
         """The setup of a fixture is over, well or not."""
@@ -106,7 +111,7 @@ class FixtureOwners:
 
     def falling(self, key: int) -> None:
         """The teardown of a fixture begins."""
-        self._falling[key] = self._read_memory()
+        self._falling[key] = self._between()
 
     def gone(self, key: int) -> Fallen | None:
         """The teardown of a fixture is over: what it made, if anything."""
@@ -114,7 +119,10 @@ class FixtureOwners:
             return None
         owner, made, grown = self._up.pop(key)
         grown += self._growth(self._falling.pop(key, None))
-        return Fallen(owner, made, grown) if any(made.values()) or grown >= BYTES_WORTH_TELLING else None
+        self._after_last = self._read_memory()
+        if any(made.values()) or grown >= BYTES_WORTH_TELLING:
+            return Fallen(owner, made, grown, self._released)
+        return None
 
     def left_of(self, fallen: Fallen) -> LeftByFixture | None:
         """What is left of what a fixture made, if anything.
@@ -126,9 +134,19 @@ class FixtureOwners:
         if in_child:
             gc.collect()  # in the tests' own process, nobody asked for it
         left = still_there(fallen.made, _GRACE_IN_CHILD if in_child else _GRACE)
-        if left or fallen.grown >= BYTES_WORTH_TELLING:
-            return LeftByFixture(fallen.owner, left, fallen.grown, fallen.made)
+        self._between()
+        grown = fallen.grown - max(self._released - fallen.released, 0)
+        if left or grown >= BYTES_WORTH_TELLING:
+            return LeftByFixture(fallen.owner, left, grown, fallen.made)
         return None
+
+    def _between(self) -> int | None:
+        """The reading now, where no teardown is going on; what was given back since the last one is counted."""
+        now = self._read_memory()
+        if now is not None and self._after_last is not None:
+            self._released += self._after_last - now
+        self._after_last = None
+        return now
 
     def _growth(self, before: int | None) -> int:
         now = self._read_memory()
