@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from time import sleep
 from typing import Protocol
+
+# What code under test puts in the place of time.monotonic (a fake, a frozen clock) must not stop the clock of whoever
+# measures it. These are not looked up in ``time`` again, are none of the functions that freezegun looks for in every
+# module, and ask for a clock that time-machine leaves alone.
+monotonic: Callable[[], float] = time.monotonic
+monotonic_ns: Callable[[], int] = time.monotonic_ns
+if hasattr(time, "clock_gettime"):  # not on Windows
+    monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    monotonic_ns = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -20,7 +32,10 @@ class MonotonicClock:
     """The machine's own monotonic clock."""
 
     def now(self) -> float:
-        return time.monotonic()
+        return monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        sleep(seconds)
+
+
+__all__ = ["Clock", "MonotonicClock", "monotonic", "monotonic_ns", "sleep"]

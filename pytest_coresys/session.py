@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from coresys.budgets.wording import finding_text
+from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
@@ -106,7 +106,7 @@ class BudgetSession:
         # What a command needs, beside the flag, to see the same again.
         self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
         self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
-        self.started = time.monotonic()
+        self.started = monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
         self.others: list[Any] = []
         self.others_ran: dict[str, str] = {}
@@ -148,13 +148,13 @@ class BudgetSession:
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        began, book = time.monotonic(), self.repeater.book
+        began, book = monotonic(), self.repeater.book
         paid = book.paid
         with repeatable(item):
             watch = Watch(self, item)
-            started = time.monotonic()
+            started = monotonic()
             reports = run_phases(item, nextitem, log=True)
-            duration = time.monotonic() - started
+            duration = monotonic() - started
             watch.stop()
             held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
             try:
@@ -163,7 +163,7 @@ class BudgetSession:
                     record["outcome"] = "failed"
                 self._attach(reports[-1], record)
             finally:  # also when somebody ends the run while we judge
-                book.watched += time.monotonic() - began - duration - (book.paid - paid)
+                book.watched += monotonic() - began - duration - (book.paid - paid)
                 book.tests_left -= 1
                 for report in held:
                     item.ihook.pytest_runtest_logreport(report=report)
@@ -201,7 +201,11 @@ class BudgetSession:
             verdicts = unmeasured_verdicts(plan, self.measures, why)
         else:
             if may_repeat:
-                self.repeater.repeat(item, plan, seen, duration, last=last)
+                try:
+                    self.repeater.repeat(item, plan, seen, duration, last=last)
+                except Exception as error:  # of ours: no reason to take the results of the run from anybody
+                    seen.why = f"could not be repeated: {type(error).__name__}: {error}"
+                    self.complain(f"an error of coresys' own, please report it: {type(error).__name__}: {error}")
                 if self.shown:
                     self._show("")
                 self.counts = self.counts if seen.repetitions == 0 else None
@@ -369,7 +373,7 @@ class BudgetSession:
         for finding in self.fixtures.take():
             self.report.add_run_finding(finding)
         self.run = self.report.finish(
-            time.monotonic() - self.started,
+            monotonic() - self.started,
             workers=self.config.getoption("numprocesses", None) or 0,
             noise_floor={} if self.repeater.noise is None else {"memory.growth": self.repeater.noise},
             effort={

@@ -11,7 +11,6 @@ import gc
 import os
 import re
 import sys
-import time
 import tracemalloc
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coresys.budgets.units import format_quantity, parse_quantity
+from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
 from coresys.measure.evictions import bounds, evictions
 from coresys.measure.holders import RUNNERS, Paths, function_at, holder_chains, ranked_chains, tree_of
@@ -50,9 +50,9 @@ def growing_lines(
         tracemalloc.start(FRAMES)
     try:
         run()  # the first traced run allocates what the untraced ones had already
-        started = time.monotonic()
+        started = monotonic()
         run()
-        if time.monotonic() - started > _SLOW:
+        if monotonic() - started > _SLOW:
             repetitions = min(repetitions, 2)
         snapshots = [_snapshot()]
         for _ in range(windows):
@@ -162,11 +162,11 @@ def attribute(
     ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``run`` may return
     a text, a problem: then what is known until then is returned, as it is when ``seconds`` are over.
     """
-    started = time.monotonic()
+    started = monotonic()
     problems: list[str] = []
 
     def checked() -> object:
-        if problems or time.monotonic() - started > seconds:
+        if problems or monotonic() - started > seconds:
             return problems[0] if problems else "out of time"
         problem = run()
         if isinstance(problem, str):
@@ -176,17 +176,17 @@ def attribute(
     lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most)
     files = [place.path for place in lines if is_user(place.path)]
     paths = Paths(root_path, is_user)
-    late = time.monotonic() - started > seconds
+    late = monotonic() - started > seconds
     native = _native(lines, grown) if lines or not (problems or late) else None
     if native and not (problems or late):
         # No object tells where it is from: see during which line it grows.
-        budget = max(seconds - (time.monotonic() - started), 1.0) / 2
+        budget = max(seconds - (monotonic() - started), 1.0) / 2
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget), *lines][:most]
     if problems or late:
         evicts = _evicts(files, [], paths)
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
-    left = max(seconds - (time.monotonic() - started), 1.0)
+    left = max(seconds - (monotonic() - started), 1.0)
     chains = ranked_chains(
         seen.examples,
         is_user=is_user,

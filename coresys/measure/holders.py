@@ -10,12 +10,13 @@ import ast
 import functools
 import gc
 import sys
-import time
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from coresys.clock import monotonic
 
 _MOST_REFERRERS = 60  # of one object: what thousands hold is no way to a root worth telling
 _MOST_VISITED = 400
@@ -84,7 +85,7 @@ def ranked_chains(
 ) -> list[tuple[tuple[str, ...], int]]:
     """As ``holder_chains``, each with the rank of its root: 0 the user's, 1 a library's."""
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
-    search = _Search(Paths(root_path, is_user), depth, time.monotonic() + seconds, [*ignore, ignore])
+    search = _Search(Paths(root_path, is_user), depth, monotonic() + seconds, [*ignore, ignore])
     chains: list[tuple[tuple[str, ...], int]] = []
     for thing in objects:
         search.ignore(objects)
@@ -109,7 +110,7 @@ class _Search:
         self._ignored.update(map(id, things))
 
     def is_late(self) -> bool:
-        return time.monotonic() > self._deadline
+        return monotonic() > self._deadline
 
     def chain(self, thing: Any) -> tuple[tuple[str, ...], int] | None:
         """The chain from the best root that was found: the user's first, a test runner's never."""

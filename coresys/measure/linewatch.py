@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Collection
 from statistics import median
 from typing import Any, Generic, TypeVar
 
 from coresys.budgets.units import format_quantity
+from coresys.clock import monotonic
 from coresys.measure.meters import MemoryMeter
 from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
 from coresys.records import Location
@@ -49,7 +49,7 @@ def native_lines(
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
-    until = time.monotonic() + seconds
+    until = monotonic() + seconds
     rounds: list[dict[Line, int]] = []
     try:
         for _ in range(_EACH + 1):
@@ -61,7 +61,7 @@ def native_lines(
             if isinstance(watch_lines(run, outside, add, is_user=is_user), str):
                 return []
             rounds.append(deltas)
-            if time.monotonic() > until:
+            if monotonic() > until:
                 break
     finally:
         meter.close()

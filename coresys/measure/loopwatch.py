@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio.events
 import sys
-from time import perf_counter_ns
 from typing import Any
 
+from coresys.clock import monotonic_ns
 from coresys.records import Location, Reading
 
 
@@ -28,11 +28,11 @@ class LoopWatch:
                 original(handle)
                 return
             callback = handle._callback
-            begin = perf_counter_ns()
+            begin = monotonic_ns()
             try:
                 original(handle)
             finally:
-                took = perf_counter_ns() - begin
+                took = monotonic_ns() - begin
                 if took > watch._longest:
                     watch._longest, watch._what = took, _named(callback)
 

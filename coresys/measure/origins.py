@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from coresys.clock import monotonic, sleep
 from coresys.measure import meters, origins_trace, origins_watch
 from coresys.measure.origins_trace import is_plumbing, is_standard, tracing
 from coresys.measure.origins_watch import (
@@ -88,7 +89,7 @@ def origins(
     if unknown:
         raise ValueError(f"no such kind: {', '.join(map(repr, unknown))}; there are {', '.join(sorted(KINDS))}")
     naming = _Naming(is_user, root_path)
-    until = time.monotonic() + seconds
+    until = monotonic() + seconds
     found: list[_Thing] = []
     exact = False
     for _ in range(max(1, repetitions)):
@@ -98,7 +99,7 @@ def origins(
         found = left
         # A number that was asked for (dup2) is seen only by listing all of them each time, which is slow.
         exact = any(thing.kind == "descriptor" and not thing.made for thing in found)
-        if time.monotonic() > until:
+        if monotonic() > until:
             break
     return _grouped(found)
 
@@ -147,9 +148,9 @@ def _remembered_coroutines(wanted: bool) -> Iterator[None]:
 
 def _wait_for_what_is_ending(subjects: Iterable[_Subject]) -> None:
     waiting = [subject for subject in subjects if subject.may_be_ending]
-    until = time.monotonic() + _GRACE
-    while any(subject.any_left() for subject in waiting) and time.monotonic() < until:
-        time.sleep(0.005)
+    until = monotonic() + _GRACE
+    while any(subject.any_left() for subject in waiting) and monotonic() < until:
+        sleep(0.005)
 
 
 # -- what can be left ---------------------------------------------------------------------------------------------

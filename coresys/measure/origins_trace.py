@@ -12,13 +12,13 @@ import os
 import sys
 import sysconfig
 import threading
-import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from coresys.clock import monotonic
 from coresys.measure.origins_watch import HINTS, NO_HINT, Observer, Sort
 
 _STANDARD = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
@@ -81,7 +81,7 @@ class _Switch:
         if not self.on:
             return
         self._count += 1
-        if not self._count & 255 and time.monotonic() > self.until:
+        if not self._count & 255 and monotonic() > self.until:
             self.on = False
         self.look_with(frame, line, hints)
 

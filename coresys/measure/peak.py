@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import _thread
 import threading
-import time
 import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
+from coresys.clock import sleep
 from coresys.measure import meters
 
 _PERIOD = 0.001
@@ -76,7 +76,7 @@ class PeakWatch:
             while not self._stop:
                 if self._own:
                     self._look()
-                time.sleep(_PERIOD)
+                sleep(_PERIOD)
         finally:
             self._ended.release()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import gc
 import sys
-import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from coresys.clock import monotonic
 from coresys.measure.holders import type_name
 
 _SLOW = 1.0  # seconds of a window, from which on two repetitions have to do
@@ -56,9 +56,9 @@ def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     types: list[Counter[type]] = [_types()]
     watched = _Lengths()
-    started = time.monotonic()
+    started = monotonic()
     for _ in range(windows):
-        for _ in range(repetitions if time.monotonic() - started < _SLOW else 2):
+        for _ in range(repetitions if monotonic() - started < _SLOW else 2):
             problem = run()
             if isinstance(problem, str):
                 return Grown([], [], [], problem=problem)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import time
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
 from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled
@@ -127,7 +127,7 @@ class Confirmation:
     ) -> None:
         self._run_once, self._most, self._control = run_once, most, control
         self._ask, self._progress = ask, progress
-        self._began = now = time.monotonic()
+        self._began = now = monotonic()
         self._deadline, self._if_growing = now + allowed.seconds, now + allowed.if_growing
         self._may_ask_until = now + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
@@ -158,16 +158,16 @@ class Confirmation:
 
     def _repeat(self) -> str | None:
         self._readings.take()
-        self._began = checked = time.monotonic()
+        self._began = checked = monotonic()
         checkpoints = _checkpoints()
         check_at, checked_at = next(checkpoints), 0
         while "more" in self._conclusions.values() and self._problem is None:
             count = self._readings.count
             spent = self._readings.is_full() or self._is_late() or self._too_much()
             if count >= check_at or spent:
-                self._pace = (time.monotonic() - checked) / max(count - checked_at, 1)
+                self._pace = (monotonic() - checked) / max(count - checked_at, 1)
                 self._settle(spent)
-                check_at, checked, checked_at = next(checkpoints), time.monotonic(), count
+                check_at, checked, checked_at = next(checkpoints), monotonic(), count
                 if self._progress is not None:
                     self._progress(count)
                 # Judging keeps some hundred bytes (malloc's cache, code that runs for the first time), or frees them.
@@ -180,7 +180,7 @@ class Confirmation:
         return None
 
     def _is_late(self) -> bool:
-        now = time.monotonic()
+        now = monotonic()
         if now > self._deadline < self._if_growing and any(self._judged(key).trend != "flat" for key in GROWTH):
             self._deadline = self._if_growing
         return now > self._deadline
@@ -199,7 +199,7 @@ class Confirmation:
         conclusion = self._look(key, spent)
         if conclusion == "ask" and not spent and self._is_soon_certain(repeat.RULES[key]):
             return "more"
-        if conclusion == "ask" and time.monotonic() > self._may_ask_until:
+        if conclusion == "ask" and monotonic() > self._may_ask_until:
             return "unclear"
         if conclusion == "ask":
             assert self._ask is not None
@@ -213,7 +213,7 @@ class Confirmation:
     def _is_soon_certain(self, rule: repeat.Rule) -> bool:
         """Whether going on until nobody could doubt it takes no longer than asking, which most that grow are spared."""
         # What is kept makes the collector slower: the pace of late, and what it has lost since the beginning once more.
-        average = max(time.monotonic() - self._began, 1e-9) / self._readings.count
+        average = max(monotonic() - self._began, 1e-9) / self._readings.count
         each = self._pace * max(self._pace / average, 1.0)
         return 0 < (rule.certain - self._readings.count) * each < ASKING
 
@@ -252,9 +252,9 @@ class Confirmation:
             return False
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
-        until = (self._began + time.monotonic()) / 2 + _GRACE
-        while read() > enough and time.monotonic() < until:
-            time.sleep(0.01)
+        until = (self._began + monotonic()) / 2 + _GRACE
+        while read() > enough and monotonic() < until:
+            sleep(0.01)
         return read() <= enough
 
     def _result(self, key: str) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import select
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from coresys.clock import monotonic
 
 Message = dict[str, Any]
 Send = Callable[[Message], None]
@@ -77,7 +78,7 @@ def run_in_child(
     """
     reader, writer = os.pipe()
     parent = os.getpid()
-    started = time.monotonic()
+    started = monotonic()
     try:
         pid = _fork()
     except OSError:
@@ -95,7 +96,7 @@ def run_in_child(
     finally:
         os.close(reader)
         _end(pid)
-    result.seconds = time.monotonic() - started
+    result.seconds = monotonic() - started
     if silent is not None:
         result.problem = f"did nothing for {silent:.1f} s" + _blame_threads()
     elif not finished:
@@ -169,7 +170,7 @@ def _collect(
     poll.register(reader, select.POLLIN)
     pending = b""
     while True:
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             return False, None
         if not poll.poll(min(left, patience) * 1000):

@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from coresys.clock import monotonic
 from pytest_coresys.engine.forked import ChildResult
 from pytest_coresys.engine.repetition import Order, Work
 from pytest_coresys.engine.runner import unreported
@@ -32,13 +32,13 @@ class _InPlace(Work):
 def repeat_in_place(item: pytest.Item, order: Order) -> ChildResult:
     """Repeat a test here and now."""
     result = ChildResult()
-    started = time.monotonic()
+    started = monotonic()
     with tempfile.TemporaryDirectory(prefix="coresys-repeat-") as folder, _put_back(item), unreported(item.config):
         try:
             _InPlace(item, Path(folder), order, result.messages.append).run()
         except Exception as error:  # of ours: the test's own are reports
             result.problem = f"{type(error).__name__}: {error}"
-    result.seconds = time.monotonic() - started
+    result.seconds = monotonic() - started
     return result
 
 

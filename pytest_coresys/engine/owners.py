@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from coresys.clock import monotonic, sleep
 from coresys.measure.leftovers import KINDS
 
 # Seconds that threads and processes get to end, waited only where some are left. In a child, where they are made and
@@ -37,9 +37,9 @@ def existing() -> Identities:
 def still_there(made: Identities, grace: float) -> dict[str, list[str]]:
     """By measure, what is left of the things made, described; after a grace that is waited only if something is."""
     left = _left(made)
-    until = time.monotonic() + grace
-    while ("threads.leaked" in left or "processes.leaked" in left) and time.monotonic() < until:
-        time.sleep(0.02)
+    until = monotonic() + grace
+    while ("threads.leaked" in left or "processes.leaked" in left) and monotonic() < until:
+        sleep(0.02)
         left = _left(made)
     return left
 

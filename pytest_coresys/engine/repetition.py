@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from coresys.budgets.units import format_quantity
+from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.fragmentation import share, stranded_now
@@ -29,7 +29,13 @@ from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import LeftByFixture
-from pytest_coresys.engine.runner import NumberedFolders, empty_test, prepare_child, repeat_once
+from pytest_coresys.engine.runner import (
+    NumberedFolders,
+    empty_test,
+    prepare_child,
+    repeat_once,
+    wider_fixtures_put_back,
+)
 
 _EXPLAIN_SECONDS = 10.0
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
@@ -133,6 +139,11 @@ class Work:
 
     def run(self) -> None:
         self._isolate()
+        with wider_fixtures_put_back(self._item):
+            self._repeat_and_explain()
+        self._tell({})  # paths that are left now
+
+    def _repeat_and_explain(self) -> None:
         control = self._order.control or self._measure_control()
         confirmation = Confirmation(
             self._run_once,
@@ -147,9 +158,9 @@ class Work:
         if confirmed.problem is None:
             self._read_once_more()
             self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions})
-            began = time.monotonic()
+            began = monotonic()
             self._explain(confirmed.keys)
-            seconds = time.monotonic() - began
+            seconds = monotonic() - began
             if confirmed.keys["memory.growth"]["conclusion"] == "leak":
                 seconds += self._asked  # what was found out then is what it is explained by
             self._tell({"explaining": round(seconds, 3)})
@@ -189,6 +200,10 @@ class Work:
         A process that was killed and not waited for is there until the next one is started, and no longer.
         """
         self._isolate()
+        with wider_fixtures_put_back(self._item):
+            self._repeat_whole(nextitem, take_fallen)
+
+    def _repeat_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]) -> None:
         left: list[list[LeftByFixture]] = []
         for _ in range(WHOLE_REPETITIONS):
             problem = repeat_once(self._item, nextitem)
@@ -221,10 +236,10 @@ class Work:
         problem = repeat_once(self._item)
         self._folders.clear()
         if not self._last_sign:
-            self._last_sign = time.monotonic()
+            self._last_sign = monotonic()
             self._send({"progress": 1})  # a sign of life
-        elif time.monotonic() - self._last_sign > _SIGN_EVERY:
-            self._last_sign = time.monotonic()
+        elif monotonic() - self._last_sign > _SIGN_EVERY:
+            self._last_sign = monotonic()
             self._send({})
         return self._refused(problem)
 
@@ -239,7 +254,7 @@ class Work:
 
     def _ask(self, grown: float) -> repeat.Structure:
         self._send({"patience": self._order.patience_to_explain})
-        began = time.monotonic()
+        began = monotonic()
         self._attribution = found = attribute(
             self._run_once,
             is_user=self._is_user,
@@ -248,7 +263,7 @@ class Work:
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
         )
         gc.freeze()  # it had to thaw the heap, to look at it
-        self._asked += time.monotonic() - began
+        self._asked += monotonic() - began
         self._send({"patience": self._order.patience})
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,

@@ -167,14 +167,50 @@ def _no_finalizers_added(item: pytest.Item) -> Iterator[set[Any]]:
     known = _finalizers.setdefault(item, {})
     used = set(_declared_fixtures(item))
     for definition in used:
-        known.setdefault(definition, len(_finalizers_of(definition)))
-    nodes = {node: len(finalizers) for node, (finalizers, _) in item.session._setupstate.stack.items()}
+        if definition.cached_result is None:
+            known.pop(definition, None)  # it will be set up, with finalizers that take it down
+        else:
+            known.setdefault(definition, len(_finalizers_of(definition)))
+    stack = item.session._setupstate.stack
+    nodes = {node: len(finalizers) for node, (finalizers, _) in stack.items()}
     yield used
     for definition in used:
         if definition.scope != "function":
             del _finalizers_of(definition)[known.setdefault(definition, len(_finalizers_of(definition))) :]
-    for node, (finalizers, _) in item.session._setupstate.stack.items():
-        del finalizers[nodes.get(node, 1) :]  # the first is the node's own
+    for node, (finalizers, _) in stack.items():
+        if node in nodes:
+            del finalizers[nodes[node] :]
+
+
+@contextmanager
+def wider_fixtures_put_back(item: pytest.Item) -> Iterator[None]:
+    """Tear down, at the end, what is set up for the test meanwhile and was not before.
+
+    What a fixture of the module's makes outside of the process (a container, a segment of shared memory) would stay.
+    What was up before stays up: it is somebody else's.
+    """
+    state = item.session._setupstate
+    before = list(state.stack)
+    try:
+        yield
+    finally:
+        if list(state.stack) != before:
+            try:
+                state.teardown_exact(_Chain(before))  # type: ignore[arg-type]  # all that it is asked for
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # of a repetition: an outcome of pytest's, too, is nobody's
+                pass
+
+
+class _Chain:
+    """Stands for a next test that needs these nodes."""
+
+    def __init__(self, nodes: list[Any]) -> None:
+        self._nodes = nodes
+
+    def listchain(self) -> list[Any]:
+        return self._nodes
 
 
 def _declared_fixtures(item: pytest.Item) -> Iterator[Any]:
@@ -259,7 +295,7 @@ class NumberedFolders:
 def empty_test(item: pytest.Item) -> pytest.Item:
     """A test without a body or fixtures, run as others are: what it keeps, pytest keeps."""
     return pytest.Function.from_parent(
-        item.session,
+        item.parent,  # not another: what stands on the stack for the test, and its fixtures, would be torn down
         name="coresys_control",
         callobj=_nothing,
         fixtureinfo=FuncFixtureInfo((), (), [], {}),
@@ -310,7 +346,8 @@ def quiet_timers(item: pytest.Item) -> None:
     cancel = getattr(item.config.hook, "pytest_timeout_cancel_timer", None)
     if cancel is not None:
         cancel(item=item)
-    if item.config.pluginmanager.has_plugin("faulthandler"):
+    # Only pytest's own: there is one such timer, and without the option it is somebody else's.
+    if item.config.pluginmanager.has_plugin("faulthandler") and float(item.config.getini("faulthandler_timeout") or 0):
         faulthandler.cancel_dump_traceback_later()
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import importlib
 import mmap
 import os
 import select
@@ -122,7 +123,9 @@ def _isolate(fd: int, null: int) -> None:
         return  # closed meanwhile: the listing's own
     if stat.S_ISREG(mode):
         _private_copy(fd, null, writable=access != os.O_RDONLY)
-    elif not stat.S_ISDIR(mode) and not (stat.S_ISCHR(mode) and fd > 2):
+    elif stat.S_ISCHR(mode) and fd > 2 and not os.isatty(fd):
+        pass  # a device; but capture keeps the terminal at a number of its own, which somebody looks at
+    elif not stat.S_ISDIR(mode):
         os.dup2(null, fd, inheritable=fd <= 2)
 
 
@@ -194,6 +197,8 @@ _FOLDER_AT = {
     "os.utime": 3,
 }
 _MOST_MADE = 16
+# Not all of /dev: in /dev/shm stand files, and segments of memory that others have mapped.
+_DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "fd"))
 
 
 class Guard:
@@ -204,7 +209,7 @@ class Guard:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), "/dev", "/proc"))
+        self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), *_DEVICES, "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
         self._ports = listening_ports()
@@ -215,6 +220,26 @@ class Guard:
 
     def install(self) -> None:
         sys.addaudithook(self)
+        self._guard_shared_memory()
+
+    def _guard_shared_memory(self) -> None:
+        """``multiprocessing.shared_memory`` opens segments by name, and no audit event tells of it."""
+        try:
+            shm: Any = importlib.import_module("_posixshmem")
+        except ImportError:
+            return
+        real_open, real_unlink = shm.shm_open, shm.shm_unlink
+
+        def shm_open(path: str, flags: int, mode: int = 0o777) -> int:
+            if flags & _WRITING:
+                self._refuse(self._write(_segment(path), "opens the shared memory"))
+            return int(real_open(path, flags, mode=mode))
+
+        def shm_unlink(path: str) -> None:
+            self._refuse(self._change(_segment(path), "removes"))
+            real_unlink(path)
+
+        shm.shm_open, shm.shm_unlink = shm_open, shm_unlink
 
     def leftovers(self) -> list[str]:
         """Paths outside its own folder that the child made and that still exist, deepest first."""
@@ -234,6 +259,9 @@ class Guard:
             problem = check(self, event, args)
         finally:
             self._thread.busy = False
+        self._refuse(problem)
+
+    def _refuse(self, problem: str | None) -> None:
         if problem:
             self.refusal = self.refusal or problem
             raise RefusedError(f"coresys: a repetition may not do this, others would notice: {problem}")
@@ -293,6 +321,11 @@ class Guard:
     def on_connect(self, event: str, args: tuple[Any, ...]) -> str | None:
         return self._reach(args[1])
 
+    def on_bind(self, event: str, args: tuple[Any, ...]) -> str | None:
+        """A socket of the file system is a file, which is there until it is removed."""
+        address = args[1]
+        return self._write(_real(address), "makes") if isinstance(address, (str, bytes)) and _is_path(address) else None
+
     def _reach(self, address: Any) -> str | None:
         if isinstance(address, tuple) and len(address) >= 2:
             host, port = str(address[0]), address[1]
@@ -318,7 +351,9 @@ class Guard:
 
     def _confine(self) -> None:
         if self._confinement is None:
-            self._confinement = landlock.Confinement(self._writable, _private_ports() - self._ports)
+            self._confinement = landlock.Confinement(
+                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._ports
+            )
         self._confinement.enter()
         self._thread.confined = self.confined = True
 
@@ -330,7 +365,10 @@ class Guard:
 
 
 _FORKS = ("os.fork", "os.forkpty")
-_CHANGES = ("os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree")
+_CHANGES = (
+    *("os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree"),
+    *("os.setxattr", "os.removexattr"),
+)
 _STARTS = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", *_FORKS)
 _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     "open": Guard.on_open,
@@ -338,6 +376,8 @@ _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     "os.mkdir": Guard.on_make,
     "socket.connect": Guard.on_connect,
     "socket.sendto": Guard.on_connect,
+    "socket.sendmsg": Guard.on_connect,
+    "socket.bind": Guard.on_bind,
     "os.kill": Guard.on_kill,
     "os.killpg": Guard.on_kill,
     "os.rename": Guard.on_rename,
@@ -347,6 +387,16 @@ _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     **dict.fromkeys(_CHANGES, Guard.on_change),
     **dict.fromkeys(_STARTS, Guard.on_start),
 }
+
+
+def _segment(name: str) -> str:
+    """Where Linux keeps the shared memory of a name."""
+    return f"/dev/shm/{name.lstrip('/')}"
+
+
+def _is_path(address: str | bytes) -> bool:
+    """Whether the address of a Unix socket is a file: not when it is abstract, or left to the system."""
+    return bool(address) and address[:1] not in ("\0", b"\0")
 
 
 def _real(target: Any, folder: Any = -1) -> str | None:

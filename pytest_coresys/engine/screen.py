@@ -10,9 +10,9 @@ import os
 import threading
 from collections import deque
 from statistics import median
-from time import monotonic, sleep  # as they are now: a test may put others in their place
 from typing import NamedTuple
 
+from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from coresys import Reading
+from coresys.clock import monotonic
 from coresys.measure.loopwatch import LoopWatch
 from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
 
@@ -18,10 +19,10 @@ class CpuShare:
     unit = "ratio"
 
     def start(self) -> None:
-        self._cpu, self._wall = time.process_time(), time.perf_counter()
+        self._cpu, self._wall = time.process_time(), monotonic()
 
     def stop(self) -> Reading:
-        cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+        cpu, wall = time.process_time() - self._cpu, monotonic() - self._wall
         if wall <= 0:
             return Reading(None, "the clock did not advance")
         return Reading(cpu / wall)

@@ -92,7 +92,7 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
 
 
 class Clock:
-    """Stands for the time module: each call of ``run`` takes so many seconds."""
+    """Stands for the clock: each call of ``run`` takes so many seconds."""
 
     def __init__(self, run: Callable[[], str | None], seconds: float) -> None:
         self._run, self._seconds, self._now = run, seconds, 0.0
@@ -120,7 +120,7 @@ def test_when_it_is_asked_who_keeps_it(
         asked.append(leaks.runs)
         return KEYED
 
-    monkeypatch.setattr(confirm, "time", clock)
+    monkeypatch.setattr(confirm, "monotonic", clock.monotonic)
     allowed = Allowance(60, 60, left)
     result = Confirmation(clock.run, most=1000, allowed=allowed, control=Control(), ask=ask).run()
     warm_up_and_first = repeat.WARM_UP - 1  # the first reading is taken before any repetition that counts
