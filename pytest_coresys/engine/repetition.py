@@ -94,6 +94,7 @@ def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[i
             on_message=tell,
         )
     finally:
+        sandbox.remove_segments(folder)
         _remove(folder)
     for path in result.merged().get("leftovers", []):
         _remove(Path(path))
@@ -116,6 +117,7 @@ def repeat_with_fixtures(
             timeout=order.allowed.seconds + 5,
         )
     finally:
+        sandbox.remove_segments(folder)
         _remove(folder)
 
 

@@ -197,6 +197,7 @@ _FOLDER_AT = {
     "os.utime": 3,
 }
 _MOST_MADE = 16
+_SEGMENTS, _MADE_SEGMENTS = "/dev/shm", "segments"  # where Linux keeps shared memory; where the child writes its names
 # Not all of /dev: in /dev/shm stand files, and segments of memory that others have mapped.
 _DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "fd"))
 
@@ -209,6 +210,7 @@ class Guard:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), *_DEVICES, "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
@@ -220,7 +222,20 @@ class Guard:
 
     def install(self) -> None:
         sys.addaudithook(self)
+        self._guard_open()
         self._guard_shared_memory()
+
+    def _guard_open(self) -> None:
+        """The event that ``os.open`` raises does not tell to which folder's descriptor a path is relative."""
+        real_open = os.open
+
+        def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            if dir_fd is not None and flags & _WRITING:
+                self._refuse(self._write(_real(path, dir_fd), "writes"))
+            return real_open(path, flags, mode, dir_fd=dir_fd)
+
+        os.open = open_
+        os.supports_dir_fd.add(open_)
 
     def _guard_shared_memory(self) -> None:
         """``multiprocessing.shared_memory`` opens segments by name, and no audit event tells of it."""
@@ -229,14 +244,21 @@ class Guard:
         except ImportError:
             return
         real_open, real_unlink = shm.shm_open, shm.shm_unlink
+        before = frozenset(os.listdir(_SEGMENTS) if os.path.isdir(_SEGMENTS) else ())
+        # Names go to a file: a test may well leave a segment each time, and what we remember would be its growth too.
+        made = os.open(self._folder / _MADE_SEGMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
 
         def shm_open(path: str, flags: int, mode: int = 0o777) -> int:
-            if flags & _WRITING:
-                self._refuse(self._write(_segment(path), "opens the shared memory"))
+            name = path.lstrip("/")
+            if name in before and flags & _WRITING:
+                self._refuse(f"opens the shared memory {name}")
+            if flags & os.O_CREAT and name not in before:
+                os.write(made, os.fsencode(name) + b"\0")
             return int(real_open(path, flags, mode=mode))
 
         def shm_unlink(path: str) -> None:
-            self._refuse(self._change(_segment(path), "removes"))
+            if path.lstrip("/") in before:
+                self._refuse(f"removes the shared memory {path.lstrip('/')}")
             real_unlink(path)
 
         shm.shm_open, shm.shm_unlink = shm_open, shm_unlink
@@ -389,11 +411,6 @@ _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
 }
 
 
-def _segment(name: str) -> str:
-    """Where Linux keeps the shared memory of a name."""
-    return f"/dev/shm/{name.lstrip('/')}"
-
-
 def _is_path(address: str | bytes) -> bool:
     """Whether the address of a Unix socket is a file: not when it is abstract, or left to the system."""
     return bool(address) and address[:1] not in ("\0", b"\0")
@@ -452,6 +469,19 @@ def adopt_orphans() -> None:
     """Make this process the new parent of what its children leave behind, so that it can be ended with it."""
     pr_set_child_subreaper = 36
     ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def remove_segments(folder: Path) -> None:
+    """Remove the shared memory that the child whose folder this is made, and left. For its parent."""
+    try:
+        names = (folder / _MADE_SEGMENTS).read_bytes().split(b"\0")
+    except OSError:
+        return
+    for name in filter(None, names):
+        try:
+            os.unlink(os.path.join(_SEGMENTS, os.fsdecode(name)))
+        except OSError:
+            pass
 
 
 def private_folder() -> Path:
