@@ -139,6 +139,30 @@ def without_fall(values: Sequence[float]) -> list[float]:
     return list(accumulate(steps, initial=values[0]))
 
 
+_JUMP = 4  # times what usually is added where something is
+
+
+def without_jump(values: Sequence[float]) -> Sequence[float]:
+    """The series without its largest step up, where that is no usual one: a container that moved to a larger block."""
+    steps = list(increments(values, len(values)))
+    up = [step for step in steps if step > 0]
+    if not up or max(up) <= _JUMP * median(up):
+        return values
+    steps[steps.index(max(up))] = 0.0
+    return list(accumulate(steps, initial=values[0]))
+
+
+_FEWEST_FALLS = 3
+
+
+def first_fall(values: Sequence[float]) -> int:
+    """How many repetitions passed before more was let go of than was added, by half; 0 where that is seldom or never."""
+    steps = increments(values, len(values))
+    usual = median([step for step in steps if step > 0] or [0.0])
+    falls = [at for at, step in enumerate(steps, 1) if step < -usual / 2]
+    return falls[0] if usual and len(falls) >= _FEWEST_FALLS else 0
+
+
 # A sawtooth, of which nearly every repetition adds something and a rare one takes it away: a database module that
 # drops dead cursors by the hundred, a buffer written out when it is full. What is kept beneath is seen from low to low.
 _FALL = 8  # times what one repetition adds

@@ -15,6 +15,7 @@ from typing import Literal
 
 from coresys.measure.series import (
     beneath,
+    first_fall,
     increments,
     is_even,
     judge_series,
@@ -22,6 +23,7 @@ from coresys.measure.series import (
     may_rise,
     settled,
     without_fall,
+    without_jump,
     without_rare_steps,
 )
 
@@ -89,11 +91,17 @@ def _is_kept(values: Sequence[float], added: float) -> bool:
     """Whether most of what nearly every repetition added is still there: no sawtooth, however long its teeth.
 
     With teeth of a quarter of the series or more, one fall takes a quarter of all; with shorter ones little is left.
-    Rare steps up don't count as what is left: a pool that fills beside a sawtooth would hide its falls.
+    Rare steps up don't count as what is left: a pool that fills beside a sawtooth would hide its falls. It has to be
+    so in the later half too: of a window that moves on, all is left until it is full.
     """
     steps = increments(values, len(values))
-    usual = median(steps)
-    return sum(min(step, 2 * usual) for step in steps) >= added / 2 and min(steps) >= -added / 4
+    usual = 2 * median(steps)
+    late = steps[len(steps) // 2 :]
+    return (
+        sum(min(step, usual) for step in steps) >= added / 2
+        and sum(min(step, usual) for step in late) >= added / 4
+        and min(steps) >= -added / 4
+    )
 
 
 def _falls(values: Sequence[float]) -> bool:
@@ -130,11 +138,17 @@ def conclude(
         return "more"
     if count < FEWEST:
         return "too few"
+    window = 0
     if rule is MEMORY:
+        # What fills a window that moves on may go on growing for a while after the first was let go of: what comes
+        # may be larger than what goes. As long again shows it.
+        window = 2 * first_fall(values)
         values = settled(values, floor)
         count = len(values)
     trend = judge_series(values, floor=floor).trend
     if rule is MEMORY:
+        if trend == "growing" and judge_series(without_jump(values), floor=floor).trend != "growing":
+            trend = "unclear"  # all that is late of it is one container that moved
         later = values[count // 8 :]
         usual = without_rare_steps(later)
         if usual is not None and _is_kept(later, usual[-1]):
@@ -159,6 +173,8 @@ def conclude(
             return "ask"
         elif structure.bounded is not None:
             return "unclear"  # more repetitions would only fill it
-        elif count >= structure.needed and (not structure.releases or is_even(values)):
+        elif count >= max(structure.needed, window if structure.releases else 0) and (
+            not structure.releases or is_even(values)
+        ):
             return "leak"
     return "unclear" if spent else "more"

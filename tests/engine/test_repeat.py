@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from coresys.measure.series import without_rare_steps
+from coresys.measure.series import judge_series, without_rare_steps
 from pytest_coresys.engine import repeat
 from pytest_coresys.engine.repeat import COUNTED, FEW, MEMORY, Structure, conclude
 
@@ -225,3 +225,31 @@ def test_a_buffer_that_is_written_out_now_and_then_is_no_leak_above_any_noise(no
                 values = [800.0 * ((n + shift) % period) for n in range(count)]
                 if count > period + 20:
                     assert conclude(values, MEMORY, spent=False, floor=noise, structure=KEYED) != "leak"
+
+
+def test_a_window_that_goes_on_growing_for_a_while_after_it_was_full() -> None:
+    """What comes is larger than what goes: the numbers up to 256, which are no objects of their own, go first."""
+
+    def window(count: int) -> list[float]:
+        def size(n: int) -> float:
+            return 8.0 + 32.0 * (n > 256)
+
+        total, values = 0.0, []
+        for n in range(count):
+            total += size(n)
+            if n >= 370 and n % 10 == 0:
+                total -= sum(map(size, range(n - 370, n - 360)))
+            values.append(total)
+        return values
+
+    for count in (400, 500, 601, 626, 700):
+        assert conclude(window(count), MEMORY, spent=False, structure=UNKNOWN) != "leak", count
+    leak = [value + 60.0 * n for n, value in enumerate(window(1600))]
+    assert conclude(leak, MEMORY, spent=False, structure=UNKNOWN) == "leak"
+
+
+def test_a_container_that_moves_late_does_not_make_a_cache_that_has_filled_a_leak() -> None:
+    filled = [20_000.0 * (1 - 0.99**n) for n in range(620)]
+    moved = [value + 14_000.0 * (n > 550) for n, value in enumerate(filled)]
+    assert judge_series(moved).trend == "growing"
+    assert conclude(moved, MEMORY, spent=False, structure=KEYED) != "leak"

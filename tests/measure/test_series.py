@@ -6,7 +6,17 @@ from itertools import accumulate
 
 import pytest
 
-from coresys.measure.series import Trend, event_share, increments, is_even, judge_series, settled, without_fall
+from coresys.measure.series import (
+    Trend,
+    event_share,
+    first_fall,
+    increments,
+    is_even,
+    judge_series,
+    settled,
+    without_fall,
+    without_jump,
+)
 
 LEAK = [56.0 * n for n in range(200)]
 RARE = [56.0 * (n // 10) for n in range(200)]
@@ -85,3 +95,19 @@ def test_one_fall_is_forgiven() -> None:
 )
 def test_even_growth_does_not_fall_off(steps: list[float], even: bool) -> None:
     assert is_even(list(accumulate(steps, initial=0.0))) is even
+
+
+def test_only_a_jump_that_stands_out_is_taken_away() -> None:
+    even = [56.0 * at for at in range(50)]
+    assert list(without_jump(even)) == even
+    assert list(without_jump(RARE)) == RARE
+    moved = [value + 4096.0 * (at >= 40) for at, value in enumerate(even)]
+    assert list(without_jump(moved))[40:42] == [even[39], even[39] + 56.0]
+
+
+def test_the_first_fall_of_a_window_that_moves_on() -> None:
+    """Nothing falls until it is full; a single fall, or what is no more than noise, is none."""
+    window = [56.0 * at - 560.0 * max(0, (at - 200) // 10) for at in range(400)]
+    assert first_fall(window) == 210
+    assert first_fall([56.0 * at for at in range(400)]) == 0
+    assert first_fall([56.0 * at - 500.0 * (at > 300) for at in range(400)]) == 0
