@@ -12,16 +12,26 @@ import os
 import re
 import sys
 import tracemalloc
+import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
-from coresys.measure.evictions import bounds, evictions
-from coresys.measure.holders import RUNNERS, Paths, function_at, holder_chains, ranked_chains, tree_of
+from coresys.measure.evictions import bounds, evictions, function_by_time, own_bounds, own_evictions
+from coresys.measure.holders import (
+    FIXTURES,
+    RUNNERS,
+    USERS,
+    Paths,
+    function_at,
+    holder_chains,
+    ranked_chains,
+    tree_of,
+)
 from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
@@ -133,7 +143,8 @@ class Attribution:
     ``native`` tells growth that no Python line accounts for. ``bounded`` is the container that keeps the survivors
     and has a bound which it has not reached. ``evicts`` tells code in sight that lets go of entries. ``only_grows``:
     a plain list of the user's keeps them, which nothing in sight takes from. ``kept_by_user``: it is a root of the
-    user's that keeps them, not a cache of some library.
+    user's that keeps them, not a cache of some library. ``by_time`` tells code that ran and lets go of what is old
+    enough; ``fixture`` the one of a wider scope that keeps them, and nothing else.
     """
 
     lines: tuple[Location, ...] = ()
@@ -144,6 +155,17 @@ class Attribution:
     evicts: str | None = None
     only_grows: bool = False
     kept_by_user: bool = False
+    by_time: str | None = None
+    fixture: str | None = None
+
+    @property
+    def may_end(self) -> str | None:
+        """Why what keeps them may yet let go of them, or be let go of, that more repetitions would not show."""
+        if self.bounded:
+            return f"kept by {self.bounded}, whose bound was not reached"
+        if self.by_time:
+            return f"{self.by_time} by time, which did not pass"
+        return f"kept by {self.fixture}, which is still up" if self.fixture else None
 
 
 def attribute(
@@ -183,7 +205,7 @@ def attribute(
         budget = max(seconds - (monotonic() - started), 1.0) / 2
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget), *lines][:most]
     if problems or late:
-        evicts = _evicts(files, [], paths)
+        evicts = next((_told_of(each, paths) for each in _letting_go(files, [], ())), None)
         return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
     left = max(seconds - (monotonic() - started), 1.0)
@@ -196,10 +218,13 @@ def attribute(
         seconds=min(left, 3.0),
         ignore=[seen.containers],
     )
-    holders = [chain for chain, _ in chains]
+    holders = [each.chain for each in chains]
+    owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
     files += _mentioning(holders, files, is_user)
-    evicts = _evicts(files, holders, paths)
-    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, seen, paths)
+    letting_go = _letting_go(files, holders, owners)
+    evicts = next((_told_of(each, paths) for each in letting_go), None)
+    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
+    by_time = _by_time(checked, letting_go, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
@@ -209,8 +234,15 @@ def attribute(
         bounded,
         evicts,
         only_grows,
-        bool(chains) and chains[0][1] == 0,
+        bool(chains) and chains[0].rank == USERS,
+        by_time,
+        _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else None,
     )
+
+
+def _fixture_of(root: str) -> str:
+    place, _, name = root.partition(" ")
+    return f"{name} ({place})" if name else place
 
 
 def _shown(lines: list[Location], root_path: str, is_user: Callable[[str], bool]) -> list[Location]:
@@ -264,14 +296,47 @@ def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Cal
     return found
 
 
-def _evicts(files: list[str], holders: list[tuple[str, ...]], paths: Paths) -> str | None:
-    """Code in files of the user's that lets go of entries of what keeps them."""
+Eviction = tuple[str, int, str, str]  # path, line, function, and what it does
+
+
+def _letting_go(files: list[str], holders: list[tuple[str, ...]], owners: Collection[type]) -> list[Eviction]:
+    """Statements in files of the user's that let go of entries of what keeps them."""
     names = _names(holders[0]) if holders else None
-    for path in dict.fromkeys(files):
-        for line, function, what in evictions(path, names):
-            where = f"{function}() at " if function else ""
-            return f"{where}{paths.show(path)}:{line} lets go of entries ({what})"
-    return None
+    classes = {cls.__name__ for cls in owners}
+    return [
+        (path, *each)
+        for path in dict.fromkeys(files)
+        for each in (*evictions(path, names), *own_evictions(path, classes))
+    ]
+
+
+def _told_of(eviction: Eviction, paths: Paths) -> str:
+    path, line, function, what = eviction
+    where = f"{function}() at " if function else ""
+    return f"{where}{paths.show(path)}:{line} lets go of entries ({what})"
+
+
+def _by_time(run: Callable[[], object], letting_go: list[Eviction], paths: Paths) -> str | None:
+    """The first of them that looks at a clock, in a function that is called in a run.
+
+    One that nobody calls lets go of nothing, ever: a leak that people write.
+    """
+    timed = [(each, first) for each in letting_go if (first := function_by_time(each[0], each[1])) is not None]
+    if not timed:
+        return None
+    called: set[tuple[str, int]] = set()
+
+    def note(frame: types.FrameType, event: str, _: object) -> None:
+        if event == "call":
+            called.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return next((_told_of(each, paths) for each, first in timed if (each[0], first) in called), None)
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -330,8 +395,13 @@ def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str
     return None
 
 
-def _kept_to_a_size(files: list[str], holders: list[tuple[str, ...]], seen: Grown, paths: Paths) -> str | None:
-    """A line in the files of the growing lines that keeps the container to a size which it has not reached."""
+def _kept_to_a_size(
+    files: list[str], holders: list[tuple[str, ...]], owners: Collection[type], seen: Grown, paths: Paths
+) -> str | None:
+    """A line that keeps the container to a size which it has not reached: of the user's, or of the class that owns it.
+
+    Of a library's class only what it compares itself, as logging's MemoryHandler does the length of its buffer.
+    """
     if not holders:
         return None
     names = _names(holders[0])
@@ -340,6 +410,10 @@ def _kept_to_a_size(files: list[str], holders: list[tuple[str, ...]], seen: Grow
         for line, size in bounds(path, names):
             if size is None or size >= reached:
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
+    for cls in owners:
+        source: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        for line in own_bounds(source, {cls.__name__}, names) if source else ():
+            return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None
 
 

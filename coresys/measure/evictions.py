@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from coresys.measure.holders import function_at, tree_of
 
@@ -66,6 +66,78 @@ def _is_more(value: ast.expr, names: frozenset[str]) -> bool:
     return (
         made_of and any(_is_one_of(each, names) for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
     )
+
+
+def own_evictions(path: str, classes: Collection[str]) -> list[tuple[int, str, str]]:
+    """The same of what the methods of those classes take out of the object itself: of a dict's own subclass, say."""
+    found: list[tuple[int, str, str]] = []
+    for node in _within(tree_of(path), classes):
+        what = ""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_self(node.func.value):
+            what = f"{node.func.attr}()" if node.func.attr in _TAKING else ""
+        elif isinstance(node, ast.Delete):
+            subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
+            what = "del" if any(_is_self(target.value) for target in subscripts) else ""
+        if what:
+            line = int(getattr(node, "lineno", 1))
+            found.append((line, function_at(path, line), what))
+    return found
+
+
+def _within(tree: ast.Module | None, classes: Collection[str]) -> Iterator[ast.AST]:
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.ClassDef) and node.name in classes:
+            yield from ast.walk(node)
+
+
+def _is_self(node: ast.AST) -> bool:
+    """``self``, ``super()`` and what a subclass may write for them: ``dict`` in ``dict.pop(self, key)`` is not."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "super"
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+_OF_TIME = frozenset(
+    ("age", "ago", "clock", "deadline", "expire", "expired", "expires", "expiry", "lifetime", "monotonic", "now")
+    + ("stale", "time", "timestamp", "today", "ttl", "utcnow")
+)
+
+
+def function_by_time(path: str, line: int) -> int | None:
+    """Where the innermost function around a line begins, if it looks at a clock, or speaks of ages; else None."""
+    tree = tree_of(path)
+    around = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    if not around:
+        return None
+    function = max(around, key=lambda node: node.lineno)
+    words = {
+        word
+        for part in ast.walk(function)
+        for name in (getattr(part, "id", None), getattr(part, "attr", None), getattr(part, "arg", None))
+        if isinstance(name, str)
+        for word in name.lower().split("_")
+    }
+    first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
+    return None if _OF_TIME.isdisjoint(words) else first
+
+
+def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[int]:
+    """Lines in those classes that compare the ``len()`` of the object itself, or of what goes by one of ``names``."""
+    return [
+        node.lineno
+        for node in _within(tree_of(path), classes)
+        if isinstance(node, ast.Compare)
+        and _compares_length(node, None)
+        and any(
+            _is_length(side, None) and any(_is_self(arg) or _is_one_of(arg, names) for arg in getattr(side, "args", ()))
+            for side in (node.left, *node.comparators)
+        )
+    ]
 
 
 def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:

@@ -70,7 +70,19 @@ def holder_chains(
     found = ranked_chains(
         objects, is_user=is_user, root_path=root_path, most=most, depth=depth, seconds=seconds, ignore=ignore
     )
-    return [chain for chain, _ in found]
+    return [each.chain for each in found]
+
+
+USERS, FIXTURES, LIBRARIES, _RUNNERS = range(4)  # ranks of a root
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A chain with the rank of its root, and the types of what is on the way."""
+
+    chain: tuple[str, ...]
+    rank: int
+    owners: tuple[type, ...]
 
 
 def ranked_chains(
@@ -82,16 +94,19 @@ def ranked_chains(
     depth: int,
     seconds: float,
     ignore: Sequence[Any],
-) -> list[tuple[tuple[str, ...], int]]:
-    """As ``holder_chains``, each with the rank of its root: 0 the user's, 1 a library's."""
+) -> list[Ranked]:
+    """As ``holder_chains``, each with the rank of its root: ``USERS``, ``FIXTURES`` of a wider scope, ``LIBRARIES``.
+
+    What a fixture returned that is up is a root of its own: the test runner holds it until its teardown, and no longer.
+    """
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
     search = _Search(Paths(root_path, is_user), depth, monotonic() + seconds, [*ignore, ignore])
-    chains: list[tuple[tuple[str, ...], int]] = []
+    chains: list[Ranked] = []
     for thing in objects:
         search.ignore(objects)
-        chain = search.chain(thing)
-        if chain is not None and chain not in chains:
-            chains.append(chain)
+        found = search.chain(thing)
+        if found is not None and all(found.chain != each.chain for each in chains):
+            chains.append(found)
         if len(chains) >= most or search.is_late():
             break
     return chains
@@ -104,7 +119,10 @@ class _Search:
         self._modules = {
             id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)
         }
-        self.ignore(self.__dict__, self._modules, self._ignored, self)
+        self._fixtures = {
+            getattr(each.func, "__code__", None): each.argname for each in gc.get_objects() if _is_wider_fixture(each)
+        }
+        self.ignore(self.__dict__, self._modules, self._ignored, self._fixtures, self)
 
     def ignore(self, *things: Any) -> None:
         self._ignored.update(map(id, things))
@@ -112,12 +130,12 @@ class _Search:
     def is_late(self) -> bool:
         return monotonic() > self._deadline
 
-    def chain(self, thing: Any) -> tuple[tuple[str, ...], int] | None:
+    def chain(self, thing: Any) -> Ranked | None:
         """The chain from the best root that was found: the user's first, a test runner's never."""
         queue: deque[_Step] = deque([_Step(thing, type_name(thing), None, 0)])
         self.ignore(queue)
         seen = {id(thing)}
-        second: tuple[tuple[str, ...], int] | None = None
+        second: Ranked | None = None
         visited = 0
         while queue and visited < _MOST_VISITED and not self.is_late():
             step = queue.popleft()
@@ -126,10 +144,11 @@ class _Search:
             root = self._root_of(step)
             if root is not None:
                 name, rank = root
-                found = (name, *_links(step))
-                if rank == 0:
-                    return found, 0
-                second = second or ((found, 1) if rank == 1 else None)
+                if rank == _RUNNERS or (second is not None and second.rank <= rank):
+                    continue
+                second = Ranked((name, *_links(step)), rank, _owners(step))
+                if rank == USERS:
+                    return second
                 continue
             if step.depth < self._depth:
                 self._climb(step, queue, seen)
@@ -155,7 +174,7 @@ class _Search:
         return id(thing) not in self._modules
 
     def _root_of(self, step: _Step) -> tuple[str, int] | None:
-        """The name of a root, and how good it is: 0 the user's, 1 a library's, 2 a test runner's."""
+        """The name of a root, and its rank."""
         thing = step.thing
         if step.below is None:
             return None
@@ -167,7 +186,14 @@ class _Search:
             return self._function_root(thing, step.link)
         if isinstance(thing, (*_FRAMES, *_RUNNING)):
             return self._frame_root(thing, step.below.thing)
+        if _is_wider_fixture(thing):
+            return self._fixture_root(thing.argname, getattr(thing.func, "__code__", None))
         return None
+
+    def _fixture_root(self, name: str, code: types.CodeType | None) -> tuple[str, int]:
+        if code is None:
+            return f"fixture {name}", FIXTURES
+        return f"{self._paths.show(code.co_filename)}:{code.co_firstlineno} fixture {name}", FIXTURES
 
     def _module_root(self, module: types.ModuleType, names: dict[str, Any], below: Any) -> tuple[str, int] | None:
         name = next((key for key, value in list(names.items()) if value is below), None)
@@ -175,26 +201,32 @@ class _Search:
             return None
         path = getattr(module, "__file__", None) or ""
         if module.__name__.partition(".")[0] in RUNNERS:
-            return f"{module.__name__}.{name}", 2
+            return f"{module.__name__}.{name}", _RUNNERS
         if not self._paths.is_user(path):
-            return f"{module.__name__}.{name}", 1
-        return f"{self._paths.show(path)}:{line_of_global(path, name)} global {name}", 0
+            return f"{module.__name__}.{name}", LIBRARIES
+        return f"{self._paths.show(path)}:{line_of_global(path, name)} global {name}", USERS
 
     def _class_root(self, cls: type, below: Any) -> tuple[str, int] | None:
         name = next((key for key, value in list(vars(cls).items()) if value is below), None)
         module = sys.modules.get(cls.__module__)
         path = getattr(module, "__file__", None) or ""
-        rank = 2 if cls.__module__.partition(".")[0] in RUNNERS else 0 if self._paths.is_user(path) else 1
+        rank = (
+            _RUNNERS
+            if cls.__module__.partition(".")[0] in RUNNERS
+            else USERS
+            if self._paths.is_user(path)
+            else LIBRARIES
+        )
         what = f"class {cls.__qualname__}" + (f".{name}" if name else "")
         if rank:
             return f"{cls.__module__}: {what}", rank
-        return f"{self._paths.show(path)}:{line_of_class(path, cls.__qualname__)} {what}", 0
+        return f"{self._paths.show(path)}:{line_of_class(path, cls.__qualname__)} {what}", USERS
 
     def _function_root(self, function: types.FunctionType, link: str) -> tuple[str, int] | None:
         code = function.__code__
-        rank = 0 if self._paths.is_user(code.co_filename) else 1
+        rank = USERS if self._paths.is_user(code.co_filename) else LIBRARIES
         if rank and function.__module__ and function.__module__.partition(".")[0] in RUNNERS:
-            rank = 2
+            rank = _RUNNERS
         place = f"{self._paths.show(code.co_filename)}:{code.co_firstlineno}"
         return f"{place} function {function.__qualname__} {link}", rank
 
@@ -205,21 +237,37 @@ class _Search:
         code = frame.f_code
         if code.co_filename == __file__:
             return None
+        if code in self._fixtures and not isinstance(thing, types.FrameType):  # it waits for its teardown
+            return self._fixture_root(self._fixtures[code], code)
         kind = "frame" if isinstance(thing, types.FrameType) else f"suspended {type(thing).__name__}"
         user = self._paths.is_user(code.co_filename)
+        place = f"{self._paths.show(code.co_filename)}:{frame.f_lineno} {kind} {code.co_name}()"
+        if isinstance(thing, types.FrameType):
+            return place, LIBRARIES if user else _RUNNERS
+        if not user:
+            return None
         # Reading f_locals of a running frame may pin objects on old versions: only suspended ones are read.
-        name = ""
-        if not isinstance(thing, types.FrameType):
-            name = next((f" local {key!r}" for key, value in frame.f_locals.items() if value is below), "")
-            return (
-                None
-                if not user
-                else (
-                    f"{self._paths.show(code.co_filename)}:{frame.f_lineno} {kind} {code.co_name}(){name}",
-                    1,
-                )
-            )
-        return f"{self._paths.show(code.co_filename)}:{frame.f_lineno} {kind} {code.co_name}()", 1 if user else 2
+        name = next((f" local {key!r}" for key, value in frame.f_locals.items() if value is below), "")
+        return f"{place}{name}", LIBRARIES
+
+
+def _is_wider_fixture(thing: Any) -> bool:
+    """Whether it is pytest's own record of a fixture that is up for more than the test."""
+    cls = type(thing)
+    return (
+        cls.__name__ == "FixtureDef"
+        and cls.__module__ == "_pytest.fixtures"
+        and getattr(thing, "scope", "function") != "function"
+    )
+
+
+def _owners(step: _Step) -> tuple[type, ...]:
+    found: list[type] = []
+    below: _Step | None = step
+    while below is not None:
+        found.append(type(below.thing))
+        below = below.below
+    return tuple(found)
 
 
 def _frame_of(thing: Any) -> Any:

@@ -156,7 +156,7 @@ _FEWEST_FALLS = 3
 
 
 def first_fall(values: Sequence[float]) -> int:
-    """How many repetitions passed before more was let go of than was added, by half; 0 where that is seldom or never."""
+    """How many repetitions passed before more was let go of than was added; 0 where that is seldom or never."""
     steps = increments(values, len(values))
     usual = median([step for step in steps if step > 0] or [0.0])
     falls = [at for at, step in enumerate(steps, 1) if step < -usual / 2]

@@ -275,8 +275,10 @@ class Confirmation:
             "resolution": judged.resolution if memory else 0,
             "series": [round(step, 1) for step in steps],
         }
-        if memory and self._structure is not None and self._structure.bounded:
-            result["bounded"] = self._structure.bounded
+        if memory and self._structure is not None and self._structure.may_end:
+            result["may_end"] = self._structure.may_end
+        if self._readings.is_full():
+            result["most"] = self._readings.count - 1
         return result
 
 

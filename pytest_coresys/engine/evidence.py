@@ -156,8 +156,10 @@ def _repeated(key: str, facts: Mapping[str, Any], limit: Limit) -> Evidence:
 
 
 def _open(facts: Mapping[str, Any]) -> str:
-    if facts.get("bounded"):
-        return f"kept by {facts['bounded']}, whose bound was not reached"
+    if facts.get("may_end"):
+        return str(facts["may_end"])
+    if facts.get("most"):
+        return f"{facts['most']} repetitions, the most there may be, did not rule out a cache that fills"
     return "the effort was spent before a cache that fills could be ruled out"
 
 

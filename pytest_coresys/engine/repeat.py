@@ -68,18 +68,19 @@ RULES: dict[str, Rule] = {
 class Structure:
     """What is known of the thing that grows.
 
-    ``only_grows``: a list that nothing in the code in sight takes from. ``bounded``: a container with a bound of
-    its own that was not reached. ``releases``: code in sight takes entries out, or nothing is known of the holder.
+    ``only_grows``: a list that nothing in the code in sight takes from. ``may_end``: why it may come to an end that
+    more repetitions would not show: a bound that was not reached, a time that did not pass. ``releases``: code in
+    sight takes entries out, or nothing is known of the holder.
     """
 
     only_grows: bool = False
-    bounded: str | None = None
+    may_end: str | None = None
     releases: bool = True
 
     @property
     def needed(self) -> float:
         """Repetitions that must have grown before this is a leak."""
-        if self.bounded is not None:
+        if self.may_end is not None:
             return float("inf")
         if self.only_grows:
             return MEMORY.least
@@ -171,7 +172,7 @@ def conclude(
                 return "leak"
         elif structure is None:
             return "ask"
-        elif structure.bounded is not None:
+        elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
             not structure.releases or is_even(values)

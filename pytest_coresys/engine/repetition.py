@@ -35,6 +35,7 @@ from pytest_coresys.engine.runner import (
     prepare_child,
     repeat_once,
     wider_fixtures_put_back,
+    wider_values,
 )
 
 _EXPLAIN_SECONDS = 10.0
@@ -269,9 +270,14 @@ class Work:
         self._send({"patience": self._order.patience})
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
-            bounded=found.bounded,
+            may_end=found.may_end or self._kept_by_a_fixture(found),
             releases=found.evicts is not None or not found.lines or not found.kept_by_user,
         )
+
+    def _kept_by_a_fixture(self, found: Attribution) -> str | None:
+        """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may."""
+        names = [] if found.holders or not found.lines else wider_values(self._item)
+        return f"nobody is seen to keep it but, maybe, {' or '.join(names)}, which is still up" if names else None
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
         """Look for the places of what was convicted: only now, for it is slow."""
@@ -310,8 +316,6 @@ def _of_memory(found: Attribution) -> dict[str, Any]:
     ]
     if found.native:
         details.append(found.native)
-    if found.bounded:
-        details.append(f"kept by {found.bounded}, which has a bound")
     return {
         "details": details,
         "locations": [asdict(place) for place in found.lines],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import inspect
 import os
 import shutil
+import types
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -394,6 +396,22 @@ def wider_fixtures(item: pytest.Item) -> bool:
         definition.scope != "function" and (definition.baseid or not _is_installed(definition.func))
         for definition in _declared_fixtures(item)
     )
+
+
+# What cannot gather anything in memory of its own, or is there whether a fixture returns it or not.
+_PLAIN = (type(None), bool, int, float, str, bytes, Path, type, types.ModuleType, types.FunctionType, ctypes.CDLL)
+
+
+def wider_values(item: pytest.Item) -> list[str]:
+    """Fixtures of a wider scope, the user's own, that are up for a test and returned something that may gather more."""
+    return [
+        f"fixture {definition.argname}"
+        for definition in _declared_fixtures(item)
+        if definition.scope != "function"
+        and not _is_installed(definition.func)
+        and definition.cached_result is not None
+        and not isinstance(definition.cached_result[0], _PLAIN)
+    ]
 
 
 def _is_installed(function: Any) -> bool:

@@ -246,13 +246,16 @@ class Guard:
         real_open, real_unlink = shm.shm_open, shm.shm_unlink
         before = frozenset(os.listdir(_SEGMENTS) if os.path.isdir(_SEGMENTS) else ())
         # Names go to a file: a test may well leave a segment each time, and what we remember would be its growth too.
-        made = os.open(self._folder / _MADE_SEGMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+        made: int | None = None
 
         def shm_open(path: str, flags: int, mode: int = 0o777) -> int:
+            nonlocal made
             name = path.lstrip("/")
             if name in before and flags & _WRITING:
                 self._refuse(f"opens the shared memory {name}")
             if flags & os.O_CREAT and name not in before:
+                if made is None:
+                    made = os.open(self._folder / _MADE_SEGMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
                 os.write(made, os.fsencode(name) + b"\0")
             return int(real_open(path, flags, mode=mode))
 

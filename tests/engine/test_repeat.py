@@ -17,7 +17,7 @@ Series = Callable[[int], float]
 UNKNOWN = Structure()
 KEYED = Structure(releases=False)
 LIST = Structure(only_grows=True, releases=False)
-LRU = Structure(bounded="functools.lru_cache(maxsize=1024)")
+LRU = Structure(may_end="kept by functools.lru_cache(maxsize=1024), whose bound was not reached")
 
 
 def leak(n: int) -> float:
