@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import gc
+import os
 import sys
 import types
 from collections import deque
@@ -35,6 +36,9 @@ class _Step:
     depth: int
 
 
+_STANDARD = os.path.dirname(os.__file__) + os.sep  # the standard library's folder
+
+
 class Paths:
     """How files are named: relative to the root when they are below it, else as short as can be understood."""
 
@@ -46,7 +50,7 @@ class Paths:
         """The path as it is told to a person."""
         if self._root and path.startswith((self._root + "/", self._root + "\\")):
             return path[len(self._root) + 1 :]
-        for mark in ("site-packages/", "dist-packages/"):
+        for mark in ("site-packages/", "dist-packages/", _STANDARD):
             if mark in path:
                 return path.partition(mark)[2]
         return path

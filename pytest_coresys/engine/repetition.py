@@ -277,7 +277,7 @@ class Work:
     def _kept_by_a_fixture(self, found: Attribution) -> str | None:
         """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may."""
         names = [] if found.holders or not found.lines else wider_values(self._item)
-        return f"nobody is seen to keep it but, maybe, {' or '.join(names)}, which is still up" if names else None
+        return f"no holder was found, and {' or '.join(names)}, which is still up, may be it" if names else None
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
         """Look for the places of what was convicted: only now, for it is slow."""
