@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 _SETUP_PRICE = 0.05  # seconds: forking, ending
 _PYTEST_PRICE = 0.001  # seconds of each repetition that are not the test's
 _LIKELY_SHARE = 0.25
+# What is kept for tests that left something that can be counted, until the last test: they are few, and seldom wrong.
+_COUNTED_SHARE = 0.2
 # Repetitions, warm-up included, below which repeating can show nothing: a leak, or that there is none.
 _TO_CONVICT = 42
 _TO_CLEAR = 29
@@ -50,22 +52,27 @@ class EffortBook:
         self.tests_left = -(-tests // workers)
         self.min_seconds = max(self.min_seconds / workers, self.min_seconds / 2)
 
-    def allowance(self, duration: float, *, likely: bool) -> Allowance | None:
+    def allowance(self, duration: float, *, likely: bool, counted: int | None = None) -> Allowance | None:
         """Seconds for repeating a test that took ``duration``, or None when it is not its turn.
 
-        Likely leaks may take a quarter of what is left, or up to half where less would show nothing. A quiet test
-        takes its even part where that is enough for the repetitions that show anything; else what has been saved up
-        so far, so that cheap tests come before slow ones and the effort lasts until the end. One that turns out to
+        One that left something that can be counted, which so many repetitions (``counted``) would convict, may take
+        all that is left. Likely leaks may take a quarter of it, or up to half where less would show nothing. A quiet
+        test takes its even part where that is enough for the repetitions that show anything; else what has been saved
+        up so far, so that cheap tests come before slow ones and the effort lasts until the end. One that turns out to
         grow is then a likely leak.
         """
         if self.share is None:
             seconds = max(60.0, 50 * duration)
             return Allowance(seconds, seconds, seconds)
         left = self.left()
+        if counted is not None:
+            needed = _price(duration, counted)
+            return Allowance(max(needed, left * _LIKELY_SHARE), left, left) if needed <= left else None
+        left -= _COUNTED_SHARE * self._granted() if self.tests_left > 1 else 0.0
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
-        needed = _SETUP_PRICE + (duration + _PYTEST_PRICE) * (_TO_CONVICT if likely else _TO_CLEAR)
-        part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else max(even, self._saved())
+        needed = _price(duration, _TO_CONVICT if likely else _TO_CLEAR)
+        part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else min(left, max(even, self._saved()))
         return Allowance(part, max(part, if_growing), left) if part >= needed else None
 
     def left(self) -> float:
@@ -98,3 +105,7 @@ class EffortBook:
         kept_back = _LIKELY_SHARE * (1 - done)  # for nobody, once there are no more tests
         come_in = max(self.min_seconds * done, self.share * self.ran)
         return (1 - kept_back) * come_in - self.spent - self.watched
+
+
+def _price(duration: float, repetitions: int) -> float:
+    return _SETUP_PRICE + (duration + _PYTEST_PRICE) * repetitions

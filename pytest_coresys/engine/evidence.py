@@ -43,14 +43,18 @@ class Seen:
     resolution: int = MEMORY_RESOLUTION  # bytes, below which nothing can be said after one run
 
 
-def suspected(plan: Plan, seen: Seen) -> bool:
-    """Whether the first run left something that repeating should look at before anything else."""
-    return seen.left is not None and any(
-        seen.left[_COLUMN[key]] > (seen.resolution if key == "memory.growth" else 0)
-        and not _allows(plan.limits[key], seen.left[_COLUMN[key]])
+def suspects(plan: Plan, seen: Seen) -> list[str]:
+    """Measures of which the first run left something that repeating should look at before anything else."""
+    left = seen.left
+    if left is None:
+        return []
+    return [
+        key
         for key in GROWTH
         if key in plan.wanted
-    )
+        and left[_COLUMN[key]] > (seen.resolution if key == "memory.growth" else 0)
+        and not _allows(plan.limits[key], left[_COLUMN[key]])
+    ]
 
 
 def verdicts_of(

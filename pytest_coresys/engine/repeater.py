@@ -12,12 +12,12 @@ from coresys.records import Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspected
+from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspects
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
 from pytest_coresys.engine.plan import Plan
-from pytest_coresys.engine.repeat import FEWEST, WARM_UP
+from pytest_coresys.engine.repeat import FEWEST, RULES, WARM_UP
 from pytest_coresys.engine.repetition import (
     PEAK_REPETITIONS,
     WHOLE_REPETITIONS,
@@ -63,7 +63,9 @@ class Repeater:
         if no_fork and not ((last or self._always_in_place) and _may_be_in_place(item)):
             seen.why = no_fork
             return
-        allowance = self.book.allowance(duration, likely=suspected(plan, seen))
+        likely = suspects(plan, seen)
+        counted = [RULES[key].least + WARM_UP + 1 for key in likely if key != "memory.growth"]
+        allowance = self.book.allowance(duration, likely=bool(likely), counted=max(counted, default=None))
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT

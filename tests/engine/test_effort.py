@@ -35,6 +35,33 @@ def test_what_a_fresh_run_grants(tests_left: int, duration: float, likely: bool,
     assert (book.allowance(duration, likely=likely) is not None) is granted
 
 
+@pytest.mark.parametrize(
+    ("spent", "duration", "counted", "granted"),
+    [
+        (2.3, 0.03, 18, True),
+        (2.3, 0.03, None, False),
+        (2.3, 0.03, 42, False),
+        (2.3, 0.01, 42, True),
+        (0.0, 0.06, 42, True),
+    ],
+)
+def test_what_was_seen_to_leave_a_thread_or_a_process_gets_what_is_kept_for_such(
+    spent: float, duration: float, counted: int | None, granted: bool
+) -> None:
+    """Late in a run, when tests that came first have had the rest; and more than half of all, where it takes that."""
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=5, spent=spent)
+    assert (book.allowance(duration, likely=True, counted=counted) is not None) is granted
+
+
+def test_quiet_and_likely_tests_leave_something_for_the_counted_until_the_last() -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=100)
+    while (allowance := book.allowance(0.001, likely=True)) is not None:
+        book.spent += allowance.seconds
+    assert 0.5 < book.left() < 0.9
+    book.tests_left = 1
+    assert book.allowance(0.001, likely=True) is not None
+
+
 def test_without_limit_everybody_has_a_turn() -> None:
     book = EffortBook(share=None, min_seconds=3.0, tests_left=10_000)
     allowance = book.allowance(30.0, likely=False)

@@ -14,7 +14,7 @@ from pytest_coresys.engine.evidence import (
     Seen,
     findings_of,
     may_be_fragmented,
-    suspected,
+    suspects,
     unmeasured_verdicts,
     verdicts_of,
 )
@@ -255,14 +255,14 @@ def test_what_is_counted_is_named_before_the_memory_that_grows_along() -> None:
     ],
 )
 def test_what_a_first_run_left_is_looked_at_first(left: Counts | None, expected: bool) -> None:
-    assert suspected(plan_of(*GROWTH), Seen(left)) is expected
+    assert bool(suspects(plan_of(*GROWTH), Seen(left))) is expected
 
 
 def test_what_a_budget_allows_or_a_marker_skips_is_looked_at_in_its_turn() -> None:
     seen = Seen(counts(memory=40 * KB, threads=1))
-    assert suspected(plan_of(*GROWTH, memory_growth=64 * KB), seen)
-    assert not suspected(plan_of(*GROWTH, memory_growth=64 * KB, threads_leaked=1), seen)
-    assert not suspected(plan_of(*GROWTH, memory_growth=64 * KB, skipped={"threads.leaked": "mine"}), seen)
+    assert suspects(plan_of(*GROWTH, memory_growth=64 * KB), seen)
+    assert not suspects(plan_of(*GROWTH, memory_growth=64 * KB, threads_leaked=1), seen)
+    assert not suspects(plan_of(*GROWTH, memory_growth=64 * KB, skipped={"threads.leaked": "mine"}), seen)
 
 
 def test_what_a_budget_allows_is_within_whatever_it_comes_from() -> None:
@@ -279,8 +279,8 @@ def test_where_all_leave_garbage_one_run_shows_less() -> None:
     coarse = 8 * MEMORY_RESOLUTION
     verdict = judged("memory.growth", Seen(counts(memory=coarse), resolution=coarse))[0]
     assert (verdict.status, verdict.evidence, verdict.resolution) == ("within", "screened", coarse)
-    assert not suspected(plan_of(*GROWTH), Seen(counts(memory=coarse), resolution=coarse))
-    assert suspected(plan_of(*GROWTH), Seen(counts(memory=coarse + 1), resolution=coarse))
+    assert not suspects(plan_of(*GROWTH), Seen(counts(memory=coarse), resolution=coarse))
+    assert suspects(plan_of(*GROWTH), Seen(counts(memory=coarse + 1), resolution=coarse))
 
 
 def test_fragmentation_is_looked_into_where_there_is_a_budget_and_more_than_that() -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from coresys.measure.attribution import attribute
-from coresys.measure.evictions import evictions
+from coresys.measure.evictions import evictions, function_by_time, own_bounds, own_evictions
 
 NAMES = frozenset({"rows", "Log"})
 
@@ -89,3 +89,51 @@ def test_letting_go_is_looked_for_wherever_the_name_is_used(application: dict[st
     assert found.evicts is not None
     assert "let_go_in.py:3" in found.evicts
     assert not found.only_grows
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import time\n@wraps\ndef put(rows):\n    if time.time() > 3:\n        rows.pop()", 2),
+        ("def put(rows, max_age):\n    rows.pop()", 1),
+        (
+            "def put(self, item):\n    while self.rows and self.rows[0].expires_at < self.clock():\n        rows.pop()",
+            1,
+        ),
+        ("def put(rows, times):\n    rows.pop()", None),
+        ("import time\ntime.time()\nrows.pop()", None),
+        ("import time\ndef put():\n    time.time()\ndef take(rows):\n    rows.pop()", None),
+    ],
+)
+def test_a_function_that_looks_at_a_clock_is_told_by_where_it_begins(
+    tmp_path: Path, source: str, line: int | None
+) -> None:
+    path = tmp_path / "source.py"
+    path.write_text(source)
+    at = next(number for number, text in enumerate(source.splitlines(), 1) if "rows.pop()" in text)
+    assert function_by_time(str(path), at) == line
+
+
+OWN = """
+class Recent(dict):
+    def __setitem__(self, key, value):
+        while len(self) >= self.limit:
+            self.pop(next(iter(self)))
+            del self[key]
+        super().__setitem__(key, value)
+    def trim(self): super().clear()
+
+class Other(dict):
+    def trim(self):
+        self.clear()
+        return len(self) > 3
+"""
+
+
+def test_what_a_class_takes_out_of_itself_is_seen_in_that_class_only(tmp_path: Path) -> None:
+    path = tmp_path / "source.py"
+    path.write_text(OWN)
+    assert {what for _, _, what in own_evictions(str(path), {"Recent"})} == {"pop()", "del", "clear()"}
+    assert {line for line, _, _ in own_evictions(str(path), {"Other"})} == {12}
+    assert own_bounds(str(path), {"Recent"}, frozenset()) == [4]
+    assert own_bounds(str(path), {"dict"}, frozenset()) == []
