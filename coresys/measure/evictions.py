@@ -105,16 +105,9 @@ _OF_TIME = frozenset(
 
 def function_by_time(path: str, line: int) -> int | None:
     """Where the innermost function around a line begins, if it looks at a clock, or speaks of ages; else None."""
-    tree = tree_of(path)
-    around = [
-        node
-        for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
-    if not around:
+    function = _innermost(path, line)
+    if function is None:
         return None
-    function = max(around, key=lambda node: node.lineno)
     words = {
         word
         for part in ast.walk(function)
@@ -124,6 +117,28 @@ def function_by_time(path: str, line: int) -> int | None:
     }
     first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
     return None if _OF_TIME.isdisjoint(words) else first
+
+
+def length_compared(path: str, line: int) -> int | None:
+    """The line in the innermost function around another one that compares a ``len()``; None if there is none."""
+    function = _innermost(path, line)
+    compared = (
+        node.lineno
+        for node in (ast.walk(function) if function is not None else ())
+        if isinstance(node, ast.Compare) and _compares_length(node, None)
+    )
+    return next(compared, None)
+
+
+def _innermost(path: str, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    tree = tree_of(path)
+    around = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return max(around, key=lambda node: node.lineno) if around else None
 
 
 def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[int]:

@@ -274,11 +274,12 @@ class Confirmation:
             "rate": round(rate, 1),
             "resolution": judged.resolution if memory else 0,
             "series": [round(step, 1) for step in steps],
+            "count": self._readings.count - 1,
         }
         if memory and self._structure is not None and self._structure.may_end:
             result["may_end"] = self._structure.may_end
         if self._readings.is_full():
-            result["most"] = self._readings.count - 1
+            result["most"] = result["count"]
         return result
 
 

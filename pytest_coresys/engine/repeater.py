@@ -30,6 +30,7 @@ from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
 # For repeating a test with its wider fixtures: at most, and below which there is no point.
 _WHOLE_SECONDS = 20.0
 _FEWEST_SECONDS = 0.5
+_TO_SEE_STRANDED = WARM_UP + FEWEST + 1  # repetitions, after which bytes that are still stranded stay so
 
 
 class Repeater:
@@ -65,12 +66,13 @@ class Repeater:
             return
         likely = suspects(plan, seen)
         counted = [RULES[key].least + WARM_UP + 1 for key in likely if key != "memory.growth"]
+        fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
+        counted += [] if fragmented is None else [_TO_SEE_STRANDED]
         allowance = self.book.allowance(duration, likely=bool(likely), counted=max(counted, default=None))
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT
             return
-        fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
         order = Order(
             self._most,
             allowance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import os
 import re
@@ -18,12 +19,14 @@ from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.attribution import Attribution, attribute
+from coresys.measure.evictions import length_compared
 from coresys.measure.fragmentation import share, stranded_now
 from coresys.measure.holders import Paths
 from coresys.measure.linewatch import settings_lines
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
+from coresys.records import Location
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure_control
 from pytest_coresys.engine.effort import Allowance
@@ -47,6 +50,14 @@ _KINDS = {
     "processes.leaked": ("process",),
     "tasks.leaked": ("task",),
 }
+
+_COUNT: dict[str, Callable[[], int]] = {
+    "threads.leaked": meters.thread_count,
+    "descriptors.leaked": meters.descriptor_count,
+    "processes.leaked": lambda: len(meters.children()),
+    "tasks.leaked": lambda: len(meters.pending_tasks()),
+}
+_MORE = 6  # repetitions, to see whether a number still grows
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +206,17 @@ class Work:
         if self._order.imported:
             text = format_quantity(value, "ratio")
             return {"value": None, "why": f"suspected: {text}, but modules were imported meanwhile, which may be all"}
+        if stranded > 0 and self._peak_of_one() < stranded / 2:
+            # No repetition makes so much that it could have stranded it: the first run did, building a table, say.
+            return {"value": 0.0}
         return {"value": value, "details": [f"{format_quantity(max(stranded, 0), 'B')} free and not given back"]}
+
+    def _peak_of_one(self) -> int:
+        """Bytes that a repetition has in use at most, above its start."""
+        watch = PeakWatch()
+        watch.start()
+        self._run_once()
+        return watch.stop().memory
 
     def run_whole(self, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]) -> None:
         """Repeat with wider fixtures, and tell what each repetition left that is there after the last one.
@@ -301,6 +322,37 @@ class Work:
             mine = [leftover for leftover in found if leftover.kind in _KINDS.get(key, ())]
             if mine:
                 self._tell({f"explained:{key}": _of_leftovers(mine)})
+            if key in _KINDS and keys[key]["count"] < repeat.RULES[key].certain:
+                self._acquit_a_pool(key, mine, keys)
+
+    def _acquit_a_pool(self, key: str, found: list[Leftover], keys: dict[str, dict[str, Any]]) -> None:
+        """What is kept to a size by the function that makes it may be a pool that is larger than we had time for."""
+        places = [place for leftover in found for place in leftover.locations]
+        bound = next((line for place in places if (line := self._compares_a_length(place)) is not None), None)
+        if bound is not None:
+            why = f"kept to a size at {bound}, which was not reached"
+        elif not found and not self._still_grows(key):
+            why = "no more came when it was looked for where they are from"
+        else:
+            return
+        open_ = {"conclusion": "unclear", "may_end": why}
+        keys[key] = {**keys[key], **open_}
+        memory = keys["memory.growth"]
+        if memory["conclusion"] == "leak" and self._attribution is None:  # it was theirs
+            keys["memory.growth"] = {**memory, **open_}
+        self._tell({"keys": keys})
+
+    def _still_grows(self, key: str) -> bool:
+        count = _COUNT[key]
+        counts = [count()]
+        for _ in range(_MORE):
+            self._run_once()
+            counts.append(count())
+        return 2 * sum(later > earlier for earlier, later in itertools.pairwise(counts)) > _MORE
+
+    def _compares_a_length(self, place: Location) -> str | None:
+        line = length_compared(os.path.join(self._root, place.path), place.line)
+        return None if line is None else f"{place.path}:{line}"
 
     def _is_user(self, path: str) -> bool:
         return path.startswith(self._root + os.sep) and "-packages" + os.sep not in path

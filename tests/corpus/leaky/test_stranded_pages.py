@@ -1,0 +1,23 @@
+"""Each time the index is built anew, every 40th of its entries is kept, on a page that nobody else can use."""
+
+LEAKS = "memory.fragmentation"
+
+sampled = []
+
+
+def build():
+    entries = [f"entry number {number} of many" for number in range(150_000)]
+    sampled[:] = entries[::40]
+    return len(entries)
+
+
+def test_numbers():
+    assert 1 + 1 == 2
+
+
+def test_the_index():
+    assert build() == 150_000
+
+
+def test_still_there():
+    assert sampled
