@@ -132,6 +132,7 @@ class Confirmation:
         self._may_ask_until = now + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
+        self._along = False  # memory is convicted for what it grows along with
         self._pace = 0.0  # seconds a repetition, since the last look
         self._problem: str | None = None  # of a repetition that nothing was read after
 
@@ -194,6 +195,7 @@ class Confirmation:
         # Memory that grows along with leaked threads or sockets is theirs: no cache, whose filling were to be awaited.
         if "leak" in others and memory in ("more", "unclear") and self._judged("memory.growth").trend == "growing":
             self._conclusions["memory.growth"] = "leak"
+            self._along = True
 
     def _conclude(self, key: str, spent: bool) -> str:
         conclusion = self._look(key, spent)
@@ -278,6 +280,8 @@ class Confirmation:
         }
         if memory and self._structure is not None and self._structure.may_end:
             result["may_end"] = self._structure.may_end
+        if memory and self._along:
+            result["along"] = True
         if self._readings.is_full():
             result["most"] = result["count"]
         return result

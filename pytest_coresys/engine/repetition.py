@@ -338,7 +338,7 @@ class Work:
         open_ = {"conclusion": "unclear", "may_end": why}
         keys[key] = {**keys[key], **open_}
         memory = keys["memory.growth"]
-        if memory["conclusion"] == "leak" and self._attribution is None:  # it was theirs
+        if memory.get("along"):
             keys["memory.growth"] = {**memory, **open_}
         self._tell({"keys": keys})
 
