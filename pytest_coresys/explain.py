@@ -40,6 +40,8 @@ class Explaining:
         plan = plan_of(item, self._planner, self._config.hook.pytest_coresys_budgets.get_hookimpls())
         if plan.problem:
             return [plan.problem]
-        return list(
-            self._settings.explain(self._key, path_of(item), plan.mark_names, plan.marker_budgets, plan.plugin_budgets)
+        told = self._settings.explain(
+            self._key, path_of(item), plan.mark_names, plan.marker_budgets, plan.plugin_budgets
         )
+        skipped = plan.skipped.get(self._key)
+        return [*told, *([f"not measured: {skipped}"] if skipped else [])]

@@ -105,6 +105,7 @@ class BudgetSession:
         )
         # What a command needs, beside the flag, to see the same again.
         self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
+        self.runner = _runner(config)
         self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
         self.started = monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
@@ -221,7 +222,7 @@ class BudgetSession:
             findings=findings,
             repetitions=seen.repetitions,
             worker=self.worker,
-            why=plan.problem,
+            why=plan.problem or (f"not repeated: {seen.why}" if seen.why and not seen.repetitions else None),
         )
         self._tell_plugins(item, record)
         return record
@@ -248,6 +249,7 @@ class BudgetSession:
                 verdict,
                 nodeid=nodeid,
                 options=self.again,
+                runner=self.runner,
                 repetitions=record["repetitions"],
             )
             blocks.append("\n".join(lines))
@@ -438,6 +440,7 @@ class BudgetSession:
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
             run_file=path,
             problem=problem,
+            runner=self.runner,
         )
         if len(lines) > 1:
             terminalreporter.write_sep("=", "coresys")
@@ -563,3 +566,10 @@ def _outcome(reports: list[pytest.TestReport]) -> str:
         if report.skipped:
             return "skipped"
     return "passed"
+
+
+def _runner(config: pytest.Config) -> str:
+    """The command by which this run was started, as far as it matters for running a test of it again."""
+    argv = getattr(config, "workerinput", {}).get("mainargv") or sys.argv
+    by_module = Path(argv[0]).parts[-2:] == ("pytest", "__main__.py")
+    return "python -m pytest" if by_module else "pytest"

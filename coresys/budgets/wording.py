@@ -92,13 +92,15 @@ def finding_text(
     *,
     nodeid: str | None = None,
     options: str = "",
+    runner: str = "pytest",
     repetitions: int = 0,
     ascii_only: bool = True,
 ) -> list[str]:
     """The block for one finding, at most ``MAX_LINES`` lines, the first of them ``KEY: actual > limit``.
 
     ``verdict`` is None for findings of the run, which have an owner and tests in place of a limit. ``nodeid`` is
-    what to run to see it again, by default the first of the finding's tests, with which ``options`` beside the flag.
+    what to run to see it again, by default the first of the finding's tests, with which ``options`` beside the flag, by
+    which command: ``python -m pytest`` finds what stands in the working directory, and ``pytest`` does not.
     ``repetitions`` is how many of them the verdict's series sums up.
     """
     summary = finding.summary or (summary_of(verdict) if verdict else finding.key)
@@ -115,7 +117,7 @@ def finding_text(
     lines += _section("try", _advice(finding), 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
-    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None), options), 1)
+    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None), options, runner), 1)
     return lines + [printable(line, ascii_only=ascii_only) for line in repro]
 
 
@@ -192,8 +194,8 @@ def _tests(nodeids: Sequence[str]) -> list[str]:
     return [f"{nodeids[0]}{more}"]
 
 
-def _repro(nodeid: str | None, options: str) -> list[str]:
-    return [] if nodeid is None else [f"pytest {_quoted(nodeid)} --coresys-budget {options}".rstrip()]
+def _repro(nodeid: str | None, options: str, runner: str) -> list[str]:
+    return [] if nodeid is None else [f"{runner} {_quoted(nodeid)} --coresys-budget {options}".rstrip()]
 
 
 def _quoted(nodeid: str) -> str:

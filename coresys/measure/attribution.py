@@ -251,8 +251,13 @@ def _shown(lines: list[Location], root_path: str, is_user: Callable[[str], bool]
     return [
         replace(place, path=paths.show(place.path))
         for place in lines
-        if is_user(place.path) or RUNNERS.isdisjoint(place.path.split(os.sep))
+        if is_user(place.path) or not (_is_launcher(place) or RUNNERS & set(place.path.split(os.sep)))
     ]
+
+
+def _is_launcher(place: Location) -> bool:
+    """Whether it is the script of a command, pytest's own say, in whose only line all else runs."""
+    return place.function == "<module>" and os.path.dirname(place.path) == os.path.dirname(sys.executable)
 
 
 def _native(lines: list[Location], grown: float | None) -> str | None:

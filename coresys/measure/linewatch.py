@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
 from coresys.measure.meters import MemoryMeter
+from coresys.measure.reserved import Reserve
 from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
 from coresys.records import Location
 
@@ -24,6 +25,7 @@ Line = tuple[str, int, str]
 NOBODY: Line = ("", 0, "")
 """Stands for what happens while no code of the user's is on the stack."""
 Sample = TypeVar("Sample")
+_RESERVED_FROM = 64 * 1024  # bytes that are mapped at once, from which on it may be such
 _EACH = 5  # repetitions, of which the median counts
 
 
@@ -41,9 +43,13 @@ def native_lines(
     except NotImplementedError:
         return []
 
+    # What a thread reserves for its stack and its arena is not in use.
+    reserve = Reserve(step=_RESERVED_FROM)
+
     def outside() -> int:
         # Read first: its own storage is then known of.
-        in_use = meter.read().in_use
+        memory = meter.read()
+        in_use = memory.in_use - reserve.at(memory.mapped)
         return in_use - tracemalloc.get_traced_memory()[0] - tracemalloc.get_tracemalloc_memory()
 
     tracing = tracemalloc.is_tracing()

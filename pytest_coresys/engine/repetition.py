@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -355,7 +356,8 @@ class Work:
         return None if line is None else f"{place.path}:{line}"
 
     def _is_user(self, path: str) -> bool:
-        return path.startswith(self._root + os.sep) and "-packages" + os.sep not in path
+        installed = "-packages" + os.sep in path or os.path.dirname(path) == os.path.dirname(sys.executable)
+        return path.startswith(self._root + os.sep) and not installed
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable
+from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
 from pytest_coresys.wire import NO_BUDGET, finding_from_dict, measure_from_dict
 
@@ -57,6 +58,7 @@ class _Style:
     verbose: int
     ascii_only: bool
     run_file: str | None
+    runner: str = "pytest"
 
     def line(self, text: str, markup: Mapping[str, bool] | None = None) -> Line:
         """A sentence: of one that is too long the end is left out rather than the middle."""
@@ -113,14 +115,16 @@ def summary_lines(
     ascii_only: bool = True,
     run_file: str | None = None,
     problem: str | None = None,
+    runner: str = "pytest",
 ) -> list[Line]:
     """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
 
     ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
     else there is, and the last line.
-    ``run_file`` is the path that was written, ``problem`` why it could not be.
+    ``run_file`` is the path that was written, ``problem`` why it could not be, ``runner`` the command for running
+    tests again.
     """
-    style = _Style(max(width, 20), verbose, ascii_only, run_file)
+    style = _Style(max(width, 20), verbose, ascii_only, run_file, runner)
     if run["tests"] and not has_run(run):
         return [] if run_file is None and problem is None else [_last(run, style, problem)]
     told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
@@ -275,6 +279,7 @@ def _finding_of(test: Mapping[str, Any], finding: Mapping[str, Any], style: _Sty
         verdict,
         nodeid=test["nodeid"],
         repetitions=test["repetitions"],
+        runner=style.runner,
         ascii_only=style.ascii_only,
     )
     command = "  repro "
@@ -297,21 +302,32 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
     # The largest first would need figures, which a suspicion has none of; what can be settled comes first.
     ordered = sorted(groups.items(), key=lambda group: (not _is_open(group[0][1]), group))
     shown = ordered[: style.most(_MOST_SMALL)]
+    by_name = {test["nodeid"]: test for test in run["tests"]}
     lines = [style.line(f"suspected, fails nothing: {_counted(sum(map(len, groups.values())), 'finding')}", _BOLD)]
     for (key, why), nodeids in shown:
         lines.append(style.named(f"  {key}  ", nodeids[0], _and_more(nodeids), _YELLOW))
         lines += style.wrapped("      ", why)
+        lines += _place_of(by_name[nodeids[0]], key, style)
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
     if run["run"].get("effort", {}).get("share", 0.0) is None:
         return lines  # without limit: all that repeating can show was shown
     return lines + _settling([nodeid for (_, why), nodeids in shown if _is_open(why) for nodeid in nodeids], style)
 
 
+def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
+    """Where it is from, where that was looked for before it was left open."""
+    places = [place for finding in test["findings"] if finding["key"] == key for place in finding["locations"]]
+    if not places:
+        return []
+    words = (f"{places[0]['path']}:{places[0]['line']}", places[0]["function"], places[0]["note"])
+    return [style.named("      where  ", " ".join(word for word in words if word))]
+
+
 def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
     if not nodeids:
         return []
     some = list(dict.fromkeys(nodeids))[:_MOST_IN_COMMAND]
-    command = f"pytest {' '.join(map(_quoted, some))} --coresys-budget --coresys-profile strict"
+    command = f"{style.runner} {' '.join(map(_quoted, some))} --coresys-budget --coresys-profile strict"
     return [Line(f"  to settle: {style.safe(command)}")]
 
 
@@ -331,8 +347,14 @@ def _is_suspected(measure: Mapping[str, Any]) -> bool:
 
 
 def _is_open(why: str) -> bool:
-    """Whether more repetitions could settle it: not where there can be none, nor where a bound has to be reached."""
-    return not any(words in why for words in ("coresys_no_repeat", "could not be repeated", "bound was not reached"))
+    """Whether more repetitions could settle it: not where there can be none, nor where something else has to happen."""
+    return not any(words in why for words in _NOT_SETTLED_BY_MORE)
+
+
+_NOT_SETTLED_BY_MORE = (
+    *("coresys_no_repeat", "could not be repeated", "the most there may be"),
+    *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
+)
 
 
 def _quoted(nodeid: str) -> str:
@@ -360,7 +382,7 @@ def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
     markup = _RED if finding["level"] == "error" else _YELLOW
     head = "" if finding["level"] == "error" else f"{finding['level']}: "
     if style.verbose >= 1:
-        first, *rest = finding_text(finding_from_dict(finding), None, ascii_only=style.ascii_only)
+        first, *rest = finding_text(finding_from_dict(finding), None, runner=style.runner, ascii_only=style.ascii_only)
         command = "  repro "
         return [
             style.line(f"  {head}{first}", markup),
@@ -470,6 +492,9 @@ def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
         f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
         f"{summary['not_measured']} not measured"
     )
+    once = sum(map(_is_of_one_run, run["tests"]))
+    if once:
+        text += f" - {once} within by one run only"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
     if problem is not None:
@@ -477,6 +502,12 @@ def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
     elif style.run_file is not None:
         text += f" - run file: {style.safe(style.run_file)}"
     return Line(text, dict(_last_markup(run, problem)))
+
+
+def _is_of_one_run(test: Mapping[str, Any]) -> bool:
+    """Whether it is within on the evidence of one run alone, which shows nothing small."""
+    growth = [test["measures"][key] for key in GROWTH if key in test["measures"]]
+    return test["verdict"] in ("within", "near") and any(each["evidence"] == "screened" for each in growth)
 
 
 def _is_only_warned(test: Mapping[str, Any]) -> bool:
