@@ -142,9 +142,11 @@ def test_an_unknown_key_to_explain(inner: InnerSuite) -> None:
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
 def test_explaining_prints_the_origin_for_each_test_and_runs_none(inner: InnerSuite, workers: tuple[str, ...]) -> None:
     """Also where workers would collect: they could show nothing, and would run the tests."""
+    tests = "import pytest\n\ndef test_ran(): open('ran', 'w').close()\n\n"
+    tests += "@pytest.mark.coresys_skip('memory.*', reason='mine')\ndef test_skipped(): pass\n"
     write(
         inner,
-        test_it__py=CLEAN + "\n\ndef test_ran():\n    open('ran', 'w').close()\n",
+        test_it__py=tests,
         coresys__toml='[budgets]\nmemory.growth = "2 KB"\n',
     )
     run = inner.run("--coresys-budget", "--coresys-explain", "memory.growth", "-q", *workers)
@@ -152,6 +154,7 @@ def test_explaining_prints_the_origin_for_each_test_and_runs_none(inner: InnerSu
     assert run.status == 0
     told = lines[lines.index("test_it.py::test_ran") :][1:3]
     assert told == ["     default: 0 B, level error", "  -> coresys.toml:2: 2 KiB (in force: 2 KiB, level error)"]
+    assert "  not measured: skipped by marker: mine" in lines[lines.index("test_it.py::test_skipped") :]
     assert not Path(inner.path, "ran").exists()
 
 

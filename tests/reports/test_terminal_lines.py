@@ -514,3 +514,37 @@ def test_a_run_with_findings_ends_in_the_table(pytester: pytest.Pytester, worker
     )
     assert result.ret == 0
     assert json.loads(Path(pytester.path, "run.json").read_text())["summary"]["over"] == 1
+
+
+# -- what rests on less, and where it is from -------------------------------------------------------------------------
+
+
+def test_what_is_within_by_one_run_only_is_counted() -> None:
+    once = verdict("memory.growth", "within", 0.0, evidence="screened")
+    run = Run().well(2).test("t.py::once", once, repetitions=0).test("t.py::again", once, repetitions=0)
+    assert run.texts() == ["coresys: 4 within, 0 near, 0 over, 0 not measured - 2 within by one run only"]
+
+
+def test_commands_are_those_by_which_the_run_was_started() -> None:
+    """``python -m pytest`` finds modules in the working directory, where ``pytest`` does not."""
+    run = Run().test("t.py::s", **suspected(f"9 KiB left after one run; {SPENT}"))
+    (settling,) = [text for text in run.texts(effort=LIMITED, runner="python -m pytest") if "to settle" in text]
+    assert settling.startswith('  to settle: python -m pytest "t.py::s"')
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "8 B more with each repetition, but kept by a deque with maxlen 9, whose bound was not reached",
+        "8 B more with each repetition, but put() at app.py:9 lets go of entries (del) by time, which did not pass",
+        "8 B more with each repetition, but kept by fixture store (conftest.py:3), which is still up",
+        "8 B more with each repetition, but 95 repetitions, the most there may be, did not rule out a cache that fills",
+    ],
+)
+def test_what_more_repetitions_would_not_settle_has_no_command_and_tells_its_place(why: str) -> None:
+    place = Location("app/cache.py", 12, "put", "+8 B in 1 block per run")
+    fields = suspected(why)
+    fields["findings"] = [Finding("memory.growth", "suspicion", f"memory.growth: suspected: {why}", locations=(place,))]
+    texts = Run().test("t.py::s", **fields).texts(effort=LIMITED)
+    assert not [text for text in texts if "to settle" in text]
+    assert "      where  app/cache.py:12 put +8 B in 1 block per run" in texts
