@@ -6,6 +6,7 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
@@ -17,6 +18,7 @@ _WIDTH = max(map(len, MEASURES)) + 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is the return value."""
     parser = _Parser(prog="coresys", description="Resource budgets for tests: what they leave behind fails them.")
+    parser.add_argument("--version", action="version", version=f"coresys {version('pytest-coresys')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("doctor", help="what can be measured on this machine, and why not")
     arguments = parser.parse_args(argv)

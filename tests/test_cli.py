@@ -1,0 +1,49 @@
+"""The ``coresys`` command: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+
+from coresys.measure import meters
+from pytest_coresys import cli
+from pytest_coresys.measures import MEASURES
+
+
+def test_doctor_tells_of_every_measure_and_why_it_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(meters, "capabilities", lambda: {**dict.fromkeys(MEASURES), "threads.leaked": "no such list"})
+    monkeypatch.setattr(cli, "why_no_fork", lambda: None)
+    assert cli.main(["doctor"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    for key in MEASURES:
+        (line,) = [line for line in told if line.split()[0] == key]
+        assert ("not measured: no such list" in line) == (key == "threads.leaked")
+    assert told[-1].strip() == "repeating: in a forked child behind a sandbox"
+
+
+def test_doctor_tells_where_there_is_no_safe_fork(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "why_no_fork", lambda: "this platform has no safe fork")
+    assert cli.main(["doctor"]) == 1
+    assert "repeating: this platform has no safe fork; only the last test" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["doctor", "--nonsense"]])
+def test_what_is_wrong_is_one_line_and_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert line.startswith("coresys")
+    assert "--help" in line
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == f"coresys {version('pytest-coresys')}"
