@@ -139,16 +139,19 @@ def without_fall(values: Sequence[float]) -> list[float]:
     return list(accumulate(steps, initial=values[0]))
 
 
-_JUMP = 4  # times what usually is added where something is
+_JUMP = 3  # times the next largest
 
 
 def without_jump(values: Sequence[float]) -> Sequence[float]:
-    """The series without its largest step up, where that is no usual one: a container that moved to a larger block."""
+    """The series without its largest step up, where no other is like it: a container that moved to a larger block.
+
+    A buffer that only grows moves again and again, each time by as much as it may grow: its steps are like each other.
+    """
     steps = list(increments(values, len(values)))
-    up = [step for step in steps if step > 0]
-    if not up or max(up) <= _JUMP * median(up):
+    up = sorted(step for step in steps if step > 0)
+    if len(up) < 2 or up[-1] <= _JUMP * up[-2]:
         return values
-    steps[steps.index(max(up))] = 0.0
+    steps[steps.index(up[-1])] = 0.0
     return list(accumulate(steps, initial=values[0]))
 
 

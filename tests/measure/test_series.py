@@ -101,6 +101,8 @@ def test_only_a_jump_that_stands_out_is_taken_away() -> None:
     even = [56.0 * at for at in range(50)]
     assert list(without_jump(even)) == even
     assert list(without_jump(RARE)) == RARE
+    buffer = [float(1000 * 2 ** (at // 10)) for at in range(50)]  # moves to twice the size each time
+    assert list(without_jump(buffer)) == buffer
     moved = [value + 4096.0 * (at >= 40) for at, value in enumerate(even)]
     assert list(without_jump(moved))[40:42] == [even[39], even[39] + 56.0]
 

@@ -1,5 +1,7 @@
 """There is a method that drops what is too old. Nobody calls it."""
 
+LEAKS = "memory.growth"
+
 import time
 import uuid
 

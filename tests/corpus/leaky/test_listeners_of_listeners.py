@@ -1,5 +1,7 @@
 """Every event is kept by each listener that was ever added: the leak gathers speed."""
 
+LEAKS = "memory.growth"
+
 listeners = {}
 
 
