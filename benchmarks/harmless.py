@@ -1,6 +1,6 @@
 """Does measuring change anything? Runs the suites of real packages bare and with the plugin, and compares test by test.
 
-    python benchmarks/harmless.py                            # every suite, serial and -n 2, one paired round
+    python benchmarks/harmless.py                            # every suite but the longest, serial and -n 2, one round
     python benchmarks/harmless.py --only janus --rounds 3 --modes serial
     python benchmarks/harmless.py --coresys ../other-checkout --json harmless.json
 
@@ -116,6 +116,7 @@ class Suite:
     arguments: tuple[str, ...] = ()
     modes: tuple[str, ...] = tuple(MODES)
     true: tuple[TrueFinding, ...] = ()
+    long: bool = False  # minutes for each of the runs: only when it is asked for
 
 
 def read_suites(path: Path) -> list[Suite]:
@@ -128,6 +129,7 @@ def read_suites(path: Path) -> list[Suite]:
             requires=tuple(row.get("requires", ())),
             arguments=tuple(row.get("arguments", ())),
             modes=tuple(row.get("modes", MODES)),
+            long=bool(row.get("long", False)),
             true=tuple(TrueFinding(**finding) for finding in row.get("true", ())),
         )
         for row in rows
@@ -555,7 +557,11 @@ def details(results: Sequence[Comparison]) -> Iterator[str]:
 
 def main() -> int:
     args = _arguments()
-    suites = [suite for suite in read_suites(args.suites) if not args.only or suite.name in args.only]
+    suites = read_suites(args.suites)
+    if args.only:
+        suites = [suite for suite in suites if suite.name in args.only]
+    elif not args.long:
+        suites = [suite for suite in suites if not suite.long]
     if not suites:
         print(f"no suite of that name in {args.suites}", file=sys.stderr)
         return 2
@@ -594,7 +600,8 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", metavar="NAME", help="only this suite; repeatable")
+    parser.add_argument("--long", action="store_true", help="also suites that take minutes for each of the runs")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this suite; repeatable")
     parser.add_argument("--modes", type=_modes, default=list(MODES), metavar="LIST", help="serial,n2")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs with us, each between bare ones")
     parser.add_argument("--coresys", type=Path, default=ROOT, metavar="PATH", help="the checkout to test")
