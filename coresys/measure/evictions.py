@@ -104,19 +104,44 @@ _OF_TIME = frozenset(
 
 
 def function_by_time(path: str, line: int) -> int | None:
-    """Where the innermost function around a line begins, if it looks at a clock, or speaks of ages; else None."""
+    """Where the innermost function around a line begins, if it decides by a clock, or by ages; else None.
+
+    One that only takes the time, as for a duration, decides nothing by it.
+    """
     function = _innermost(path, line)
     if function is None:
         return None
-    words = {
-        word
-        for part in ast.walk(function)
-        for name in (getattr(part, "id", None), getattr(part, "attr", None), getattr(part, "arg", None))
-        if isinstance(name, str)
-        for word in name.lower().split("_")
-    }
-    first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
-    return None if _OF_TIME.isdisjoint(words) else first
+    of_time: set[str] = set()
+    for _ in range(2):  # a variable may be computed from one that is
+        of_time |= {
+            part.id
+            for node in ast.walk(function)
+            for target, value in _bound_by(node)
+            if _speaks_of_time(value, of_time)
+            for part in ast.walk(target)
+            if isinstance(part, ast.Name) and isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr))
+        }
+    if not any(_speaks_of_time(condition, of_time) for condition in _conditions(function)):
+        return None
+    return min([function.lineno, *(each.lineno for each in function.decorator_list)])
+
+
+def _conditions(function: ast.AST) -> Iterator[ast.expr]:
+    for node in ast.walk(function):
+        if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+            yield node.test
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.Compare):
+            yield node
+
+
+def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
+    for part in ast.walk(node):
+        name = part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
+        if name in of_time or not _OF_TIME.isdisjoint(name.lower().split("_")):
+            return True
+    return False
 
 
 def length_compared(path: str, line: int) -> int | None:

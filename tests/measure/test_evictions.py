@@ -95,7 +95,11 @@ def test_letting_go_is_looked_for_wherever_the_name_is_used(application: dict[st
     ("source", "line"),
     [
         ("import time\n@wraps\ndef put(rows):\n    if time.time() > 3:\n        rows.pop()", 2),
-        ("def put(rows, max_age):\n    rows.pop()", 1),
+        ("def put(rows, max_age):\n    rows.pop()", None),
+        ("def put(rows, max_age):\n    if rows[0].born > max_age:\n        rows.pop()", 1),
+        ("def put(rows):\n    first = time() - 9\n    edge = first\n    while rows[0] < edge:\n        rows.pop()", 1),
+        ("def put(rows):\n    began = time()\n    rows.pop()\n    return time() - began", None),
+        ("def put(rows):\n    [rows.pop() for each in rows if each.expired]", 1),
         (
             "def put(self, item):\n    while self.rows and self.rows[0].expires_at < self.clock():\n        rows.pop()",
             1,
