@@ -150,7 +150,7 @@ class BudgetSession:
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         began, book = monotonic(), self.repeater.book
-        paid = book.paid
+        by_the_wall = book.by_the_wall
         with repeatable(item):
             watch = Watch(self, item)
             started = monotonic()
@@ -164,7 +164,7 @@ class BudgetSession:
                     record["outcome"] = "failed"
                 self._attach(reports[-1], record)
             finally:  # also when somebody ends the run while we judge
-                book.watched += monotonic() - began - duration - (book.paid - paid)
+                book.watched += monotonic() - began - duration - (book.by_the_wall - by_the_wall)
                 book.tests_left -= 1
                 for report in held:
                     item.ihook.pytest_runtest_logreport(report=report)

@@ -113,7 +113,10 @@ def measure_control(run_once: RunOnce) -> Control:
 
 
 class Confirmation:
-    """The repetitions of one test in this process. ``ask`` looks for the structure behind growing memory."""
+    """The repetitions of one test in this process. ``ask`` looks for the structure behind growing memory.
+
+    ``now`` is the clock by which its time is measured.
+    """
 
     def __init__(
         self,
@@ -124,12 +127,15 @@ class Confirmation:
         control: Control,
         ask: Callable[[float], repeat.Structure] | None = None,
         progress: Callable[[int], None] | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        self._now = now or monotonic
         self._run_once, self._most, self._control = run_once, most, control
         self._ask, self._progress = ask, progress
-        self._began = now = monotonic()
-        self._deadline, self._if_growing = now + allowed.seconds, now + allowed.if_growing
-        self._may_ask_until = now + allowed.left - ASKING / 2
+        self._began = begin = self._now()
+        self._began_by_the_wall = monotonic()
+        self._deadline, self._if_growing = begin + allowed.seconds, begin + allowed.if_growing
+        self._may_ask_until = begin + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
         self._along = False  # memory is convicted for what it grows along with
@@ -159,16 +165,17 @@ class Confirmation:
 
     def _repeat(self) -> str | None:
         self._readings.take()
-        self._began = checked = monotonic()
+        self._began = checked = self._now()
+        self._began_by_the_wall = monotonic()
         checkpoints = _checkpoints()
         check_at, checked_at = next(checkpoints), 0
         while "more" in self._conclusions.values() and self._problem is None:
             count = self._readings.count
             spent = self._readings.is_full() or self._is_late() or self._too_much()
             if count >= check_at or spent:
-                self._pace = (monotonic() - checked) / max(count - checked_at, 1)
+                self._pace = (self._now() - checked) / max(count - checked_at, 1)
                 self._settle(spent)
-                check_at, checked, checked_at = next(checkpoints), monotonic(), count
+                check_at, checked, checked_at = next(checkpoints), self._now(), count
                 if self._progress is not None:
                     self._progress(count)
                 # Judging keeps some hundred bytes (malloc's cache, code that runs for the first time), or frees them.
@@ -181,7 +188,7 @@ class Confirmation:
         return None
 
     def _is_late(self) -> bool:
-        now = monotonic()
+        now = self._now()
         if now > self._deadline < self._if_growing and any(self._judged(key).trend != "flat" for key in GROWTH):
             self._deadline = self._if_growing
         return now > self._deadline
@@ -201,7 +208,7 @@ class Confirmation:
         conclusion = self._look(key, spent)
         if conclusion == "ask" and not spent and self._is_soon_certain(repeat.RULES[key]):
             return "more"
-        if conclusion == "ask" and monotonic() > self._may_ask_until:
+        if conclusion == "ask" and self._now() > self._may_ask_until:
             return "unclear"
         if conclusion == "ask":
             assert self._ask is not None
@@ -215,7 +222,7 @@ class Confirmation:
     def _is_soon_certain(self, rule: repeat.Rule) -> bool:
         """Whether going on until nobody could doubt it takes no longer than asking, which most that grow are spared."""
         # What is kept makes the collector slower: the pace of late, and what it has lost since the beginning once more.
-        average = max(monotonic() - self._began, 1e-9) / self._readings.count
+        average = max(self._now() - self._began, 1e-9) / self._readings.count
         each = self._pace * max(self._pace / average, 1.0)
         return 0 < (rule.certain - self._readings.count) * each < ASKING
 
@@ -254,7 +261,7 @@ class Confirmation:
             return False
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
-        until = (self._began + monotonic()) / 2 + _GRACE
+        until = (self._began_by_the_wall + monotonic()) / 2 + _GRACE
         while read() > enough and monotonic() < until:
             sleep(0.01)
         return read() <= enough

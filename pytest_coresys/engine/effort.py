@@ -31,6 +31,7 @@ class EffortBook:
     ``ran``: the tests themselves; ``spent``: repeating them; ``watched``: reading counters and judging, which has to
     be paid for as well, so that what we cost where nothing leaks is the share. ``explaining``: looking for the places
     of what was convicted, which has a share of its own, as large: a leak must not keep the next test from its turn.
+    ``by_the_wall``: how long repeating and explaining took, with what others had of the processor meanwhile.
     Fixtures that left something are repeated from it too: they fall late, when tests have spent the other.
     """
 
@@ -41,6 +42,7 @@ class EffortBook:
     spent: float = 0.0
     watched: float = 0.0
     explaining: float = 0.0
+    by_the_wall: float = 0.0
     tests: int = 0
     unrepeated: list[str] = field(default_factory=list)
 
@@ -88,11 +90,6 @@ class EffortBook:
         own = min(explaining, max(self.left_for_convicted(), 0.0))
         self.explaining += own
         self.spent += seconds - own
-
-    @property
-    def paid(self) -> float:
-        """Seconds for repeating and explaining."""
-        return self.spent + self.explaining
 
     def _granted(self) -> float:
         return math.inf if self.share is None else max(self.min_seconds, self.share * self.ran)

@@ -126,8 +126,11 @@ class Repeater:
             result = run()
         except OSError as error:
             return f"no process could be made: {error}"
-        explaining = result.seconds if whole else result.merged().get("explaining", 0.0)
-        self.book.pay(result.seconds, explaining=explaining)
+        self.book.by_the_wall += result.seconds
+        # What others had of the processor meanwhile is not ours to pay: the next test would lose its turn by it.
+        seconds = max(result.seconds - result.merged().get("waited", 0.0), 0.0)
+        explaining = seconds if whole else result.merged().get("explaining", 0.0)
+        self.book.pay(seconds, explaining=explaining)
         return result
 
     def _take(self, result: ChildResult, seen: Seen) -> None:

@@ -27,6 +27,7 @@ from coresys.measure.linewatch import settings_lines
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
+from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Location
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure_control
@@ -43,6 +44,7 @@ from pytest_coresys.engine.runner import (
 )
 
 _EXPLAIN_SECONDS = 10.0
+_BY_OTHERS = 3  # times as long as on a machine that nobody else uses
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
 _SIGN_EVERY = 1.0  # seconds, between two signs of life
 _KINDS = {
@@ -102,7 +104,7 @@ def repeat_in_child(item: pytest.Item, order: Order, *, on_progress: Callable[[i
     try:
         result = run_in_child(
             lambda send: Work(item, folder, order, send).run(),
-            timeout=order.allowed.if_growing + _EXPLAIN_SECONDS + 5,
+            timeout=_BY_OTHERS * order.allowed.if_growing + _EXPLAIN_SECONDS + 5,
             patience=order.patience,
             on_message=tell,
         )
@@ -154,9 +156,10 @@ class Work:
 
     def run(self) -> None:
         self._isolate()
+        self._clock = UndisturbedClock()
         with wider_fixtures_put_back(self._item):
             self._repeat_and_explain()
-        self._tell({})  # paths that are left now
+        self._tell({"waited": round(self._clock.waited(), 3)})  # and paths that are left now
 
     def _repeat_and_explain(self) -> None:
         control = self._order.control or self._measure_control()
@@ -167,15 +170,16 @@ class Work:
             control=control,
             ask=self._ask,
             progress=lambda count: self._send({"progress": count}),
+            now=self._clock.now,
         )
         confirmed = confirmation.run()
         self._tell(asdict(confirmed))
         if confirmed.problem is None:
             self._read_once_more()
             self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions})
-            began = monotonic()
+            began = self._clock.now()
             self._explain(confirmed.keys)
-            seconds = monotonic() - began
+            seconds = self._clock.now() - began
             if confirmed.keys["memory.growth"]["conclusion"] == "leak":
                 seconds += self._asked  # what was found out then is what it is explained by
             self._tell({"explaining": round(seconds, 3)})
@@ -279,7 +283,7 @@ class Work:
 
     def _ask(self, grown: float) -> repeat.Structure:
         self._send({"patience": self._order.patience_to_explain})
-        began = monotonic()
+        began = self._clock.now()
         self._attribution = found = attribute(
             self._run_once,
             is_user=self._is_user,
@@ -288,7 +292,7 @@ class Work:
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
         )
         gc.freeze()  # it had to thaw the heap, to look at it
-        self._asked += monotonic() - began
+        self._asked += self._clock.now() - began
         self._send({"patience": self._order.patience})
         return repeat.Structure(
             only_grows=bool(found.lines) and found.only_grows and found.evicts is None,
