@@ -236,7 +236,22 @@ def attribute(
         only_grows,
         bool(chains) and chains[0].rank == USERS,
         by_time,
-        _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else None,
+        _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else _set_up_anew(letting_go, paths),
+    )
+
+
+_WIDER_SETUPS = frozenset({"setUpClass", "setup_class", "setUpModule", "setup_module"})
+
+
+def _set_up_anew(letting_go: list[Eviction], paths: Paths) -> str | None:
+    """What the setup of a class or a module binds is made anew for the next: as if a fixture had returned it."""
+    return next(
+        (
+            f"what {function}() sets up ({paths.show(path)}:{line})"
+            for path, line, function, what in letting_go
+            if function in _WIDER_SETUPS and what == "bound anew"
+        ),
+        None,
     )
 
 
