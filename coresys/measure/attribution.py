@@ -224,7 +224,7 @@ def attribute(
     letting_go = _letting_go(files, holders, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
     bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
-    by_time = _by_time(checked, letting_go, paths)
+    by_time = _by_time(run, letting_go, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
@@ -330,6 +330,9 @@ def _letting_go(files: list[str], holders: list[tuple[str, ...]], owners: Collec
     ]
 
 
+_MAY_LET_GO = ("handed to", "a bound on")  # and may as well not
+
+
 def _told_of(eviction: Eviction, paths: Paths) -> str:
     path, line, function, what = eviction
     where = f"{function}() at " if function else ""
@@ -341,7 +344,11 @@ def _by_time(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
 
     One that nobody calls lets go of nothing, ever: a leak that people write.
     """
-    timed = [(each, first) for each in letting_go if (first := function_by_time(each[0], each[1])) is not None]
+    timed = [
+        (each, first)
+        for each in letting_go
+        if not each[3].startswith(_MAY_LET_GO) and (first := function_by_time(each[0], each[1])) is not None
+    ]
     if not timed:
         return None
     called: set[tuple[str, int]] = set()
@@ -432,8 +439,9 @@ def _kept_to_a_size(
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
     for cls in owners:
         source: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        for line in own_bounds(source, {cls.__name__}, names) if source else ():
-            return f"a container that {paths.show(str(source))}:{line} keeps to a size"
+        for line, size in own_bounds(source, {cls.__name__}, names) if source else ():
+            if size is None or size >= reached:
+                return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None
 
 

@@ -132,8 +132,6 @@ def _conditions(function: ast.AST) -> Iterator[ast.expr]:
             yield node.test
         elif isinstance(node, ast.comprehension):
             yield from node.ifs
-        elif isinstance(node, ast.Compare):
-            yield node
 
 
 def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
@@ -145,14 +143,28 @@ def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
 
 
 def length_compared(path: str, line: int) -> int | None:
-    """The line in the innermost function around another one that compares a ``len()``; None if there is none."""
+    """The line in the innermost function around another one that compares the ``len()`` of what it adds to, if any."""
     function = _innermost(path, line)
-    compared = (
-        node.lineno
-        for node in (ast.walk(function) if function is not None else ())
-        if isinstance(node, ast.Compare) and _compares_length(node, None)
-    )
-    return next(compared, None)
+    if function is None:
+        return None
+    added_to = {
+        ast.dump(node.func.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADDING
+    } | {
+        ast.dump(node.value).replace("Store()", "Load()")
+        for node in ast.walk(function)
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Compare) and _compares_length(node, None):
+            sides = (node.left, *node.comparators)
+            if any(ast.dump(arg) in added_to for side in sides if _is_length(side, None) for arg in _arguments(side)):
+                return node.lineno
+    return None
+
+
+_ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
 
 
 def _innermost(path: str, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -166,18 +178,41 @@ def _innermost(path: str, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef |
     return max(around, key=lambda node: node.lineno) if around else None
 
 
-def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[int]:
-    """Lines in those classes that compare the ``len()`` of the object itself, or of what goes by one of ``names``."""
-    return [
-        node.lineno
-        for node in _within(tree_of(path), classes)
-        if isinstance(node, ast.Compare)
-        and _compares_length(node, None)
-        and any(
-            _is_length(side, None) and any(_is_self(arg) or _is_one_of(arg, names) for arg in getattr(side, "args", ()))
-            for side in (node.left, *node.comparators)
-        )
-    ]
+def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[tuple[int, int | None]]:
+    """Lines in those classes that keep the object itself, or what goes by one of ``names``, to a size, and the size.
+
+    They compare its ``len()`` with anything but another's; the size is None where it can't be told.
+    """
+    found: list[tuple[int, int | None]] = []
+    for node in _within(tree_of(path), classes):
+        if not isinstance(node, ast.Compare) or not _compares_length(node, None):
+            continue
+        sides = (node.left, *node.comparators)
+        lengths = [side for side in sides if _is_length(side, None)]
+        others = [side for side in sides if side not in lengths]
+        if others and any(_is_held(arg, names) for side in lengths for arg in _arguments(side)):
+            found.append((node.lineno, _constant(others[0], path, classes)))
+    return found
+
+
+def _arguments(call: ast.expr) -> list[ast.expr]:
+    return call.args if isinstance(call, ast.Call) else []
+
+
+def _is_held(node: ast.AST, names: frozenset[str]) -> bool:
+    return _is_self(node) or _is_one_of(node, names)
+
+
+def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None:
+    """A number that is written out, or that one of the classes has by this name."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, int) else None
+    name = node.attr if isinstance(node, ast.Attribute) else None
+    for part in _within(tree_of(path), classes):
+        for target, value in _assigned(part) if name is not None else ():
+            if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Constant):
+                return value.value if isinstance(value.value, int) else None
+    return None
 
 
 def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:

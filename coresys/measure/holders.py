@@ -77,7 +77,7 @@ def holder_chains(
     return [each.chain for each in found]
 
 
-USERS, FIXTURES, LIBRARIES, _RUNNERS = range(4)  # ranks of a root
+USERS, LIBRARIES, FIXTURES, _RUNNERS = range(4)  # ranks of a root
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,10 @@ def ranked_chains(
     seconds: float,
     ignore: Sequence[Any],
 ) -> list[Ranked]:
-    """As ``holder_chains``, each with the rank of its root: ``USERS``, ``FIXTURES`` of a wider scope, ``LIBRARIES``.
+    """As ``holder_chains``, each with the rank of its root: ``USERS``, ``LIBRARIES``, ``FIXTURES`` of a wider scope.
 
     What a fixture returned that is up is a root of its own: the test runner holds it until its teardown, and no longer.
+    It is told only where nothing else was found: a logger outlives the fixture that returned it.
     """
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
     search = _Search(Paths(root_path, is_user), depth, monotonic() + seconds, [*ignore, ignore])

@@ -92,15 +92,18 @@ _WINDOW = 20
 _WINDOWS = 10
 
 
-def measure_control(run_once: RunOnce) -> Control:
+def measure_control(run_once: RunOnce) -> Control | None:
     """What repeating an empty test leaves behind, once the process has warmed to it.
 
-    The first repetitions of a process wander by kilobytes, with rare steps, so the noise is the median over the
-    spreads of windows, and the rate that of the last half.
+    None if it does not pass here, where hooks of others want something of each test. The first repetitions of a
+    process wander by kilobytes, with rare steps, so the noise is the median over the spreads of windows, and the rate
+    that of the last half.
     """
     readings = Readings(_WINDOW * _WINDOWS)
     for _ in range(_WINDOW * _WINDOWS):
-        run_once()
+        if run_once() is not None:
+            readings.close()
+            return None
         readings.take()
     values = readings.series("memory.growth")
     readings.close()

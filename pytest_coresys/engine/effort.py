@@ -69,7 +69,8 @@ class EffortBook:
         left = self.left()
         if counted is not None:
             needed = _price(duration, counted)
-            return Allowance(max(needed, left * _LIKELY_SHARE), left, left) if needed <= left else None
+            part = max(needed, left * _LIKELY_SHARE)
+            return Allowance(part, part, left) if needed <= left else None
         left -= _COUNTED_SHARE * self._granted() if self.tests_left > 1 else 0.0
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)

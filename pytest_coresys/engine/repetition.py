@@ -46,6 +46,7 @@ from pytest_coresys.engine.runner import (
 _EXPLAIN_SECONDS = 10.0
 _BY_OTHERS = 3  # times as long as on a machine that nobody else uses
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
+_NOISE_UNKNOWN = 1024.0  # bytes: far more than an empty test shows, where none could be run
 _SIGN_EVERY = 1.0  # seconds, between two signs of life
 _KINDS = {
     "threads.leaked": ("thread", "native thread"),
@@ -151,6 +152,7 @@ class Work:
         self._guard: sandbox.Guard | None = None
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
+        self._told_of_first = False
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
 
@@ -257,20 +259,26 @@ class Work:
         empty = empty_test(self._item)
         gc.collect()
         gc.freeze()
-        control = measure_control(lambda: repeat_once(empty))
+        control = measure_control(lambda: self._signed(repeat_once(empty)))
+        if control is None:
+            return Control(noise=_NOISE_UNKNOWN)
         self._send({"control": asdict(control)})
         return control
 
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
         self._folders.clear()
-        if not self._last_sign:
-            self._last_sign = monotonic()
-            self._send({"progress": 1})  # a sign of life
-        elif monotonic() - self._last_sign > _SIGN_EVERY:
+        if not self._told_of_first:
+            self._told_of_first = True
+            self._send({"progress": 1})
+        return self._refused(self._signed(problem))
+
+    def _signed(self, problem: str | None) -> str | None:
+        """Give a sign of life, if it is time to."""
+        if monotonic() - self._last_sign > _SIGN_EVERY:
             self._last_sign = monotonic()
             self._send({})
-        return self._refused(problem)
+        return problem
 
     def _refused(self, problem: str | None) -> str | None:
         """What the guard refused, which is the cause of the problem; or else the problem, if there is one."""

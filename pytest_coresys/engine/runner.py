@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import inspect
 import os
 import shutil
@@ -294,9 +295,16 @@ class NumberedFolders:
         numbers.update(first_numbers)
 
 
+class _Unmarked(pytest.Function):
+    """A test to which no marks apply: those of its module may ask for what only the user's tests have."""
+
+    def iter_markers_with_node(self, name: str | None = None) -> Iterator[tuple[Any, Any]]:
+        return iter(())
+
+
 def empty_test(item: pytest.Item) -> pytest.Item:
     """A test without a body or fixtures, run as others are: what it keeps, pytest keeps."""
-    return pytest.Function.from_parent(
+    return _Unmarked.from_parent(
         item.parent,  # not another: what stands on the stack for the test, and its fixtures, would be torn down
         name="coresys_control",
         callobj=_nothing,
@@ -410,8 +418,38 @@ def wider_values(item: pytest.Item) -> list[str]:
         if definition.scope != "function"
         and not _is_installed(definition.func)
         and definition.cached_result is not None
-        and not isinstance(definition.cached_result[0], _PLAIN)
+        and _may_gather_unseen(definition.cached_result[0])
     ]
+
+
+# Of whose types objects are everywhere, and keep what they hold where it is seen, or keep little.
+_SEEN = frozenset(
+    ("builtins", "collections", "contextvars", "_contextvars", "datetime", "decimal", "functools", "itertools")
+    + ("operator", "pathlib", "random", "_random", "re", "_thread", "types", "typing", "weakref", "_weakref", "enum")
+    + ("ast", "_ast", "_abc", "string", "_string", "uuid", "logging")
+)
+_SEEN_CLASSES = frozenset({"TextIOWrapper", "BufferedReader", "BufferedWriter", "BufferedRandom", "FileIO"})
+_MOST_LOOKED_AT = 300
+
+
+def _may_gather_unseen(value: object) -> bool:
+    """Whether a value, or what it refers to within three steps, is of a class in C, as a database connection is.
+
+    Such keep memory that no reference leads to. Code, modules and classes are not looked into.
+    """
+    if isinstance(value, _PLAIN):
+        return False
+    level, seen = [value], {id(value)}
+    for _ in range(3):
+        for each in level:
+            cls = type(each)
+            in_c = any(isinstance(attribute, types.MethodDescriptorType) for attribute in vars(cls).values())
+            if in_c and cls.__module__ not in _SEEN and cls.__name__ not in _SEEN_CLASSES:
+                return True
+        below = [each for thing in level for each in gc.get_referents(thing) if not isinstance(each, _PLAIN)]
+        level = [each for each in below if id(each) not in seen][:_MOST_LOOKED_AT]
+        seen.update(map(id, level))
+    return False
 
 
 def _is_installed(function: Any) -> bool:

@@ -253,11 +253,13 @@ class Guard:
             name = path.lstrip("/")
             if name in before and flags & _WRITING:
                 self._refuse(f"opens the shared memory {name}")
-            if flags & os.O_CREAT and name not in before:
+            is_new = "/" not in name and not os.path.lexists(os.path.join(_SEGMENTS, name))
+            fd = int(real_open(path, flags, mode=mode))
+            if flags & os.O_CREAT and is_new:  # nothing that somebody else made, and nowhere else
                 if made is None:
                     made = os.open(self._folder / _MADE_SEGMENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
                 os.write(made, os.fsencode(name) + b"\0")
-            return int(real_open(path, flags, mode=mode))
+            return fd
 
         def shm_unlink(path: str) -> None:
             if path.lstrip("/") in before:
@@ -480,7 +482,9 @@ def remove_segments(folder: Path) -> None:
         names = (folder / _MADE_SEGMENTS).read_bytes().split(b"\0")
     except OSError:
         return
-    for name in filter(None, names):
+    for name in names:
+        if not name or b"/" in name:
+            continue
         try:
             os.unlink(os.path.join(_SEGMENTS, os.fsdecode(name)))
         except OSError:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from coresys.measure.attribution import attribute
-from coresys.measure.evictions import evictions, function_by_time, own_bounds, own_evictions
+from coresys.measure.evictions import evictions, function_by_time, length_compared, own_bounds, own_evictions
 
 NAMES = frozenset({"rows", "Log"})
 
@@ -99,6 +99,7 @@ def test_letting_go_is_looked_for_wherever_the_name_is_used(application: dict[st
         ("def put(rows, max_age):\n    if rows[0].born > max_age:\n        rows.pop()", 1),
         ("def put(rows):\n    first = time() - 9\n    edge = first\n    while rows[0] < edge:\n        rows.pop()", 1),
         ("def put(rows):\n    began = time()\n    rows.pop()\n    return time() - began", None),
+        ("def put(rows):\n    began = time()\n    rows.pop()\n    assert time() - began < 5", None),
         ("def put(rows):\n    [rows.pop() for each in rows if each.expired]", 1),
         (
             "def put(self, item):\n    while self.rows and self.rows[0].expires_at < self.clock():\n        rows.pop()",
@@ -120,6 +121,7 @@ def test_a_function_that_looks_at_a_clock_is_told_by_where_it_begins(
 
 OWN = """
 class Recent(dict):
+    limit = 3000
     def __setitem__(self, key, value):
         while len(self) >= self.limit:
             self.pop(next(iter(self)))
@@ -130,7 +132,7 @@ class Recent(dict):
 class Other(dict):
     def trim(self):
         self.clear()
-        return len(self) > 3
+        return len(self) > 3 and len(self) > len(other)
 """
 
 
@@ -138,6 +140,24 @@ def test_what_a_class_takes_out_of_itself_is_seen_in_that_class_only(tmp_path: P
     path = tmp_path / "source.py"
     path.write_text(OWN)
     assert {what for _, _, what in own_evictions(str(path), {"Recent"})} == {"pop()", "del", "clear()"}
-    assert {line for line, _, _ in own_evictions(str(path), {"Other"})} == {12}
-    assert own_bounds(str(path), {"Recent"}, frozenset()) == [4]
+    assert {line for line, _, _ in own_evictions(str(path), {"Other"})} == {13}
+    assert own_bounds(str(path), {"Recent"}, frozenset()) == [(5, 3000)]
+    assert own_bounds(str(path), {"Other"}, frozenset()) == [(14, 3)]
     assert own_bounds(str(path), {"dict"}, frozenset()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("def take(pool):\n    if len(pool) < 80:\n        pool.append(open('x'))", 2),
+        ("def take(self):\n    while len(self.all) < self.most:\n        self.all[self.next()] = open('x')", 2),
+        ("def take(payload):\n    if len(payload) > 80: raise ValueError\n    kept.append(open('x'))", None),
+        ("def take(pool):\n    pool.append(open('x'))\n    return len(pool)", None),
+    ],
+)
+def test_a_pool_is_kept_to_a_size_by_the_length_of_what_is_added_to(
+    tmp_path: Path, source: str, line: int | None
+) -> None:
+    path = tmp_path / "source.py"
+    path.write_text(source)
+    assert length_compared(str(path), 3) == line
