@@ -1,6 +1,6 @@
 """Does measuring change anything? Runs the suites of real packages bare and with the plugin, and compares test by test.
 
-    python benchmarks/harmless.py                            # every suite but the longest, serial and -n 2, one round
+    python benchmarks/harmless.py                            # every suite but the long ones, serial and -n 2, one round
     python benchmarks/harmless.py --only janus --rounds 3 --modes serial
     python benchmarks/harmless.py --coresys ../other-checkout --json harmless.json
 
