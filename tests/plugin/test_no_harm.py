@@ -186,6 +186,54 @@ def test_leaves_one():
     assert len(left) == 1  # of the first run
 
 
+def test_a_name_of_shared_memory_that_leads_elsewhere_removes_nothing_there(inner: InnerSuite) -> None:
+    """The system refuses it; who removes what the child made must not take it for a path."""
+    victim = Path(inner.path, "victim")
+    victim.write_text("")
+    text = f"""
+import os, pytest
+import _posixshmem
+def test_is_refused():
+    with pytest.raises(OSError):
+        _posixshmem.shm_open("/../..{victim}", os.O_RDWR | os.O_CREAT, mode=0o600)
+"""
+    Path(inner.path, "test_it.py").write_text(text)
+    measured = inner.run("--coresys-budget")
+    assert measured.status == 0, measured.text
+    assert measured.test("test_is_refused")["repetitions"] > 0
+    assert victim.exists()
+
+
+def test_the_empty_test_has_no_marks_of_the_users(inner: InnerSuite) -> None:
+    """A hook of theirs may want a fixture of each test that has one."""
+    Path(inner.path, "conftest.py").write_text(
+        "def pytest_runtest_setup(item):\n"
+        "    if item.get_closest_marker('db'): assert 'db' in item.fixturenames, item\n"
+    )
+    Path(inner.path, "pytest.ini").write_text("[pytest]\nmarkers = db\n")
+    text = """
+import pytest
+pytestmark = pytest.mark.db
+KEPT = []
+@pytest.fixture
+def db(): return 1
+def test_leaks(db): KEPT.append(bytearray(3000))
+"""
+    Path(inner.path, "test_it.py").write_text(text)
+    measured = inner.run("--coresys-budget")
+    assert measured.found() == {"test_leaks": {"memory.growth"}}
+    assert measured.facts["run"]["noise_floor"], "the control was measured"
+
+
+def test_where_no_empty_test_passes_there_is_a_floor_and_no_control(inner: InnerSuite) -> None:
+    hook = "def pytest_runtest_setup(item): assert item.name != 'coresys_control'\n"
+    Path(inner.path, "conftest.py").write_text(hook)
+    Path(inner.path, "test_it.py").write_text("KEPT = []\ndef test_leaks(): KEPT.append(bytearray(3000))\n")
+    measured = inner.run("--coresys-budget")
+    assert measured.found() == {"test_leaks": {"memory.growth"}}
+    assert measured.facts["run"]["noise_floor"] == {}
+
+
 def test_a_terminal_that_capture_keeps_for_itself_sees_no_repetition(inner: InnerSuite) -> None:
     from test_protocol import on_terminal
 
