@@ -59,6 +59,7 @@ def _tail_growth(values: Sequence[float]) -> float:
 
 
 EVEN = 0.5
+_NOT_FADED = 0.6  # of the mean: what the last two windows still grow by
 
 
 def is_even(values: Sequence[float], windows: int = 8) -> bool:
@@ -70,9 +71,9 @@ def is_even(values: Sequence[float], windows: int = 8) -> bool:
     """
     steps = increments(values, windows)
     usual = median(steps) if steps else 0.0
-    return usual > 0 and all(
-        step > 0 and step >= EVEN * min(usual, median(steps[: at + 1])) for at, step in enumerate(steps)
-    )
+    if usual <= 0 or fmean(steps[-2:]) < _NOT_FADED * fmean(steps):
+        return False  # in bursts, and less and less: threads that fill their caches on a busy machine
+    return all(step > 0 and step >= EVEN * min(usual, median(steps[: at + 1])) for at, step in enumerate(steps))
 
 
 def settled(values: Sequence[float], floor: float = 0.0) -> Sequence[float]:

@@ -90,6 +90,11 @@ def test_one_fall_is_forgiven() -> None:
         ([10.0 * 0.997**at for at in range(800)], False),  # keys at random out of a few hundred
         ([10.0] * 700 + [4.0] * 100, False),  # fills, and is nearly full
         ([10.0] * 700 + [0.0] * 100, False),
+        # Of a server's threads on a busy machine, in twelve parts: in bursts, and less and less.
+        (
+            [step for step in (114.3, 68.6, 48.2, 22.6, 21, 19, 20.6, 29.3, 52.1, 31.5, 20.4, 13.7) for _ in range(52)],
+            False,
+        ),
         ([], False),
     ],
 )
