@@ -317,10 +317,17 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
 def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
     """Where it is from, where that was looked for before it was left open."""
     places = [place for finding in test["findings"] if finding["key"] == key for place in finding["locations"]]
-    if not places:
-        return []
-    words = (f"{places[0]['path']}:{places[0]['line']}", places[0]["function"], places[0]["note"])
-    return [style.named("      where  ", " ".join(word for word in words if word))]
+    return _where(places, style)
+
+
+def _where(places: Sequence[Mapping[str, Any]], style: _Style) -> list[Line]:
+    """The first of the places, if there is one."""
+    return [
+        style.named(
+            "      where  ", " ".join(filter(None, (f"{each['path']}:{each['line']}", each["function"], each["note"])))
+        )
+        for each in places[:1]
+    ]
 
 
 def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
@@ -391,9 +398,7 @@ def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
     lines = [style.line(f"  {head}{finding['summary']}", markup)]
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
-    for place in finding["locations"][:1]:
-        words = (f"{place['path']}:{place['line']}", place["function"], place["note"])
-        lines.append(style.named("      where  ", " ".join(word for word in words if word)))
+    lines += _where(finding["locations"], style)
     if finding["tests"]:
         lines.append(style.named("      tests  ", finding["tests"][0], _and_more(finding["tests"])))
     return lines
