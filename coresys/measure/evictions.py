@@ -10,7 +10,7 @@ import ast
 import sys
 from collections.abc import Collection, Iterator
 
-from coresys.measure.holders import function_at, tree_of
+from coresys.measure.holders import function_at, innermost_function, tree_of
 
 
 def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
@@ -108,7 +108,7 @@ def function_by_time(path: str, line: int) -> int | None:
 
     One that only takes the time, as for a duration, decides nothing by it.
     """
-    function = _innermost(path, line)
+    function = innermost_function(path, line)
     if function is None:
         return None
     of_time: set[str] = set()
@@ -144,7 +144,7 @@ def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
 
 def length_compared(path: str, line: int) -> int | None:
     """The line in the innermost function around another one that compares the ``len()`` of what it adds to, if any."""
-    function = _innermost(path, line)
+    function = innermost_function(path, line)
     if function is None:
         return None
     added_to = {
@@ -165,17 +165,6 @@ def length_compared(path: str, line: int) -> int | None:
 
 
 _ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
-
-
-def _innermost(path: str, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    tree = tree_of(path)
-    around = [
-        node
-        for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
-    return max(around, key=lambda node: node.lineno) if around else None
 
 
 def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[tuple[int, int | None]]:

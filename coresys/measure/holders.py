@@ -431,13 +431,19 @@ def line_of_class(path: str, qualname: str) -> int:
     return 1
 
 
+def innermost_function(path: str, line: int) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The innermost function around a line; None at the top of a module."""
+    tree = tree_of(path)
+    around = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return max(around, key=lambda node: node.lineno) if around else None
+
+
 def function_at(path: str, line: int) -> str:
     """The name of the innermost function around a line; empty at the top of a module."""
-    tree = tree_of(path)
-    best, span = "", None
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            end = node.end_lineno or node.lineno
-            if node.lineno <= line <= end and (span is None or end - node.lineno < span):
-                best, span = node.name, end - node.lineno
-    return best
+    function = innermost_function(path, line)
+    return "" if function is None else function.name

@@ -24,6 +24,15 @@ _BYTES_CAP = 256 * 1024 * 1024
 RunOnce = Callable[[], str | None]  # None, or why the repetition did not go as the first run did
 
 
+# How many there are now, of what can be counted.
+COUNT: dict[str, Callable[[], int]] = {
+    "threads.leaked": lambda: meters.thread_count(),
+    "descriptors.leaked": lambda: meters.descriptor_count(),
+    "processes.leaked": lambda: len(meters.children()),
+    "tasks.leaked": lambda: len(meters.pending_tasks()),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What an empty test keeps in each repetition, by pytest's own doing, and how far its readings wander (bytes)."""
@@ -255,13 +264,9 @@ class Confirmation:
 
         The older half of them had half of the time of the repetitions to end.
         """
-        readers: dict[str, Callable[[], int]] = {
-            "threads.leaked": meters.thread_count,
-            "processes.leaked": lambda: len(meters.children()),
-        }
-        read = readers.get(key)
-        if read is None:
+        if key not in ("threads.leaked", "processes.leaked"):
             return False
+        read = COUNT[key]
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
         until = (self._began_by_the_wall + monotonic()) / 2 + _GRACE

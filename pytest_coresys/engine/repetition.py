@@ -30,7 +30,7 @@ from coresys.measure.settings import SettingsSnapshot
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Location
 from pytest_coresys.engine import repeat, sandbox
-from pytest_coresys.engine.confirm import ASKING, Confirmation, Control, measure_control
+from pytest_coresys.engine.confirm import ASKING, COUNT, Confirmation, Control, measure_control
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import LeftByFixture
@@ -55,12 +55,6 @@ _KINDS = {
     "tasks.leaked": ("task",),
 }
 
-_COUNT: dict[str, Callable[[], int]] = {
-    "threads.leaked": meters.thread_count,
-    "descriptors.leaked": meters.descriptor_count,
-    "processes.leaked": lambda: len(meters.children()),
-    "tasks.leaked": lambda: len(meters.pending_tasks()),
-}
 _MORE = 6  # repetitions, to see whether a number still grows
 
 
@@ -356,7 +350,7 @@ class Work:
         self._tell({"keys": keys})
 
     def _still_grows(self, key: str) -> bool:
-        count = _COUNT[key]
+        count = COUNT[key]
         counts = [count()]
         for _ in range(_MORE):
             self._run_once()
