@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
 from pytest_coresys.engine.fixtures import FixtureJudge
-from pytest_coresys.engine.plan import Plan, Planner
+from pytest_coresys.engine.plan import Planner
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import (
     fixture_owner,
@@ -186,7 +186,7 @@ class BudgetSession:
             in_use=watch.after.memory if watch.after is not None else 0,
             stranded_before=watch.before.stranded if watch.before is not None else 0,
             imported=len(sys.modules) > watch.modules,
-            readings={**watch.readings, **_times(reports, plan)},
+            readings={**watch.readings, **_times(reports, plan.wanted)},
             settings_found=self.settings_probe.found,
             resolution=self.resolution.bytes,
         )
@@ -551,9 +551,8 @@ class Foreign:
         self._logged.append(report)
 
 
-def _times(reports: list[pytest.TestReport], plan: Plan) -> dict[str, Reading]:
-    times = {f"time.{report.when}": report.duration for report in reports}
-    return {key: Reading(seconds) for key, seconds in times.items() if key in plan.wanted}
+def _times(reports: list[pytest.TestReport], wanted: Collection[str]) -> dict[str, Reading]:
+    return {key: Reading(report.duration) for report in reports if (key := f"time.{report.when}") in wanted}
 
 
 def _outcome(reports: list[pytest.TestReport]) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, SupportsFloat, SupportsIndex, cast, get_args
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, cast, get_args
 
 from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
 from coresys.records import Finding, Location
@@ -212,6 +212,24 @@ def overall(verdicts: Iterable[Verdict]) -> Status:
     return next((status for status in _WORST_FIRST if status in seen), "not_measured")
 
 
+class _Judgement(NamedTuple):
+    """What the verdicts of a test come to; ``why`` is there for what is not measured."""
+
+    verdict: Status
+    measures: Measures
+    why: str
+
+
+def _judgement(verdicts: tuple[Verdict, ...]) -> _Judgement:
+    verdicts = tuple(_with_a_figure(each) for each in verdicts)
+    verdict = overall(verdicts)
+    measures = _shared.of(verdicts, lambda: _measures_of(verdicts)) if verdict == "within" else _measures_of(verdicts)
+    return _Judgement(verdict, measures, _first_reason(verdicts))
+
+
+_judgements: IdentityMemo[_Judgement] = IdentityMemo(most=200)
+
+
 def test_to_dict(
     *,
     nodeid: str,
@@ -229,13 +247,12 @@ def test_to_dict(
     not measured; without one, the first measure that says why speaks for the test. ``measures`` may be shared
     between tests: copy before you change it.
     """
-    verdicts = tuple(_with_a_figure(each) for each in verdicts)
-    verdict = overall(verdicts) if verdict is None else verdict
-    if verdict == "not_measured" and why is None:
-        why = _first_reason(verdicts)
+    verdicts = tuple(verdicts)
     # Most tests of a run come to the very same verdicts, and share one dict.
-    common = verdict == "within" and not repetitions
-    measures = _shared.of(verdicts, lambda: _measures_of(verdicts)) if common else _measures_of(verdicts)
+    judged = _judgement(verdicts) if repetitions else _judgements.of((verdicts,), lambda: _judgement(verdicts))
+    verdict = judged.verdict if verdict is None else verdict
+    if verdict == "not_measured" and why is None:
+        why = judged.why
     return {
         "nodeid": plain_text(nodeid),
         "outcome": outcome,
@@ -243,7 +260,7 @@ def test_to_dict(
         "repetitions": int(repetitions),
         "worker": worker,
         "why": None if why is None else plain_text(why),
-        "measures": measures,
+        "measures": judged.measures,
         "findings": [finding_to_dict(finding) for finding in findings],
     }
 

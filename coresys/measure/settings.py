@@ -52,11 +52,11 @@ class SettingsSnapshot:
     status: tuple[bytes, bytes, bytes]
 
     @classmethod
-    def take(cls, status: tuple[bytes, bytes, bytes] | None = None) -> SettingsSnapshot:
+    def take(cls, just_before: SettingsSnapshot | None = None) -> SettingsSnapshot:
         """What is set now. Keeps no descriptor and changes nothing.
 
-        ``status`` of a snapshot that was taken just before may be given, since nothing was run that could have
-        changed it: reading it anew is half of the price.
+        Of a snapshot that was taken ``just_before``, what is dear to read is taken over: signals, loggers, locale and
+        umask, if nothing was run since that could have changed them. It is three quarters of the price.
         """
         environment = os.environ
         data = getattr(environment, "_data", None)  # the encoded form, copied in C: 0.2 us instead of 30
@@ -64,13 +64,13 @@ class SettingsSnapshot:
             dict(environment if data is None else data),
             _folder(),
             tuple(sys.path),
-            tuple(map(_signal.getsignal, _SIGNALS)),
+            tuple(map(_signal.getsignal, _SIGNALS)) if just_before is None else just_before.signals,
             logging.root.manager.disable,
-            _loggers(),
+            _loggers() if just_before is None else just_before.loggers,
             tuple(warnings.filters),
             (sys.excepthook, threading.excepthook, sys.unraisablehook),
-            _locale(),
-            status or _status(),
+            _locale() if just_before is None else just_before.locale,
+            _status() if just_before is None else just_before.status,
         )
 
     def restore(self) -> None:
@@ -85,6 +85,10 @@ class SettingsSnapshot:
                     put_back(self)
                 except Exception:  # a folder that is gone, a signal in another thread than the main one
                     pass
+
+    def is_same(self, before: SettingsSnapshot) -> bool:
+        """Whether nothing at all differs, at a tenth of the price of ``changes_since``."""
+        return _same(before, self)
 
     def changes_since(self, before: SettingsSnapshot, *, ignore_env: Collection[str] = RUNNER_VARIABLES) -> list[str]:
         """A line for each setting that differs. Values that look secret are not shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -59,12 +59,36 @@ def suspects(plan: Plan, seen: Seen) -> list[str]:
 
 def verdicts_of(
     plan: Plan, seen: Seen, measures: Mapping[str, Measure], unmeasured: Mapping[str, str | None]
-) -> list[Verdict]:
-    """The verdict of every measure in force."""
-    return [
+) -> tuple[Verdict, ...]:
+    """The verdict of every measure in force. The same tuple for tests of one plan of which nothing was seen."""
+    if not _is_nothing(seen):
+        return _verdicts(plan, seen, measures, unmeasured)
+    known = plan.on_nothing.get((seen.resolution, seen.why))
+    if known is None:
+        known = plan.on_nothing[seen.resolution, seen.why] = _verdicts(plan, seen, measures, unmeasured)
+    return known
+
+
+def _is_nothing(seen: Seen) -> bool:
+    """Whether there is one run without anything in it: then verdicts depend on resolution and ``why`` alone."""
+    left = seen.left
+    return (
+        left is not None
+        and not seen.repetitions
+        and left.memory <= seen.resolution
+        and max(left.threads, left.descriptors, left.processes, left.tasks) <= 0
+        and not _stranded_share(seen)
+        and all(reading.value == 0 for reading in seen.readings.values())
+    )
+
+
+def _verdicts(
+    plan: Plan, seen: Seen, measures: Mapping[str, Measure], unmeasured: Mapping[str, str | None]
+) -> tuple[Verdict, ...]:
+    return tuple(
         _judged(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
         for key, limit in plan.in_force.items()
-    ]
+    )
 
 
 _COLUMN = {key: at for at, key in enumerate(GROWTH)}
@@ -83,9 +107,9 @@ def _judged(evidence: Evidence, limit: Limit, unit: str) -> Verdict:
     return judge(evidence, limit, unit)
 
 
-def unmeasured_verdicts(plan: Plan, measures: Mapping[str, Measure], why: str) -> list[Verdict]:
+def unmeasured_verdicts(plan: Plan, measures: Mapping[str, Measure], why: str) -> tuple[Verdict, ...]:
     """Not measured, all of them, for one reason."""
-    return [judge(Evidence(key, None, why=why), limit, measures[key].unit) for key, limit in plan.in_force.items()]
+    return tuple(judge(Evidence(key, None, why=why), limit, measures[key].unit) for key, limit in plan.in_force.items())
 
 
 def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Evidence:
@@ -114,14 +138,14 @@ def _fragmentation(limit: Limit, seen: Seen) -> Evidence:
     """Of the first run: free bytes that it added, over bytes in use. Some of them a trim would give back."""
     share = _stranded_share(seen)
     if limit.maximum is None or share <= limit.maximum:
-        rounded = round(share, 3)
-        return Evidence(limit.key, rounded, "screened") if rounded else _nothing(limit.key)
-    why = f"suspected: {format_quantity(round(share, 3), 'ratio')} after one run"
+        return Evidence(limit.key, share, "screened") if share else _nothing(limit.key)
+    why = f"suspected: {format_quantity(share, 'ratio')} after one run"
     return Evidence(limit.key, None, why=f"{why}; {seen.why}" if seen.why else why)
 
 
 def _stranded_share(seen: Seen) -> float:
-    return fragmentation.share(seen.left.stranded if seen.left is not None else 0, seen.in_use)
+    """In thousandths: one run tells no more."""
+    return round(fragmentation.share(seen.left.stranded if seen.left is not None else 0, seen.in_use), 3)
 
 
 def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
@@ -167,7 +191,7 @@ def _open(facts: Mapping[str, Any]) -> str:
     return "the effort was spent before a cache that fills could be ruled out"
 
 
-def findings_of(verdicts: list[Verdict], seen: Seen, measures: Mapping[str, Measure]) -> list[Finding]:
+def findings_of(verdicts: Sequence[Verdict], seen: Seen, measures: Mapping[str, Measure]) -> list[Finding]:
     """A finding for each measure that is over, or suspected to be; causes before what follows from them."""
     findings: list[Finding] = []
     for verdict in verdicts:

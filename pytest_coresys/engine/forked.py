@@ -7,6 +7,7 @@ so that what it had found is kept even if it is killed in the end.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the public getsignal makes an enum each time
 import ctypes
 import json
 import os
@@ -44,7 +45,7 @@ def why_no_fork() -> str | None:
         return "this platform has no safe fork"
     if threading.current_thread() is not threading.main_thread():
         return "the tests do not run in the main thread"
-    if signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, None):
+    if _signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, None):
         return "a handler for SIGCHLD is installed"
     return None
 

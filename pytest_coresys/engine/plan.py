@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from coresys.budgets.model import Limit
+from coresys.budgets.model import Limit, Verdict
 from pytest_coresys.config.errors import ConfigError, MarkerError
 from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
 from pytest_coresys.config.resolve import MarkerBudget, Settings
@@ -28,6 +28,8 @@ class Plan:
     mark_names: Collection[str] = ()
     marker_budgets: Sequence[MarkerBudget] = ()
     plugin_budgets: Mapping[str, object] = field(default_factory=dict)
+    # Made once for all tests that share the plan, of which nothing was seen: see ``evidence.verdicts_of``.
+    on_nothing: dict[object, tuple[Verdict, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def in_force(self) -> Mapping[str, Limit]:

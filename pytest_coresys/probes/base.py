@@ -72,6 +72,8 @@ class ProbeSet:
 def as_reading(value: object) -> Reading:
     """What a probe returned, as a Reading. Raises TypeError or ValueError for what is no figure."""
     if isinstance(value, Reading):
+        if type(value.value) is float and math.isfinite(value.value):
+            return value
         return value if value.value is None else Reading(_figure(value.value), value.why, value.details, value.where)
     if value is None:
         return Reading(None, "the probe had no reading")

@@ -28,6 +28,9 @@ class CpuShare:
         return Reading(cpu / wall)
 
 
+_UNCHANGED = Reading(0.0)
+
+
 class GlobalsChanged:
     """Settings of the process that the test left other than it found them.
 
@@ -44,10 +47,10 @@ class GlobalsChanged:
         self._before: SettingsSnapshot | None = None
         self._modules = 0
         self.undisturbed = False  # whether nothing of others runs between two tests
-        self._status: tuple[bytes, bytes, bytes] | None = None  # as the last test left it, while undisturbed
+        self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
 
     def start(self) -> None:
-        self._before, self._modules = SettingsSnapshot.take(self._status), len(sys.modules)
+        self._before, self._left, self._modules = SettingsSnapshot.take(self._left), None, len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:
         """Leave out what changed since ``before``: the parts that differ count as found."""
@@ -62,7 +65,9 @@ class GlobalsChanged:
         before, self._before = self._before, None  # it may hold handlers of the user's
         assert before is not None
         after = SettingsSnapshot.take()
-        self._status = after.status if self.undisturbed else None
+        self._left = after if self.undisturbed else None
+        if after.is_same(before):
+            return _UNCHANGED
         changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)
         if not self._filters:
             changes = [change for change in changes if not change.startswith("warning filters")]

@@ -289,3 +289,27 @@ def test_fragmentation_is_looked_into_where_there_is_a_budget_and_more_than_that
     assert not may_be_fragmented(plan_of("memory.fragmentation", memory_fragmentation=0.3), much)
     assert not may_be_fragmented(plan_of("memory.growth"), much)
     assert not may_be_fragmented(plan_of("memory.fragmentation"), Seen(None))
+
+
+def test_tests_of_which_nothing_was_seen_share_their_verdicts_and_others_do_not() -> None:
+    plan = plan_of("memory.growth", "threads.leaked", "memory.fragmentation", "globals.changed")
+
+    def verdicts(left: Counts, *, changed: float = 0.0, why: str | None = None) -> tuple[Verdict, ...]:
+        seen = Seen(left, in_use=MEMORY_RESOLUTION, readings={"globals.changed": Reading(changed)}, why=why)
+        return verdicts_of(plan, seen, MEASURES, {})
+
+    quiet = verdicts(counts())
+    assert [each.status for each in quiet] == ["within"] * 4
+    assert verdicts(counts(memory=-5, descriptors=-1)) is quiet
+    assert verdicts(counts(threads=1)) is not quiet
+    assert verdicts(counts(threads=1))[1].status == "not_measured"
+    assert verdicts(counts(memory=MEMORY_RESOLUTION + 1))[0].status == "not_measured"
+    assert verdicts(counts(stranded=10 * 1024 * KB))[2].status == "not_measured"
+    assert verdicts(counts(), changed=1.0)[3].status == "over"
+    assert verdicts(counts()) is quiet
+
+
+def test_why_a_test_was_not_repeated_is_not_taken_from_another_of_its_plan() -> None:
+    plan = plan_of("memory.peak", memory_peak=1e6)
+    for why in (SPENT, "--coresys-repeat 0", SPENT):
+        assert verdicts_of(plan, Seen(counts(), why=why), MEASURES, {})[0].why == why

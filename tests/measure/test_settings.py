@@ -273,6 +273,22 @@ def test_without_a_process_status_the_umask_is_left_out(monkeypatch: pytest.Monk
         os.umask(old)
 
 
+def test_what_is_cheap_to_read_is_read_anew_though_a_snapshot_was_taken_just_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = SettingsSnapshot.take()
+    monkeypatch.setenv("CORESYS_TEST_MARK", "1")
+    monkeypatch.chdir(tmp_path)
+    after = SettingsSnapshot.take(just_before=before)
+    assert (after.signals, after.loggers, after.status) == (before.signals, before.loggers, before.status)
+    assert [line.split(" ")[0] for line in after.changes_since(before)] == [
+        "os.environ['CORESYS_TEST_MARK']",
+        "working",
+    ]
+    assert not after.is_same(before)
+    assert SettingsSnapshot.take(just_before=after).is_same(after)
+
+
 def test_objects_that_refuse_to_be_compared_or_shown_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hostile:
         def __eq__(self, _other: object) -> bool:
