@@ -105,6 +105,10 @@ class TrueFinding:
         return whole and key == self.key
 
 
+IN_PLACE = "CORESYS_REPEAT_IN_PLACE"
+_NOT_THEIRS = ("PYTEST", "CORESYS")  # what variables begin with that suites must not see
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
     """One row of harmless_suites.toml."""
@@ -245,7 +249,7 @@ def run(suite: Suite, place: Place, mode: str, label: str, options: Sequence[str
     record = log.with_suffix(".record.json")
     record.unlink(missing_ok=True)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CORESYS"))},
+        **{name: value for name, value in os.environ.items() if name == IN_PLACE or not name.startswith(_NOT_THEIRS)},
         "PYTHONPATH": str(place.folder / "recorder"),
         "HARMLESS_RECORD": str(record),
         "TMPDIR": str(scratch),
@@ -557,6 +561,8 @@ def details(results: Sequence[Comparison]) -> Iterator[str]:
 
 def main() -> int:
     args = _arguments()
+    if args.in_place:
+        os.environ[IN_PLACE] = "1"
     suites = read_suites(args.suites)
     if args.only:
         suites = [suite for suite in suites if suite.name in args.only]
@@ -609,6 +615,7 @@ def _arguments() -> argparse.Namespace:
         "--folder", type=Path, default=Path(tempfile.gettempdir()) / "coresys-harmless", metavar="PATH", help="cache"
     )
     parser.add_argument("--suites", type=Path, default=HERE / "harmless_suites.toml", metavar="PATH")
+    parser.add_argument("--in-place", action="store_true", help="repeat in the tests' process instead of a forked child")
     parser.add_argument("--option", action="append", default=[], metavar="OPT", help="one more option for the plugin")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the result, in full, to PATH")
     args = parser.parse_args()

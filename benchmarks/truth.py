@@ -29,7 +29,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "corpus"))
 
-from driver import CORPUS, Case, Seen, cases, run, run_memray  # noqa: E402
+from driver import CORPUS, IN_PLACE, Case, Seen, cases, run, run_memray  # noqa: E402
 
 MEMRAY = "memray"
 FOUND_IN_DEFAULT = 0.9
@@ -54,6 +54,8 @@ def main() -> int:
     if not chosen:
         print(f"no case in {args.corpus} matches {args.only!r}", file=sys.stderr)
         return 2
+    if args.in_place:
+        os.environ[IN_PLACE] = "1"
     tools = _tools(args.profiles.split(","), memray=not args.no_memray)
     with _busy() if args.busy else _idle():
         rows = list(_measure(chosen, tools, args.repeat, args.jobs))
@@ -72,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--busy", action="store_true", help="keep every core busy meanwhile")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at the same time")
     parser.add_argument("--profiles", default="default,strict", metavar="NAMES", help="profiles, by commas")
+    parser.add_argument("--in-place", action="store_true", help="repeat in the tests' process instead of a forked child")
     parser.add_argument("--no-memray", action="store_true", help="leave pytest-memray out")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write every run to PATH")
     return parser.parse_args()

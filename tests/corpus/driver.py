@@ -208,12 +208,15 @@ def _ended(process: subprocess.Popen[bytes], verdict: Path, started: float) -> t
             return f"not done after {_TIMEOUT:.0f} s", now - started
 
 
+IN_PLACE = "CORESYS_REPEAT_IN_PLACE"  # the other way of repeating, for whoever compares the two
+
+
 def _environment(folder: Path) -> dict[str, str]:
     """Ours, without what an outer pytest, its plugins or a CI service would say to an inner one."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PYTEST_", "COV_", "CORESYS_", "GITHUB_")) and name != "CI"
+        if name == IN_PLACE or (not name.startswith(("PYTEST_", "COV_", "CORESYS_", "GITHUB_")) and name != "CI")
     }
     return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TMPDIR": str(folder / "tmp")}
 
