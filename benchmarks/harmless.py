@@ -615,7 +615,7 @@ def _arguments() -> argparse.Namespace:
         "--folder", type=Path, default=Path(tempfile.gettempdir()) / "coresys-harmless", metavar="PATH", help="cache"
     )
     parser.add_argument("--suites", type=Path, default=HERE / "harmless_suites.toml", metavar="PATH")
-    parser.add_argument("--in-place", action="store_true", help="repeat in the tests' process instead of a forked child")
+    parser.add_argument("--in-place", action="store_true", help="repeat in the process of the tests, not in a child")
     parser.add_argument("--option", action="append", default=[], metavar="OPT", help="one more option for the plugin")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the result, in full, to PATH")
     args = parser.parse_args()

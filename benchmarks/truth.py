@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--busy", action="store_true", help="keep every core busy meanwhile")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at the same time")
     parser.add_argument("--profiles", default="default,strict", metavar="NAMES", help="profiles, by commas")
-    parser.add_argument("--in-place", action="store_true", help="repeat in the tests' process instead of a forked child")
+    parser.add_argument("--in-place", action="store_true", help="repeat in the process of the tests, not in a child")
     parser.add_argument("--no-memray", action="store_true", help="leave pytest-memray out")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write every run to PATH")
     return parser.parse_args()
