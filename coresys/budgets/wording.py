@@ -195,9 +195,10 @@ def _tests(nodeids: Sequence[str]) -> list[str]:
 
 
 def _repro(nodeid: str | None, options: str, runner: str) -> list[str]:
-    return [] if nodeid is None else [f"{runner} {_quoted(nodeid)} --coresys-budget {options}".rstrip()]
+    return [] if nodeid is None else [f"{runner} {quoted(nodeid)} --coresys-budget {options}".rstrip()]
 
 
-def _quoted(nodeid: str) -> str:
+def quoted(nodeid: str) -> str:
+    """A test's id as a word of a command line."""
     # Double quotes work in every shell, Windows included; only what they do not protect needs a POSIX quote.
     return shlex.quote(nodeid) if any(mark in nodeid for mark in '"$`\\!') else f'"{nodeid}"'

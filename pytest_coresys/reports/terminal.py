@@ -13,7 +13,6 @@ path of the run file is there to be copied.
 from __future__ import annotations
 
 import os
-import shlex
 import textwrap
 import unicodedata
 from collections import Counter
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
-from coresys.budgets.wording import finding_text, printable
+from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
 from pytest_coresys.wire import NO_BUDGET, finding_from_dict, measure_from_dict
@@ -334,7 +333,7 @@ def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
     if not nodeids:
         return []
     some = list(dict.fromkeys(nodeids))[:_MOST_IN_COMMAND]
-    command = f"{style.runner} {' '.join(map(_quoted, some))} --coresys-budget --coresys-profile strict"
+    command = f"{style.runner} {' '.join(map(quoted, some))} --coresys-budget --coresys-profile strict"
     return [Line(f"  to settle: {style.safe(command)}")]
 
 
@@ -362,11 +361,6 @@ _NOT_SETTLED_BY_MORE = (
     *("coresys_no_repeat", "could not be repeated", "the most there may be"),
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
 )
-
-
-def _quoted(nodeid: str) -> str:
-    # Double quotes work in every shell, Windows included; only what they do not protect needs a POSIX quote.
-    return shlex.quote(nodeid) if any(mark in nodeid for mark in '"$`\\!') else f'"{nodeid}"'
 
 
 # -- the run --------------------------------------------------------------------------------------------------------
