@@ -186,7 +186,7 @@ class BudgetSession:
             in_use=watch.after.memory if watch.after is not None else 0,
             stranded_before=watch.before.stranded if watch.before is not None else 0,
             imported=len(sys.modules) > watch.modules,
-            readings={**watch.readings, **_times(reports, plan.wanted)},
+            readings={**watch.readings, **_times(reports, plan.wanted)} if plan.timed else watch.readings,
             settings_found=self.settings_probe.found,
             resolution=self.resolution.bytes,
         )

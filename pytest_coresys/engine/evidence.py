@@ -41,12 +41,23 @@ class Seen:
     why: str | None = None
     settings_found: SettingsSnapshot | None = None  # before the first run, if it changed some for good
     resolution: int = MEMORY_RESOLUTION  # bytes, below which nothing can be said after one run
+    quiet: bool = field(init=False)  # whether there was nothing in the first run
+
+    def __post_init__(self) -> None:
+        left = self.left
+        self.quiet = (
+            left is not None
+            and left.memory <= self.resolution
+            and max(left.threads, left.descriptors, left.processes, left.tasks) <= 0
+            and not _stranded_share(self)
+            and all(reading.value == 0 for reading in self.readings.values())
+        )
 
 
 def suspects(plan: Plan, seen: Seen) -> list[str]:
     """Measures of which the first run left something that repeating should look at before anything else."""
     left = seen.left
-    if left is None:
+    if left is None or seen.quiet:
         return []
     return [
         key
@@ -61,25 +72,12 @@ def verdicts_of(
     plan: Plan, seen: Seen, measures: Mapping[str, Measure], unmeasured: Mapping[str, str | None]
 ) -> tuple[Verdict, ...]:
     """The verdict of every measure in force. The same tuple for tests of one plan of which nothing was seen."""
-    if not _is_nothing(seen):
+    if not seen.quiet or seen.repetitions:
         return _verdicts(plan, seen, measures, unmeasured)
     known = plan.on_nothing.get((seen.resolution, seen.why))
     if known is None:
         known = plan.on_nothing[seen.resolution, seen.why] = _verdicts(plan, seen, measures, unmeasured)
     return known
-
-
-def _is_nothing(seen: Seen) -> bool:
-    """Whether there is one run without anything in it: then verdicts depend on resolution and ``why`` alone."""
-    left = seen.left
-    return (
-        left is not None
-        and not seen.repetitions
-        and left.memory <= seen.resolution
-        and max(left.threads, left.descriptors, left.processes, left.tasks) <= 0
-        and not _stranded_share(seen)
-        and all(reading.value == 0 for reading in seen.readings.values())
-    )
 
 
 def _verdicts(
@@ -150,6 +148,8 @@ def _stranded_share(seen: Seen) -> float:
 
 def may_be_fragmented(plan: Plan, seen: Seen) -> bool:
     """Whether the first run added more free bytes than the budget allows to be stranded."""
+    if seen.quiet:
+        return False
     limit = plan.limits.get("memory.fragmentation")
     return limit is not None and limit.maximum is not None and _stranded_share(seen) > limit.maximum
 

@@ -39,9 +39,12 @@ class ChildResult:
         return {key: value for message in self.messages for key, value in message.items()}
 
 
+_FORKS = hasattr(os, "fork") and sys.platform.startswith("linux")
+
+
 def why_no_fork() -> str | None:
     """Why forking is not safe here and now, or None."""
-    if not hasattr(os, "fork") or not sys.platform.startswith("linux"):
+    if not _FORKS:
         return "this platform has no safe fork"
     if threading.current_thread() is not threading.main_thread():
         return "the tests do not run in the main thread"

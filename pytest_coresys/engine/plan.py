@@ -37,6 +37,11 @@ class Plan:
         return {key: limit for key, limit in self.limits.items() if limit.level != "off"}
 
     @cached_property
+    def timed(self) -> bool:
+        """Whether phases have a budget."""
+        return any(key.startswith("time.") for key in self.wanted)
+
+    @cached_property
     def wanted(self) -> Collection[str]:
         """Keys that are in force and not left out."""
         return self.in_force.keys() - self.skipped.keys()
