@@ -47,6 +47,7 @@ def growing_lines(
     repetitions: int = 6,
     windows: int = 3,
     most: int = 5,
+    now: Callable[[], float] = monotonic,
 ) -> list[Location]:
     """Lines whose allocations grow in every window of so many repetitions, those that grow most first.
 
@@ -60,9 +61,9 @@ def growing_lines(
         tracemalloc.start(FRAMES)
     try:
         run()  # the first traced run allocates what the untraced ones had already
-        started = monotonic()
+        started = now()
         run()
-        if monotonic() - started > _SLOW:
+        if now() - started > _SLOW:
             repetitions = min(repetitions, 2)
         snapshots = [_snapshot()]
         for _ in range(windows):
@@ -144,7 +145,8 @@ class Attribution:
     and has a bound which it has not reached. ``evicts`` tells code in sight that lets go of entries. ``only_grows``:
     a plain list of the user's keeps them, which nothing in sight takes from. ``kept_by_user``: it is a root of the
     user's that keeps them, not a cache of some library. ``by_time`` tells code that ran and lets go of what is old
-    enough; ``fixture`` the one of a wider scope that keeps them, and nothing else.
+    enough; ``fixture`` the one of a wider scope that keeps them, and nothing else. ``cut_short``: time was up, or a run
+    failed, before it was known who keeps them.
     """
 
     lines: tuple[Location, ...] = ()
@@ -157,6 +159,7 @@ class Attribution:
     kept_by_user: bool = False
     by_time: str | None = None
     fixture: str | None = None
+    cut_short: bool = False
 
     @property
     def may_end(self) -> str | None:
@@ -165,7 +168,9 @@ class Attribution:
             return f"kept by {self.bounded}, whose bound was not reached"
         if self.by_time:
             return f"{self.by_time} by time, which did not pass"
-        return f"kept by {self.fixture}, which is still up" if self.fixture else None
+        if self.fixture:
+            return f"kept by {self.fixture}, which is still up"
+        return "there was no time to find out what keeps it" if self.cut_short else None
 
 
 def attribute(
@@ -178,46 +183,52 @@ def attribute(
     most: int = 5,
     grown: float | None = None,
     seconds: float = 10.0,
+    now: Callable[[], float] = monotonic,
 ) -> Attribution:
     """Find out all that can be told of code that is known to leak, in about 40 runs of it.
 
     ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``run`` may return
-    a text, a problem: then what is known until then is returned, as it is when ``seconds`` are over.
+    a text, a problem: then what is known until then is returned, as it is when ``seconds`` of the clock ``now`` are
+    over.
     """
-    started = monotonic()
+    started = now()
     problems: list[str] = []
 
+    def left() -> float:
+        return seconds - (now() - started)
+
     def checked() -> object:
-        if problems or monotonic() - started > seconds:
+        if problems or left() < 0:
             return problems[0] if problems else "out of time"
         problem = run()
         if isinstance(problem, str):
             problems.append(problem)
         return problem
 
-    lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most)
+    lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most, now=now)
     files = [place.path for place in lines if is_user(place.path)]
     paths = Paths(root_path, is_user)
-    late = monotonic() - started > seconds
+    late = left() < 0
     native = _native(lines, grown) if lines or not (problems or late) else None
     if native and not (problems or late):
         # No object tells where it is from: see during which line it grows.
-        budget = max(seconds - (monotonic() - started), 1.0) / 2
-        lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget), *lines][:most]
+        budget = max(left(), 1.0) / 2
+        lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget, now=now), *lines][:most]
     if problems or late:
         evicts = next((_told_of(each, paths) for each in _letting_go(files, [], ())), None)
-        return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts)
-    seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most)
-    left = max(seconds - (monotonic() - started), 1.0)
+        return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts, cut_short=True)
+    seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most, now=now)
     chains = ranked_chains(
         seen.examples,
         is_user=is_user,
         root_path=root_path,
         most=3,
         depth=12,
-        seconds=min(left, 3.0),
+        seconds=max(left(), 1.0),
         ignore=[seen.containers],
+        now=now,
     )
+    cut_short = not chains and (bool(problems) or left() < 0)
     holders = [each.chain for each in chains]
     owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
     files += _mentioning(holders, files, is_user)
@@ -237,6 +248,7 @@ def attribute(
         bool(chains) and chains[0].rank == USERS,
         by_time,
         _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else _set_up_anew(letting_go, paths),
+        cut_short,
     )
 
 

@@ -21,6 +21,7 @@ from coresys.clock import monotonic
 
 _MOST_REFERRERS = 60  # of one object: what thousands hold is no way to a root worth telling
 _MOST_VISITED = 400
+_FOR_OTHERS = 3.0  # seconds
 RUNNERS = frozenset({"_pytest", "pytest", "pluggy", "coresys", "pytest_coresys", "xdist", "execnet"})
 _FRAMES = (types.FrameType,)
 _RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
@@ -98,6 +99,7 @@ def ranked_chains(
     depth: int,
     seconds: float,
     ignore: Sequence[Any],
+    now: Callable[[], float] = monotonic,
 ) -> list[Ranked]:
     """As ``holder_chains``, each with the rank of its root: ``USERS``, ``LIBRARIES``, ``FIXTURES`` of a wider scope.
 
@@ -105,21 +107,25 @@ def ranked_chains(
     It is told only where nothing else was found: a logger outlives the fixture that returned it.
     """
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
-    search = _Search(Paths(root_path, is_user), depth, monotonic() + seconds, [*ignore, ignore])
+    search = _Search(Paths(root_path, is_user), depth, [*ignore, ignore], now, seconds)
     chains: list[Ranked] = []
     for thing in objects:
         search.ignore(objects)
         found = search.chain(thing)
         if found is not None and all(found.chain != each.chain for each in chains):
             chains.append(found)
+            search.hurry()
         if len(chains) >= most or search.is_late():
             break
     return chains
 
 
 class _Search:
-    def __init__(self, paths: Paths, depth: int, deadline: float, ignored: Sequence[Any]) -> None:
-        self._paths, self._depth, self._deadline = paths, depth, deadline
+    def __init__(
+        self, paths: Paths, depth: int, ignored: Sequence[Any], now: Callable[[], float], seconds: float
+    ) -> None:
+        self._paths, self._depth, self._now, self._began = paths, depth, now, now()
+        self._deadline = self._began + seconds
         self._ignored = {id(each) for each in ignored}
         self._modules = {
             id(vars(module)): module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)
@@ -133,7 +139,11 @@ class _Search:
         self._ignored.update(map(id, things))
 
     def is_late(self) -> bool:
-        return monotonic() > self._deadline
+        return self._now() > self._deadline
+
+    def hurry(self) -> None:
+        """One chain was found: others are good to know, and not worth waiting for."""
+        self._deadline = min(self._deadline, self._began + _FOR_OTHERS)
 
     def chain(self, thing: Any) -> Ranked | None:
         """The chain from the best root that was found: the user's first, a test runner's never."""

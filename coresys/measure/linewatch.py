@@ -30,7 +30,12 @@ _EACH = 5  # repetitions, of which the median counts
 
 
 def native_lines(
-    run: Callable[[], object], *, is_user: Callable[[str], bool], grown: float, seconds: float = 5.0
+    run: Callable[[], object],
+    *,
+    is_user: Callable[[str], bool],
+    grown: float,
+    seconds: float = 5.0,
+    now: Callable[[], float] = monotonic,
 ) -> list[Location]:
     """Lines during which memory grows that Python has not asked for itself, in the median of a few repetitions.
 
@@ -55,7 +60,7 @@ def native_lines(
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
-    until = monotonic() + seconds
+    until = now() + seconds
     rounds: list[dict[Line, int]] = []
     try:
         for _ in range(_EACH + 1):
@@ -67,7 +72,7 @@ def native_lines(
             if isinstance(watch_lines(run, outside, add, is_user=is_user), str):
                 return []
             rounds.append(deltas)
-            if monotonic() > until:
+            if now() > until:
                 break
     finally:
         meter.close()

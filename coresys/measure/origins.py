@@ -73,14 +73,15 @@ def origins(
     root_path: str = "",
     repetitions: int = 2,
     seconds: float = 10.0,
+    now: Callable[[], float] = monotonic,
 ) -> list[Leftover]:
     """Run ``run`` so many times, and tell what the last run left behind and where that was made.
 
     The place is the innermost frame in a file that ``is_user`` accepts; else the innermost outside the standard
     library, or at least outside those parts of it through which all others open and wait; else the innermost.
     Paths below ``root_path`` are told relative to it. No run is begun, and nothing more is traced, after so many
-    seconds. A run that returns a string has failed with that problem: there is no further run, and what the one
-    before it left is told.
+    seconds of the clock ``now``. A run that returns a string has failed with that problem: there is no further run,
+    and what the one before it left is told.
 
     A kind that this system can't tell is left out. Raises ValueError for a kind that does not exist, and whatever
     ``run`` raises.
@@ -89,17 +90,17 @@ def origins(
     if unknown:
         raise ValueError(f"no such kind: {', '.join(map(repr, unknown))}; there are {', '.join(sorted(KINDS))}")
     naming = _Naming(is_user, root_path)
-    until = monotonic() + seconds
+    until = now() + seconds
     found: list[_Thing] = []
     exact = False
     for _ in range(max(1, repetitions)):
-        left = _repetition(run, kinds, naming, until, exact)
+        left = _repetition(run, kinds, naming, until, exact, now)
         if left is None:
             break
         found = left
         # A number that was asked for (dup2) is seen only by listing all of them each time, which is slow.
         exact = any(thing.kind == "descriptor" and not thing.made for thing in found)
-        if monotonic() > until:
+        if now() > until:
             break
     return _grouped(found)
 
@@ -116,14 +117,19 @@ class _Thing:
 
 
 def _repetition(
-    run: Callable[[], object], kinds: Collection[str], naming: _Naming, until: float, exact: bool
+    run: Callable[[], object],
+    kinds: Collection[str],
+    naming: _Naming,
+    until: float,
+    exact: bool,
+    now: Callable[[], float],
 ) -> list[_Thing] | None:
     """What one run leaves; None if it says that it failed."""
     gc.collect()
     with ExitStack() as open_watches:
         subjects = list(_subjects(kinds, open_watches, exact))
         observer = Observer([subject.watch for subject in subjects], _OUR_FILES)
-        with tracing(observer, is_user=naming.is_user, until=until), _remembered_coroutines("task" in kinds):
+        with tracing(observer, is_user=naming.is_user, until=until, now=now), _remembered_coroutines("task" in kinds):
             failed = isinstance(run(), str)
             if failed:
                 return None

@@ -53,9 +53,11 @@ def is_plumbing(path: str) -> bool:
 
 
 @contextmanager
-def tracing(observer: Observer, *, is_user: Callable[[str], bool], until: float) -> Iterator[None]:
-    """Let the observer look at what the code inside does, until that time of the monotonic clock at most."""
-    switch = _Switch(observer, until)
+def tracing(
+    observer: Observer, *, is_user: Callable[[str], bool], until: float, now: Callable[[], float] = monotonic
+) -> Iterator[None]:
+    """Let the observer look at what the code inside does, until that time of the clock ``now`` at most."""
+    switch = _Switch(observer, until, now)
     tool = _free_tool()
     start = _monitoring(switch, tool) if tool is not None else _settrace(switch, observer, is_user)
     with start:
@@ -68,11 +70,11 @@ def tracing(observer: Observer, *, is_user: Callable[[str], bool], until: float)
 class _Switch:
     """Whether to look still: not after the time is up, and not in a forked child."""
 
-    __slots__ = ("__weakref__", "_count", "look_with", "on", "until")
+    __slots__ = ("__weakref__", "_count", "_now", "look_with", "on", "until")
 
-    def __init__(self, observer: Observer, until: float) -> None:
+    def __init__(self, observer: Observer, until: float, now: Callable[[], float]) -> None:
         self.look_with = observer.look
-        self.until = until
+        self.until, self._now = until, now
         self.on = True
         self._count = 0
         _watch_forks(self)
@@ -81,7 +83,7 @@ class _Switch:
         if not self.on:
             return
         self._count += 1
-        if not self._count & 255 and monotonic() > self.until:
+        if not self._count & 255 and self._now() > self.until:
             self.on = False
         self.look_with(frame, line, hints)
 

@@ -204,6 +204,20 @@ def beneath(values: Sequence[float], at: Sequence[int]) -> list[float]:
     return [*line, values[at[-1]]]
 
 
+def rises_evenly(values: Sequence[float], at: Sequence[int]) -> bool:
+    """Whether a sawtooth rises from every second low to the next by half of what is usual, or more, as far as is seen.
+
+    Lows are few, and each may be off by what one repetition adds: a cache of the C library's that filled lifts some.
+    Every second, for what is kept may come in pages: none at one low, and one at the next.
+    """
+    steps = [(values[end] - values[start]) / (end - start) for start, end in zip(at[::2], at[2::2], strict=False)]
+    if not steps:
+        return True  # fewer than three
+    usual = median(increments(values, len(values)))
+    apart = (at[-1] - at[0]) / (len(at) - 1)
+    return all(step >= EVEN * median(steps) - usual / apart for step in steps)
+
+
 def increments(values: Sequence[float], windows: int) -> tuple[float, ...]:
     """Growth per repetition in each of so many windows of equal length: the series that reports draw."""
     count = len(values)

@@ -48,7 +48,14 @@ def survivors(run: Callable[[], object], *, repetitions: int = 6, windows: int =
     return look_for_growth(run, repetitions=repetitions, windows=windows, most=most).survivors
 
 
-def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int, most: int = 5) -> Grown:
+def look_for_growth(
+    run: Callable[[], object],
+    *,
+    repetitions: int,
+    windows: int,
+    most: int = 5,
+    now: Callable[[], float] = monotonic,
+) -> Grown:
     """Run, and compare what there is after each window. ``run`` may return a text, a problem: then it ends there."""
     gc.unfreeze()
     gc.collect()
@@ -56,16 +63,17 @@ def look_for_growth(run: Callable[[], object], *, repetitions: int, windows: int
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     types: list[Counter[type]] = [_types()]
     watched = _Lengths()
-    started = monotonic()
+    started, runs = now(), 0
     for _ in range(windows):
-        for _ in range(repetitions if monotonic() - started < _SLOW else 2):
+        for _ in range(repetitions if now() - started < _SLOW else 2):
+            runs += 1
             problem = run()
             if isinstance(problem, str):
                 return Grown([], [], [], problem=problem)
         gc.collect()
         watched.look()
         types.append(_types())
-    found = _compare(known, watched, types, repetitions, most)
+    found = _compare(known, watched, types, runs, most)
     found.filling = [cache for cache in _lru_caches() if _is_filling(cache, caches, windows)]
     return found
 
@@ -110,10 +118,7 @@ def _is_filling(cache: Any, before: dict[int, int], windows: int) -> bool:
     return info.maxsize is not None and info.currsize < info.maxsize and grew >= windows
 
 
-def _compare(
-    known: frozenset[int], watched: _Lengths, types: list[Counter[type]], repetitions: int, most: int
-) -> Grown:
-    runs = repetitions * (len(types) - 1)
+def _compare(known: frozenset[int], watched: _Lengths, types: list[Counter[type]], runs: int, most: int) -> Grown:
     ours = {id(known), id(types), *map(id, types)}
     containers = [each for each in watched.grew if id(each) not in ours]
     containers.sort(key=watched.added)

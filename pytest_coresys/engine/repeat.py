@@ -21,6 +21,7 @@ from coresys.measure.series import (
     judge_series,
     lows,
     may_rise,
+    rises_evenly,
     settled,
     without_fall,
     without_jump,
@@ -139,7 +140,7 @@ def conclude(
         return "more"
     if count < FEWEST:
         return "too few"
-    window = 0
+    window, even = 0, True
     if rule is MEMORY:
         # What fills a window that moves on may go on growing for a while after the first was let go of: what comes
         # may be larger than what goes. As long again shows it.
@@ -155,13 +156,15 @@ def conclude(
         if usual is not None and _is_kept(later, usual[-1]):
             if trend != "growing" and judge_series(usual).trend == "growing":
                 values, trend = usual, "growing"
-        elif (trend != "growing" or _falls(values)) and (at := lows(values)):
-            if may_rise(values, at) and not spent:
-                return "more"
-            values = beneath(values, at)
-            trend = judge_series(values).trend
-            if structure is not None:
-                structure = replace(structure, releases=True)  # seen at a few points only: ask for more
+        elif at := lows(values):
+            even = rises_evenly(values, at)
+            if trend != "growing" or _falls(values):
+                if may_rise(values, at) and not spent:
+                    return "more"
+                values = beneath(values, at)
+                trend = judge_series(values).trend
+                if structure is not None:
+                    structure = replace(structure, releases=True)  # seen at a few points only: ask for more
     if rule is MEMORY and trend == "flat" and not spent and _is_open(values, floor):
         return "more"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
@@ -175,7 +178,7 @@ def conclude(
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
-            not structure.releases or is_even(values)
+            not structure.releases or (even and is_even(values))
         ):
             return "leak"
     return "unclear" if spent else "more"

@@ -292,6 +292,7 @@ class Work:
             root_path=self._root,
             grown=grown,
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
+            now=self._clock.now,
         )
         gc.freeze()  # it had to thaw the heap, to look at it
         self._asked += self._clock.now() - began
@@ -322,22 +323,31 @@ class Work:
         if not kinds:
             return
         meters.trim()
+        until = self._clock.now() + _EXPLAIN_SECONDS / 2
         found = origins(
-            self._run_once, kinds=kinds, is_user=self._is_user, root_path=self._root, seconds=_EXPLAIN_SECONDS / 2
+            self._run_once,
+            kinds=kinds,
+            is_user=self._is_user,
+            root_path=self._root,
+            seconds=_EXPLAIN_SECONDS / 2,
+            now=self._clock.now,
         )
+        late = self._clock.now() > until
         for key in leaks:
             mine = [leftover for leftover in found if leftover.kind in _KINDS.get(key, ())]
             if mine:
                 self._tell({f"explained:{key}": _of_leftovers(mine)})
             if key in _KINDS and keys[key]["count"] < repeat.RULES[key].certain:
-                self._acquit_a_pool(key, mine, keys)
+                self._acquit_a_pool(key, mine, keys, late=late)
 
-    def _acquit_a_pool(self, key: str, found: list[Leftover], keys: dict[str, dict[str, Any]]) -> None:
+    def _acquit_a_pool(self, key: str, found: list[Leftover], keys: dict[str, dict[str, Any]], *, late: bool) -> None:
         """What is kept to a size by the function that makes it may be a pool that is larger than we had time for."""
         places = [place for leftover in found for place in leftover.locations]
         bound = next((line for place in places if (line := self._compares_a_length(place)) is not None), None)
         if bound is not None:
             why = f"kept to a size at {bound}, which was not reached"
+        elif late and not places:
+            why = "there was no time to find out where they are from"
         elif not found and not self._still_grows(key):
             why = "no more came when it was looked for where they are from"
         else:

@@ -52,6 +52,15 @@ def rows(n: int) -> float:
     return 176.0 * (n % 100) + 4096.0 * (25 * n // 4096)
 
 
+def lifted_sawtooth(n: int) -> float:
+    """A module's cache that is emptied at the hundredth, while something in the C library fills for a while.
+
+    As it was read on a machine with far more to do than processors, where it was taken for a leak.
+    """
+    lows = (-5600, -5600, -5536, -5504, -5472, -2544, 928, 2464, 3360, 4368)
+    return 45.0 * ((n + 23) % 100) + lows[min((n + 23) // 100, 9)]
+
+
 def ragged_sawtooth(n: int) -> float:
     """A buffer written out when it is full, which leaves something different behind each time."""
     return 100.0 * (n % 37) + random.Random(n // 37).uniform(0, 700)
@@ -133,6 +142,7 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (lambda n: sawtooth(50)(n) + random_keys(300)(n), KEYED, "flat"),
         (pool_of_sawteeth(), UNKNOWN, "flat"),
         (rows, UNKNOWN, "leak"),
+        (lambda n: sawtooth(100)(n) + 16.0 * n, UNKNOWN, "leak"),
         (lambda n: 0.0, UNKNOWN, "flat"),
         (wearing_off, UNKNOWN, "flat"),
     ],
@@ -253,3 +263,7 @@ def test_a_container_that_moves_late_does_not_make_a_cache_that_has_filled_a_lea
     moved = [value + 14_000.0 * (n > 550) for n, value in enumerate(filled)]
     assert judge_series(moved).trend == "growing"
     assert conclude(moved, MEMORY, spent=False, structure=KEYED) != "leak"
+
+
+def test_lows_that_something_lifted_once_are_no_leak() -> None:
+    assert judged(lifted_sawtooth, UNKNOWN, most=996)[0] == "unclear"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
+import itertools
 import sys
 import types
 from collections import deque
@@ -18,7 +19,7 @@ from coresys.measure import holders
 from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.evictions import bounds, evictions
 from coresys.measure.holders import function_at, holder_chains, line_of_global
-from coresys.measure.survivors import survivors
+from coresys.measure.survivors import look_for_growth, survivors
 
 HERE = __file__
 
@@ -149,6 +150,41 @@ def test_growth_without_a_line_is_called_native() -> None:
 def test_types_of_survivors_are_counted_per_run() -> None:
     found = {row.type_name: row.count for row in survivors(lambda: LISTED.append(Session()))}
     assert found["Session"] == pytest.approx(1.0)
+
+
+def ticking(step: float) -> Callable[[], float]:
+    """A clock that goes on by so many seconds whenever it is read."""
+    return functools.partial(next, itertools.count(0.0, step))
+
+
+def test_of_slow_code_there_are_fewer_runs_and_the_count_is_still_per_run() -> None:
+    calls: list[int] = []
+
+    def leak() -> None:
+        calls.append(1)
+        LISTED.append(Session())
+
+    found = look_for_growth(leak, repetitions=6, windows=3, now=ticking(0.6))
+    assert len(calls) < 3 * 6
+    assert {row.type_name: row.count for row in found.survivors}["Session"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("step", [0.3, 1.0, 2.5])
+def test_whoever_runs_out_of_time_before_a_holder_is_found_says_so(step: float) -> None:
+    """What was not looked for is no proof that nobody lets go of it."""
+    found = attribute(
+        lambda: LISTED.append(Session()), is_user=lambda path: path == HERE, seconds=2.0, now=ticking(step)
+    )
+    assert not found.holders
+    assert found.cut_short
+    assert found.may_end == "there was no time to find out what keeps it"
+
+
+def test_whoever_had_the_time_to_look_is_not_cut_short() -> None:
+    found = attribute(lambda: LISTED.append(Session()), is_user=lambda path: path == HERE, now=ticking(0.001))
+    assert found.holders
+    assert not found.cut_short
+    assert found.may_end is None
 
 
 def test_a_run_that_tells_of_a_problem_ends_the_looking() -> None:
