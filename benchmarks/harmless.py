@@ -411,7 +411,7 @@ def compare(suite: Suite, mode: str, bare: list[Run], measured: list[Run], round
             why = next((true.why for true in suite.true if true.covers(nodeid, key)), None)
             text = f"{nodeid}: {summary}"
             (unexamined if why is None else explained).append(text if why is None else f"{text} ({why})")
-    changed = [line for each in measured for line in _changes(bare, each, set(flaky), failing)]
+    changed = [line for each in measured for line in _changes(bare, each, set(flaky), failing, mode == "serial")]
     pairs = [(measured[i], (bare[i], bare[i + 1])) for i in range(rounds)]
     return Comparison(
         suite=suite,
@@ -429,7 +429,9 @@ def compare(suite: Suite, mode: str, bare: list[Run], measured: list[Run], round
     )
 
 
-def _changes(bare: list[Run], measured: Run, flaky: set[str], failing: set[str]) -> Iterator[str]:
+def _changes(
+    bare: list[Run], measured: Run, flaky: set[str], failing: set[str], in_order: bool
+) -> Iterator[str]:
     if measured.status is None:
         yield "did not end within the time limit"
     statuses = {each.status for each in bare}
@@ -442,7 +444,8 @@ def _changes(bare: list[Run], measured: Run, flaky: set[str], failing: set[str])
         if nodeid in failing and got is not None and _failed_by_us(got) in known:
             continue
         yield f"outcome of {nodeid}: {_said(known)} -> {_said([got])}"
-    steady = bare[0].order == bare[1].order and "-n" not in measured.label
+    # In the order in which reports came, which with several workers is luck.
+    steady = in_order and bare[0].order == bare[1].order
     if steady and len(bare[0].order) == len(measured.order) and bare[0].order != measured.order:
         yield "the order of the tests"
     for name in ("output", "warnings"):

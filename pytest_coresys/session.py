@@ -96,6 +96,7 @@ class BudgetSession:
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
         self.repeater = Repeater(settings.effort, self.unmeasured, self._progress)
         self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
+        self.settings_of_falling: dict[int, SettingsSnapshot] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
             profile=settings.profile,
@@ -307,9 +308,16 @@ class BudgetSession:
         finally:
             self.settings_probe.leave_out(settings)
             self.fixtures.made(id(fixturedef), owner, fixturedef.scope, requesting_item(request))
-            fixturedef.addfinalizer(lambda: self.fixtures.falling(id(fixturedef)))
+            fixturedef.addfinalizer(lambda: self._falling(id(fixturedef)))
+
+    def _falling(self, key: int) -> None:
+        self.fixtures.falling(key)
+        self.settings_of_falling[key] = SettingsSnapshot.take()
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        settings = self.settings_of_falling.pop(id(fixturedef), None)
+        if settings is not None:  # what it puts back in its teardown is no doing of the test that came last
+            self.settings_probe.leave_out(settings)
         self.fixtures.gone(id(fixturedef))
 
     # -- tests that another plugin runs ---------------------------------------------------------------------------

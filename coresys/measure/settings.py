@@ -19,7 +19,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 RUNNER_VARIABLES = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES"})
@@ -72,6 +72,18 @@ class SettingsSnapshot:
             _locale() if just_before is None else just_before.locale,
             _status() if just_before is None else just_before.status,
         )
+
+    def with_change(self, before: SettingsSnapshot, after: SettingsSnapshot) -> SettingsSnapshot:
+        """This snapshot with what changed between two others, which were taken later, and with nothing else of them.
+
+        Beside that change something may have been set for a while: the handlers by which pytest captures logs while a
+        fixture is set up, a variable of another fixture's.
+        """
+        changed = [name for name in _MERGED if not _same(getattr(before, name), getattr(after, name))]
+        parts = {
+            name: _MERGED[name](getattr(self, name), getattr(before, name), getattr(after, name)) for name in changed
+        }
+        return replace(self, **parts)
 
     def restore(self) -> None:
         """Set what differs back to what it was when this was taken, as far as Python can set it.
@@ -305,9 +317,14 @@ def _logger_changes(was: list[LoggerState], now: list[LoggerState]) -> list[str]
     before, after = {state[0]: state for state in was}, {state[0]: state for state in now}
     lines: list[str] = []
     for name in sorted({*before, *after}, key=str):
-        plain: LoggerState = (name, logging.NOTSET, (), False, True)
+        plain = _plain_logger(name)
         lines += _changes_of_logger(before.get(name, plain), after.get(name, plain))
     return lines
+
+
+def _plain_logger(name: str) -> LoggerState:
+    """The state of a logger that has nothing of its own."""
+    return name, logging.NOTSET, (), False, True
 
 
 def _changes_of_logger(was: LoggerState, now: LoggerState) -> Iterator[str]:
@@ -419,6 +436,63 @@ def _native_signal_changes(before: SettingsSnapshot, after: SettingsSnapshot) ->
     return lines
 
 
+# -- merging ------------------------------------------------------------------------------------------------------
+
+
+def _merged_names(mine: dict[Any, Any], was: dict[Any, Any], now: dict[Any, Any]) -> dict[Any, Any]:
+    changed = {name for name in {*was, *now} if not _same(was.get(name), now.get(name))}
+    kept = {name: value for name, value in mine.items() if name not in changed}
+    return {**kept, **{name: value for name, value in now.items() if name in changed}}
+
+
+def _merged_places(mine: tuple[Any, ...], was: tuple[Any, ...], now: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(own if _same(old, new) else new for own, old, new in zip(mine, was, now, strict=True))
+
+
+def _merged_row(mine: tuple[Any, ...], was: tuple[Any, ...], now: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Less what was taken out, with what was put in: in front, or behind, as it stands now."""
+    if _same(mine, was):
+        return now
+    removed, added = _lost_and_new(was, now)
+    kept = list(mine)
+    for each in removed:
+        at = next((number for number, own in enumerate(kept) if _same(own, each)), None)
+        if at is not None:
+            del kept[at]
+    in_front = bool(added) and _same(now[0], added[0])
+    return (*added, *kept) if in_front else (*kept, *added)
+
+
+def _merged_loggers(mine: list[LoggerState], was: list[LoggerState], now: list[LoggerState]) -> list[LoggerState]:
+    own, old, new = ({state[0]: state for state in states} for states in (mine, was, now))
+    for name in {*old, *new}:
+        plain = _plain_logger(name)
+        before, after = old.get(name, plain), new.get(name, plain)
+        if not _same(before, after):
+            here = own.get(name, plain)
+            _, level, _, disabled, propagates = _merged_places(here, before, after)
+            own[name] = (name, level, _merged_row(here[2], before[2], after[2]), disabled, propagates)
+    return [state for name, state in own.items() if not name or state != _plain_logger(name)]
+
+
+def _now(mine: Any, was: Any, now: Any) -> Any:
+    return now
+
+
+_MERGED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "environment": _merged_names,
+    "folder": _now,
+    "path": _merged_row,
+    "signals": _merged_places,
+    "logging": _now,
+    "loggers": _merged_loggers,
+    "filters": _merged_row,
+    "hooks": _merged_places,
+    "locale": _now,
+    "status": _merged_places,
+}
+
+
 # -- putting back -------------------------------------------------------------------------------------------------
 
 
@@ -448,7 +522,7 @@ def _put_back_signals(was: SettingsSnapshot) -> None:
 
 
 def _put_back_loggers(was: SettingsSnapshot) -> None:
-    plain = {state[0]: (state[0], logging.NOTSET, (), False, True) for state in _loggers()}
+    plain = {state[0]: _plain_logger(state[0]) for state in _loggers()}
     for name, level, handlers, disabled, propagates in (plain | {state[0]: state for state in was.loggers}).values():
         logger = logging.getLogger(name) if name else logging.root
         logger.setLevel(level)

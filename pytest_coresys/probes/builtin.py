@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 
 from coresys import Reading
 from coresys.clock import monotonic
@@ -34,7 +33,7 @@ _UNCHANGED = Reading(0.0)
 class GlobalsChanged:
     """Settings of the process that the test left other than it found them.
 
-    What a wider fixture sets in its setup is that fixture's: it calls ``rebase`` when that is over.
+    What a wider fixture sets in its setup, and puts back in its teardown, is that fixture's: ``leave_out`` is told.
     """
 
     key = "globals.changed"
@@ -53,13 +52,9 @@ class GlobalsChanged:
         self._before, self._left, self._modules = SettingsSnapshot.take(self._left), None, len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:
-        """Leave out what changed since ``before``: the parts that differ count as found."""
-        if self._before is None:
-            return
-        now = SettingsSnapshot.take()
-        names = SettingsSnapshot.__dataclass_fields__
-        changed = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
-        self._before = replace(self._before, **changed)
+        """Leave out what changed since ``before``: it counts as found."""
+        if self._before is not None:
+            self._before = self._before.with_change(before, SettingsSnapshot.take())
 
     def stop(self) -> Reading:
         before, self._before = self._before, None  # it may hold handlers of the user's

@@ -273,6 +273,36 @@ def test_without_a_process_status_the_umask_is_left_out(monkeypatch: pytest.Monk
         os.umask(old)
 
 
+def test_a_change_is_taken_over_without_what_was_set_beside_it(
+    monkeypatch: pytest.MonkeyPatch, logger: logging.Logger
+) -> None:
+    """As when a fixture of a module's is set up while another one, of a test's, and pytest's capture are up."""
+    first = SettingsSnapshot.take()
+    beside, own = logging.StreamHandler(), logging.StreamHandler()
+    monkeypatch.setenv("CORESYS_BESIDE", "1")
+    monkeypatch.setattr("sys.path", ["/beside", *sys.path])
+    logging.root.addHandler(beside)
+    logger.addHandler(beside)
+    before = SettingsSnapshot.take()
+    monkeypatch.setenv("CORESYS_OWN", "1")
+    monkeypatch.delenv("PATH")
+    monkeypatch.setattr("sys.path", ["/own", *sys.path])
+    logging.root.addHandler(own)
+    logger.setLevel(logging.ERROR)
+    after = SettingsSnapshot.take()
+    logging.root.removeHandler(beside)
+    logger.removeHandler(beside)
+    monkeypatch.delenv("CORESYS_BESIDE")
+    sys.path.remove("/beside")
+    now = SettingsSnapshot.take()
+    merged = first.with_change(before, after)
+    logging.root.removeHandler(own)
+    assert now.changes_since(merged) == []
+    assert {line.split(" ")[0] for line in now.changes_since(first)} == {
+        *("os.environ['CORESYS_OWN']", "os.environ['PATH']", "sys.path:", "logging:", "logger")
+    }
+
+
 def test_what_is_cheap_to_read_is_read_anew_though_a_snapshot_was_taken_just_before(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -179,3 +179,62 @@ def test_clean(wide): pass
     run = inner.run("--coresys-budget", "--coresys-profile", "strict")
     assert run.found().keys() == {"test_by_fixture", "test_by_itself"}, run.text
     assert owners(run.facts) == {}
+
+
+SETTINGS = """
+import logging, signal, sys
+def handler(number, frame): pass
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setenv("NARROW", "1")
+    monkeypatch.syspath_prepend("/narrow")
+    own = logging.StreamHandler()
+    logging.getLogger("app").addHandler(own)
+    yield
+    logging.getLogger("app").removeHandler(own)
+@pytest.fixture(scope="{scope}")
+def wide():
+    os.environ["WIDE"] = "1"
+    sys.path.insert(0, "/wide")
+    own = logging.StreamHandler()
+    logging.root.addHandler(own)
+    logging.getLogger("app").setLevel(10)
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield
+    del os.environ["WIDE"]
+    sys.path.remove("/wide")
+    logging.root.removeHandler(own)
+    logging.getLogger("app").setLevel(0)
+    signal.signal(signal.SIGUSR1, before)
+@pytest.fixture(scope="{scope}")
+def guard():
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before): del os.environ[name]
+def setup_module(): os.environ["MODULE"] = "1"
+def teardown_module(): del os.environ["MODULE"]
+class TestCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): logging.disable(50)
+    @classmethod
+    def tearDownClass(cls): logging.disable(0)
+    def test_of_a_class(self): pass
+def test_beside_a_narrow_one(narrow, wide): pass
+def test_that_changes_something(wide): os.environ["MINE"] = "1"
+def test_that_comes_last(wide): pass
+def test_in_whose_teardown_it_is_put_back(wide, guard): os.environ["GUARDED"] = "1"
+"""
+
+
+@pytest.mark.parametrize("scope", ["module", "session"])
+def test_what_wider_fixtures_set_and_put_back_is_no_tests(inner: InnerSuite, scope: str) -> None:
+    write(inner, SETTINGS.replace("{scope}", scope))
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict")
+    changed = {test["nodeid"]: test["measures"]["globals.changed"]["verdict"] for test in run.facts["tests"]}
+    assert changed == {
+        "test_it.py::TestCase::test_of_a_class": "within",
+        "test_it.py::test_beside_a_narrow_one": "within",
+        "test_it.py::test_that_changes_something": "over",
+        "test_it.py::test_that_comes_last": "within",
+        "test_it.py::test_in_whose_teardown_it_is_put_back": "within",
+    }, run.text
