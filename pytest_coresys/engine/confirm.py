@@ -157,7 +157,7 @@ class Confirmation:
     def run(self) -> Confirmed:
         """Warm up, then repeat until each measure is settled."""
         result = Confirmed()
-        gc.collect()
+        # What is garbage by now stays as it is: collecting a large heap takes as long as many repetitions.
         gc.freeze()  # nobody else looks at the collector's generations: a child, or the last test of a process
         warm_up = min(repeat.WARM_UP, self._most)
         self._readings = Readings(self._most - warm_up + 1)

@@ -251,7 +251,6 @@ class Work:
 
     def _measure_control(self) -> Control:
         empty = empty_test(self._item)
-        gc.collect()
         gc.freeze()
         control = measure_control(lambda: self._signed(repeat_once(empty)))
         if control is None:

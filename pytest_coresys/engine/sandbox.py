@@ -214,7 +214,7 @@ class Guard:
         self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), *_DEVICES, "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
-        self._ports = listening_ports()
+        self._ports: frozenset[int] | None = None  # at which others listen
         self._confinement: landlock.Confinement | None = None
         self._thread = threading.local()
         self.refusal: str | None = None
@@ -295,13 +295,19 @@ class Guard:
 
     # Each check returns what is wrong, or None.
 
+    def _others_ports(self) -> frozenset[int]:
+        """Asked for before the child makes its first socket or program: it takes as long as some repetitions."""
+        if self._ports is None:
+            self._ports = listening_ports()
+        return self._ports
+
     def _is_own(self, path: str) -> bool:
-        """Whether a path is in the child's own folder, or is one that it made, or lies below one."""
+        """Whether a path is in the child's own folder, is one that it made, lies below one, or is a device."""
         inside = path + os.sep
         return inside.startswith(self._writable) or any(inside.startswith(made + os.sep) for made in self._made)
 
     def _change(self, path: str | None, verb: str) -> str | None:
-        if path is None or self._is_own(path) or not os.path.lexists(path):
+        if path is None or not os.path.lexists(path) or (self._is_own(path) and path not in _DEVICES):
             return None
         return f"{verb} {path}"
 
@@ -340,10 +346,18 @@ class Guard:
 
     def on_rename(self, event: str, args: tuple[Any, ...]) -> str | None:
         source, target, in_source, in_target = (*args, -1, -1)[:4]
-        return self._change(_real(source, in_source), "changes") or self._write(_real(target, in_target), "changes")
+        return self._change(_real(source, in_source), "changes") or self._replace(_real(target, in_target))
 
     def on_link(self, event: str, args: tuple[Any, ...]) -> str | None:
-        return self._write(_real(args[1], args[-1]), "changes")
+        return self._replace(_real(args[1], args[-1]))
+
+    def _replace(self, path: str | None) -> str | None:
+        """A name that is to stand for something else. A device may be written to, and no more."""
+        return f"changes {path}" if path in _DEVICES else self._write(path, "changes")
+
+    def on_socket(self, event: str, args: tuple[Any, ...]) -> str | None:
+        self._others_ports()
+        return None
 
     def on_connect(self, event: str, args: tuple[Any, ...]) -> str | None:
         return self._reach(args[1])
@@ -357,7 +371,7 @@ class Guard:
         if isinstance(address, tuple) and len(address) >= 2:
             host, port = str(address[0]), address[1]
             local = host.startswith("127.") or host in ("localhost", "::1", "0.0.0.0", "::", "")
-            if local and port not in self._ports:
+            if local and port not in self._others_ports():
                 return None
             return f"talks to {host}:{port}, which was there before"
         if isinstance(address, (str, bytes)) and address:
@@ -379,7 +393,7 @@ class Guard:
     def _confine(self) -> None:
         if self._confinement is None:
             self._confinement = landlock.Confinement(
-                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._ports
+                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._others_ports()
             )
         self._confinement.enter()
         self._thread.confined = self.confined = True
@@ -401,6 +415,7 @@ _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     "open": Guard.on_open,
     "sqlite3.connect": Guard.on_sqlite,
     "os.mkdir": Guard.on_make,
+    "socket.__new__": Guard.on_socket,
     "socket.connect": Guard.on_connect,
     "socket.sendto": Guard.on_connect,
     "socket.sendmsg": Guard.on_connect,

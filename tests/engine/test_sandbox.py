@@ -170,6 +170,49 @@ def test_a_program_is_refused_where_the_kernel_cannot_confine_it(
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("event", "args"),
+    [
+        ("os.remove", ("/dev/null", -1)),
+        ("os.chmod", ("/dev/null", 0o600, -1)),
+        ("os.rename", ("{own}", "/dev/null", -1, -1)),
+        ("shutil.move", ("{own}", "/dev/full")),
+        ("os.symlink", ("elsewhere", "/dev/null", -1)),
+        ("os.link", ("{own}", "/dev/zero", -1, -1)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_device_may_be_written_to_and_no_more(tmp_path: Path, event: str, args: tuple[Any, ...]) -> None:
+    """By the guard's word alone: whoever may do it would have done it."""
+    guard = sandbox.Guard(tmp_path)
+    (tmp_path / "own").touch()
+    guard("open", ("/dev/null", "w", os.O_WRONLY))
+    assert guard.refusal is None
+    with pytest.raises(sandbox.RefusedError):
+        guard(event, tuple(str(tmp_path / "own") if each == "{own}" else each for each in args))
+
+
+def test_whose_ports_are_taken_is_asked_with_the_first_socket_and_no_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def listening_ports() -> frozenset[int]:
+        asked.append(1)
+        return frozenset({8000})
+
+    monkeypatch.setattr(sandbox, "listening_ports", listening_ports)
+    guard = sandbox.Guard(tmp_path)
+    guard("open", (str(tmp_path / "new"), "w", os.O_WRONLY))
+    assert not asked
+    guard("socket.__new__", (None, 2, 1, 0))
+    guard("socket.connect", (None, ("127.0.0.1", 8001)))
+    assert asked == [1]
+    with pytest.raises(sandbox.RefusedError):
+        guard("socket.connect", (None, ("127.0.0.1", 8000)))
+    assert asked == [1]
+
+
 def test_the_guard_remembers_no_path_that_is_gone_and_few_that_stay(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
