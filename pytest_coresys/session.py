@@ -96,6 +96,7 @@ class BudgetSession:
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
         self.repeater = Repeater(settings.effort, self.unmeasured, self._progress)
         self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
+        self.setups = 0  # of wider fixtures, going on one within the other
         self.settings_of_falling: dict[int, SettingsSnapshot] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
@@ -302,11 +303,15 @@ class BudgetSession:
         if owner is None:
             return (yield)
         self.fixtures.begin(id(fixturedef))
-        settings = SettingsSnapshot.take()
+        # One may ask for another in its setup: what that changes is part of what this one does.
+        settings = SettingsSnapshot.take() if self.setups == 0 else None
+        self.setups += 1
         try:
             return (yield)
         finally:
-            self.settings_probe.leave_out(settings)
+            self.setups -= 1
+            if settings is not None:
+                self.settings_probe.leave_out(settings)
             self.fixtures.made(id(fixturedef), owner, fixturedef.scope, requesting_item(request))
             fixturedef.addfinalizer(lambda: self._falling(id(fixturedef)))
 

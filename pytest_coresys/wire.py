@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, cast, get_args
@@ -220,11 +220,15 @@ class _Judgement(NamedTuple):
     why: str
 
 
-def _judgement(verdicts: tuple[Verdict, ...]) -> _Judgement:
+def _judgement(verdicts: tuple[Verdict, ...], measures_of: Callable[[tuple[Verdict, ...]], Measures]) -> _Judgement:
     verdicts = tuple(_with_a_figure(each) for each in verdicts)
     verdict = overall(verdicts)
-    measures = _shared.of(verdicts, lambda: _measures_of(verdicts)) if verdict == "within" else _measures_of(verdicts)
+    measures = measures_of(verdicts) if verdict == "within" else _measures_of(verdicts)
     return _Judgement(verdict, measures, _first_reason(verdicts))
+
+
+def _shared_measures_of(verdicts: tuple[Verdict, ...]) -> Measures:
+    return _shared.of(verdicts, lambda: _measures_of(verdicts))
 
 
 _judgements: IdentityMemo[_Judgement] = IdentityMemo(most=200)
@@ -249,7 +253,11 @@ def test_to_dict(
     """
     verdicts = tuple(verdicts)
     # Most tests of a run come to the very same verdicts, and share one dict.
-    judged = _judgement(verdicts) if repetitions else _judgements.of((verdicts,), lambda: _judgement(verdicts))
+    judged = (
+        _judgement(verdicts, _measures_of)
+        if repetitions
+        else _judgements.of((verdicts,), lambda: _judgement(verdicts, _shared_measures_of))
+    )
     verdict = judged.verdict if verdict is None else verdict
     if verdict == "not_measured" and why is None:
         why = judged.why

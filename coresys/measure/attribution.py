@@ -145,8 +145,8 @@ class Attribution:
     and has a bound which it has not reached. ``evicts`` tells code in sight that lets go of entries. ``only_grows``:
     a plain list of the user's keeps them, which nothing in sight takes from. ``kept_by_user``: it is a root of the
     user's that keeps them, not a cache of some library. ``by_time`` tells code that ran and lets go of what is old
-    enough; ``fixture`` the one of a wider scope that keeps them, and nothing else. ``cut_short``: time was up, or a run
-    failed, before it was known who keeps them.
+    enough; ``fixture`` the one of a wider scope that keeps them, and nothing else. ``cut_short`` tells why it could not
+    be found out who keeps them: time was up, or a run failed.
     """
 
     lines: tuple[Location, ...] = ()
@@ -159,7 +159,7 @@ class Attribution:
     kept_by_user: bool = False
     by_time: str | None = None
     fixture: str | None = None
-    cut_short: bool = False
+    cut_short: str | None = None
 
     @property
     def may_end(self) -> str | None:
@@ -168,9 +168,7 @@ class Attribution:
             return f"kept by {self.bounded}, whose bound was not reached"
         if self.by_time:
             return f"{self.by_time} by time, which did not pass"
-        if self.fixture:
-            return f"kept by {self.fixture}, which is still up"
-        return "there was no time to find out what keeps it" if self.cut_short else None
+        return f"kept by {self.fixture}, which is still up" if self.fixture else self.cut_short
 
 
 def attribute(
@@ -216,7 +214,8 @@ def attribute(
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget, now=now), *lines][:most]
     if problems or late:
         evicts = next((_told_of(each, paths) for each in _letting_go(files, [], ())), None)
-        return Attribution(tuple(_shown(lines, root_path, is_user)), native=native, evicts=evicts, cut_short=True)
+        shown = tuple(_shown(lines, root_path, is_user))
+        return Attribution(shown, native=native, evicts=evicts, cut_short=_why_cut_short(problems))
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most, now=now)
     chains = ranked_chains(
         seen.examples,
@@ -228,7 +227,7 @@ def attribute(
         ignore=[seen.containers],
         now=now,
     )
-    cut_short = not chains and (bool(problems) or left() < 0)
+    cut_short = _why_cut_short(problems) if not chains and (problems or left() < 0) else None
     holders = [each.chain for each in chains]
     owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
     files += _mentioning(holders, files, is_user)
@@ -250,6 +249,12 @@ def attribute(
         _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else _set_up_anew(letting_go, paths),
         cut_short,
     )
+
+
+def _why_cut_short(problems: list[str]) -> str:
+    if problems:
+        return f"what keeps it could not be found out: {problems[0]}"
+    return "there was no time to find out what keeps it"
 
 
 _WIDER_SETUPS = frozenset({"setUpClass", "setup_class", "setUpModule", "setup_module"})

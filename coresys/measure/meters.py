@@ -20,6 +20,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -140,6 +141,10 @@ _FIGURES = re.compile(
 )
 
 
+# Bound here: a clock of ours is read while tests may have patched it. Not on Windows.
+_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", None)  # type: ignore[assignment]
+
+
 class ProcFile:
     """A file of /proc that is opened once and read from its start each time."""
 
@@ -151,7 +156,7 @@ class ProcFile:
         self._size = size
 
     def read(self) -> bytes:
-        return os.pread(self.fd, self._size, 0)
+        return _pread(self.fd, self._size, 0)
 
     def close(self) -> None:
         os.close(self.fd)

@@ -204,18 +204,25 @@ def beneath(values: Sequence[float], at: Sequence[int]) -> list[float]:
     return [*line, values[at[-1]]]
 
 
-def rises_evenly(values: Sequence[float], at: Sequence[int]) -> bool:
-    """Whether a sawtooth rises from every second low to the next by half of what is usual, or more, as far as is seen.
+_PARTS = 4
+_FROM_THE_START = 0.15  # of what is usual: what grows by ever more grows at first too
 
-    Lows are few, and each may be off by what one repetition adds: a cache of the C library's that filled lifts some.
-    Every second, for what is kept may come in pages: none at one low, and one at the next.
+
+def rises_evenly(values: Sequence[float], at: Sequence[int]) -> bool:
+    """Whether a sawtooth rises, as far as is seen, in each of four parts by half of what is usual, or was until then.
+
+    Each low may be off by what one repetition adds. A part has two lows or more: what is kept may come in pages, none
+    at one low and one at the next. A cache of the C library's that fills late lifts those after it, and none before.
     """
-    steps = [(values[end] - values[start]) / (end - start) for start, end in zip(at[::2], at[2::2], strict=False)]
-    if not steps:
-        return True  # fewer than three
-    usual = median(increments(values, len(values)))
-    apart = (at[-1] - at[0]) / (len(at) - 1)
-    return all(step >= EVEN * median(steps) - usual / apart for step in steps)
+    parts = min(_PARTS, (len(at) - 1) // 2)
+    if parts < 1:
+        return True
+    edges = [at[round(part * (len(at) - 1) / parts)] for part in range(parts + 1)]
+    steps = [(values[end] - values[start]) / (end - start) for start, end in zip(edges, edges[1:], strict=False)]
+    usual, spare = median(steps), median(increments(values, len(values))) * parts / (at[-1] - at[0])
+    if steps[0] < _FROM_THE_START * usual - spare:
+        return False
+    return all(step >= EVEN * min(usual, median(steps[: part + 1])) - spare for part, step in enumerate(steps))
 
 
 def increments(values: Sequence[float], windows: int) -> tuple[float, ...]:

@@ -76,8 +76,13 @@ def verdicts_of(
         return _verdicts(plan, seen, measures, unmeasured)
     known = plan.on_nothing.get((seen.resolution, seen.why))
     if known is None:
+        if len(plan.on_nothing) >= _MOST_REASONS:
+            plan.on_nothing.clear()
         known = plan.on_nothing[seen.resolution, seen.why] = _verdicts(plan, seen, measures, unmeasured)
     return known
+
+
+_MOST_REASONS = 50  # kept by a plan: each test may have one of its own
 
 
 def _verdicts(

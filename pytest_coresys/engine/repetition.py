@@ -290,7 +290,7 @@ class Work:
             is_user=self._is_user,
             root_path=self._root,
             grown=grown,
-            seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing)),
+            seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing, _to_look_through_the_heap())),
             now=self._clock.now,
         )
         gc.freeze()  # it had to thaw the heap, to look at it
@@ -376,6 +376,11 @@ class Work:
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})
+
+
+def _to_look_through_the_heap() -> float:
+    """Seconds: what is asked for looks at each object of the process, again and again."""
+    return ASKING * gc.get_freeze_count() / 100_000
 
 
 def _of_memory(found: Attribution) -> dict[str, Any]:

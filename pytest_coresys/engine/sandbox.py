@@ -214,7 +214,7 @@ class Guard:
         self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), *_DEVICES, "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
-        self._ports: frozenset[int] | None = None  # at which others listen
+        self._ports = listening_ports()  # now: later, servers of the child's own are among them, and files may be mocks
         self._confinement: landlock.Confinement | None = None
         self._thread = threading.local()
         self.refusal: str | None = None
@@ -295,12 +295,6 @@ class Guard:
 
     # Each check returns what is wrong, or None.
 
-    def _others_ports(self) -> frozenset[int]:
-        """Asked for before the child makes its first socket or program: it takes as long as some repetitions."""
-        if self._ports is None:
-            self._ports = listening_ports()
-        return self._ports
-
     def _is_own(self, path: str) -> bool:
         """Whether a path is in the child's own folder, is one that it made, lies below one, or is a device."""
         inside = path + os.sep
@@ -355,10 +349,6 @@ class Guard:
         """A name that is to stand for something else. A device may be written to, and no more."""
         return f"changes {path}" if path in _DEVICES else self._write(path, "changes")
 
-    def on_socket(self, event: str, args: tuple[Any, ...]) -> str | None:
-        self._others_ports()
-        return None
-
     def on_connect(self, event: str, args: tuple[Any, ...]) -> str | None:
         return self._reach(args[1])
 
@@ -371,7 +361,7 @@ class Guard:
         if isinstance(address, tuple) and len(address) >= 2:
             host, port = str(address[0]), address[1]
             local = host.startswith("127.") or host in ("localhost", "::1", "0.0.0.0", "::", "")
-            if local and port not in self._others_ports():
+            if local and port not in self._ports:
                 return None
             return f"talks to {host}:{port}, which was there before"
         if isinstance(address, (str, bytes)) and address:
@@ -393,7 +383,7 @@ class Guard:
     def _confine(self) -> None:
         if self._confinement is None:
             self._confinement = landlock.Confinement(
-                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._others_ports()
+                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._ports
             )
         self._confinement.enter()
         self._thread.confined = self.confined = True
@@ -415,7 +405,6 @@ _CHECKS: dict[str, Callable[[Guard, str, tuple[Any, ...]], str | None]] = {
     "open": Guard.on_open,
     "sqlite3.connect": Guard.on_sqlite,
     "os.mkdir": Guard.on_make,
-    "socket.__new__": Guard.on_socket,
     "socket.connect": Guard.on_connect,
     "socket.sendto": Guard.on_connect,
     "socket.sendmsg": Guard.on_connect,

@@ -46,10 +46,10 @@ class GlobalsChanged:
         self._before: SettingsSnapshot | None = None
         self._modules = 0
         self.undisturbed = False  # whether nothing of others runs between two tests
-        self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
+        self._status: tuple[bytes, bytes, bytes] | None = None  # as the last test left it, while undisturbed
 
     def start(self) -> None:
-        self._before, self._left, self._modules = SettingsSnapshot.take(self._left), None, len(sys.modules)
+        self._before, self._modules = SettingsSnapshot.take(self._status), len(sys.modules)
 
     def leave_out(self, before: SettingsSnapshot) -> None:
         """Leave out what changed since ``before``: it counts as found."""
@@ -60,7 +60,7 @@ class GlobalsChanged:
         before, self._before = self._before, None  # it may hold handlers of the user's
         assert before is not None
         after = SettingsSnapshot.take()
-        self._left = after if self.undisturbed else None
+        self._status = after.status if self.undisturbed else None
         if after.is_same(before):
             return _UNCHANGED
         changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)

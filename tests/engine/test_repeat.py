@@ -143,6 +143,8 @@ def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[s
         (pool_of_sawteeth(), UNKNOWN, "flat"),
         (rows, UNKNOWN, "leak"),
         (lambda n: sawtooth(100)(n) + 16.0 * n, UNKNOWN, "leak"),
+        (lambda n: sawtooth(20)(n) + 0.02 * n * n, UNKNOWN, "leak"),
+        (lambda n: sawtooth(20)(n) + 3000.0 * (n // 7), UNKNOWN, "leak"),
         (lambda n: 0.0, UNKNOWN, "flat"),
         (wearing_off, UNKNOWN, "flat"),
     ],

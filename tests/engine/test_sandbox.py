@@ -192,27 +192,6 @@ def test_a_device_may_be_written_to_and_no_more(tmp_path: Path, event: str, args
         guard(event, tuple(str(tmp_path / "own") if each == "{own}" else each for each in args))
 
 
-def test_whose_ports_are_taken_is_asked_with_the_first_socket_and_no_sooner(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-
-    def listening_ports() -> frozenset[int]:
-        asked.append(1)
-        return frozenset({8000})
-
-    monkeypatch.setattr(sandbox, "listening_ports", listening_ports)
-    guard = sandbox.Guard(tmp_path)
-    guard("open", (str(tmp_path / "new"), "w", os.O_WRONLY))
-    assert not asked
-    guard("socket.__new__", (None, 2, 1, 0))
-    guard("socket.connect", (None, ("127.0.0.1", 8001)))
-    assert asked == [1]
-    with pytest.raises(sandbox.RefusedError):
-        guard("socket.connect", (None, ("127.0.0.1", 8000)))
-    assert asked == [1]
-
-
 def test_the_guard_remembers_no_path_that_is_gone_and_few_that_stay(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()

@@ -238,3 +238,35 @@ def test_what_wider_fixtures_set_and_put_back_is_no_tests(inner: InnerSuite, sco
         "test_it.py::test_that_comes_last": "within",
         "test_it.py::test_in_whose_teardown_it_is_put_back": "within",
     }, run.text
+
+
+NESTED = """
+import sys
+@pytest.fixture(scope="module")
+def inner():
+    sys.path.insert(0, "/inner")
+    yield
+    sys.path.remove("/inner")
+@pytest.fixture(scope="module")
+def outer(request):
+    sys.path.insert(0, "/outer")
+    request.getfixturevalue("inner")
+    yield
+    sys.path.remove("/outer")
+def test_first(monkeypatch, outer): pass
+def test_last(outer): pass
+"""
+
+
+def test_a_wider_fixture_that_asks_for_another_in_its_setup_changes_things_once(inner: InnerSuite) -> None:
+    # Beside what a narrow fixture has up: else the whole row is as the outer one left it.
+    write(
+        inner,
+        NESTED.replace("(monkeypatch, outer): pass", "(own, outer): pass").replace(
+            "def test_first",
+            "@pytest.fixture\ndef own(monkeypatch): monkeypatch.syspath_prepend('/own')\ndef test_first",
+        ),
+    )
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict")
+    assert run.found() == {}, run.text
+    assert run.status == 0

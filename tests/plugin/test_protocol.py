@@ -706,3 +706,34 @@ def test_what_is_to_be_run_again_is_named_from_where_one_stands(inner: InnerSuit
     assert run.found() == {"test_leaks": {"descriptors.leaked"}}
     assert 'pytest "test_it.py::test_leaks" --coresys-budget' in run.text
     assert "below/test_it.py::test_leaks" in run.facts["tests"][0]["nodeid"]
+
+
+COLLECTED = """
+import gc, weakref, pytest
+ALIVE, KEPT = weakref.WeakSet(), []
+class Node:
+    def __init__(self):
+        self.me = self
+        ALIVE.add(self)
+@pytest.fixture(autouse=True)
+def collected(): gc.collect()
+def test_one_is_alive():
+    Node()
+    assert len(ALIVE) == 1
+def test_one_is_alive_and_leaks():
+    Node()
+    KEPT.append(bytes(3000))
+    assert len(ALIVE) == 1
+class Base: pass
+def test_its_class_alone():
+    class Plug(Base): pass
+    assert Base.__subclasses__() == [Plug]
+"""
+
+
+def test_tests_that_look_whether_the_last_run_was_collected_are_repeated(inner: InnerSuite) -> None:
+    """What is garbage when a child begins is not collected, for it takes long; but here it has to be."""
+    write(inner, COLLECTED)
+    run = inner.run("--coresys-budget")
+    assert run.found() == {"test_one_is_alive_and_leaks": {"memory.growth"}}, run.text
+    assert all(test["repetitions"] for test in run.facts["tests"]), run.text
