@@ -128,13 +128,31 @@ def test_when_it_is_asked_who_keeps_it(
     assert result.keys["memory.growth"]["conclusion"] == ("unclear" if asked_at is None else "leak")
 
 
-@pytest.mark.parametrize("at", [1, 5, 6, 40, 67])
+@pytest.mark.parametrize("at", [2, 5, 6, 40, 67])
 def test_a_repetition_that_goes_wrong_ends_it(at: int) -> None:
     leaks = Leaks(fails_at=at)
     result = confirmed(leaks, 300)
     assert result.problem == "call failed: mine"
     assert leaks.runs == at
     assert not result.keys
+
+
+def test_the_first_is_tried_once_more_after_a_collection() -> None:
+    """It may have looked whether what the last run left was collected, which was frozen as it was."""
+    leaks = Leaks(fails_at=1)
+    result = confirmed(leaks, 700)
+    assert result.problem is None
+    assert result.keys["memory.growth"]["conclusion"] == "leak"
+    assert confirmed(Leaks(fails_at=1), 1).problem == "call failed: mine"  # where there may be no other
+
+    class Never(Leaks):
+        def run(self) -> str | None:
+            self.runs += 1
+            return "call failed: mine"
+
+    never = Never()
+    assert confirmed(never, 300).problem == "call failed: mine"
+    assert never.runs == 2
 
 
 def test_one_that_goes_wrong_right_after_the_asking_ends_it_too() -> None:
