@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, cast, get_args
@@ -106,11 +106,6 @@ def measure_to_dict(verdict: Verdict) -> dict[str, Any]:
 
 
 Measures = dict[str, dict[str, Any]]
-_shared: IdentityMemo[Measures] = IdentityMemo(most=1000)
-
-
-def _measures_of(verdicts: tuple[Verdict, ...]) -> Measures:
-    return {plain_text(each.key): measure_to_dict(each) for each in verdicts}
 
 
 def _with_a_figure(verdict: Verdict) -> Verdict:
@@ -220,15 +215,10 @@ class _Judgement(NamedTuple):
     why: str
 
 
-def _judgement(verdicts: tuple[Verdict, ...], measures_of: Callable[[tuple[Verdict, ...]], Measures]) -> _Judgement:
+def _judgement(verdicts: tuple[Verdict, ...]) -> _Judgement:
     verdicts = tuple(_with_a_figure(each) for each in verdicts)
-    verdict = overall(verdicts)
-    measures = measures_of(verdicts) if verdict == "within" else _measures_of(verdicts)
-    return _Judgement(verdict, measures, _first_reason(verdicts))
-
-
-def _shared_measures_of(verdicts: tuple[Verdict, ...]) -> Measures:
-    return _shared.of(verdicts, lambda: _measures_of(verdicts))
+    measures = {plain_text(each.key): measure_to_dict(each) for each in verdicts}
+    return _Judgement(overall(verdicts), measures, _first_reason(verdicts))
 
 
 _judgements: IdentityMemo[_Judgement] = IdentityMemo(most=200)
@@ -252,12 +242,8 @@ def test_to_dict(
     between tests: copy before you change it.
     """
     verdicts = tuple(verdicts)
-    # Most tests of a run come to the very same verdicts, and share one dict.
-    judged = (
-        _judgement(verdicts, _measures_of)
-        if repetitions
-        else _judgements.of((verdicts,), lambda: _judgement(verdicts, _shared_measures_of))
-    )
+    # Most tests of a file come to the very same verdicts, and share one dict.
+    judged = _judgement(verdicts) if repetitions else _judgements.of((verdicts,), lambda: _judgement(verdicts))
     verdict = judged.verdict if verdict is None else verdict
     if verdict == "not_measured" and why is None:
         why = judged.why

@@ -468,11 +468,7 @@ def _merged_row(mine: tuple[Any, ...], was: tuple[Any, ...], now: tuple[Any, ...
     if _same(mine, was):
         return now
     removed, added = _lost_and_new(was, now)
-    kept = list(mine)
-    for each in removed:
-        at = next((number for number, own in enumerate(kept) if _same(own, each)), None)
-        if at is not None:
-            del kept[at]
+    kept, _ = _lost_and_new(mine, removed)
     in_front = bool(added) and _same(now[0], added[0])
     return (*added, *kept) if in_front else (*kept, *added)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from coresys.budgets.judge import judge
@@ -17,7 +16,6 @@ from coresys.records import GROWS_ALONG, Finding, Location, Reading
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
 from pytest_coresys.measures import GROWTH, Measure
-from pytest_coresys.memo import IdentityMemo
 
 SPENT = "the effort for repeating was spent"
 
@@ -89,25 +87,17 @@ def _verdicts(
     plan: Plan, seen: Seen, measures: Mapping[str, Measure], unmeasured: Mapping[str, str | None]
 ) -> tuple[Verdict, ...]:
     return tuple(
-        _judged(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
+        judge(_evidence(key, plan, seen, measures[key], unmeasured.get(key)), limit, measures[key].unit)
         for key, limit in plan.in_force.items()
     )
 
 
 _COLUMN = {key: at for at, key in enumerate(GROWTH)}
-_verdicts_on_nothing: IdentityMemo[Verdict] = IdentityMemo(most=1000)
 
 
-@cache
 def _nothing(key: str, resolution: int = 0) -> Evidence:
-    """Of one run: nothing seen. What nearly all measures of nearly all tests come to, so it is made once."""
+    """Of one run: nothing seen."""
     return Evidence(key, 0.0, "screened", resolution)
-
-
-def _judged(evidence: Evidence, limit: Limit, unit: str) -> Verdict:
-    if evidence.value == 0 and evidence.kind == "screened":  # then it is what ``_nothing`` made
-        return _verdicts_on_nothing.of((evidence, limit), lambda: judge(evidence, limit, unit))
-    return judge(evidence, limit, unit)
 
 
 def unmeasured_verdicts(plan: Plan, measures: Mapping[str, Measure], why: str) -> tuple[Verdict, ...]:
