@@ -4,7 +4,7 @@
     python benchmarks/overhead.py --tests 1000 --rounds 15 --json overhead.json
 
 Every round runs every tool once, in an order that is turned by one each time, in a process of its own with no other
-plugin loaded. Times are taken from the start of one test to the start of the next, so that reporting is in them and
+plugin loaded. Times are taken from the setup of one test to that of the next, so that reporting is in them and
 the start of the interpreter is not. A test is compared with itself under bare pytest in the same round: ``added`` is
 the median of all those differences, ``mean`` their mean (what comes rarely, such as a collection, shows only there).
 CPU is that of the process. ``run`` is the whole process, imports and report included, as a ratio to bare pytest.
@@ -35,12 +35,11 @@ import pytest
 wall, cpu = array("d", bytes(8 * 100_000)), array("d", bytes(8 * 100_000))
 count = 0
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
     global count
     wall[count], cpu[count] = time.perf_counter(), time.process_time()
     count += 1
-    return (yield)
 
 def pytest_sessionfinish():
     with open(os.environ["OVERHEAD_TIMES"], "w") as file:

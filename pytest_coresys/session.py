@@ -211,7 +211,9 @@ class BudgetSession:
                     self.complain(f"an error of coresys' own, please report it: {type(error).__name__}: {error}")
                 if self.shown:
                     self._show("")
-                self.counts = self.counts if seen.repetitions == 0 else None
+                if seen.repetitions:
+                    self.counts = None
+                    self.settings_probe.forget()
             else:
                 seen.why = "run by another plugin's protocol: not repeated"
             verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
@@ -373,6 +375,8 @@ class BudgetSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         book = self.repeater.book
         self.fixtures.judge()
+        self.settings_probe.close()
+        self.screen.close()
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["coresys"] = {
@@ -482,6 +486,8 @@ class Watch:
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)
         self.before = session.counts or session.screen.read()
+        if session.settings_probe.key not in self.plan.wanted:
+            session.settings_probe.forget()
         session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
         self.after: Counts | None = None

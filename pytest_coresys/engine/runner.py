@@ -371,6 +371,10 @@ def other_protocols(config: pytest.Config) -> list[Any]:
     ]
 
 
+# Whose hooks between tests leave the settings of the process alone.
+_WELL_KNOWN = ("_pytest.", "pytest_coresys.", "xdist.")
+
+
 def strangers_between_tests(config: pytest.Config) -> bool:
     """Whether code of other plugins than pytest's own runs between the end of a test and the start of the next."""
     hooks = (
@@ -378,9 +382,12 @@ def strangers_between_tests(config: pytest.Config) -> bool:
         "pytest_runtest_logstart",
         "pytest_runtest_logreport",
         "pytest_runtest_logfinish",
+        "pytest_coresys_probes",
+        "pytest_coresys_budgets",
+        "pytest_coresys_verdict",
     )
     return any(
-        not (getattr(impl.function, "__module__", None) or "").startswith(("_pytest.", "pytest_coresys."))
+        not (getattr(impl.function, "__module__", None) or "").startswith(_WELL_KNOWN)
         for hook in hooks
         for impl in getattr(config.hook, hook).get_hookimpls()
     )

@@ -78,10 +78,11 @@ class Counts(NamedTuple):
 
 
 class Screen:
-    """Reads the counters of this process; keeps two descriptors open, made before the first test."""
+    """Reads the counters of this process; keeps four descriptors open, made before the first test."""
 
     def __init__(self) -> None:
         self._memory: meters.MemoryMeter | None = None
+        self._counts: meters.ProcCounts | None = None
         self._children: meters.ProcFile | None = None
         self._pid = 0
         self._reserve = Reserve(step=_LOOKED_UP_FOR)
@@ -92,18 +93,21 @@ class Screen:
             if self._pid != os.getpid():
                 self._open()
             assert self._memory is not None
+            assert self._counts is not None
             memory = self._memory.read()
             children = 0 if self._children is None else len(self._children.read().split())
             return Counts(
                 memory.in_use - self._reserve.at(memory.mapped),
-                meters.thread_count(),
-                meters.descriptor_count(),
+                self._counts.threads(),
+                self._counts.descriptors(),
                 children,
                 len(meters.pending_tasks()),
                 memory.pool_free + memory.chunk_free,
             )
         except (NotImplementedError, OSError, ValueError, RuntimeError):
-            return None  # no such counters here, or a test closed our descriptors: the hint is missing, no more
+            # No such counters here, or a test closed our descriptors: the hint is missing, until they are opened anew.
+            self.close()
+            return None
 
     def read_after(self, before: Counts | None) -> Counts | None:
         """The counters now; threads that Python has seen the end of get the moment that the system needs to end them.
@@ -122,16 +126,27 @@ class Screen:
 
     def heap(self) -> int | None:
         """Bytes that the allocators have handed out: without mappings, of which the first thread makes 70 MiB."""
-        if self.read() is None or self._memory is None:
+        if self._memory is None or self._pid != os.getpid():
+            return None  # nor is anything opened: it is asked while the descriptors of a fixture are told apart
+        try:
+            memory = self._memory.read()
+        except (NotImplementedError, OSError, ValueError):
             return None
-        memory = self._memory.read()
         return memory.pymalloc + memory.malloc
 
+    def close(self) -> None:
+        """Give up what is kept between readings; another reading opens it anew."""
+        if self._pid == os.getpid():
+            for each in (self._memory, self._counts, self._children):
+                if each is not None:
+                    each.close()
+        self._memory, self._counts, self._children, self._pid = None, None, None, 0
+
     def _open(self) -> None:
-        self._memory = meters.MemoryMeter()
+        self._pid = os.getpid()
+        self._memory, self._counts = meters.MemoryMeter(), meters.ProcCounts()
         try:
             # Children of the main thread only: a child made by another thread is seen when the test is repeated.
             self._children = meters.ProcFile(f"/proc/self/task/{threading.main_thread().native_id}/children")
         except NotImplementedError:
             self._children = None
-        self._pid = os.getpid()

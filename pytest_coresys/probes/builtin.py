@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
 from coresys import Reading
 from coresys.clock import monotonic
 from coresys.measure.loopwatch import LoopWatch
-from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
+from coresys.measure.meters import ProcFile
+from coresys.measure.settings import RUNNER_VARIABLES, STATUS, SettingsSnapshot
 
 
 class CpuShare:
@@ -46,10 +48,33 @@ class GlobalsChanged:
         self._before: SettingsSnapshot | None = None
         self._modules = 0
         self.undisturbed = False  # whether nothing of others runs between two tests
-        self._status: tuple[bytes, bytes, bytes] | None = None  # as the last test left it, while undisturbed
+        self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
+        self._pid = os.getpid()
+        try:
+            self._status: ProcFile | None = ProcFile(STATUS)
+        except NotImplementedError:
+            self._status = None
+
+    def close(self) -> None:
+        """Give up what is kept between tests."""
+        self._left = None
+        if self._status is not None:
+            self._status.close()
+            self._status = None
 
     def start(self) -> None:
-        self._before, self._modules = SettingsSnapshot.take(self._status), len(sys.modules)
+        self._before, self._left, self._modules = self._left, None, len(sys.modules)
+        if self._before is None:
+            self._before = self._take()
+        else:
+            self._before.take_filters()  # the runner sets them for each test, before we are asked
+
+    def _take(self) -> SettingsSnapshot:
+        return SettingsSnapshot.take(self._status if os.getpid() == self._pid else None)
+
+    def forget(self) -> None:
+        """Between two tests something was run: the next one may find other settings than the last one left."""
+        self._left = None
 
     def leave_out(self, before: SettingsSnapshot) -> None:
         """Leave out what changed since ``before``: it counts as found."""
@@ -59,8 +84,8 @@ class GlobalsChanged:
     def stop(self) -> Reading:
         before, self._before = self._before, None  # it may hold handlers of the user's
         assert before is not None
-        after = SettingsSnapshot.take()
-        self._status = after.status if self.undisturbed else None
+        after = self._take()
+        self._left = after if self.undisturbed else None
         if after.is_same(before):
             return _UNCHANGED
         changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -109,7 +110,7 @@ def test_a_thread_that_was_joined_gets_the_moment_that_the_system_needs(
     assert before is not None
     alive = threading.active_count()
     counts = iter(listed)
-    monkeypatch.setattr(meters, "thread_count", lambda: alive - 1 + next(counts))
+    monkeypatch.setattr(meters.ProcCounts, "threads", lambda self: alive - 1 + next(counts))
     after = screen.read_after(before._replace(threads=alive))
     assert after is not None
     assert after.threads == alive - 1 + read
@@ -122,7 +123,29 @@ def test_a_thread_that_is_alive_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
     assert before is not None
     alive = threading.active_count()
     counts = iter([alive])  # asked once
-    monkeypatch.setattr(meters, "thread_count", lambda: next(counts))
+    monkeypatch.setattr(meters.ProcCounts, "threads", lambda self: next(counts))
     after = screen.read_after(before._replace(threads=alive - 1))
     assert after is not None
     assert after.threads == alive
+
+
+def test_descriptors_that_a_test_closed_are_opened_anew_for_the_next() -> None:
+    """A daemon closes all that it does not know, and opens its own files under the numbers that are free then."""
+    before_any = meters.descriptors()
+    screen = Screen()
+    before = screen.read()
+    ours = meters.descriptors() - before_any
+    assert len(ours) >= 3
+    theirs = os.open(os.devnull, os.O_RDONLY)
+    for number in ours:
+        os.dup2(theirs, number)
+    assert screen.read_after(before) is None  # never their file for ours
+    assert all(os.fstat(number).st_rdev == os.fstat(theirs).st_rdev for number in ours)  # left alone
+    for number in (theirs, *ours):
+        os.close(number)
+    again = screen.read()
+    assert again is not None
+    assert before is not None
+    assert again.descriptors == before.descriptors
+    screen.close()
+    assert meters.descriptors() == before_any

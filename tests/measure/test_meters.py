@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tracemalloc
+from pathlib import Path
+
 import pytest
 
 from coresys.measure import meters
@@ -18,14 +23,52 @@ def test_the_allocators_statistics_are_read_to_the_byte() -> None:
     assert meter.read()[0] - before < 16 * 1024
 
 
-def test_figures_in_a_form_that_is_not_known_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sums_alone_are_those_of_the_whole_text() -> None:
     meter = meters.PymallocMeter()
-    monkeypatch.setattr(meter, "text", lambda: b"Heaps: 5 in use")
+    whole, sums = meter.text(), meter.sums()
+    assert b"blocks in use" in whole
+    assert re.search(rb"^ +0 +16 +", whole, re.MULTILINE)
+    assert not re.search(rb"^ +0 +16 +", sums, re.MULTILINE)  # else this C library prints them, and time is lost
+    assert meter._has_sums
+
+
+def test_where_the_sums_can_not_be_had_alone_the_whole_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters.PymallocMeter, "sums", lambda self: self.text()[:300])
+    meter = meters.PymallocMeter()
+    assert not meter._has_sums
+    assert meter.read()[0] > 100_000
+
+
+def test_figures_in_a_form_that_is_not_known_are_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters.PymallocMeter, "text", lambda self: b"Heaps: 5 in use")
+    monkeypatch.setattr(meters.PymallocMeter, "sums", lambda self: b"Heaps: 5 in use")
+    meter = meters.PymallocMeter()
     with pytest.raises(NotImplementedError, match="in a form unknown here"):
         meter.read()
 
 
 def test_no_statistics_at_all_are_those_of_another_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters.PymallocMeter, "text", lambda self: b"")  # as under PYTHONMALLOC=malloc
+    monkeypatch.setattr(meters.PymallocMeter, "sums", lambda self: b"\n")
     meter = meters.PymallocMeter()
-    monkeypatch.setattr(meter, "text", lambda: b"")  # as under PYTHONMALLOC=malloc
     assert meter.read() == (0, 0, 0)
+
+
+def test_while_memory_is_traced_the_allocator_tells_nothing() -> None:
+    meter = meters.PymallocMeter()
+    tracemalloc.start()
+    try:
+        assert meter.read() == (0, 0, 0)  # its figures go through the tracer's hooks
+    finally:
+        tracemalloc.stop()
+    assert meter.read()[0] > 100_000
+
+
+def test_a_closed_meter_leaves_a_number_alone_that_is_somebody_elses(tmp_path: Path) -> None:
+    status = meters.ProcFile("/proc/self/status")
+    with (tmp_path / "theirs").open("w") as file:
+        os.dup2(file.fileno(), status.fd)
+    status.close()
+    os.fstat(status.fd)
+    os.close(status.fd)
+    status.close()

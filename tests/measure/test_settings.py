@@ -266,7 +266,7 @@ def test_umask() -> None:
 
 
 def test_without_a_process_status_the_umask_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "_STATUS", "/nonexistent")
+    monkeypatch.setattr(settings, "STATUS", "/nonexistent")
     old = os.umask(0o22)
     try:
         assert changes(lambda: os.umask(0o77)) == []
