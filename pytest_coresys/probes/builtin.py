@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -46,7 +47,7 @@ class GlobalsChanged:
         # As the last test found them, if it left them other than that; who takes it puts None there.
         self.found: SettingsSnapshot | None = None
         self._before: SettingsSnapshot | None = None
-        self._modules = 0
+        self._modules, self._level = 0, 0
         self.undisturbed = False  # whether nothing of others runs between two tests
         self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
         self._pid = os.getpid()
@@ -64,6 +65,7 @@ class GlobalsChanged:
 
     def start(self) -> None:
         self._before, self._left, self._modules = self._left, None, len(sys.modules)
+        self._level = logging.root.level
         if self._before is None:
             self._before = self._take()
         else:
@@ -91,6 +93,10 @@ class GlobalsChanged:
         changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)
         if not self._filters:
             changes = [change for change in changes if not change.startswith("warning filters")]
+        # With log_level in the ini pytest sets the root's level in each phase, and takes it back together with what a
+        # wider fixture set in its setup.
+        if logging.root.level == self._level:
+            changes = [change for change in changes if not change.startswith("logging: root level ")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
         if changes and not lasting:
             return Reading(None, "suspected: modules were imported meanwhile, and may have done it", tuple(changes))

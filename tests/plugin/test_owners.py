@@ -270,3 +270,28 @@ def test_a_wider_fixture_that_asks_for_another_in_its_setup_changes_things_once(
     run = inner.run("--coresys-budget", "--coresys-profile", "strict")
     assert run.found() == {}, run.text
     assert run.status == 0
+
+
+LEVELS = """
+import logging
+@pytest.fixture(scope="module")
+def verbose():
+    before = logging.root.level
+    logging.root.setLevel(logging.DEBUG)
+    yield
+    logging.root.setLevel(before)
+def test_first(verbose): pass
+def test_second(verbose): pass
+def test_sets_it(): logging.root.setLevel(50)
+def test_last(verbose): pass
+"""
+
+
+@pytest.mark.parametrize("level", [(), ("-o", "log_level=INFO")], ids=["", "log_level"])
+def test_a_level_that_pytest_takes_back_with_its_own_was_not_changed_by_the_test(
+    inner: InnerSuite, level: tuple[str, ...]
+) -> None:
+    write(inner, LEVELS)
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict", *level)
+    # With log_level, pytest takes back what the test sets as well.
+    assert run.found() == ({} if level else {"test_sets_it": {"globals.changed"}}), run.text
