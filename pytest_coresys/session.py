@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -32,6 +32,7 @@ from pytest_coresys.engine.runner import (
     run_phases,
     strangers_between_tests,
     taken_by_other,
+    takes_levels_back,
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
@@ -45,6 +46,8 @@ from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, required_unmeasured
 from pytest_coresys.strangers import StrangerError, ask
+
+T = TypeVar("T")
 
 
 def open_session(config: pytest.Config) -> None:
@@ -73,6 +76,7 @@ def open_session(config: pytest.Config) -> None:
     session.target = target
     session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
     config.pluginmanager.register(session, "coresys-session")
+    config.add_cleanup(session.close)
 
 
 _LEAST_FOR_PROGRESS = 30  # columns
@@ -89,15 +93,17 @@ class BudgetSession:
         self.planner = Planner(settings, measures)
         self.unmeasured = meters.capabilities()
         # pytest's own warnings plugin puts the filters back, later than we look.
-        self.settings_probe = GlobalsChanged(filters=not config.pluginmanager.has_plugin("warnings"))
+        self.settings_probe = GlobalsChanged(
+            filters=not config.pluginmanager.has_plugin("warnings"), level=not takes_levels_back(config)
+        )
         self.probes = ProbeSet([], self.complain)
         self.screen = Screen()
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
-        self.repeater = Repeater(settings.effort, self.unmeasured, self._progress)
+        self.repeater = Repeater(settings.effort, self.unmeasured, self._progress, self._time_goes_by)
         self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
         self.setups = 0  # of wider fixtures, going on one within the other
-        self.settings_of_falling: dict[int, SettingsSnapshot] = {}  # by id, while wider fixtures are torn down
+        self.settings_of_falling: dict[int, SettingsSnapshot | None] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
             profile=settings.profile,
@@ -111,6 +117,7 @@ class BudgetSession:
         self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
         self.started = monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
+        self.collected = False
         self.others: list[Any] = []
         self.others_ran: dict[str, str] = {}
         self.foreign: Foreign | None = None
@@ -121,10 +128,23 @@ class BudgetSession:
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
 
+    def close(self) -> None:
+        """Give up what is kept open."""
+        self.settings_probe.close()
+        self.screen.close()
+
+    def _time_goes_by(self) -> None:
+        """What stands now need not be what the next test finds: threads go on, and a test may be repeated here."""
+        self.counts = None
+        self.settings_probe.forget()
+
     def complain(self, note: str) -> None:
         """Keep a line for the end of the run; the same one once."""
         if note not in self.notes:
             self.notes.append(note)
+
+    def _complain_of_us(self, error: Exception) -> None:
+        self.complain(f"an error of coresys' own, please report it: {type(error).__name__}: {error}")
 
     # -- collection ---------------------------------------------------------------------------------------------
 
@@ -136,8 +156,13 @@ class BudgetSession:
         self.others = other_protocols(self.config)
         if self.others:
             self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
-        self.settings_probe.undisturbed = not strangers_between_tests(self.config)
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
+        self.collected = True
+        self.pytest_plugin_registered()
+
+    def pytest_plugin_registered(self) -> None:
+        if self.collected:
+            self.settings_probe.undisturbed = not strangers_between_tests(self.config)
 
     # -- one test -----------------------------------------------------------------------------------------------
 
@@ -195,6 +220,8 @@ class BudgetSession:
         if watch.left is not None and outcome == "passed":
             self.resolution.take(watch.left.memory)
         self.settings_probe.found = None
+        if last:
+            self.settings_probe.forget()
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]
@@ -208,12 +235,9 @@ class BudgetSession:
                     self.repeater.repeat(item, plan, seen, duration, last=last)
                 except Exception as error:  # of ours: no reason to take the results of the run from anybody
                     seen.why = f"could not be repeated: {type(error).__name__}: {error}"
-                    self.complain(f"an error of coresys' own, please report it: {type(error).__name__}: {error}")
+                    self._complain_of_us(error)
                 if self.shown:
                     self._show("")
-                if seen.repetitions:
-                    self.counts = None
-                    self.settings_probe.forget()
             else:
                 seen.why = "run by another plugin's protocol: not repeated"
             verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
@@ -304,28 +328,36 @@ class BudgetSession:
         owner = fixture_owner(fixturedef, self.config.rootpath)
         if owner is None:
             return (yield)
-        self.fixtures.begin(id(fixturedef))
+        self._safely(self.fixtures.begin, id(fixturedef))
         # One may ask for another in its setup: what that changes is part of what this one does.
-        settings = SettingsSnapshot.take() if self.setups == 0 else None
+        settings = self._safely(SettingsSnapshot.take) if self.setups == 0 else None
         self.setups += 1
         try:
             return (yield)
         finally:
             self.setups -= 1
             if settings is not None:
-                self.settings_probe.leave_out(settings)
-            self.fixtures.made(id(fixturedef), owner, fixturedef.scope, requesting_item(request))
+                self._safely(self.settings_probe.leave_out, settings)
+            self._safely(self.fixtures.made, id(fixturedef), owner, fixturedef.scope, requesting_item(request))
             fixturedef.addfinalizer(lambda: self._falling(id(fixturedef)))
 
     def _falling(self, key: int) -> None:
-        self.fixtures.falling(key)
-        self.settings_of_falling[key] = SettingsSnapshot.take()
+        self._safely(self.fixtures.falling, key)
+        self.settings_of_falling[key] = self._safely(SettingsSnapshot.take)
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
         settings = self.settings_of_falling.pop(id(fixturedef), None)
         if settings is not None:  # what it puts back in its teardown is no doing of the test that came last
-            self.settings_probe.leave_out(settings)
-        self.fixtures.gone(id(fixturedef))
+            self._safely(self.settings_probe.leave_out, settings)
+        self._safely(self.fixtures.gone, id(fixturedef))
+
+    def _safely(self, do: Callable[..., T], *given: Any) -> T | None:
+        """What is ours, done in the middle of what is the user's: if it fails, that is no failure of theirs."""
+        try:
+            return do(*given)
+        except Exception as error:
+            self._complain_of_us(error)
+            return None
 
     # -- tests that another plugin runs ---------------------------------------------------------------------------
 
@@ -375,8 +407,6 @@ class BudgetSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         book = self.repeater.book
         self.fixtures.judge()
-        self.settings_probe.close()
-        self.screen.close()
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["coresys"] = {
@@ -485,6 +515,7 @@ class Watch:
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)
+        session.settings_probe.open()
         self.before = session.counts or session.screen.read()
         if session.settings_probe.key not in self.plan.wanted:
             session.settings_probe.forget()

@@ -11,12 +11,12 @@ are counted, less what is in use. Chunks that were never touched count as in use
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import struct
 from collections.abc import Iterator
 
 from coresys.measure.meters import PAGE, MallocMeter, Memory, trim
+from coresys.measure.system import READ_ONLY, System
 
 LEAST_IN_USE = 1024 * 1024
 _ARENA = 64 * 1024 * 1024  # glibc's further heaps stand at multiples of this, on 64 bits
@@ -59,7 +59,7 @@ def resident_free() -> int:
 
 def _heaps() -> Iterator[tuple[int, int]]:
     """Where malloc's heaps are: the one of brk, and those of the further arenas, as far as they are given out."""
-    memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+    memory = System.open("/proc/self/mem", READ_ONLY)
     try:
         for line in _lines("/proc/self/maps"):
             found = _MAPPING.match(line)
@@ -75,24 +75,24 @@ def _heaps() -> Iterator[tuple[int, int]]:
                 if size:
                     yield heap, min(heap + size, end)
     finally:
-        os.close(memory)
+        System.close(memory)
 
 
 def _lines(path: str) -> Iterator[bytes]:
     """The lines of a file, in small reads: a large buffer would leave its own pages in the heap it is to look at."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = System.open(path, READ_ONLY)
     try:
         rest = b""
-        while chunk := os.read(fd, 4096):
+        while chunk := System.read(fd, 4096):
             *lines, rest = (rest + chunk).split(b"\n")
             yield from lines
     finally:
-        os.close(fd)
+        System.close(fd)
 
 
 def _read(memory: int, address: int) -> bytes:
     try:
-        return os.pread(memory, _HEAP_INFO.size, address)
+        return System.pread(memory, _HEAP_INFO.size, address)
     except OSError:  # unmapped since by another thread
         return b""
 

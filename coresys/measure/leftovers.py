@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from coresys.measure import meters
+from coresys.measure.system import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,7 @@ def describe_thread(tid: int, thread: threading.Thread | None) -> str:
 
 def _native_name(tid: int) -> str:
     try:
-        with open(f"/proc/self/task/{tid}/comm", encoding="utf-8", errors="backslashreplace") as file:
-            return repr(file.read().strip())
+        return repr(System.read_file(f"/proc/self/task/{tid}/comm").decode("utf-8", "backslashreplace").strip())
     except OSError:
         return ""
 
@@ -85,7 +85,7 @@ def _place(frame: FrameType) -> str:
 
 def _short(path: str) -> str:
     try:
-        return path.removeprefix(os.getcwd() + os.sep)
+        return path.removeprefix(System.getcwd() + os.sep)
     except OSError:  # the working directory was removed
         return path
 
@@ -94,7 +94,7 @@ def _descriptors() -> dict[Hashable, None]:
     found: dict[Hashable, None] = {}
     for fd in meters.descriptors():
         try:
-            status = os.fstat(fd)
+            status = System.fstat(fd)
         except OSError:
             continue  # closed since by another thread
         # With the inode, a number that was closed and given out again is not taken for the old one.

@@ -21,8 +21,9 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from coresys.measure.system import READ_ONLY, System
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -156,10 +157,12 @@ class PymallocMeter:
         return figures or (0, 0, 0)
 
     def close(self) -> None:
-        """Give the stream's storage back; nothing can be read after."""
-        _libc.fclose.argtypes = _libc.free.argtypes = [ctypes.c_void_p]
-        _libc.fclose(self._stream)
-        _libc.free(self._buffer)
+        """Give the stream's storage back; nothing can be read after. At most once."""
+        stream, self._stream = self._stream, None
+        if stream:
+            _libc.fclose.argtypes = _libc.free.argtypes = [ctypes.c_void_p]
+            _libc.fclose(stream)
+            _libc.free(self._buffer)
 
 
 _FIGURES = re.compile(
@@ -177,8 +180,9 @@ def _figures(text: bytes) -> tuple[int, int, int] | None:
     return int(allocated.replace(b",", b"")), int(available.replace(b",", b"")), int(arenas.replace(b",", b""))
 
 
-# Bound here: a clock of ours is read while tests may have patched it. Not on Windows.
-_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", None)  # type: ignore[assignment]
+# The numbers from here on are seldom anybody's: one who closes "all but the first 256", or counts on the lowest number
+# that is free, finds the numbers as they are without us. And who closes a number that he no longer has hits nothing.
+_SELDOM_USED = 500
 
 
 class ProcFile:
@@ -189,27 +193,27 @@ class ProcFile:
 
     def __init__(self, path: str, size: int = 4096) -> None:
         try:
-            self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            self.fd = System.moved_up(System.open(path, READ_ONLY), _SELDOM_USED)
         except OSError as error:
             raise NotImplementedError(f"{path}: {error.strerror}") from None
         self._size = size
-        self._file = os.fstat(self.fd)
+        self._file = System.fstat(self.fd)
 
     def status(self) -> os.stat_result:
         """What ``fstat`` says of it. Raises OSError if the descriptor is somebody else's by now."""
-        status = os.fstat(self.fd)
+        status = System.fstat(self.fd)
         if status.st_ino != self._file.st_ino or status.st_dev != self._file.st_dev:
             raise OSError(errno.EBADF, "the descriptor was closed")
         return status
 
     def read(self) -> bytes:
-        return _pread(self.fd, self._size, 0)
+        return System.pread(self.fd, self._size, 0)
 
     def close(self) -> None:
         """Close the descriptor, if it still is the file's. At most once."""
         try:
             self.status()
-            os.close(self.fd)
+            System.close(self.fd)
         except OSError:  # closed by somebody else
             pass
 
@@ -221,7 +225,12 @@ class ProcCounts:
     """
 
     def __init__(self) -> None:
-        self._tasks, self._descriptors = ProcFile("/proc/self/task"), ProcFile("/proc/self/fd")
+        self._tasks = ProcFile("/proc/self/task")
+        try:
+            self._descriptors = ProcFile("/proc/self/fd")
+        except NotImplementedError:
+            self._tasks.close()
+            raise
 
     def threads(self) -> int:
         """As ``thread_count``. Raises OSError if a test closed the folder."""
@@ -242,7 +251,11 @@ class MemoryMeter:
     def __init__(self) -> None:
         self._malloc = MallocMeter()
         self._pymalloc = PymallocMeter()
-        self._statm = ProcFile("/proc/self/statm", 128)
+        try:
+            self._statm = ProcFile("/proc/self/statm", 128)
+        except NotImplementedError:
+            self._pymalloc.close()
+            raise
         self.read()  # the first reading makes storage that later ones use again
 
     @property
@@ -280,12 +293,12 @@ _FD_DIR = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 def descriptors() -> set[int]:
     """Numbers of the descriptors that are open now. Raises OSError where the system does not tell."""
-    listing = os.listdir(_FD_DIR)
+    listing = System.listdir(_FD_DIR)
     numbers = set(map(int, listing))
     # The listing itself needs a descriptor, which is closed by now: the lowest free number.
     for number in sorted(numbers, reverse=True):
         try:
-            os.fstat(number)
+            System.fstat(number)
         except OSError:
             numbers.discard(number)
             break
@@ -295,15 +308,15 @@ def descriptors() -> set[int]:
 def descriptor_count() -> int:
     """How many descriptors are open, the one for asking not counted."""
     if _size_counts_descriptors():
-        return os.stat(_FD_DIR).st_size
-    return len(os.listdir(_FD_DIR)) - 1
+        return System.stat(_FD_DIR).st_size
+    return len(System.listdir(_FD_DIR)) - 1
 
 
 @functools.cache
 def _size_counts_descriptors() -> bool:
     """Whether the folder tells the number of descriptors as its size (Linux 6.2 and later): a third of the time."""
     try:
-        return os.stat(_FD_DIR).st_size == len(os.listdir(_FD_DIR)) - 1
+        return System.stat(_FD_DIR).st_size == len(System.listdir(_FD_DIR)) - 1
     except OSError:
         return False
 
@@ -311,7 +324,7 @@ def _size_counts_descriptors() -> bool:
 def describe_descriptor(fd: int) -> str:
     """What a descriptor is: its path, socket with addresses, pipe or kind of anonymous inode."""
     try:
-        target = os.readlink(f"{_FD_DIR}/{fd}")
+        target = System.readlink(f"{_FD_DIR}/{fd}")
     except OSError:
         return f"fd {fd}"
     if target.startswith("socket:"):
@@ -355,8 +368,8 @@ def thread_count() -> int:
     """How many threads this process has, whoever started them; those that Python knows where no more can be told."""
     try:
         if _links_count_threads():
-            return os.stat("/proc/self/task").st_nlink - 2
-        return len(os.listdir("/proc/self/task"))
+            return System.stat("/proc/self/task").st_nlink - 2
+        return len(System.listdir("/proc/self/task"))
     except OSError:
         return threading.active_count()
 
@@ -364,12 +377,12 @@ def thread_count() -> int:
 @functools.cache
 def _links_count_threads() -> bool:
     """Whether the folder has a link for each thread, as folders have for folders in them: half of the time."""
-    return os.stat("/proc/self/task").st_nlink - 2 == len(os.listdir("/proc/self/task"))
+    return System.stat("/proc/self/task").st_nlink - 2 == len(System.listdir("/proc/self/task"))
 
 
 def native_threads() -> set[int]:
     """Kernel ids of all threads of this process, whoever started them."""
-    return set(map(int, os.listdir("/proc/self/task")))
+    return set(map(int, System.listdir("/proc/self/task")))
 
 
 def python_threads() -> dict[int, threading.Thread]:
@@ -380,30 +393,28 @@ def python_threads() -> dict[int, threading.Thread]:
 def children() -> set[int]:
     """Process ids of the direct children, zombies included."""
     found: set[int] = set()
-    for tid in os.listdir("/proc/self/task"):
+    for tid in System.listdir("/proc/self/task"):
         try:
-            fd = os.open(f"/proc/self/task/{tid}/children", os.O_RDONLY | os.O_CLOEXEC)
+            fd = System.open(f"/proc/self/task/{tid}/children", READ_ONLY)
         except OSError:
             continue  # that thread ended between listing and opening
         try:
             # os.open and not open(), which costs three times as much; and to the end: a list may fill many reads.
-            while text := os.read(fd, 65536):
+            while text := System.read(fd, 65536):
                 found.update(map(int, text.split()))
         except OSError:
             continue
         finally:
-            os.close(fd)
+            System.close(fd)
     return found
 
 
 def describe_process(pid: int) -> str:
     """Process id, state and command line, as far as it can be told."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
+        words = System.read_file(f"/proc/{pid}/cmdline").split(b"\0")
         command = " ".join(word.decode("utf-8", "replace") for word in words if word)
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            state = file.read().rpartition(b")")[2].split()[0].decode()
+        state = System.read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0].decode()
     except (OSError, IndexError):
         return f"process {pid}"
     if state == "Z":

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import threading
 
+from coresys.measure.system import System
+
 _HEAP_ALIGNMENT = 64 * 1024 * 1024  # where the heaps of glibc's arenas start, on 64 bits
 
 
 def reserved_bytes() -> int | None:
     """Bytes of this process's mappings that nothing can be kept in; None where the system does not list them."""
     try:
-        with open("/proc/self/maps", "rb", buffering=0) as file:
-            return _reserved(file.readall(), _stack_size())
+        return _reserved(System.read_file("/proc/self/maps"), _stack_size())
     except OSError:
         return None
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coresys.measure.meters import ProcFile
+from coresys.measure.system import System
 
 RUNNER_VARIABLES = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COLUMNS", "LINES"})
 """Variables that the test runner itself sets and removes."""
@@ -144,7 +145,7 @@ class SettingsWatch:
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()
+        return System.getcwd()
     except OSError:  # it was removed
         return None
 
@@ -186,13 +187,9 @@ def _status(file: ProcFile | None) -> tuple[bytes, bytes, bytes]:
             pass
     if not text.startswith(b"Name:"):  # there is no such file, or its number is somebody else's by now
         try:
-            fd = os.open(STATUS, os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, AttributeError):
+            text = System.read_file(STATUS)
+        except OSError:
             return b"", b"", b""
-        try:
-            text = os.read(fd, 4096)
-        finally:
-            os.close(fd)
     return _field(text, b"\nUmask:\t"), _field(text, b"\nSigIgn:\t"), _field(text, b"\nSigCgt:\t")
 
 

@@ -66,6 +66,8 @@ class FixtureJudge:
     def judge(self) -> None:
         """Confirm what fixtures left that fell since the last call."""
         fallen, self._fallen = self._fallen, []
+        if fallen:
+            self._repeater.on_wait()  # what ends by itself gets its grace
         for up, each in fallen:
             left = None if up.owner in self._told else self._owners.left_of(each)
             if left is not None:

@@ -7,12 +7,12 @@ a number that is used again is not mistaken for what had it before.
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from coresys.clock import monotonic, sleep
 from coresys.measure.leftovers import KINDS
+from coresys.measure.system import System
 
 # Seconds that threads and processes get to end, waited only where some are left. In a child, where they are made and
 # left several times over, one that needs longer is shown by ending in the end: its number does not grow.
@@ -29,7 +29,7 @@ def existing() -> Identities:
     for key, kind in KINDS.items():
         try:
             found[key] = set(kind.take())
-        except (OSError, RuntimeError):
+        except Exception:  # in the middle of a fixture of the user's
             found[key] = set()
     return found
 
@@ -85,7 +85,7 @@ class FixtureOwners:
 
     def __init__(self, read_memory: Callable[[], int | None]) -> None:
         self._read_memory = read_memory
-        self._pid = os.getpid()
+        self._pid = System.getpid()
         self._up: dict[int, tuple[str, Identities, int]] = {}
         self._before: dict[int, tuple[Identities, int | None]] = {}
         self._falling: dict[int, int | None] = {}
@@ -130,7 +130,7 @@ class FixtureOwners:
         To be asked when all fixtures have fallen that fall together: what one made may be another's to close, as an
         event loop that is first used in the setup of a fixture.
         """
-        in_child = os.getpid() != self._pid
+        in_child = System.getpid() != self._pid
         if in_child:
             gc.collect()  # in the tests' own process, nobody asked for it
         left = still_there(fallen.made, _GRACE_IN_CHILD if in_child else _GRACE)

@@ -41,11 +41,13 @@ class Repeater:
         effort: Effort,
         unmeasured: Mapping[str, str | None],
         on_progress: Callable[[pytest.Item, int], None],
+        on_wait: Callable[[], None],
     ) -> None:
         self.book = EffortBook(share=effort.share, min_seconds=effort.min_seconds, tests_left=0)
         self.noise: float | None = None
         self._most = effort.max_repetitions
         self._unmeasured, self._on_progress = unmeasured, on_progress
+        self.on_wait = on_wait  # called before anything that takes time, in which threads of the tests' go on
         self._control: Control | None = None
         # For comparing the two ways of repeating (benchmarks/harmless.py): not for users, it can harm later tests.
         self._always_in_place = "CORESYS_REPEAT_IN_PLACE is set" if os.environ.get("CORESYS_REPEAT_IN_PLACE") else None
@@ -121,6 +123,7 @@ class Repeater:
         return lambda count: self._on_progress(item, count)
 
     def _timed(self, item: pytest.Item, run: Callable[[], ChildResult], *, whole: bool = False) -> ChildResult | str:
+        self.on_wait()
         quiet_timers(item)
         try:
             result = run()

@@ -382,6 +382,9 @@ def strangers_between_tests(config: pytest.Config) -> bool:
         "pytest_runtest_logstart",
         "pytest_runtest_logreport",
         "pytest_runtest_logfinish",
+        "pytest_report_teststatus",
+        "pytest_report_to_serializable",
+        "pytest_warning_recorded",
         "pytest_coresys_probes",
         "pytest_coresys_budgets",
         "pytest_coresys_verdict",
@@ -391,6 +394,13 @@ def strangers_between_tests(config: pytest.Config) -> bool:
         for hook in hooks
         for impl in getattr(config.hook, hook).get_hookimpls()
     )
+
+
+def takes_levels_back(config: pytest.Config) -> bool:
+    """Whether pytest sets the level of the root logger in each phase, and after it back to what was there before."""
+    if not config.pluginmanager.has_plugin("logging"):
+        return False
+    return config.getoption("log_level") is not None or bool(config.getini("log_level"))
 
 
 def taken_by_other(protocols: list[Any], item: pytest.Item, nextitem: pytest.Item | None) -> str | None:

@@ -6,7 +6,6 @@ records, logging) is far below the resolution, and the counted things are only a
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from statistics import median
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
+from coresys.measure.system import System
 
 # A first run keeps 2.5 to 5 KB by itself: pytest's records, bytecode and inline caches, small first uses.
 MEMORY_RESOLUTION = 16 * 1024
@@ -90,7 +90,7 @@ class Screen:
     def read(self) -> Counts | None:
         """The counters now, or None where they can't be had."""
         try:
-            if self._pid != os.getpid():
+            if self._pid != System.getpid():
                 self._open()
             assert self._memory is not None
             assert self._counts is not None
@@ -104,8 +104,9 @@ class Screen:
                 len(meters.pending_tasks()),
                 memory.pool_free + memory.chunk_free,
             )
-        except (NotImplementedError, OSError, ValueError, RuntimeError):
+        except Exception:
             # No such counters here, or a test closed our descriptors: the hint is missing, until they are opened anew.
+            # Whatever else it is, it is no reason to end the run.
             self.close()
             return None
 
@@ -126,7 +127,7 @@ class Screen:
 
     def heap(self) -> int | None:
         """Bytes that the allocators have handed out: without mappings, of which the first thread makes 70 MiB."""
-        if self._memory is None or self._pid != os.getpid():
+        if self._memory is None or self._pid != System.getpid():
             return None  # nor is anything opened: it is asked while the descriptors of a fixture are told apart
         try:
             memory = self._memory.read()
@@ -136,15 +137,16 @@ class Screen:
 
     def close(self) -> None:
         """Give up what is kept between readings; another reading opens it anew."""
-        if self._pid == os.getpid():
+        if self._pid == System.getpid():
             for each in (self._memory, self._counts, self._children):
                 if each is not None:
                     each.close()
         self._memory, self._counts, self._children, self._pid = None, None, None, 0
 
     def _open(self) -> None:
-        self._pid = os.getpid()
-        self._memory, self._counts = meters.MemoryMeter(), meters.ProcCounts()
+        self._pid = System.getpid()
+        self._memory = meters.MemoryMeter()
+        self._counts = meters.ProcCounts()
         try:
             # Children of the main thread only: a child made by another thread is seen when the test is repeated.
             self._children = meters.ProcFile(f"/proc/self/task/{threading.main_thread().native_id}/children")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 
@@ -12,6 +11,7 @@ from coresys.clock import monotonic
 from coresys.measure.loopwatch import LoopWatch
 from coresys.measure.meters import ProcFile
 from coresys.measure.settings import RUNNER_VARIABLES, STATUS, SettingsSnapshot
+from coresys.measure.system import System
 
 
 class CpuShare:
@@ -42,26 +42,33 @@ class GlobalsChanged:
     key = "globals.changed"
     unit = "count"
 
-    def __init__(self, *, filters: bool = True) -> None:
-        self._filters = filters  # not, where the runner itself puts them back after each test
+    def __init__(self, *, filters: bool = True, level: bool = True) -> None:
+        # Not, where the runner itself puts them back: the filters after each test, the root's level after each phase.
+        self._filters, self._root_level = filters, level
         # As the last test found them, if it left them other than that; who takes it puts None there.
         self.found: SettingsSnapshot | None = None
         self._before: SettingsSnapshot | None = None
         self._modules, self._level = 0, 0
         self.undisturbed = False  # whether nothing of others runs between two tests
         self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
-        self._pid = os.getpid()
-        try:
-            self._status: ProcFile | None = ProcFile(STATUS)
-        except NotImplementedError:
-            self._status = None
+        self._pid = 0
+        self._status: ProcFile | None = None
+
+    def open(self) -> None:
+        """Open what is kept between tests, before anybody counts descriptors."""
+        if self._pid != System.getpid():
+            self._pid = System.getpid()
+            try:
+                self._status = ProcFile(STATUS)
+            except NotImplementedError:
+                self._status = None
 
     def close(self) -> None:
         """Give up what is kept between tests."""
         self._left = None
-        if self._status is not None:
+        if self._status is not None and self._pid == System.getpid():
             self._status.close()
-            self._status = None
+        self._status, self._pid = None, 0
 
     def start(self) -> None:
         self._before, self._left, self._modules = self._left, None, len(sys.modules)
@@ -72,7 +79,7 @@ class GlobalsChanged:
             self._before.take_filters()  # the runner sets them for each test, before we are asked
 
     def _take(self) -> SettingsSnapshot:
-        return SettingsSnapshot.take(self._status if os.getpid() == self._pid else None)
+        return SettingsSnapshot.take(self._status if System.getpid() == self._pid else None)
 
     def forget(self) -> None:
         """Between two tests something was run: the next one may find other settings than the last one left."""
@@ -93,9 +100,7 @@ class GlobalsChanged:
         changes = after.changes_since(before, ignore_env=RUNNER_VARIABLES)
         if not self._filters:
             changes = [change for change in changes if not change.startswith("warning filters")]
-        # With log_level in the ini pytest sets the root's level in each phase, and takes it back together with what a
-        # wider fixture set in its setup.
-        if logging.root.level == self._level:
+        if not self._root_level and logging.root.level == self._level:
             changes = [change for change in changes if not change.startswith("logging: root level ")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
         if changes and not lasting:
