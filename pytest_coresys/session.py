@@ -233,6 +233,8 @@ class BudgetSession:
             if may_repeat:
                 try:
                     self.repeater.repeat(item, plan, seen, duration, last=last)
+                except pytest.exit.Exception:
+                    raise
                 except Exception as error:  # of ours: no reason to take the results of the run from anybody
                     seen.why = f"could not be repeated: {type(error).__name__}: {error}"
                     self._complain_of_us(error)
@@ -242,7 +244,7 @@ class BudgetSession:
                 seen.why = "run by another plugin's protocol: not repeated"
             verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
             findings = findings_of(verdicts, seen, self.measures)
-        self.fixtures.judge()
+        self._safely(self.fixtures.judge)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
             outcome=outcome,
@@ -355,6 +357,8 @@ class BudgetSession:
         """What is ours, done in the middle of what is the user's: if it fails, that is no failure of theirs."""
         try:
             return do(*given)
+        except pytest.exit.Exception:  # of a handler for signals
+            raise
         except Exception as error:
             self._complain_of_us(error)
             return None
@@ -406,7 +410,7 @@ class BudgetSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         book = self.repeater.book
-        self.fixtures.judge()
+        self._safely(self.fixtures.judge)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["coresys"] = {

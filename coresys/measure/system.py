@@ -46,3 +46,7 @@ class System:
 READ_ONLY = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 _fcntl: Callable[[int, int, int], int] | None = getattr(fcntl, "fcntl", None)
 _DUP_FROM: int = getattr(fcntl, "F_DUPFD_CLOEXEC", 0)
+
+# What a reading may raise where something is missing, or patched. Not every Exception: a handler of signals may raise
+# what is meant to end the run (``pytest.exit()``) in the middle of it.
+FAILURES = (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)

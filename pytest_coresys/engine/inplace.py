@@ -36,6 +36,8 @@ def repeat_in_place(item: pytest.Item, order: Order) -> ChildResult:
     with tempfile.TemporaryDirectory(prefix="coresys-repeat-") as folder, _put_back(item), unreported(item.config):
         try:
             _InPlace(item, Path(folder), order, result.messages.append).run()
+        except pytest.exit.Exception:  # of a handler for signals
+            raise
         except Exception as error:  # of ours: the test's own are reports
             result.problem = f"{type(error).__name__}: {error}"
     result.seconds = monotonic() - started

@@ -7,12 +7,13 @@ a number that is used again is not mistaken for what had it before.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from coresys.clock import monotonic, sleep
 from coresys.measure.leftovers import KINDS
-from coresys.measure.system import System
+from coresys.measure.system import FAILURES, System
 
 # Seconds that threads and processes get to end, waited only where some are left. In a child, where they are made and
 # left several times over, one that needs longer is shown by ending in the end: its number does not grow.
@@ -24,14 +25,15 @@ Identities = dict[str, set[Hashable]]  # by measure
 
 
 def existing() -> Identities:
-    """What exists now. What can't be listed here is missing, before and after alike."""
-    found: Identities = {}
-    for key, kind in KINDS.items():
-        try:
-            found[key] = set(kind.take())
-        except Exception:  # in the middle of a fixture of the user's
-            found[key] = set()
-    return found
+    """What exists now, by measure; a kind that can't be listed now is missing."""
+    return {key: set(things) for key in KINDS if (things := _listed(key)) is not None}
+
+
+def _listed(key: str) -> Mapping[Hashable, Any] | None:
+    try:
+        return KINDS[key].take()
+    except FAILURES:  # in the middle of a fixture of the user's
+        return None
 
 
 def still_there(made: Identities, grace: float) -> dict[str, list[str]]:
@@ -48,11 +50,11 @@ def _left(made: Identities) -> dict[str, list[str]]:
     found = {}
     for key, identities in made.items():
         if identities:
-            kind = KINDS[key]
             # Decided and described from one listing.
-            now = {identity: thing for identity, thing in kind.take().items() if identity in identities}
+            listed = _listed(key) or {}
+            now = {identity: thing for identity, thing in listed.items() if identity in identities}
             if now:
-                found[key] = [kind.describe(identity, thing) for identity, thing in now.items()]
+                found[key] = [KINDS[key].describe(identity, thing) for identity, thing in now.items()]
     return found
 
 
@@ -103,7 +105,9 @@ class FixtureOwners:
     def made(self, key: int, owner: str) -> None:
         """The setup of a fixture is over, well or not."""
         before, memory = self._before.pop(key)
-        made = {kind: identities - before[kind] for kind, identities in existing().items()}
+        now = existing()
+        # What could not be listed before its setup is not made by it.
+        made = {kind: now[kind] - before[kind] if kind in now and kind in before else set() for kind in KINDS}
         grown = self._growth(memory)
         self._up[key] = owner, made, grown
         for at, count in enumerate((max(grown, 0), *map(len, made.values()))):

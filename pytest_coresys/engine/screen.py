@@ -14,7 +14,7 @@ from typing import NamedTuple
 from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
-from coresys.measure.system import System
+from coresys.measure.system import FAILURES, System
 
 # A first run keeps 2.5 to 5 KB by itself: pytest's records, bytecode and inline caches, small first uses.
 MEMORY_RESOLUTION = 16 * 1024
@@ -104,9 +104,8 @@ class Screen:
                 len(meters.pending_tasks()),
                 memory.pool_free + memory.chunk_free,
             )
-        except Exception:
+        except FAILURES:
             # No such counters here, or a test closed our descriptors: the hint is missing, until they are opened anew.
-            # Whatever else it is, it is no reason to end the run.
             self.close()
             return None
 

@@ -655,6 +655,32 @@ def test_a_run_that_is_ended_while_a_test_is_judged_loses_nothing(inner: InnerSu
     }
 
 
+HANDLER = """
+import os, pytest, signal, time
+def end(number, frame): {ends}
+signal.signal(signal.SIGALRM, end)
+RUNNER, KEPT = os.getpid(), []
+def test_passes():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+    time.sleep(0.02)
+    if len(KEPT) == 1 and os.getpid() == RUNNER: signal.setitimer(signal.ITIMER_REAL, 0.4)
+def test_after(): pass
+"""
+
+
+@pytest.mark.parametrize("in_place", ["", "1"], ids=["child", "in place"])
+@pytest.mark.parametrize("ends", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
+def test_a_handler_of_signals_may_end_the_run_while_a_test_is_repeated(
+    inner: InnerSuite, ends: str, in_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORESYS_REPEAT_IN_PLACE", in_place)
+    write(inner, HANDLER.replace("{ends}", ends))
+    run = inner.run("--coresys-budget", "--coresys-profile", "strict")
+    assert run.status == 2, run.text
+    assert run.seen == {"test_it.py::test_passes": ["setup passed", "call passed", "teardown passed"]}, run.text
+    assert run.test("test_after")["why"] == "not run: the session stopped before it"
+
+
 def test_a_doctest_that_leaks_is_found(inner: InnerSuite) -> None:
     write(
         inner,
