@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse  # pytest has it loaded already
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,3 +89,15 @@ def add_options(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         group.addoption(option.flag, dest=option.dest, help=option.help, **option.settings)
     parser.addini(INI_BUDGETS, "budgets, one `KEY < VALUE` a line", type="linelist", default=[])
+
+
+_WITH_VALUE = frozenset(option.flag for option in OPTIONS if option.settings.get("action") != "store_true")
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with those of ours that have a value written as ``--option=value``."""
+    left, result = iter(arguments), []
+    for argument in left:
+        value = next(left, None) if argument in _WITH_VALUE else None
+        result.append(argument if value is None else f"{argument}={value}")
+    return result

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
-from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options
+from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options, joined
 
 _NEED_A_FLAG = (
     "coresys_set",
@@ -26,6 +28,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before capturing begins
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    options, given = early_config.known_args_namespace, early_config.invocation_params.args
+    if (options.coresys_budget or options.coresys_observe) and joined(given) != list(given):
+        from pytest_coresys.restart import restart_if_root_moved
+
+        restart_if_root_moved(early_config)
+    yield
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for line in MARKERS:
         config.addinivalue_line("markers", line)
@@ -40,4 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{option} belongs to a measuring run: add --coresys-budget or --coresys-observe")
 
 
-__all__ = ["INI_BUDGETS", "pytest_addhooks", "pytest_addoption", "pytest_configure"]
+__all__ = [
+    "INI_BUDGETS",
+    "pytest_addhooks",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_load_initial_conftests",
+]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from _pytest.config.findpaths import determine_setup
 from _pytest.fixtures import FuncFixtureInfo
 from _pytest.runner import check_interactive_exception, show_test_item
 
@@ -394,6 +395,23 @@ def strangers_between_tests(config: pytest.Config) -> bool:
         for hook in hooks
         for impl in getattr(config.hook, hook).get_hookimpls()
     )
+
+
+def root_for(config: pytest.Config) -> tuple[Path, Path | None] | None:
+    """Root and configuration file that belong to the paths that pytest was given, now that all options are known."""
+    options = config.known_args_namespace
+    given = {
+        "inifile": getattr(options, "inifilename", None),
+        "override_ini": getattr(options, "override_ini", None),
+        "args": options.file_or_dir,
+        "rootdir_cmd_arg": options.rootdir or None,
+        "invocation_dir": config.invocation_params.dir,
+    }
+    wanted = inspect.signature(determine_setup).parameters  # not the same in all versions
+    if not wanted.keys() <= given.keys():
+        return None
+    root, inifile, *_ = determine_setup(**{name: given[name] for name in wanted})
+    return root, inifile
 
 
 def takes_levels_back(config: pytest.Config) -> bool:
