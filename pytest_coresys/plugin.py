@@ -31,10 +31,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before capturing begins
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     options, given = early_config.known_args_namespace, early_config.invocation_params.args
-    if (options.coresys_budget or options.coresys_observe) and joined(given) != list(given):
+    if (options.coresys_budget or options.coresys_observe) and (better := joined(given)) != list(given):
         from pytest_coresys.restart import restart_if_root_moved
 
-        restart_if_root_moved(early_config)
+        restart_if_root_moved(early_config, better)
     yield
 
 

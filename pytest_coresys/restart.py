@@ -14,18 +14,16 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_coresys.engine.runner import root_for
-from pytest_coresys.options import joined
 
 
-def restart_if_root_moved(config: pytest.Config) -> None:
-    """Start pytest again with our options as ``--option=value``, if that changes root or configuration.
+def restart_if_root_moved(config: pytest.Config, better: Sequence[str]) -> None:
+    """Start pytest again with ``better`` arguments, our options as ``--option=value``, if that changes root or ini.
 
     Nothing has been run yet, nor any conftest loaded; the process stays the same. Only where it is a program of its
     own: who calls ``pytest.main()`` gets what pytest makes of the arguments.
     """
     given = list(config.invocation_params.args)
-    better = joined(given)
-    if better == given or sys.argv[1:] != given or os.name != "posix":
+    if sys.argv[1:] != given or os.name != "posix":
         return
     if root_for(config) in (None, (config.rootpath, config.inipath)):
         return

@@ -38,19 +38,13 @@ def _threads() -> Mapping[Any, threading.Thread | None]:
 def describe_thread(tid: int, thread: threading.Thread | None) -> str:
     """Name and class of a thread, what it runs, and the line at which it stands now."""
     if thread is None:
-        return f"thread {tid} {_native_name(tid)}, not started by Python".replace("  ", " ")
+        name = meters.thread_name(tid)
+        return f"thread {tid}{'' if name is None else f' {name!r}'}, not started by Python"
     kind = "" if type(thread) is threading.Thread else f" ({type(thread).__qualname__})"
     target = getattr(thread, "_target", None)  # gone once it has run
     runs = f", runs {_callable_name(target)}" if target is not None else ""
     frame = sys._current_frames().get(thread.ident or 0)
     return f"thread {thread.name!r}{kind}{' daemon' if thread.daemon else ''}{runs}{_stands(frame)}"
-
-
-def _native_name(tid: int) -> str:
-    try:
-        return repr(System.read_file(f"/proc/self/task/{tid}/comm").decode("utf-8", "backslashreplace").strip())
-    except OSError:
-        return ""
 
 
 def _callable_name(target: object) -> str:

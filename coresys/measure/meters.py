@@ -106,6 +106,7 @@ class PymallocMeter:
         _libc.rewind.argtypes = [ctypes.c_void_p]
         _libc.fflush.argtypes = [ctypes.c_void_p]
         _libc.fputc.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        _libc.fclose.argtypes = _libc.free.argtypes = [ctypes.c_void_p]
         self._print.argtypes = [ctypes.c_void_p]
         self._print.restype = ctypes.c_int
         self._stream = _libc.open_memstream(ctypes.byref(self._buffer), ctypes.byref(self._size))
@@ -124,8 +125,7 @@ class PymallocMeter:
         """What the allocator prints of itself."""
         _libc.rewind(self._stream)
         self._print(self._stream)
-        _libc.fflush(self._stream)
-        return ctypes.string_at(self._buffer.value or 0, self._size.value)
+        return self._printed()
 
     def sums(self) -> bytes:
         """The same, less the lines for each class of sizes, which take two thirds of the time.
@@ -142,7 +142,10 @@ class PymallocMeter:
             self._print(stream)
         finally:
             flags.value &= ~_NO_WRITES
-        _libc.fflush(stream)
+        return self._printed()
+
+    def _printed(self) -> bytes:
+        _libc.fflush(self._stream)
         return ctypes.string_at(self._buffer.value or 0, self._size.value)
 
     def read(self) -> tuple[int, int, int]:
@@ -160,7 +163,6 @@ class PymallocMeter:
         """Give the stream's storage back; nothing can be read after. At most once."""
         stream, self._stream = self._stream, None
         if stream:
-            _libc.fclose.argtypes = _libc.free.argtypes = [ctypes.c_void_p]
             _libc.fclose(stream)
             _libc.free(self._buffer)
 
@@ -188,7 +190,8 @@ _SELDOM_USED = 500
 class ProcFile:
     """A file of /proc that is opened once and read from its start each time.
 
-    Code under test may close its descriptor, and get the same number for something of its own.
+    Code under test may close its descriptor, and get the same number for something of its own. In a forked child it
+    still is the file of the process ``pid`` that opened it.
     """
 
     def __init__(self, path: str, size: int = 4096) -> None:
@@ -196,7 +199,7 @@ class ProcFile:
             self.fd = System.moved_up(System.open(path, READ_ONLY), _SELDOM_USED)
         except OSError as error:
             raise NotImplementedError(f"{path}: {error.strerror}") from None
-        self._size = size
+        self.pid, self._size = System.getpid(), size
         self._file = System.fstat(self.fd)
 
     def status(self) -> os.stat_result:
@@ -385,6 +388,14 @@ def native_threads() -> set[int]:
     return set(map(int, System.listdir("/proc/self/task")))
 
 
+def thread_name(tid: int) -> str | None:
+    """The name that the system has of a thread of this process; None if it ended, or has none."""
+    try:
+        return System.read_file(f"/proc/self/task/{tid}/comm").decode("utf-8", "backslashreplace").strip()
+    except OSError:
+        return None
+
+
 def python_threads() -> dict[int, threading.Thread]:
     """Threads that Python knows, by kernel id (or ident where there is none)."""
     return {(thread.native_id or thread.ident or 0): thread for thread in threading.enumerate()}
@@ -395,17 +406,10 @@ def children() -> set[int]:
     found: set[int] = set()
     for tid in System.listdir("/proc/self/task"):
         try:
-            fd = System.open(f"/proc/self/task/{tid}/children", READ_ONLY)
+            # Not open(), which costs three times as much; and to the end: a list may fill many reads.
+            found.update(map(int, System.read_file(f"/proc/self/task/{tid}/children").split()))
         except OSError:
-            continue  # that thread ended between listing and opening
-        try:
-            # os.open and not open(), which costs three times as much; and to the end: a list may fill many reads.
-            while text := System.read(fd, 65536):
-                found.update(map(int, text.split()))
-        except OSError:
-            continue
-        finally:
-            System.close(fd)
+            continue  # that thread ended between listing and reading
     return found
 
 

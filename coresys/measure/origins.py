@@ -273,11 +273,8 @@ def _describe_thread(thread: threading.Thread) -> tuple[str, tuple[str, ...]]:
 
 
 def _native_name(number: int) -> str:
-    try:
-        with open(f"/proc/self/task/{number}/comm", encoding="utf-8", errors="replace") as file:
-            return f"thread {number} {file.read().strip()}"
-    except OSError:
-        return f"thread {number}"
+    name = meters.thread_name(number)
+    return f"thread {number}" if name is None else f"thread {number} {name}"
 
 
 class _Processes(_Subject):

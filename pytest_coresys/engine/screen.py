@@ -130,7 +130,7 @@ class Screen:
             return None  # nor is anything opened: it is asked while the descriptors of a fixture are told apart
         try:
             memory = self._memory.read()
-        except (NotImplementedError, OSError, ValueError):
+        except FAILURES:
             return None
         return memory.pymalloc + memory.malloc
 

@@ -51,13 +51,11 @@ class GlobalsChanged:
         self._modules, self._level = 0, 0
         self.undisturbed = False  # whether nothing of others runs between two tests
         self._left: SettingsSnapshot | None = None  # as the last test left them, while undisturbed
-        self._pid = 0
         self._status: ProcFile | None = None
 
     def open(self) -> None:
         """Open what is kept between tests, before anybody counts descriptors."""
-        if self._pid != System.getpid():
-            self._pid = System.getpid()
+        if self._status is None or self._status.pid != System.getpid():
             try:
                 self._status = ProcFile(STATUS)
             except NotImplementedError:
@@ -66,9 +64,9 @@ class GlobalsChanged:
     def close(self) -> None:
         """Give up what is kept between tests."""
         self._left = None
-        if self._status is not None and self._pid == System.getpid():
+        if self._status is not None:
             self._status.close()
-        self._status, self._pid = None, 0
+            self._status = None
 
     def start(self) -> None:
         self._before, self._left, self._modules = self._left, None, len(sys.modules)
@@ -79,7 +77,7 @@ class GlobalsChanged:
             self._before.take_filters()  # the runner sets them for each test, before we are asked
 
     def _take(self) -> SettingsSnapshot:
-        return SettingsSnapshot.take(self._status if System.getpid() == self._pid else None)
+        return SettingsSnapshot.take(self._status)
 
     def forget(self) -> None:
         """Between two tests something was run: the next one may find other settings than the last one left."""
