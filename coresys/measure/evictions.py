@@ -21,9 +21,10 @@ def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int,
     """
     tree = tree_of(path)
     wanted = None if names is None or tree is None else names | _aliases(tree, names)
+    claims = _claims_of_others(tree, names)
     found: list[tuple[int, str, str]] = []
     for node in ast.walk(tree) if tree is not None else ():
-        what = _evicts(node, wanted)
+        what = _evicts(node, wanted) if node not in claims else ""
         if what:
             line = int(getattr(node, "lineno", 1))
             found.append((line, function_at(path, line), what))
@@ -214,11 +215,12 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     if tree is None:
         return []
     wanted = names | _aliases(tree, names)
+    claims = _claims_of_others(tree, names)
     found: list[tuple[int, int | None]] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and _compares_length(node, wanted):
-            sides = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
-            found.append((node.lineno, _number(sides[0], path, tree) if sides else None))
+        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, wanted):
+            (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
+            found.append((node.lineno, _number(size, path, tree)))
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, wanted):
             found += [
                 (node.lineno, _number(part.right, path, tree))
@@ -226,6 +228,30 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
                 if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)
             ]
     return found
+
+
+def _claims_of_others(tree: ast.Module | None, names: frozenset[str] | None) -> set[ast.AST]:
+    """Comparisons in an ``assert`` that are not about the ``len()`` of what goes by one of ``names`` itself.
+
+    A test claims how long an answer is, and that bounds nothing; how large a cache is may tell of its bound.
+    """
+    claims = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)] if tree is not None else []
+    comparisons = [part for claim in claims for part in ast.walk(claim) if isinstance(part, ast.Compare)]
+    if tree is None or not comparisons:
+        return set()
+    same = set(names or ()) | {
+        target.id
+        for node in ast.walk(tree)
+        for target, value in _assigned(node)
+        if isinstance(target, ast.Name) and _is_one_of(value, names or frozenset())
+    }
+    return {each for each in comparisons if not any(_is_one_of(measured, same) for measured in _measured(each))}
+
+
+def _measured(comparison: ast.Compare) -> Iterator[ast.expr]:
+    """What a comparison takes the ``len()`` of."""
+    for side in (comparison.left, *comparison.comparators):
+        yield from _arguments(side) if _is_length(side, None) else ()
 
 
 def _number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
@@ -298,7 +324,7 @@ def _given(parameters: ast.arguments, call: ast.Call, names: frozenset[str]) -> 
     yield from (each.arg for each in call.keywords if each.arg and _is_one_of(each.value, names))
 
 
-def _is_one_of(node: ast.AST, names: frozenset[str]) -> bool:
+def _is_one_of(node: ast.AST, names: Collection[str]) -> bool:
     return (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
 
 
@@ -330,7 +356,8 @@ def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
 def _compares_length(node: ast.Compare, names: frozenset[str] | None) -> bool:
     if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return False
-    return any(_is_length(side, names) for side in (node.left, *node.comparators))
+    lengths = sum(_is_length(side, names) for side in (node.left, *node.comparators))
+    return lengths == 1 or (lengths == 2 and names is None)  # of two lengths of what is held neither bounds the other
 
 
 def _is_length(node: ast.expr, names: frozenset[str] | None) -> bool:

@@ -106,10 +106,12 @@ def settings_lines(
     *,
     is_user: Callable[[str], bool],
     ignore_env: Collection[str] = RUNNER_VARIABLES,
-) -> list[Location]:
+) -> dict[str, Location | None] | None:
     """Put the settings of the process back as they were ``before``, run, and tell which lines change them for good.
 
-    The settings are left as ``run`` leaves them. Returns nothing if ``run`` returns a text, a problem.
+    The settings are left as ``run`` leaves them. Returns what each change that lasts is about, as `subject` tells it
+    of the line about the change, and the place; None instead of a place where no line of the user's made it. Returns
+    None if ``run`` returns a text, a problem.
     """
     before.restore()
     start = SettingsSnapshot.take()
@@ -117,23 +119,23 @@ def settings_lines(
 
     def note(line: Line, was: SettingsSnapshot, now: SettingsSnapshot) -> None:
         for change in now.changes_since(was, ignore_env=ignore_env):
-            latest[_subject(change)] = line
+            latest[subject(change)] = line
 
     if isinstance(watch_lines(run, SettingsSnapshot.take, note, is_user=is_user), str):
-        return []
-    lasting = dict.fromkeys(map(_subject, SettingsSnapshot.take().changes_since(start, ignore_env=ignore_env)))
-    return [
-        Location(*latest[subject], note=f"{subject.rstrip(':')} changed here")
-        for subject in lasting
-        if subject in latest
-    ]
+        return None
+    lasting = map(subject, SettingsSnapshot.take().changes_since(start, ignore_env=ignore_env))
+    lines = {about: latest.get(about, NOBODY) for about in lasting}
+    return {
+        about: None if line == NOBODY else Location(*line, note=f"{about.rstrip(':')} changed here")
+        for about, line in lines.items()
+    }
 
 
 _SUBJECT = re.compile(r"os\.environ\[.*?'\](?= )|(?:signal|logger|working|warning) \S+|\S+")
 
 
-def _subject(change: str) -> str:
-    """What a line about a change is about: a variable, a signal, a logger."""
+def subject(change: str) -> str:
+    """What a line of `SettingsSnapshot.changes_since` is about: a variable, a signal, a logger."""
     found = _SUBJECT.match(change)
     return found[0] if found else change
 

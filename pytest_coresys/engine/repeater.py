@@ -75,6 +75,8 @@ class Repeater:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT
             return
+        # Not in place: settings of modules that were imported meanwhile would be gone, not tried.
+        suspected = () if no_fork else _suspected_settings(plan, seen)
         order = Order(
             self._most,
             allowance,
@@ -83,7 +85,8 @@ class Repeater:
             stranded_before=fragmented,
             imported=seen.imported,
             duration=duration,
-            settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
+            settings_found=seen.settings_found if suspected or _over(plan, seen, "globals.changed") else None,
+            settings_suspected=suspected,
         )
         result = self._timed(
             item,
@@ -159,6 +162,14 @@ def _over(plan: Plan, seen: Seen, key: str) -> bool:
     if limit is None or limit.maximum is None or reading is None or key in plan.skipped:
         return False
     return reading.value is not None and reading.value > limit.maximum
+
+
+def _suspected_settings(plan: Plan, seen: Seen) -> tuple[str, ...]:
+    """Settings that the test changed, or modules that were imported meanwhile; none where it does not matter."""
+    reading = seen.readings.get("globals.changed")
+    if reading is None or reading.value is not None or "globals.changed" not in plan.in_force:
+        return ()
+    return () if "globals.changed" in plan.skipped else reading.details
 
 
 def _may_be_in_place(item: pytest.Item) -> bool:

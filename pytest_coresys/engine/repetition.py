@@ -23,7 +23,7 @@ from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.evictions import length_compared
 from coresys.measure.fragmentation import share, stranded_now
 from coresys.measure.holders import Paths
-from coresys.measure.linewatch import settings_lines
+from coresys.measure.linewatch import settings_lines, subject
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
@@ -65,7 +65,8 @@ class Order:
     ``wanted`` are the keys in force. ``control`` is None until some child of this process has measured it.
     ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
     looked into; ``imported``: that run was the first to import some module; ``duration`` is how long it took.
-    ``settings_found`` are the process's settings before it, if it changed some that are to be explained.
+    ``settings_found`` are the process's settings before it, if it changed some that are to be explained;
+    ``settings_suspected`` tells of those that modules may have changed which were imported then.
     """
 
     most: int
@@ -76,6 +77,7 @@ class Order:
     imported: bool = False
     duration: float = 0.0
     settings_found: SettingsSnapshot | None = None
+    settings_suspected: Collection[str] = ()
 
     @property
     def patience(self) -> float:
@@ -147,6 +149,7 @@ class Work:
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
         self._told_of_first = False
+        self._readings: dict[str, dict[str, Any]] = {}  # each message tells all of them: later ones win
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
 
@@ -182,7 +185,7 @@ class Work:
 
     def _read_once_more(self) -> None:
         """Measures of single repetitions: the least of a few is what repeats."""
-        readings: dict[str, dict[str, Any]] = {}
+        readings = self._readings
         if self._order.stranded_before is not None:
             readings["memory.fragmentation"] = self._fragmentation(self._order.stranded_before)
         if self._peak_repetitions:
@@ -314,10 +317,7 @@ class Work:
         if self._attribution is not None and {"memory.growth"} & keys.keys():
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})
         if self._order.settings_found is not None:
-            places = settings_lines(self._run_once, self._order.settings_found, is_user=self._is_user)
-            paths = Paths(self._root, self._is_user)
-            shown = [asdict(replace(place, path=paths.show(place.path))) for place in places]
-            self._tell({"explained:globals.changed": {"details": [], "locations": shown, "holders": []}})
+            self._explain_settings(self._order.settings_found)
         kinds = [kind for key in leaks for kind in _KINDS.get(key, ())]
         if not kinds:
             return
@@ -338,6 +338,26 @@ class Work:
                 self._tell({f"explained:{key}": _of_leftovers(mine)})
             if key in _KINDS and keys[key]["count"] < repeat.RULES[key].certain:
                 self._acquit_a_pool(key, mine, keys, late=late)
+
+    def _explain_settings(self, found: SettingsSnapshot) -> None:
+        """Which lines change settings again that were put back; what modules did when they were imported, none does."""
+        suspected = self._order.settings_suspected
+        if suspected:
+            found.restore()
+            stay = set(map(subject, SettingsSnapshot.take().changes_since(found)))
+            if any(subject(change) in stay for change in suspected):  # it would not change again, whoever did it
+                why = "suspected: modules were imported meanwhile, and may have done it, which can not be put back"
+                self._read("globals.changed", {"value": None, "why": why, "details": list(suspected)})
+                return
+        changed = settings_lines(self._run_once, found, is_user=self._is_user)
+        if changed is None:
+            return
+        paths = Paths(self._root, self._is_user)
+        places = [asdict(replace(place, path=paths.show(place.path))) for place in changed.values() if place]
+        self._tell({"explained:globals.changed": {"details": [], "locations": places, "holders": []}})
+        if suspected:
+            again = [change for change in suspected if subject(change) in changed]
+            self._read("globals.changed", {"value": float(len(again)), "details": again})
 
     def _acquit_a_pool(self, key: str, found: list[Leftover], keys: dict[str, dict[str, Any]], *, late: bool) -> None:
         """What is kept to a size by the function that makes it may be a pool that is larger than we had time for."""
@@ -373,6 +393,10 @@ class Work:
     def _is_user(self, path: str) -> bool:
         installed = "-packages" + os.sep in path or os.path.dirname(path) == os.path.dirname(sys.executable)
         return path.startswith(self._root + os.sep) and not installed
+
+    def _read(self, key: str, reading: dict[str, Any]) -> None:
+        self._readings[key] = reading
+        self._tell({"readings": self._readings})
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})

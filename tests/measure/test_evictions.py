@@ -22,6 +22,9 @@ NAMES = frozenset({"rows", "Log"})
         ("del rows[:100]", "del"),
         ("rows[:] = []", "a slice is replaced"),
         ("if len(rows) > 10: pass", "a bound on len()"),
+        ("assert len(rows) <= 10", "a bound on len()"),
+        ("mine = self.rows\nassert len(mine) <= 10", "a bound on len()"),
+        ("old = rows[0]\nif len(rows) > len(most): pass", "a bound on len()"),
         ("send(rows)", "handed to send()"),
         ("def f():\n    global rows\n    rows = []", "bound anew"),
         ("def f():\n    global rows\n    rows: list = rows[-10:]", "bound anew"),
@@ -56,6 +59,9 @@ def test_letting_go_is_seen(tmp_path: Path, source: str, what: str) -> None:
         "def f():\n    global rows\n    rows += [1]",
         "rows.append(len(rows))",
         "other.pop()",
+        "answer = rows.send()\nassert len(answer) < 100",
+        "first, second = rows.send(), rows.send()\nassert len(second) < len(first)",
+        "first, second = rows.send(), rows.send()\nif len(second) < len(first): pass",
     ],
 )
 def test_keeping_is_not_letting_go(tmp_path: Path, source: str) -> None:
