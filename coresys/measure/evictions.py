@@ -157,8 +157,9 @@ def length_compared(path: str, line: int) -> int | None:
         for node in ast.walk(function)
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
     }
+    claims = _claims_of_others(function, None)  # one that did not hold would fail the test
     for node in ast.walk(function):
-        if isinstance(node, ast.Compare) and _compares_length(node, None):
+        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, None):
             sides = (node.left, *node.comparators)
             if any(ast.dump(arg) in added_to for side in sides if _is_length(side, None) for arg in _arguments(side)):
                 return node.lineno
@@ -230,7 +231,7 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     return found
 
 
-def _claims_of_others(tree: ast.Module | None, names: frozenset[str] | None) -> set[ast.AST]:
+def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set[ast.AST]:
     """Comparisons in an ``assert`` that are not about the ``len()`` of what goes by one of ``names`` itself.
 
     A test claims how long an answer is, and that bounds nothing; how large a cache is may tell of its bound.
@@ -249,9 +250,19 @@ def _claims_of_others(tree: ast.Module | None, names: frozenset[str] | None) -> 
 
 
 def _measured(comparison: ast.Compare) -> Iterator[ast.expr]:
-    """What a comparison takes the ``len()`` of."""
+    """What a comparison takes the ``len()`` of, also by way of a copy or a view: ``list(x)``, ``x.keys()``."""
     for side in (comparison.left, *comparison.comparators):
-        yield from _arguments(side) if _is_length(side, None) else ()
+        for measured in _arguments(side) if _is_length(side, None) else ():
+            yield measured
+            called = measured.func if isinstance(measured, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr in _VIEWS:
+                yield called.value
+            elif isinstance(called, ast.Name) and called.id in _COPIES:
+                yield from _arguments(measured)
+
+
+_VIEWS = frozenset({"keys", "values", "items", "copy"})
+_COPIES = frozenset({"list", "tuple", "set", "dict", "sorted"})
 
 
 def _number(node: ast.expr, path: str, tree: ast.Module) -> int | None:

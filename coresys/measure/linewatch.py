@@ -106,12 +106,10 @@ def settings_lines(
     *,
     is_user: Callable[[str], bool],
     ignore_env: Collection[str] = RUNNER_VARIABLES,
-) -> dict[str, Location | None] | None:
+) -> list[Location]:
     """Put the settings of the process back as they were ``before``, run, and tell which lines change them for good.
 
-    The settings are left as ``run`` leaves them. Returns what each change that lasts is about, as `subject` tells it
-    of the line about the change, and the place; None instead of a place where no line of the user's made it. Returns
-    None if ``run`` returns a text, a problem.
+    The settings are left as ``run`` leaves them. Returns nothing if ``run`` returns a text, a problem.
     """
     before.restore()
     start = SettingsSnapshot.take()
@@ -122,16 +120,16 @@ def settings_lines(
             latest[subject(change)] = line
 
     if isinstance(watch_lines(run, SettingsSnapshot.take, note, is_user=is_user), str):
-        return None
-    lasting = map(subject, SettingsSnapshot.take().changes_since(start, ignore_env=ignore_env))
-    lines = {about: latest.get(about, NOBODY) for about in lasting}
-    return {
-        about: None if line == NOBODY else Location(*line, note=f"{about.rstrip(':')} changed here")
-        for about, line in lines.items()
-    }
+        return []
+    lasting = dict.fromkeys(map(subject, SettingsSnapshot.take().changes_since(start, ignore_env=ignore_env)))
+    return [
+        Location(*latest[about], note=f"{about.rstrip(':')} changed here")
+        for about in lasting
+        if latest.get(about, NOBODY) != NOBODY
+    ]
 
 
-_SUBJECT = re.compile(r"os\.environ\[.*?'\](?= )|(?:signal|logger|working|warning) \S+|\S+")
+_SUBJECT = re.compile(r"os\.environ\[.*?'\](?= )|logger '.*?'(?=:)|(?:signal|working|warning) \S+|\S+")
 
 
 def subject(change: str) -> str:

@@ -75,8 +75,6 @@ class Repeater:
             self.book.unrepeated.append(item.nodeid)
             seen.why = SPENT
             return
-        # Not in place: settings of modules that were imported meanwhile would be gone, not tried.
-        suspected = () if no_fork else _suspected_settings(plan, seen)
         order = Order(
             self._most,
             allowance,
@@ -85,8 +83,8 @@ class Repeater:
             stranded_before=fragmented,
             imported=seen.imported,
             duration=duration,
-            settings_found=seen.settings_found if suspected or _over(plan, seen, "globals.changed") else None,
-            settings_suspected=suspected,
+            settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
+            settings_suspected=_suspected_settings(plan, seen),
         )
         result = self._timed(
             item,

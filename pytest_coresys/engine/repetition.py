@@ -149,9 +149,10 @@ class Work:
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
         self._told_of_first = False
-        self._readings: dict[str, dict[str, Any]] = {}  # each message tells all of them: later ones win
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
+        self._tries_settings = bool(order.settings_suspected) and order.most > self._peak_repetitions + 1
+        self._changes_again = False  # settings, in each repetition
 
     def run(self) -> None:
         self._isolate()
@@ -164,7 +165,7 @@ class Work:
         control = self._order.control or self._measure_control()
         confirmation = Confirmation(
             self._run_once,
-            most=self._order.most - self._peak_repetitions,
+            most=self._order.most - self._peak_repetitions - self._tries_settings,
             allowed=self._order.allowed,
             control=control,
             ask=self._ask,
@@ -175,7 +176,7 @@ class Work:
         self._tell(asdict(confirmed))
         if confirmed.problem is None:
             self._read_once_more()
-            self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions})
+            self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions + self._tries_settings})
             began = self._clock.now()
             self._explain(confirmed.keys)
             seconds = self._clock.now() - began
@@ -185,7 +186,9 @@ class Work:
 
     def _read_once_more(self) -> None:
         """Measures of single repetitions: the least of a few is what repeats."""
-        readings = self._readings
+        readings: dict[str, dict[str, Any]] = {}
+        if self._tries_settings:
+            readings.update(self._settings_again())
         if self._order.stranded_before is not None:
             readings["memory.fragmentation"] = self._fragmentation(self._order.stranded_before)
         if self._peak_repetitions:
@@ -316,11 +319,14 @@ class Work:
         leaks = [key for key, facts in keys.items() if facts["conclusion"] == "leak"]
         if self._attribution is not None and {"memory.growth"} & keys.keys():
             self._tell({"explained:memory.growth": _of_memory(self._attribution)})
-        if self._order.settings_found is not None:
-            self._explain_settings(self._order.settings_found)
         kinds = [kind for key in leaks for kind in _KINDS.get(key, ())]
-        if not kinds:
-            return
+        if kinds:
+            self._explain_counted(leaks, kinds, keys)
+        # Last: where settings were put back the test may go wrong, and go on so.
+        if self._order.settings_found is not None or self._changes_again:
+            self._explain_settings()
+
+    def _explain_counted(self, leaks: list[str], kinds: list[str], keys: dict[str, dict[str, Any]]) -> None:
         meters.trim()
         until = self._clock.now() + _EXPLAIN_SECONDS / 2
         found = origins(
@@ -339,25 +345,42 @@ class Work:
             if key in _KINDS and keys[key]["count"] < repeat.RULES[key].certain:
                 self._acquit_a_pool(key, mine, keys, late=late)
 
-    def _explain_settings(self, found: SettingsSnapshot) -> None:
-        """Which lines change settings again that were put back; what modules did when they were imported, none does."""
-        suspected = self._order.settings_suspected
-        if suspected:
-            found.restore()
-            stay = set(map(subject, SettingsSnapshot.take().changes_since(found)))
-            if any(subject(change) in stay for change in suspected):  # it would not change again, whoever did it
-                why = "suspected: modules were imported meanwhile, and may have done it, which can not be put back"
-                self._read("globals.changed", {"value": None, "why": why, "details": list(suspected)})
-                return
-        changed = settings_lines(self._run_once, found, is_user=self._is_user)
-        if changed is None:
-            return
+    def _settings_again(self) -> dict[str, dict[str, Any]]:
+        """Whether a repetition, which imports nothing any more, changes those settings once more: then the test does.
+
+        Where it does not, nothing is known: what was done once may have been the test's, or done already.
+        """
+        before = SettingsSnapshot.take()
+        if self._run_once() is not None:
+            return {}
+        suspected = set(map(subject, self._order.settings_suspected))
+        again = [change for change in SettingsSnapshot.take().changes_since(before) if subject(change) in suspected]
+        if not again:
+            return {}
+        self._changes_again = True
+        return {"globals.changed": {"value": float(len(again)), "details": again}}
+
+    def _explain_settings(self) -> None:
+        places = settings_lines(self._run_once, self._settings_to_start_from(), is_user=self._is_user)
         paths = Paths(self._root, self._is_user)
-        places = [asdict(replace(place, path=paths.show(place.path))) for place in changed.values() if place]
-        self._tell({"explained:globals.changed": {"details": [], "locations": places, "holders": []}})
-        if suspected:
-            again = [change for change in suspected if subject(change) in changed]
-            self._read("globals.changed", {"value": float(len(again)), "details": again})
+        shown = [asdict(replace(place, path=paths.show(place.path))) for place in places]
+        self._tell({"explained:globals.changed": {"details": [], "locations": shown, "holders": []}})
+
+    def _settings_to_start_from(self) -> SettingsSnapshot:
+        """Those of before the first run, as far as no import may have made the test rely on them; else those of now.
+
+        A signal whose handler was put back would end this process, in the midst of a test that sends it.
+        """
+        found, now = self._order.settings_found, SettingsSnapshot.take()
+        if found is None:
+            return now
+        ours = {name: value for name, value in now.environment.items() if name in ("TMPDIR", b"TMPDIR")}
+        found = replace(found, environment={**found.environment, **ours})
+        if not self._order.imported:
+            return found
+        return replace(
+            now, environment=found.environment, folder=found.folder, logging=found.logging, status=found.status
+        )
 
     def _acquit_a_pool(self, key: str, found: list[Leftover], keys: dict[str, dict[str, Any]], *, late: bool) -> None:
         """What is kept to a size by the function that makes it may be a pool that is larger than we had time for."""
@@ -393,10 +416,6 @@ class Work:
     def _is_user(self, path: str) -> bool:
         installed = "-packages" + os.sep in path or os.path.dirname(path) == os.path.dirname(sys.executable)
         return path.startswith(self._root + os.sep) and not installed
-
-    def _read(self, key: str, reading: dict[str, Any]) -> None:
-        self._readings[key] = reading
-        self._tell({"readings": self._readings})
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})

@@ -45,7 +45,7 @@ class GlobalsChanged:
     def __init__(self, *, filters: bool = True, level: bool = True) -> None:
         # Not, where the runner itself puts them back: the filters after each test, the root's level after each phase.
         self._filters, self._root_level = filters, level
-        # As the last test found them, if they are other than that by now; who takes it puts None there.
+        # As the last test found them, if it left them other than that; who takes it puts None there.
         self.found: SettingsSnapshot | None = None
         self._before: SettingsSnapshot | None = None
         self._modules, self._level = 0, 0
@@ -101,9 +101,9 @@ class GlobalsChanged:
         if not self._root_level and logging.root.level == self._level:
             changes = [change for change in changes if not change.startswith("logging: root level ")]
         lasting = [change for change in changes if not self._may_be_an_import(change)]
-        self.found = before if changes else None
         if changes and not lasting:
             return Reading(None, "suspected: modules were imported meanwhile, and may have done it", tuple(changes))
+        self.found = before if lasting else None
         return Reading(float(len(lasting)), details=tuple(lasting))
 
     def _may_be_an_import(self, change: str) -> bool:

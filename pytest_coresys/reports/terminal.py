@@ -360,7 +360,6 @@ def _is_open(why: str) -> bool:
 _NOT_SETTLED_BY_MORE = (
     *("coresys_no_repeat", "could not be repeated", "the most there may be"),
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
-    "can not be put back",
 )
 
 

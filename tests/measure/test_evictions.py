@@ -24,6 +24,8 @@ NAMES = frozenset({"rows", "Log"})
         ("if len(rows) > 10: pass", "a bound on len()"),
         ("assert len(rows) <= 10", "a bound on len()"),
         ("mine = self.rows\nassert len(mine) <= 10", "a bound on len()"),
+        ("assert len(list(rows)) <= 10", "a bound on len()"),
+        ("assert not len(self.rows.keys()) > 10", "a bound on len()"),
         ("old = rows[0]\nif len(rows) > len(most): pass", "a bound on len()"),
         ("send(rows)", "handed to send()"),
         ("def f():\n    global rows\n    rows = []", "bound anew"),
@@ -159,6 +161,7 @@ def test_what_a_class_takes_out_of_itself_is_seen_in_that_class_only(tmp_path: P
         ("def take(self):\n    while len(self.all) < self.most:\n        self.all[self.next()] = open('x')", 2),
         ("def take(payload):\n    if len(payload) > 80: raise ValueError\n    kept.append(open('x'))", None),
         ("def take(pool):\n    pool.append(open('x'))\n    return len(pool)", None),
+        ("def test():\n    pool = []\n    pool.append(open('x'))\n    assert len(pool) >= 1", None),
     ],
 )
 def test_a_pool_is_kept_to_a_size_by_the_length_of_what_is_added_to(
