@@ -31,6 +31,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from coresys.measure.system import System
 from pytest_coresys.engine import landlock
 
 _COPY_LIMIT = 16 * 1024 * 1024
@@ -214,7 +215,7 @@ class Guard:
         self._writable = tuple(f"{place}{os.sep}" for place in (os.path.realpath(folder), *_DEVICES, "/proc"))
         self._made: set[str] = set()
         self._pid = os.getpid()
-        self._ports = listening_ports()  # now: later, servers of the child's own are among them, and files may be mocks
+        self._known_ports: frozenset[int] | None = None
         self._confinement: landlock.Confinement | None = None
         self._thread = threading.local()
         self.refusal: str | None = None
@@ -354,14 +355,24 @@ class Guard:
 
     def on_bind(self, event: str, args: tuple[Any, ...]) -> str | None:
         """A socket of the file system is a file, which is there until it is removed."""
+        self._ports()
         address = args[1]
         return self._write(_real(address), "makes") if isinstance(address, (str, bytes)) and _is_path(address) else None
+
+    def _ports(self) -> frozenset[int]:
+        """Those of others, as they are before the first server, program or fork of ours is there.
+
+        Asked for no sooner: the system takes milliseconds to list them, and most tests reach for none.
+        """
+        if self._known_ports is None:
+            self._known_ports = listening_ports()
+        return self._known_ports
 
     def _reach(self, address: Any) -> str | None:
         if isinstance(address, tuple) and len(address) >= 2:
             host, port = str(address[0]), address[1]
             local = host.startswith("127.") or host in ("localhost", "::1", "0.0.0.0", "::", "")
-            if local and port not in self._ports:
+            if local and port not in self._ports():
                 return None
             return f"talks to {host}:{port}, which was there before"
         if isinstance(address, (str, bytes)) and address:
@@ -383,7 +394,7 @@ class Guard:
     def _confine(self) -> None:
         if self._confinement is None:
             self._confinement = landlock.Confinement(
-                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._ports
+                (place.rstrip(os.sep) for place in self._writable), _private_ports() - self._ports()
             )
         self._confinement.enter()
         self._thread.confined = self.confined = True
@@ -447,16 +458,30 @@ def _private_ports() -> set[int]:
 
 
 def listening_ports() -> frozenset[int]:
-    """TCP ports that somebody on this machine listens at, and UDP ports that are bound."""
+    """TCP ports that somebody else on this machine listens at, and UDP ports that somebody else bound."""
+    own = _own_sockets()
     ports: set[int] = set()
-    for name, listening in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+    for name, listening in (("tcp", b"0A"), ("tcp6", b"0A"), ("udp", b"07"), ("udp6", b"07")):
         try:
-            with open(f"/proc/net/{name}", encoding="ascii") as file:
-                rows = [line.split() for line in file][1:]
+            lines = System.read_file(f"/proc/net/{name}").splitlines()[1:]
         except OSError:
             continue
-        ports.update(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == listening)
+        rows = [line.split() for line in lines]
+        ports.update(int(row[1].rpartition(b":")[2], 16) for row in rows if row[3] == listening and row[9] not in own)
     return frozenset(ports)
+
+
+def _own_sockets() -> set[bytes]:
+    """Inodes of the sockets of this process."""
+    own: set[bytes] = set()
+    for fd in System.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        try:
+            target = System.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue  # the descriptor by which the folder was listed
+        if target.startswith("socket:["):
+            own.add(target[len("socket:[") : -1].encode())
+    return own
 
 
 def is_descendant(pid: int, ancestor: int) -> bool:

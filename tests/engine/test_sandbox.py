@@ -154,6 +154,24 @@ def test_a_program_reaches_no_process_and_no_server_of_others_but_its_childs(tmp
         assert (sent["server"], sent["own"]) == (1, 0)
 
 
+def test_a_server_of_its_own_may_be_talked_to_and_none_that_was_there(tmp_path: Path) -> None:
+    def work(guard: sandbox.Guard) -> dict[str, Any]:
+        own = socket.socket()
+        own.listen()  # at a port that the system chose, and no event told of
+        with own, socket.create_server(("127.0.0.1", 0)) as second:
+            for mine in (own, second):
+                socket.create_connection(("127.0.0.1", mine.getsockname()[1]), 5).close()
+            own_refused = guard.refusal
+            with pytest.raises(PermissionError, match="was there before"):
+                socket.create_connection(("127.0.0.1", port), 5)
+        return {"own": own_refused, "other": guard.refusal}
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        sent = in_sandbox(work, tmp_path)
+    assert (sent["own"], sent["other"]) == (None, f"talks to 127.0.0.1:{port}, which was there before")
+
+
 def test_a_program_is_refused_where_the_kernel_cannot_confine_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
