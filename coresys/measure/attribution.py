@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import gc
+import io
 import os
+import queue
 import re
 import sys
+import threading
 import tracemalloc
 import types
 from collections import deque
@@ -21,17 +24,19 @@ from typing import Any
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
-from coresys.measure.evictions import bounds, evictions, function_by_time, own_bounds, own_evictions
+from coresys.measure.evictions import bounds, evictions, function_by_time, guards, own_bounds, own_evictions
 from coresys.measure.holders import (
     FIXTURES,
     RUNNERS,
     USERS,
     Paths,
+    Ranked,
     function_at,
     holder_chains,
     ranked_chains,
     tree_of,
 )
+from coresys.measure.inhand import in_hand
 from coresys.measure.linewatch import native_lines
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
@@ -146,7 +151,8 @@ class Attribution:
     a plain list of the user's keeps them, which nothing in sight takes from. ``kept_by_user``: it is a root of the
     user's that keeps them, not a cache of some library. ``by_time`` tells code that ran and lets go of what is old
     enough; ``fixture`` the one of a wider scope that keeps them, and nothing else. ``cut_short`` tells why it could not
-    be found out who keeps them: time was up, or a run failed.
+    be found out who keeps them: time was up, or a run failed. ``absent`` is the thread that does not run here and works
+    on what keeps them; ``guarded`` tells of code that lets go under a condition which was looked at, and not met.
     """
 
     lines: tuple[Location, ...] = ()
@@ -160,14 +166,20 @@ class Attribution:
     by_time: str | None = None
     fixture: str | None = None
     cut_short: str | None = None
+    absent: str | None = None
+    guarded: str | None = None
 
     @property
     def may_end(self) -> str | None:
         """Why what keeps them may yet let go of them, or be let go of, that more repetitions would not show."""
+        if self.absent:
+            return f"kept by what {self.absent} works on, which does not run in a repetition"
         if self.bounded:
             return f"kept by {self.bounded}, whose bound was not reached"
         if self.by_time:
             return f"{self.by_time} by time, which did not pass"
+        if self.guarded:
+            return self.guarded
         return f"kept by {self.fixture}, which is still up" if self.fixture else self.cut_short
 
 
@@ -182,10 +194,12 @@ def attribute(
     grown: float | None = None,
     seconds: float = 10.0,
     now: Callable[[], float] = monotonic,
+    absent: Collection[threading.Thread] = (),
 ) -> Attribution:
     """Find out all that can be told of code that is known to leak, in about 40 runs of it.
 
-    ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``run`` may return
+    ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``absent`` are
+    threads of the process that this one was forked from. ``run`` may return
     a text, a problem: then what is known until then is returned, as it is when ``seconds`` of the clock ``now`` are
     over.
     """
@@ -233,7 +247,7 @@ def attribute(
     files += _mentioning(holders, files, is_user)
     letting_go = _letting_go(files, holders, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
-    bounded = _bounded(seen, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
+    bounded = _bounded(seen, chains, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
     by_time = _by_time(run, letting_go, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
@@ -248,6 +262,8 @@ def attribute(
         by_time,
         _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else _set_up_anew(letting_go, paths),
         cut_short,
+        _in_other_hands(chains, absent),
+        _guarded(run, letting_go, paths),
     )
 
 
@@ -383,6 +399,41 @@ def _by_time(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
     return next((_told_of(each, paths) for each, first in timed if (each[0], first) in called), None)
 
 
+def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths) -> str | None:
+    """The first of them that hangs on a condition which a run looks at, and does not meet.
+
+    Where nobody looks at it nothing is ever let go of: a leak that people write.
+    """
+    certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
+    hanging = [
+        (each, path, condition, line)
+        for each in certain
+        for path in [each[0]]
+        for condition, line in guards(path, each[1])
+    ]
+    if not hanging:
+        return None
+    wanted = {path for _, path, _, _ in hanging}
+    run_lines: set[tuple[str, int]] = set()
+
+    def trace(frame: types.FrameType, event: str, _: object) -> Any:
+        path = frame.f_code.co_filename
+        if event == "line":
+            run_lines.add((path, frame.f_lineno))
+        return trace if path in wanted else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    for each, path, condition, line in hanging:
+        if (path, condition) in run_lines and (path, line) not in run_lines:
+            return f"{_told_of(each, paths)} on a condition at line {condition}, which was not met"
+    return None
+
+
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -428,11 +479,24 @@ def _stand_alone(types: list[str], files: list[str]) -> bool:
     return alone.issuperset(types)
 
 
-def _bounded(seen: Grown, is_user: Callable[[str], bool], root_path: str) -> str | None:
+def _in_other_hands(chains: list[Ranked], absent: Collection[threading.Thread]) -> str | None:
+    """The thread that does not run here and reaches what is on the way to the survivors."""
+    known = in_hand(absent) if chains and absent else {}
+    names = (known.get(id(thing)) for each in chains[:1] for thing in each.things[:-1])
+    return next((f"thread {name!r}" for name in names if name is not None), None)
+
+
+def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], root_path: str) -> str | None:
     """A container with a bound of its own, not yet reached, that fills."""
     for each in seen.containers:
         if isinstance(each, deque) and each.maxlen is not None and len(each) < each.maxlen:
             return f"a deque with maxlen {each.maxlen}"
+    reached = max((len(each) for each in seen.containers), default=0)
+    for thing in chains[0].things[:-1] if chains else ():
+        if isinstance(thing, io.TextIOWrapper):
+            return "a text file, which is written out when some 8 KiB are there"
+        if isinstance(thing, _QUEUES) and reached < (size := getattr(thing, "maxsize", 0)):
+            return f"a queue with maxsize {size}"
     for cache in seen.filling:
         info = cache.cache_info()
         return f"functools.lru_cache(maxsize={info.maxsize}) of {_where_defined(cache, is_user, root_path)}"
@@ -460,6 +524,10 @@ def _kept_to_a_size(
             if size is None or size >= reached:
                 return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None
+
+
+# Not multiprocessing's, which keeps its entries in a pipe; asyncio's only where it was imported.
+_QUEUES = (queue.Queue,)
 
 
 def _where_defined(cache: Any, is_user: Callable[[str], bool], root_path: str) -> str:

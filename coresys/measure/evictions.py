@@ -143,6 +143,56 @@ def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
     return False
 
 
+def guards(path: str, line: int) -> list[tuple[int, int]]:
+    """Conditions on a number under which a line runs, or its function is called in the same file.
+
+    Each as the line of the condition, and the first line of what hangs on it: ``if self.used > self.most:``,
+    ``while``, ``if self.calls % 1000 == 0: self.purge()``. A comparison with 0 or 1, or for equality with what nobody
+    counts, asks for something else: whether anything is left, or in which state it is.
+    """
+    tree = tree_of(path)
+    function = innermost_function(path, line)
+    if tree is None:
+        return []
+    counted = {
+        node.target.id if isinstance(node.target, ast.Name) else node.target.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, (ast.Name, ast.Attribute))
+    }
+    called = None if function is None else function.name
+    return [
+        (node.test.lineno, node.body[0].lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.If, ast.While)) and _asks_for_a_number(node.test, counted)
+        if any(part.lineno == line or _calls(part, called) for each in node.body for part in _placed(each))
+    ]
+
+
+def _placed(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    yield from (part for part in ast.walk(node) if isinstance(part, (ast.expr, ast.stmt)))
+
+
+def _calls(node: ast.AST, name: str | None) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    return name is not None and name in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
+
+
+def _asks_for_a_number(condition: ast.expr, counted: Collection[str]) -> bool:
+    for part in ast.walk(condition):
+        if not isinstance(part, ast.Compare) or len(part.ops) != 1:
+            continue
+        sides = (part.left, part.comparators[0])
+        constants = [side.value for side in sides if isinstance(side, ast.Constant)]
+        by_turns = any(isinstance(side, ast.BinOp) and isinstance(side.op, ast.Mod) for side in sides)
+        if isinstance(part.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
+            if all(isinstance(value, (int, float)) and value > 1 for value in constants):
+                return True
+        elif isinstance(part.ops[0], ast.Eq) and (by_turns or any(_is_one_of(side, counted) for side in sides)):
+            return True
+    return False
+
+
 def length_compared(path: str, line: int) -> int | None:
     """The line in the innermost function around another one that compares the ``len()`` of what it adds to, if any."""
     function = innermost_function(path, line)
@@ -346,7 +396,9 @@ def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
 
 
 _HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
-_TAKING = {"pop", "popitem", "popleft", "clear", "remove", "discard", "unregister", "unsubscribe"}
+_TAKING = {
+    *("clear", "discard", "get_nowait", "pop", "popitem", "popleft", "remove", "truncate", "unregister", "unsubscribe"),
+}
 
 
 def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:

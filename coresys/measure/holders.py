@@ -83,11 +83,16 @@ USERS, LIBRARIES, FIXTURES, _RUNNERS = range(4)  # ranks of a root
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A chain with the rank of its root, and the types of what is on the way."""
+    """A chain with the rank of its root, and what is on the way: the root's side first, what is kept last."""
 
     chain: tuple[str, ...]
     rank: int
-    owners: tuple[type, ...]
+    things: tuple[Any, ...]
+
+    @property
+    def owners(self) -> tuple[type, ...]:
+        """The types of what is on the way."""
+        return tuple(map(type, self.things))
 
 
 def ranked_chains(
@@ -161,7 +166,7 @@ class _Search:
                 name, rank = root
                 if rank == _RUNNERS or (second is not None and second.rank <= rank):
                     continue
-                second = Ranked((name, *_links(step)), rank, _owners(step))
+                second = Ranked((name, *_links(step)), rank, _things(step))
                 if rank == USERS:
                     return second
                 continue
@@ -276,11 +281,11 @@ def _is_wider_fixture(thing: Any) -> bool:
     )
 
 
-def _owners(step: _Step) -> tuple[type, ...]:
-    found: list[type] = []
+def _things(step: _Step) -> tuple[Any, ...]:
+    found: list[Any] = []
     below: _Step | None = step
     while below is not None:
-        found.append(type(below.thing))
+        found.append(below.thing)
         below = below.below
     return tuple(found)
 

@@ -15,8 +15,10 @@ from typing import Any
 
 from coresys.clock import sleep
 from coresys.measure import meters
+from coresys.measure.reserved import Reserve
 
 _PERIOD = 0.001
+_LOOKED_UP_FOR = 2 * 1024 * 1024  # bytes, by which what is mapped has to move
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class PeakWatch:
 
     def __init__(self) -> None:
         self._meter = meters.MemoryMeter()
+        self._reserve = Reserve(step=_LOOKED_UP_FOR)
+        self._reading = _thread.allocate_lock()  # by the sampler, and by the watched thread at the end
 
     def start(self) -> None:
         """Begin."""
@@ -55,9 +59,13 @@ class PeakWatch:
             watch._count()
 
         threading.Thread.start = counting  # type: ignore[method-assign, assignment]  # put back by stop()
+        for _ in range(3):
+            self._in_use()  # looks up what is reserved, which takes memory, for which more may be mapped
         tracemalloc.reset_peak()
         self._traced = tracemalloc.get_traced_memory()[0]
-        self._base = self._most = self._meter.read().in_use
+        readings = (self._in_use() for _ in range(100))  # one is enough, unless other threads map all the time
+        base = next((each for each in readings if each is not None), None)
+        self._base = self._most = self._meter.read().in_use if base is None else base
 
     def stop(self) -> Peak:
         """End."""
@@ -80,9 +88,19 @@ class PeakWatch:
         finally:
             self._ended.release()
 
+    def _in_use(self) -> int | None:
+        """Bytes, without what is mapped for threads and nothing is kept in: 8 MB of stack for each.
+
+        None where something was mapped or given back between the two readings: they do not belong together.
+        """
+        with self._reading:
+            memory = self._meter.read()
+            reserved = self._reserve.at(memory.mapped)
+            return memory.in_use - reserved if self._meter.read().mapped == memory.mapped else None
+
     def _look(self) -> None:
-        used = self._meter.read().in_use
-        if used > getattr(self, "_most", used):
+        used = self._in_use()
+        if used is not None and used > getattr(self, "_most", used):
             self._most = used
         self._count()
 

@@ -114,7 +114,9 @@ def _blame_threads() -> str:
     others = threading.active_count() - 1
     if not others:
         return ""
-    return f"; {others} other thread{'s' if others > 1 else ''} ran when it was copied, and may have held a lock"
+    return (
+        f"; {others} thread{'s' if others > 1 else ''} beside the test's own did not come along (and may hold a lock)"
+    )
 
 
 def _find_exit() -> Callable[[int], object]:

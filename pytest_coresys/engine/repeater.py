@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -85,6 +86,9 @@ class Repeater:
             duration=duration,
             settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
             settings_suspected=_suspected_settings(plan, seen),
+            absent=()
+            if no_fork
+            else [each for each in threading.enumerate() if each is not threading.current_thread()],
         )
         result = self._timed(
             item,

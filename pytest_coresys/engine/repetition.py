@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ from pytest_coresys.engine.runner import (
 _EXPLAIN_SECONDS = 10.0
 _BY_OTHERS = 3  # times as long as on a machine that nobody else uses
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
+_HUNG_ALONE = 2.0  # where it may wait for a thread that is not there, and would wait for ever
 _NOISE_UNKNOWN = 1024.0  # bytes: far more than an empty test shows, where none could be run
 _SIGN_EVERY = 1.0  # seconds, between two signs of life
 _KINDS = {
@@ -66,7 +68,8 @@ class Order:
     ``stranded_before`` is given when the first run added so many free bytes that ``memory.fragmentation`` is to be
     looked into; ``imported``: that run was the first to import some module; ``duration`` is how long it took.
     ``settings_found`` are the process's settings before it, if it changed some that are to be explained;
-    ``settings_suspected`` tells of those that modules may have changed which were imported then.
+    ``settings_suspected`` tells of those that modules may have changed which were imported then. ``absent`` are the
+    threads that it is forked beside, of which it has none.
     """
 
     most: int
@@ -78,11 +81,12 @@ class Order:
     duration: float = 0.0
     settings_found: SettingsSnapshot | None = None
     settings_suspected: Collection[str] = ()
+    absent: Collection[threading.Thread] = ()
 
     @property
     def patience(self) -> float:
         """Seconds that a repetition may take, far more than the first run did, before it is taken for hung."""
-        return _HUNG + 10 * self.duration
+        return (_HUNG if not self.absent else _HUNG_ALONE) + 10 * self.duration
 
     @property
     def patience_to_explain(self) -> float:
@@ -296,6 +300,7 @@ class Work:
             is_user=self._is_user,
             root_path=self._root,
             grown=grown,
+            absent=self._order.absent,
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing, _to_look_through_the_heap())),
             now=self._clock.now,
         )

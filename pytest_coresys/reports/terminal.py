@@ -360,6 +360,7 @@ def _is_open(why: str) -> bool:
 _NOT_SETTLED_BY_MORE = (
     *("coresys_no_repeat", "could not be repeated", "the most there may be"),
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
+    *("does not run in a repetition", "which was not met"),
 )
 
 

@@ -10,7 +10,14 @@ from types import ModuleType
 import pytest
 
 from coresys.measure.attribution import attribute
-from coresys.measure.evictions import evictions, function_by_time, length_compared, own_bounds, own_evictions
+from coresys.measure.evictions import (
+    evictions,
+    function_by_time,
+    guards,
+    length_compared,
+    own_bounds,
+    own_evictions,
+)
 
 NAMES = frozenset({"rows", "Log"})
 
@@ -170,3 +177,59 @@ def test_a_pool_is_kept_to_a_size_by_the_length_of_what_is_added_to(
     path = tmp_path / "source.py"
     path.write_text(source)
     assert length_compared(str(path), 3) == line
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def add(self):\n    while self.used > self.most:\n        self.rows.popitem()", [(2, 3)]),
+        ("def add(self):\n    if self.buffer.tell() > LIMIT:\n        self.buffer.truncate()", [(2, 3)]),
+        ("def purge(self):\n    'called now and then'\n    self.rows.clear()\n"
+         "def add(self):\n    self.calls += 1\n    if self.calls % 1000 == 0:\n        self.purge()", [(6, 7)]),
+        ("def flush(self):\n    'when it is full'\n    self.rows.clear()\n"
+         "def add(self):\n    self.n += 1\n    if self.n == self.size:\n        self.flush()", [(6, 7)]),
+        ("def close(self):\n    if self.state == CLOSED:\n        self.rows.pop(self.key)", []),
+        ("def close(self):\n    if self.users <= 0:\n        self.rows.pop(self.key)", []),
+        ("def close(self):\n    if self.key in self.rows:\n        self.rows.pop(self.key)", []),
+        ("def close(self):\n    'always'\n    self.rows.pop(self.key)", []),
+    ],
+)  # fmt: skip
+def test_a_condition_on_a_number_under_which_entries_are_let_go_of(
+    tmp_path: Path, source: str, found: list[tuple[int, int]]
+) -> None:
+    path = tmp_path / "source.py"
+    path.write_text(source)
+    assert guards(str(path), 3) == found
+
+
+def test_what_is_let_go_of_on_a_condition_that_was_not_met_may_end(tmp_path: Path) -> None:
+    path = tmp_path / "batches.py"
+    path.write_text(
+        "class Batches:\n"
+        "    def __init__(self, most):\n"
+        "        self.rows, self.used, self.most = {}, 0, most\n"
+        "    def add(self):\n"
+        "        self.rows[self.used] = [None] * 50\n"
+        "        self.used += 1\n"
+        "        while self.used > self.most:\n"
+        "            self.rows.popitem()\n"
+        "    def trim(self):\n"
+        "        self.add()\n"
+        "class Careless(Batches):\n"
+        "    def add(self):\n"
+        "        self.rows[len(self.rows)] = [None] * 50\n"
+        "small, large, careless = Batches(1), Batches(10**6), Careless(10)\n",
+        encoding="utf-8",
+    )
+    module = sys.modules["batches"] = ModuleType("batches")
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_text(), str(path), "exec"), vars(module))
+        waiting = attribute(module.large.add, is_user=lambda path: path.startswith(str(tmp_path)))
+        leaking = attribute(module.careless.add, is_user=lambda path: path.startswith(str(tmp_path)))
+    finally:
+        del sys.modules["batches"]
+    assert (waiting.may_end or "").endswith("batches.py:8 lets go of entries (popitem()) on a condition at line 7, "
+                                            "which was not met")  # fmt: skip
+    assert leaking.lines
+    assert leaking.guarded is None

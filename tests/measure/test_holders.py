@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
+import io
 import itertools
+import queue
 import sys
 import types
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +44,8 @@ class Node:
 LISTED: list[Any] = []
 NESTED: dict[str, list[Any]] = {"sessions": []}
 BOUNDED: deque[bytes] = deque(maxlen=5000)
+QUEUED: queue.Queue[bytes] = queue.Queue(maxsize=5000)
+WRITTEN = io.TextIOWrapper(io.BytesIO())
 CALLBACKS: list[Callable[[], object]] = []
 SUSPENDED: list[Any] = []
 HEAD: Node | None = None
@@ -125,8 +130,10 @@ def test_a_root_is_named_with_the_line_where_it_is_first_bound() -> None:
     [
         (lambda: bounded(object()), "functools.lru_cache(maxsize=4000) of bounded (test_holders.py:"),
         (lambda: BOUNDED.append(bytes(300)), "a deque with maxlen 5000"),
+        (lambda: QUEUED.put(bytes(300)), "a queue with maxsize 5000"),
+        (lambda: print(f"{uuid.uuid4()}", file=WRITTEN), "a text file, which is written out when some 8 KiB are there"),
     ],
-    ids=["lru_cache", "deque"],
+    ids=["lru_cache", "deque", "queue", "text file"],
 )
 def test_a_container_with_a_bound_of_its_own_is_told(run: Callable[[], object], bound: str) -> None:
     found = looked_at(run)
@@ -238,6 +245,8 @@ def emptied() -> Iterator[None]:
     yield
     for kept in (LISTED, NESTED["sessions"], Registry.items, BOUNDED, CALLBACKS, SUSPENDED):
         kept.clear()
+    QUEUED.queue.clear()
+    WRITTEN.flush()
     HEAD = None
     bounded.cache_clear()
     unbounded.cache_clear()

@@ -59,5 +59,19 @@ def test_threads_at_once_are_counted_with_those_before_and_not_the_sampler() -> 
     assert not tracemalloc.is_tracing()
 
 
+def test_what_is_mapped_for_threads_is_no_memory_in_use() -> None:
+    def eleven() -> None:
+        barrier = threading.Barrier(12)
+        threads = [threading.Thread(target=barrier.wait) for _ in range(11)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.05)  # for the sampler, while all of them are there
+        barrier.wait()
+        for thread in threads:
+            thread.join()
+
+    assert watched(eleven).memory < 4 * MIB
+
+
 def test_an_idle_block_has_no_peak() -> None:
     assert watched(lambda: None).memory < 64 * 1024
