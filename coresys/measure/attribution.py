@@ -249,6 +249,9 @@ def attribute(
     evicts = next((_told_of(each, paths) for each in letting_go), None)
     bounded = _bounded(seen, chains, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
     by_time = _by_time(run, letting_go, paths)
+    in_other_hands = _in_other_hands(chains, seen.containers, letting_go, absent)
+    settled = in_other_hands or bounded or by_time or problems or left() < 0
+    guarded = None if settled else _guarded(checked, letting_go, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
@@ -262,8 +265,8 @@ def attribute(
         by_time,
         _fixture_of(chains[0].chain[0]) if chains and chains[0].rank == FIXTURES else _set_up_anew(letting_go, paths),
         cut_short,
-        _in_other_hands(chains, absent),
-        _guarded(run, letting_go, paths),
+        in_other_hands,
+        guarded,
     )
 
 
@@ -406,10 +409,10 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
     """
     certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
     hanging = [
-        (each, path, condition, line)
+        (each, path, condition, lines)
         for each in certain
         for path in [each[0]]
-        for condition, line in guards(path, each[1])
+        for condition, lines in guards(path, each[1])
     ]
     if not hanging:
         return None
@@ -422,14 +425,16 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
             run_lines.add((path, frame.f_lineno))
         return trace if path in wanted else None
 
-    before = sys.gettrace()
+    before, in_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)
     try:
-        run()
+        problem = run()
     finally:
         sys.settrace(before)
-    for each, path, condition, line in hanging:
-        if (path, condition) in run_lines and (path, line) not in run_lines:
+        threading.settrace(in_threads)
+    for each, path, condition, lines in hanging if not isinstance(problem, str) else ():
+        if (path, condition) in run_lines and not any((path, line) in run_lines for line in lines):
             return f"{_told_of(each, paths)} on a condition at line {condition}, which was not met"
     return None
 
@@ -479,11 +484,32 @@ def _stand_alone(types: list[str], files: list[str]) -> bool:
     return alone.issuperset(types)
 
 
-def _in_other_hands(chains: list[Ranked], absent: Collection[threading.Thread]) -> str | None:
-    """The thread that does not run here and reaches what is on the way to the survivors."""
-    known = in_hand(absent) if chains and absent else {}
-    names = (known.get(id(thing)) for each in chains[:1] for thing in each.things[:-1])
-    return next((f"thread {name!r}" for name in names if name is not None), None)
+def _in_other_hands(
+    chains: list[Ranked], containers: list[Any], letting_go: list[Eviction], absent: Collection[threading.Thread]
+) -> str | None:
+    """The thread that does not run here and reaches what is on the way to the survivors.
+
+    Of what nothing in sight is taken from, no thread takes anything either: it reads, or is there.
+    """
+    if not chains or not absent:
+        return None
+    way = chains[0].things
+    if not letting_go and not any(isinstance(thing, _EMPTIED) or _is_library(type(thing)) for thing in way):
+        return None
+    way = way if any(way[-1] is each for each in containers) else way[:-1]  # the last is what is kept, or what keeps
+    try:
+        known = in_hand(absent)
+    except Exception as error:  # something stranger than we thought of: no reason to call it a leak
+        return f"a thread ({type(error).__name__} when it was looked for)"
+    return next((f"thread {known[id(thing)]!r}" for thing in way if id(thing) in known), None)
+
+
+# Queues in C, and what is taken from by code of the standard library.
+_EMPTIED = (queue.Queue, queue.SimpleQueue)
+
+
+def _is_library(cls: type) -> bool:
+    return cls.__module__ in ("asyncio.base_events", "asyncio.unix_events", "asyncio.queues", "logging.handlers")
 
 
 def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], root_path: str) -> str | None:
@@ -491,12 +517,14 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
     for each in seen.containers:
         if isinstance(each, deque) and each.maxlen is not None and len(each) < each.maxlen:
             return f"a deque with maxlen {each.maxlen}"
-    reached = max((len(each) for each in seen.containers), default=0)
-    for thing in chains[0].things[:-1] if chains else ():
-        if isinstance(thing, io.TextIOWrapper):
+    way = chains[0].things if chains else ()
+    for holder, held in zip(way, way[1:], strict=False):
+        if type(holder) is io.TextIOWrapper and isinstance(held, (list, str, bytes)):
             return "a text file, which is written out when some 8 KiB are there"
-        if isinstance(thing, _QUEUES) and reached < (size := getattr(thing, "maxsize", 0)):
-            return f"a queue with maxsize {size}"
+    queues = [thing for thing in way if isinstance(thing, queue.Queue) and isinstance(thing.maxsize, int)]
+    for each in queues:
+        if len(each.queue) < each.maxsize and any(each.queue is grown for grown in seen.containers):
+            return f"a queue with maxsize {each.maxsize}"
     for cache in seen.filling:
         info = cache.cache_info()
         return f"functools.lru_cache(maxsize={info.maxsize}) of {_where_defined(cache, is_user, root_path)}"
@@ -524,10 +552,6 @@ def _kept_to_a_size(
             if size is None or size >= reached:
                 return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None
-
-
-# Not multiprocessing's, which keeps its entries in a pipe; asyncio's only where it was imported.
-_QUEUES = (queue.Queue,)
 
 
 def _where_defined(cache: Any, is_user: Callable[[str], bool], root_path: str) -> str:

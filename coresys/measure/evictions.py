@@ -143,15 +143,16 @@ def _speaks_of_time(node: ast.AST, of_time: Collection[str]) -> bool:
     return False
 
 
-def guards(path: str, line: int) -> list[tuple[int, int]]:
-    """Conditions on a number under which a line runs, or its function is called in the same file.
+def guards(path: str, line: int) -> list[tuple[int, range]]:
+    """Conditions on a number under which a line runs, or its function is called by its own class or module.
 
-    Each as the line of the condition, and the first line of what hangs on it: ``if self.used > self.most:``,
-    ``while``, ``if self.calls % 1000 == 0: self.purge()``. A comparison with 0 or 1, or for equality with what nobody
-    counts, asks for something else: whether anything is left, or in which state it is.
+    Each as the line of the condition, and the lines of what hangs on it: ``if self.used > self.most:``, ``while``,
+    ``else``, what follows ``if self.used <= self.most: return``, ``if self.calls % 1000 == 0: self.purge()``. What
+    stands on the line of the condition itself has no line to tell it by, and counts as not run. A comparison with 0
+    or 1, or for equality with what nobody counts, asks for something else: whether anything is left, or in which state
+    it is.
     """
     tree = tree_of(path)
-    function = innermost_function(path, line)
     if tree is None:
         return []
     counted = {
@@ -159,30 +160,55 @@ def guards(path: str, line: int) -> list[tuple[int, int]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.AugAssign) and isinstance(node.target, (ast.Name, ast.Attribute))
     }
-    called = None if function is None else function.name
+    lines = {line, *_calls_of(innermost_function(path, line), tree)}
+    found: list[tuple[int, range]] = []
+    for block in _blocks(tree):
+        for at, node in enumerate(block):
+            if not isinstance(node, (ast.If, ast.While)) or not _asks_for_a_number(node.test, counted):
+                continue
+            hanging = [node.body, node.orelse if isinstance(node, ast.If) else []]
+            if isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Raise, ast.Break)):
+                hanging.append(block[at + 1 :])
+            condition = range(node.test.lineno, (node.test.end_lineno or node.test.lineno) + 1)
+            for part in filter(None, hanging):
+                inside = range(part[0].lineno, (part[-1].end_lineno or part[-1].lineno) + 1)
+                if any(each in inside for each in lines):
+                    found.append((condition[0], range(max(inside.start, condition.stop), inside.stop)))
+    return found
+
+
+def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                yield block
+
+
+def _calls_of(function: ast.FunctionDef | ast.AsyncFunctionDef | None, tree: ast.Module) -> list[int]:
+    """Lines on which a method is called by its own class, or a function of the module by its name."""
+    if function is None:
+        return []
+    if function in tree.body:
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        return [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == function.name]
+    own = next((node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and function in node.body), None)
     return [
-        (node.test.lineno, node.body[0].lineno)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.If, ast.While)) and _asks_for_a_number(node.test, counted)
-        if any(part.lineno == line or _calls(part, called) for each in node.body for part in _placed(each))
+        node.lineno
+        for node in (ast.walk(own) if own is not None else ())
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == function.name
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("self", "cls")
     ]
-
-
-def _placed(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    yield from (part for part in ast.walk(node) if isinstance(part, (ast.expr, ast.stmt)))
-
-
-def _calls(node: ast.AST, name: str | None) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    return name is not None and name in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
 
 
 def _asks_for_a_number(condition: ast.expr, counted: Collection[str]) -> bool:
     for part in ast.walk(condition):
-        if not isinstance(part, ast.Compare) or len(part.ops) != 1:
+        if not isinstance(part, ast.Compare):
             continue
-        sides = (part.left, part.comparators[0])
+        sides = (part.left, *part.comparators)
         constants = [side.value for side in sides if isinstance(side, ast.Constant)]
         by_turns = any(isinstance(side, ast.BinOp) and isinstance(side.op, ast.Mod) for side in sides)
         if isinstance(part.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):

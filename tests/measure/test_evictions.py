@@ -182,12 +182,18 @@ def test_a_pool_is_kept_to_a_size_by_the_length_of_what_is_added_to(
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ("def add(self):\n    while self.used > self.most:\n        self.rows.popitem()", [(2, 3)]),
-        ("def add(self):\n    if self.buffer.tell() > LIMIT:\n        self.buffer.truncate()", [(2, 3)]),
-        ("def purge(self):\n    'called now and then'\n    self.rows.clear()\n"
-         "def add(self):\n    self.calls += 1\n    if self.calls % 1000 == 0:\n        self.purge()", [(6, 7)]),
-        ("def flush(self):\n    'when it is full'\n    self.rows.clear()\n"
-         "def add(self):\n    self.n += 1\n    if self.n == self.size:\n        self.flush()", [(6, 7)]),
+        ("def add(self):\n    while self.used > self.most:\n        self.rows.popitem()", [(2, range(3, 4))]),
+        ("def add(self):\n    if self.buffer.tell() > LIMIT:\n        self.buffer.truncate()", [(2, range(3, 4))]),
+        ("def add(self):\n    'now'\n    if self.used > self.most: self.rows.popitem()", [(3, range(4, 4))]),
+        ("def add(self):\n    if self.used <= self.most: return\n    self.rows.popitem()", [(2, range(3, 4))]),
+        ("def put(self):\n  if self.n < MAX: add()\n  else: self.rows.popitem()", [(2, range(3, 4))]),
+        ("class Rows:\n  def purge(self):\n    self.rows.clear()\n"
+         "  def add(self):\n    self.calls += 1\n    if self.calls % 1000 == 0:\n      self.purge()",
+         [(6, range(7, 8))]),
+        ("def flush(state):\n    'when it is full'\n    state.rows.clear()\n"
+         "def add(state):\n    state.n += 1\n    if state.n == state.size:\n        flush(state)", [(6, range(7, 8))]),
+        ("class Session:\n  def close(self):\n    REGISTRY.pop(self.key)\n"
+         "def save(file, data):\n    if len(data) > MOST:\n        file.close()", []),
         ("def close(self):\n    if self.state == CLOSED:\n        self.rows.pop(self.key)", []),
         ("def close(self):\n    if self.users <= 0:\n        self.rows.pop(self.key)", []),
         ("def close(self):\n    if self.key in self.rows:\n        self.rows.pop(self.key)", []),
@@ -195,7 +201,7 @@ def test_a_pool_is_kept_to_a_size_by_the_length_of_what_is_added_to(
     ],
 )  # fmt: skip
 def test_a_condition_on_a_number_under_which_entries_are_let_go_of(
-    tmp_path: Path, source: str, found: list[tuple[int, int]]
+    tmp_path: Path, source: str, found: list[tuple[int, range]]
 ) -> None:
     path = tmp_path / "source.py"
     path.write_text(source)

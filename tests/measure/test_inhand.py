@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import queue
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +109,58 @@ def test_what_grows_in_other_hands_may_end(kept: list[object], works: bool) -> N
     assert found.holders
     assert (found.absent == "thread 'flusher'") is works
     assert ("does not run in a repetition" in (found.may_end or "")) is works
+
+
+class Rows:
+    items: list[object] = []  # noqa: RUF012  # shared on purpose
+
+    @classmethod
+    def purge(cls) -> None:
+        while not STOP.wait(60):
+            cls.drop()
+
+    @staticmethod
+    def drop() -> None:
+        Rows.items.clear()
+
+
+class Strange:
+    @property  # type: ignore[misc]  # as lazy proxies do
+    def __class__(self) -> Any:
+        raise RuntimeError("not set up")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_class_methods_and_what_is_named_by_way_of_a_module_or_a_class() -> None:
+    with running(threading.Thread(target=Rows.purge), STOP.set) as thread:
+        assert id(Rows.items) in in_hand([thread])
+
+
+def test_no_code_of_theirs_runs() -> None:
+    strange = Strange()
+    with running(threading.Thread(target=STOP.wait, args=(60,), kwargs={}), STOP.set) as thread:
+        thread.strange = strange  # type: ignore[attr-defined]
+        assert id(strange) in in_hand([thread])
+
+
+def test_what_a_thread_only_looks_at_is_emptied_by_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "looks.py"
+    path.write_text(
+        "import threading\nKEPT, STOP = [], threading.Event()\n"
+        "def look():\n    while not STOP.wait(60): print(len(KEPT))\n"
+        "def put(): KEPT.append([None] * 50)\n",
+        encoding="utf-8",
+    )
+    module = sys.modules["looks"] = types.ModuleType("looks")
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
+        with running(threading.Thread(target=module.look), module.STOP.set) as thread:
+            assert id(module.KEPT) in in_hand([thread])
+            found = attribute(module.put, is_user=lambda path: path.startswith(str(tmp_path)), absent=[thread])
+    finally:
+        del sys.modules["looks"]
+    assert found.holders
+    assert found.absent is None
