@@ -292,11 +292,16 @@ class Confirmation:
         judged = self._judged(key)
         series: Sequence[float] = self._series(key)
         conclusion = self._conclusions[key]
+        from_lows: Sequence[float] = ()
         if memory and conclusion == "leak":
-            series = beneath(series, lows(series)) or settled(series, self._floor(key))
+            from_lows = beneath(series, lows(series))
+            series = from_lows or settled(series, self._floor(key))
         steps = increments(series, 12)
         # The median step: one window in which a large container moved says nothing of the others.
         rate = (max(median(steps), 0.0) or judged.rate) if conclusion in ("leak", "unclear") else 0.0
+        if from_lows and rate <= judged.resolution:
+            # A few lows of a sawtooth, as the allocator's pools happened to stand: no more than could be told at all.
+            conclusion, rate = "flat", 0.0
         if not memory and rate:
             rate = max(1.0, float(round(rate)))  # they come whole
         result: dict[str, Any] = {
