@@ -115,7 +115,7 @@ def test_one_that_hangs_in_a_lock_of_another_thread_is_ended_early() -> None:
         thread.join()
     assert result.problem is not None
     assert result.problem.startswith("did nothing for 0.2 s; ")
-    assert result.problem.endswith("thread beside the test's own did not come along (and may hold a lock)")
+    assert result.problem.endswith("beside the test's own did not come along (and may hold a lock)")
     assert result.seconds < LONG / 2
 
 
