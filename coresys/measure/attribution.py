@@ -199,9 +199,8 @@ def attribute(
     """Find out all that can be told of code that is known to leak, in about 40 runs of it.
 
     ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``absent`` are
-    threads of the process that this one was forked from. ``run`` may return
-    a text, a problem: then what is known until then is returned, as it is when ``seconds`` of the clock ``now`` are
-    over.
+    threads of the process that this one was forked from. ``run`` may return a text, a problem: then what is known
+    until then is returned, as it is when ``seconds`` of the clock ``now`` are over.
     """
     started = now()
     problems: list[str] = []
@@ -248,10 +247,11 @@ def attribute(
     letting_go = _letting_go(files, holders, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
     bounded = _bounded(seen, chains, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
-    by_time = _by_time(run, letting_go, paths)
+    certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
+    by_time = _by_time(run, certain, paths)
     in_other_hands = _in_other_hands(chains, seen.containers, letting_go, absent)
     settled = in_other_hands or bounded or by_time or problems or left() < 0
-    guarded = None if settled else _guarded(checked, letting_go, paths)
+    guarded = None if settled else _guarded(checked, certain, paths)
     only_grows = bool(files) and evicts is None and bounded is None and _keeps_in_a_list(holders, files, paths)
     return Attribution(
         tuple(_shown(lines, root_path, is_user)),
@@ -380,11 +380,7 @@ def _by_time(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
 
     One that nobody calls lets go of nothing, ever: a leak that people write.
     """
-    timed = [
-        (each, first)
-        for each in letting_go
-        if not each[3].startswith(_MAY_LET_GO) and (first := function_by_time(each[0], each[1])) is not None
-    ]
+    timed = [(each, first) for each in letting_go if (first := function_by_time(each[0], each[1])) is not None]
     if not timed:
         return None
     called: set[tuple[str, int]] = set()
@@ -407,16 +403,10 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
 
     Where nobody looks at it nothing is ever let go of: a leak that people write.
     """
-    certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
-    hanging = [
-        (each, path, condition, lines)
-        for each in certain
-        for path in [each[0]]
-        for condition, lines in guards(path, each[1])
-    ]
+    hanging = [(each, condition, lines) for each in letting_go for condition, lines in guards(each[0], each[1])]
     if not hanging:
         return None
-    wanted = {path for _, path, _, _ in hanging}
+    wanted = {each[0] for each, _, _ in hanging}
     run_lines: set[tuple[str, int]] = set()
 
     def trace(frame: types.FrameType, event: str, _: object) -> Any:
@@ -433,7 +423,8 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
     finally:
         sys.settrace(before)
         threading.settrace(in_threads)
-    for each, path, condition, lines in hanging if not isinstance(problem, str) else ():
+    for each, condition, lines in hanging if not isinstance(problem, str) else ():
+        path = each[0]
         if (path, condition) in run_lines and not any((path, line) in run_lines for line in lines):
             return f"{_told_of(each, paths)} on a condition at line {condition}, which was not met"
     return None

@@ -312,10 +312,10 @@ def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set
 
     A test claims how long an answer is, and that bounds nothing; how large a cache is may tell of its bound.
     """
-    claims = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)] if tree is not None else []
-    comparisons = [part for claim in claims for part in ast.walk(claim) if isinstance(part, ast.Compare)]
-    if tree is None or not comparisons:
+    if tree is None:
         return set()
+    claims = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    comparisons = [part for claim in claims for part in ast.walk(claim) if isinstance(part, ast.Compare)]
     same = set(names or ()) | {
         target.id
         for node in ast.walk(tree)

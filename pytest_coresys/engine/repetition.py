@@ -156,6 +156,7 @@ class Work:
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
         self._tries_settings = bool(order.settings_suspected) and order.most > self._peak_repetitions + 1
+        self._besides = self._peak_repetitions + self._tries_settings  # repetitions that judge no growth
         self._changes_again = False  # settings, in each repetition
 
     def run(self) -> None:
@@ -169,7 +170,7 @@ class Work:
         control = self._order.control or self._measure_control()
         confirmation = Confirmation(
             self._run_once,
-            most=self._order.most - self._peak_repetitions - self._tries_settings,
+            most=self._order.most - self._besides,
             allowed=self._order.allowed,
             control=control,
             ask=self._ask,
@@ -180,7 +181,7 @@ class Work:
         self._tell(asdict(confirmed))
         if confirmed.problem is None:
             self._read_once_more()
-            self._tell({"repetitions": confirmed.repetitions + self._peak_repetitions + self._tries_settings})
+            self._tell({"repetitions": confirmed.repetitions + self._besides})
             began = self._clock.now()
             self._explain(confirmed.keys)
             seconds = self._clock.now() - began

@@ -31,6 +31,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from coresys.measure import meters
 from coresys.measure.system import System
 from pytest_coresys.engine import landlock
 
@@ -474,13 +475,13 @@ def listening_ports() -> frozenset[int]:
 def _own_sockets() -> set[bytes]:
     """Inodes of the sockets of this process."""
     own: set[bytes] = set()
-    for fd in System.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+    for fd in meters.descriptors():
         try:
-            target = System.readlink(f"/proc/self/fd/{fd}")
+            found = System.fstat(fd)
         except OSError:
-            continue  # the descriptor by which the folder was listed
-        if target.startswith("socket:["):
-            own.add(target[len("socket:[") : -1].encode())
+            continue  # closed meanwhile
+        if stat.S_ISSOCK(found.st_mode):
+            own.add(str(found.st_ino).encode())
     return own
 
 

@@ -219,12 +219,10 @@ def test_what_is_let_go_of_on_a_condition_that_was_not_met_may_end(tmp_path: Pat
         "        self.used += 1\n"
         "        while self.used > self.most:\n"
         "            self.rows.popitem()\n"
-        "    def trim(self):\n"
-        "        self.add()\n"
         "class Careless(Batches):\n"
         "    def add(self):\n"
         "        self.rows[len(self.rows)] = [None] * 50\n"
-        "small, large, careless = Batches(1), Batches(10**6), Careless(10)\n",
+        "large, careless = Batches(10**6), Careless(10)\n",
         encoding="utf-8",
     )
     module = sys.modules["batches"] = ModuleType("batches")
