@@ -13,6 +13,7 @@ from typing import Protocol
 # module, and ask for a clock that time-machine leaves alone.
 monotonic: Callable[[], float] = time.monotonic
 monotonic_ns: Callable[[], int] = time.monotonic_ns
+time_of_day: Callable[[], float] = time.time
 if hasattr(time, "clock_gettime"):  # not on Windows
     monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     monotonic_ns = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
@@ -28,14 +29,19 @@ class Clock(Protocol):
         """Wait for that many seconds of this clock."""
 
 
+class WallClock(Clock, Protocol):
+    """A clock that knows the time of day too: for what has to mean something after a restart."""
+
+    def time(self) -> float:
+        """Seconds since 1970 (UTC); may be set back by whoever sets the machine's clock."""
+
+
 class MonotonicClock:
-    """The machine's own monotonic clock."""
+    """The machine's own clocks. The methods are the C functions themselves: whoever keeps one calls no Python."""
 
-    def now(self) -> float:
-        return monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        sleep(seconds)
+    now = staticmethod(monotonic)
+    time = staticmethod(time_of_day)
+    sleep = staticmethod(sleep)
 
 
-__all__ = ["Clock", "MonotonicClock", "monotonic", "monotonic_ns", "sleep"]
+__all__ = ["Clock", "MonotonicClock", "WallClock", "monotonic", "monotonic_ns", "sleep", "time_of_day"]

@@ -60,3 +60,126 @@ class BudgetNotMeasuredError(CoreSysError):
     def __init__(self, *, key: str, why: str) -> None:
         self.key, self.why = key, why
         super().__init__(f"{key}: not measured: {why}")
+
+
+class StateError(CoreSysError):
+    """Base of what state machines, their tables and stores raise."""
+
+
+class TableError(StateError, ValueError):
+    """A transition table is wrong in itself; ``problems`` names everything that is, not the first thing only."""
+
+    def __init__(self, *, table: str, problems: tuple[str, ...]) -> None:
+        self.table, self.problems = table, problems
+        super().__init__("\n  ".join([f"transition table {table!r}:", *problems]))
+
+
+class TransitionRefusedError(StateError):
+    """An event was refused, and nothing changed: not declared here, guarded off, or its payload not valid.
+
+    ``state`` is where the machine stands, ``allowed`` are the events that are declared there.
+    """
+
+    def __init__(self, *, machine: str, state: str, event: str, reason: str, allowed: tuple[str, ...]) -> None:
+        self.machine, self.state, self.event, self.reason, self.allowed = machine, state, event, reason, allowed
+        declared = ", ".join(allowed) if allowed else "none"
+        super().__init__(
+            f"{machine}: {event!r} refused in state {state!r}: {reason}; events declared there: {declared}"
+        )
+
+
+class TransitionFailedError(StateError):
+    """A transition was begun and undone, for ``phase`` (guard, observer, store) raised; see ``__cause__``.
+
+    ``source`` is the state it began in, ``state`` the one the machine is in now: the same, or the declared error state.
+    """
+
+    def __init__(self, *, machine: str, source: str, event: str, phase: str, problem: str, state: str) -> None:
+        self.machine, self.source, self.event, self.phase = machine, source, event, phase
+        self.problem, self.state = problem, state
+        stands = "undone" if state == source else f"undone, and the error state {state!r} entered"
+        super().__init__(f"{machine}: {event!r} in state {source!r}: {phase} raised {problem}; {stands}")
+
+
+class ObserverFailedError(StateError):
+    """A transition **was made**; what ran after it raised: observers, or events that observers had queued.
+
+    ``causes`` are those exceptions in their order; the first is the ``__cause__`` too.
+    """
+
+    def __init__(
+        self, *, machine: str, event: str, source: str, target: str, sequence: int, causes: tuple[BaseException, ...]
+    ) -> None:
+        self.machine, self.event, self.source, self.target = machine, event, source, target
+        self.sequence, self.causes = sequence, causes
+        what = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+        super().__init__(
+            f"{machine}: {event!r} was made ({source!r} to {target!r}, number {sequence}); then observers raised {what}"
+        )
+
+
+class RollbackError(StateError, ValueError):
+    """There is nothing to go back to: no such snapshot, or a sequence number that the history does not reach."""
+
+    def __init__(self, *, machine: str, wanted: str, problem: str) -> None:
+        self.machine, self.wanted, self.problem = machine, wanted, problem
+        super().__init__(f"{machine}: cannot go back to {wanted}: {problem}")
+
+
+class UnknownMachineError(StateError, LookupError):
+    """No machine of that name is held here; ``near`` are names that look like it."""
+
+    def __init__(self, *, machine: str, near: tuple[str, ...] = ()) -> None:
+        self.machine, self.near = machine, near
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        super().__init__(f"no machine {machine!r}{hint}")
+
+
+class DuplicateMachineError(StateError, ValueError):
+    """A machine of that name exists already, here or in the store (``where``)."""
+
+    def __init__(self, *, machine: str, where: str) -> None:
+        self.machine, self.where = machine, where
+        super().__init__(f"machine {machine!r} exists already in {where}")
+
+
+class StoreError(StateError):
+    """A store could not keep, or could not give back, what it was asked to."""
+
+    def __init__(self, *, store: str, problem: str) -> None:
+        self.store, self.problem = store, problem
+        super().__init__(f"{store}: {problem}")
+
+
+class StoreConflictError(StoreError):
+    """Somebody else has written to this machine: the store holds a number that is not the one before ``sequence``."""
+
+    def __init__(self, *, store: str, machine: str, sequence: int, found: int | None) -> None:
+        self.machine, self.sequence, self.found = machine, sequence, found
+        held = "does not hold it" if found is None else f"holds number {found}"
+        super().__init__(
+            store=store,
+            problem=f"machine {machine!r} is to get number {sequence}, but the store {held}: "
+            "another process writes to it, or it was released",
+        )
+
+
+class RouteError(CoreSysError, ValueError):
+    """A route of errors cannot be declared: it closes a circle, or gives a name two meanings."""
+
+    def __init__(self, *, component: str, to: str, problem: str) -> None:
+        self.component, self.to, self.problem = component, to, problem
+        super().__init__(f"errors of {component!r} cannot go on to {to!r}: {problem}")
+
+
+class CircuitOpenError(CoreSysError):
+    """A call was refused without being made, for too many before it failed.
+
+    ``retry_after`` are the seconds until one is let through to try; ``failures`` is what opened the circuit.
+    """
+
+    def __init__(self, *, circuit: str, retry_after: float, failures: str) -> None:
+        self.circuit, self.retry_after, self.failures = circuit, retry_after, failures
+        super().__init__(
+            f"circuit {circuit!r} is open ({failures}): not called; the next call is let through in {retry_after} s"
+        )

@@ -1,0 +1,299 @@
+"""What the core systems promise one another: seven managers and the one of errors, as protocols.
+
+Whoever needs a manager takes one of these, by keyword; nobody looks one up. Signatures hold plain values, callables and
+records. What a docstring says an implementation must do is what the conformance suites ask of it.
+
+Of all: any thread may call any method, unless it says otherwise. An error is raised as a CoreSysError that carries
+its values, and a method that raises has changed nothing. ``close`` (or ``shutdown``) may be called twice. What a
+``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from coresys.system_records import (
+    CleanupReport,
+    CleanupStep,
+    ComponentRecord,
+    ComponentSpec,
+    EnvironmentRecord,
+    EnvironmentSpec,
+    ErrorRecord,
+    ErrorStatistics,
+    LeaseRecord,
+    LockStatistics,
+    MachineRecord,
+    MonitoringSnapshot,
+    OwnerUsage,
+    PoolStatistics,
+    StateDefinition,
+    StateStatistics,
+    ThreadPoolStatistics,
+    ThreadRecord,
+    TransitionRecord,
+)
+
+T = TypeVar("T")
+
+
+class IMonitoringManager(Protocol):
+    """Takes note of what happens. It must not raise, wait, or call back into whoever tells it."""
+
+    def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
+        """A transition was made; every one is told once. ``seconds``: what it took; the other: how long the state
+        was that it left."""
+
+    def error_seen(self, record: ErrorRecord) -> None:
+        """An error was captured; every one is told once, however many components it passes."""
+
+    def count(self, name: str, value: float = 1, *, component: str = "") -> None:
+        """Add to a counter, which only grows."""
+
+    def gauge(self, name: str, value: float, *, component: str = "") -> None:
+        """Set a figure that goes up and down."""
+
+    def record(self, name: str, value: float, *, unit: str, component: str = "") -> None:
+        """Add a value to a distribution."""
+
+    def snapshot(self) -> MonitoringSnapshot:
+        """Everything so far."""
+
+
+class IStateManager(Protocol):
+    """Holds state machines by name.
+
+    It must guarantee: an event that the definition does not declare in the present state changes nothing and raises
+    TransitionRefusedError; of the transitions of one machine each has the next number, and begins in the state that
+    the one before it led to, whatever the number of threads; a rolled-back machine is in the state that it was in.
+    """
+
+    def define(self, name: str, definition: StateDefinition) -> None:
+        """Hold a new machine in its initial state. Raises DuplicateMachineError, or TableError."""
+
+    def names(self) -> tuple[str, ...]:
+        """The machines that are held, each once."""
+
+    def state(self, name: str) -> str:
+        """The state it is in. Raises UnknownMachineError, as do all that follow."""
+
+    def describe(self, name: str) -> MachineRecord:
+        """Where it stands."""
+
+    def fire(
+        self, name: str, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
+    ) -> TransitionRecord | None:
+        """Make a transition; None where it was queued, for it was fired from inside one of the same machine."""
+
+    def fire_all(
+        self,
+        events: Mapping[str, str],
+        payloads: Mapping[str, Any] | None = None,
+        *,
+        cause: str | None = None,
+        actor: str | None = None,
+    ) -> tuple[TransitionRecord, ...]:
+        """One transition of each machine that is named: all, or none."""
+
+    def history(self, name: str, last: int | None = None) -> tuple[TransitionRecord, ...]:
+        """The last transitions that are kept, oldest first, without a gap."""
+
+    def rollback(
+        self,
+        name: str,
+        steps: int | None = None,
+        *,
+        to_sequence: int | None = None,
+        to_snapshot: str | None = None,
+        cause: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Go back to an earlier state, as a transition of its own; returns it. Raises RollbackError."""
+
+    def snapshot(self, name: str, label: str) -> int:
+        """Remember where a machine stands under a label; returns the number of its last transition."""
+
+    def release(self, name: str) -> None:
+        """Hold it no longer."""
+
+    def statistics(self) -> StateStatistics:
+        """What is held, and what became of events."""
+
+
+class IErrorManager(Protocol):
+    """Captures errors where they happen and takes them along declared paths to sinks.
+
+    It must guarantee: each error that is reported is counted once and reaches the sink of its path once, also when it
+    is reported again on its way; a record keeps nothing of the exception alive.
+    """
+
+    def route(self, component: str, to: str) -> None:
+        """Errors of ``component`` go on to ``to``: another component, or a sink. Raises where that closes a circle."""
+
+    def sink(self, name: str, receive: Callable[[ErrorRecord], object]) -> None:
+        """Declare an end of paths."""
+
+    def report(self, error: BaseException, *, component: str, severity: str = "error") -> ErrorRecord:
+        """Capture an error, in the thread it happened in, and send it along its path."""
+
+    def recent(self, component: str | None = None) -> tuple[ErrorRecord, ...]:
+        """The last errors that are kept, oldest first."""
+
+    def statistics(self) -> ErrorStatistics:
+        """What was seen, and what became of it."""
+
+
+class IThreadManager(Protocol):
+    """Runs tasks on a bounded number of threads.
+
+    It must guarantee: never more than the stated number of workers; a task that was accepted is run, cancelled, or its
+    future says why not; tasks of one channel run in the order they were submitted in, never two at once; context
+    variables of whoever submits are those of the task; an inner task that an outer one waits for is run.
+    """
+
+    def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run a function at the ordinary priority; the executor protocol of the standard library."""
+
+    def submit_with(
+        self, function: Callable[[], T], *, priority: str = "processing", channel: str | None = None
+    ) -> Future[T]:
+        """Run a function at a priority (``system``, ``processing``, ``monitoring``), perhaps in a channel's order."""
+
+    def statistics(self) -> ThreadPoolStatistics:
+        """Workers, queues, and what became of tasks."""
+
+    def threads(self) -> tuple[ThreadRecord, ...]:
+        """The threads of this process, with what the kernel knows of them."""
+
+    def locks(self) -> tuple[LockStatistics, ...]:
+        """The ranked locks that were made here."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks; with ``wait``, return when those that were taken are done."""
+
+
+class Lease(Protocol):
+    """A buffer that is lent. Leaving its ``with`` block gives it back; what is used after that raises."""
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes, as many as were asked for."""
+
+    @property
+    def record(self) -> LeaseRecord:
+        """To whom, and where."""
+
+    def release(self) -> None:
+        """Give it back. Raises when that was done before."""
+
+    def __enter__(self) -> memoryview: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class IResourceManager(Protocol):
+    """Lends buffers and keeps account of everything that has an owner.
+
+    It must guarantee: no owner gets more than its limit, which is looked at before anything is taken; an owner gets its
+    reserve whatever others hold; a fresh lease has no bytes of another owner.
+    """
+
+    def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:
+        """A buffer of at least ``size`` bytes."""
+
+    def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0) -> None:
+        """What an owner may hold, and what is kept for it, in bytes."""
+
+    def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
+        """Put anything else that has to be closed in an owner's hands."""
+
+    def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
+        """What is lent now."""
+
+    def release_owner(self, owner: str) -> int:
+        """Take back and close all that an owner holds; returns how many things that were."""
+
+    def usage(self, owner: str) -> OwnerUsage:
+        """What an owner holds and may hold."""
+
+    def statistics(self) -> tuple[PoolStatistics, ...]:
+        """One record for each tier."""
+
+
+class IComponentManager(Protocol):
+    """Starts, stops and restarts components in the order of what they need.
+
+    It must guarantee: what a component needs runs before it is started and until it has stopped; one that was restarted
+    too often within its time is not restarted again, but failed.
+    """
+
+    def register(
+        self,
+        spec: ComponentSpec,
+        *,
+        start: Callable[[], object],
+        stop: Callable[[], object],
+        healthy: Callable[[], bool] | None = None,
+    ) -> None:
+        """Declare a component. Raises where it needs itself, through whatever others."""
+
+    def start(self, name: str | None = None) -> None:
+        """Start a component and what it needs; None: all."""
+
+    def stop(self, name: str | None = None) -> None:
+        """Stop a component and those that need it; None: all."""
+
+    def restart(self, name: str, *, cause: str | None = None) -> bool:
+        """Stop and start it, and by its strategy others too; False where it has been restarted too often."""
+
+    def status(self, name: str) -> ComponentRecord:
+        """Where it stands."""
+
+    def components(self) -> tuple[ComponentRecord, ...]:
+        """All of them, in the order they start in."""
+
+
+class ITestManager(Protocol):
+    """Opens a small world for a test, and closes it.
+
+    It must guarantee: two environments share nothing; what is left behind in one is found when it is closed, named, and
+    taken away.
+    """
+
+    def open_environment(self, spec: EnvironmentSpec) -> EnvironmentRecord:
+        """Open an environment. Raises where one of that name is open."""
+
+    def close_environment(self, name: str) -> EnvironmentRecord:
+        """Close it; the record says what was left behind in it."""
+
+    def environments(self) -> tuple[EnvironmentRecord, ...]:
+        """Those that are open."""
+
+
+class ICleanupManager(Protocol):
+    """Takes things down in the order of what they need.
+
+    It must guarantee: every step is begun, whatever became of those before it, none before what it comes after; a step
+    that overruns its deadline is left behind and said to be; a second run does nothing.
+    """
+
+    def add(self, step: CleanupStep, run: Callable[[], object]) -> None:
+        """Declare a step. Raises where it comes after itself, through whatever others."""
+
+    def run(self, *, channel: str | None = None, deadline: float | None = None) -> CleanupReport:
+        """Run the steps of a channel, or all, within ``deadline`` seconds."""
+
+
+__all__ = [
+    "ICleanupManager",
+    "IComponentManager",
+    "IErrorManager",
+    "IMonitoringManager",
+    "IResourceManager",
+    "IStateManager",
+    "ITestManager",
+    "IThreadManager",
+    "Lease",
+]

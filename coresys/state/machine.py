@@ -1,0 +1,886 @@
+"""One state machine: thread-safe, cheap to make, read without a lock.
+
+Invariants, and what holds them:
+
+- *Where a machine stands is one reference*, ``_last``: the tuple of its last transition. It is stored at once, so that
+  readers without the lock see the old state or the new one, with the number that belongs to it; and so that an
+  exception out of nowhere (a signal's) between two instructions cannot leave half a transition. The history follows
+  it: an entry that such an exception kept from being added is added with the next one.
+- *Only the thread that holds ``_lock`` stores ``_last``.* ``_owner`` is the identity of that thread while it holds the
+  lock; a thread that finds its own there is inside a guard, an observer, a finalizer or a signal handler that this
+  machine's transition was interrupted by: its event is queued, for waiting would be for itself.
+- *Nothing is published that may be undone*: guards, validators, observers inside the transaction and the store come
+  before ``_last`` is stored. Undoing is forgetting.
+- Locks of several machines are taken in the order of their identities (``transact``), and no lock is held while
+  observers that are not inside run, nor over an ``await``.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock, get_ident
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from inspect import isawaitable
+from typing import Any, NoReturn, TypeVar
+
+from coresys.errors.hierarchy import (
+    ObserverFailedError,
+    RollbackError,
+    StateError,
+    TransitionFailedError,
+    TransitionRefusedError,
+)
+from coresys.state.history import Entry, Ring
+from coresys.state.scope import ALONE, Scope
+from coresys.state.table import ERROR, RELEASED, ROLLBACK, Edge, TransitionTable, Trigger, released
+from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
+
+
+class _Telling:
+    """A transition whose observers are being told, without a lock: events that they fire are queued here."""
+
+    __slots__ = ("ident", "machine", "outer", "queue")
+
+    def __init__(self, machine: Machine, outer: _Telling | None) -> None:
+        self.machine, self.outer = machine, outer
+        self.ident = get_ident()
+        self.queue: deque[_Event] | None = deque()  # None when it is over: a task that inherited it is on its own then
+
+
+# By context, not by thread: of two tasks of one thread, only the one that is inside an observer is re-entrant.
+_telling: ContextVar[_Telling | None] = ContextVar("coresys_state_telling", default=None)
+
+_Event = tuple[str, Any, "str | None", "str | None"]
+T = TypeVar("T")
+_making = allocate_lock()  # of what few machines need; a leaf
+
+
+class _Extra:
+    """What few machines need, made when one does."""
+
+    __slots__ = ("queue", "snapshots", "telling", "timers")
+
+    def __init__(self) -> None:
+        self.queue: deque[_Event] = deque()  # events fired by the thread that holds the lock
+        self.telling: set[_Telling] = set()  # transitions whose observers are being told now
+        self.snapshots: dict[str, tuple[str, int]] = {}
+        self.timers: dict[tuple[str, str], PendingTimer] = {}
+
+
+class Machine:
+    """A state machine over a shared table. Any thread may use it.
+
+    >>> from coresys.state import Machine, State, TransitionTable, on
+    >>> door = TransitionTable(
+    ...     "door",
+    ...     states=[State("closed", initial=True), State("open")],
+    ...     transitions=[on("open", "closed", "open"), on("close", "open", "closed")],
+    ... )
+    >>> front = Machine(door, "front door")
+    >>> front.fire("open")
+    'open'
+    >>> front.state, front.sequence
+    ('open', 1)
+
+    A machine made like this is on its own: its history is in memory, nobody else sees it. ``StateManager.add`` makes
+    machines that are held, watched, stored, and may have timers.
+    """
+
+    __slots__ = ("__weakref__", "_extra", "_history", "_last", "_lock", "_owner", "_scope", "_table", "name")
+
+    def __init__(self, table: TransitionTable, name: str = "", *, scope: Scope = ALONE) -> None:
+        if table.timed and scope.timers is None:
+            raise ValueError(f"table {table.name!r} has timers: machines of it are made by StateManager.add")
+        self.name = name or table.name
+        self._table = table
+        self._scope = scope
+        self._last: Entry = table.beginning
+        self._history: Ring | None = None
+        self._extra: _Extra | None = None
+        self._lock = allocate_lock()
+        self._owner = 0
+
+    # -- reading: without a lock -------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> TransitionTable:
+        """The table that this machine follows."""
+        return self._table
+
+    @property
+    def state(self) -> str:
+        """The state it is in now. Takes no lock and never waits."""
+        return self._last[4]
+
+    @property
+    def sequence(self) -> int:
+        """How many transitions it has made."""
+        return self._last[0]
+
+    @property
+    def last(self) -> TransitionRecord:
+        """The last transition; of a machine that made none, number 0, whose event and source are empty."""
+        return self._record(self._last)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing leads out of the state it is in."""
+        return self._table.states[self._last[4]].final
+
+    def is_in(self, state: str) -> bool:
+        """Whether it is in that state, or in a part of it."""
+        return state in self._table.within(self._last[4])
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The events that are declared in the state it is in; guards are not asked."""
+        return self._table.events(self._last[4])
+
+    def history(self, last: int | None = None) -> tuple[TransitionRecord, ...]:
+        """The last transitions, oldest first: as many as memory is to keep, or ``last``; with a store, from there."""
+        if self._holds():
+            entries = tuple(self._kept())
+        else:
+            with self._lock:
+                entries = tuple(self._kept())
+        wanted = self._scope.history_count if last is None else last
+        older = not entries or entries[0][0] > 1
+        if self._scope.store is not None and older and len(entries) < wanted:
+            return self._scope.store.history(self.name, last=wanted)
+        if last is not None:
+            entries = entries[max(0, len(entries) - last) :]
+        return tuple(self._record(entry) for entry in entries)
+
+    def __repr__(self) -> str:
+        return f"<Machine {self.name} ({self._table.name}): {self.state}, {self.sequence} transitions>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"machine {self.name!r} holds a lock and cannot be copied or pickled; "
+            "keep its name, and the state in a store"
+        )
+
+    # -- firing ------------------------------------------------------------------------------------------------------
+
+    def fire(
+        self, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
+    ) -> str | None:
+        """Make the transition that ``event`` leads to, and return the state it led to.
+
+        ``payload`` is for guards, validators and observers; ``cause`` and ``actor`` stand in the history. Fired from
+        inside a transition of this same machine (by an observer, say), the event is queued until that one is through,
+        and None is returned.
+
+        Raises TransitionRefusedError when the event is not declared here, guarded off, or its payload not valid:
+        nothing changed. TransitionFailedError when a guard, an observer inside or the store raised: it was undone.
+        ObserverFailedError when it was made, and an observer raised after that.
+        """
+        if (self._owner == get_ident() and self._holds()) or (
+            self._extra is not None and self._extra.telling and self._frame()
+        ):
+            self._queue((event, payload, cause, actor))
+            return None
+        try:
+            with self._lock:
+                self._owner = get_ident()
+                try:
+                    last = self._last
+                    edge = self._table.edges[last[4]].get(event)
+                    if edge is not None and edge.plain and self._scope.plain:
+                        # The quick way: what _publish does, without a call.
+                        target = edge.target
+                        entry = (last[0] + 1, self._scope.time(), event, last[4], target, cause, actor)
+                        history = self._history
+                        if history is None or cause is not None or actor is not None or history[-1] is not last:
+                            self._publish(entry)
+                        else:
+                            self._last = entry
+                            history.append(entry)
+                        if self._extra is None or not self._extra.queue:
+                            return target
+                        made = _Made(self, _NOBODY, Trigger(self, event, last[4], payload, cause, actor), entry, last)
+                    else:
+                        made = self._transact(edge, event, payload, cause, actor)
+                finally:
+                    self._owner = 0
+        except BaseException as error:
+            self._after_refusal(error)
+            raise
+        self._tell(made)
+        return made.entry[4]
+
+    async def fire_async(
+        self, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
+    ) -> str | None:
+        """As ``fire``, and awaits observers that are asynchronous, one after the other in their declared order.
+
+        The transition itself is made at once, before the first await; no lock is held over one. When the task is
+        cancelled while observers are told, the transition stands.
+        """
+        if self._is_inside():
+            self._queue((event, payload, cause, actor))
+            return None
+        made = self._make((event, payload, cause, actor), asynchronous=True)
+        await self._tell_async(made)
+        return made.entry[4]
+
+    def fire_recorded(
+        self, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
+    ) -> TransitionRecord | None:
+        """As ``fire``, and returns the record of the transition that was made."""
+        if self._is_inside():
+            self._queue((event, payload, cause, actor))
+            return None
+        made = self._make((event, payload, cause, actor))
+        self._tell(made)
+        return self._record(made.entry)
+
+    def describe(self) -> MachineRecord:
+        """Where it stands, with the timers that are armed and the snapshots that are kept."""
+
+        def look() -> MachineRecord:
+            last = self._last
+            extra = self._extra
+            return MachineRecord(
+                name=self.name,
+                table=self._table.name,
+                state=last[4],
+                sequence=last[0],
+                since=last[1],
+                last=self._record(last) if last[2] else None,
+                timers=() if extra is None else tuple(extra.timers.values()),
+                snapshots=() if extra is None else tuple((label, *where) for label, where in extra.snapshots.items()),
+            )
+
+        return look() if self._holds() else self._locked(look)
+
+    def can(self, event: str, payload: Any = None) -> bool:
+        """Whether ``event`` would be taken now: asks guards and validators, under the lock, and changes nothing.
+
+        What they raise that is no refusal comes out as it is.
+        """
+        return self._locked(lambda: self._would(event, payload))
+
+    def _would(self, event: str, payload: Any) -> bool:
+        edge = self._table.edges[self._last[4]].get(event)
+        if edge is None:
+            return False
+        trigger = Trigger(self, event, self._last[4], payload, None, None)
+        chosen = self._choose(edge, trigger)
+        return chosen is not None and self._objection(chosen, trigger) is None
+
+    def rollback(
+        self,
+        steps: int | None = None,
+        *,
+        to_sequence: int | None = None,
+        to_snapshot: str | None = None,
+        cause: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """Go back to an earlier state, and return it: some steps, to where a number had led, or to a named snapshot.
+
+        Going back is itself a transition, with the next number and the event ``rollback``: the history is not
+        rewritten, and another ``rollback(1)`` takes this one back. Guards and the observers of states are not called;
+        watchers and the store see it; timers of states that are entered count anew. Without arguments: one step.
+
+        Raises RollbackError where there is nothing to go back to.
+        """
+        if sum(each is not None for each in (steps, to_sequence, to_snapshot)) > 1:
+            raise ValueError("rollback takes one of steps, to_sequence and to_snapshot")
+
+        def back() -> _Made:
+            target = self._earlier(steps, to_sequence, to_snapshot)
+            source = self._last[4]
+            edge = self._table.move(ROLLBACK, source, target, told=False)
+            began = self._began()
+            made = self._entered(edge, Trigger(self, ROLLBACK, source, None, cause, actor), began)
+            try:
+                self._keep((made,))
+            except _Failure as failure:
+                return self._failed(failure, began)
+            return made
+
+        made = self._locked(back)
+        self._tell(made)
+        return made.entry[4]
+
+    def snapshot(self, label: str) -> int:
+        """Keep where the machine stands under a name, to go back to; returns its sequence number."""
+
+        def keep() -> int:
+            last = self._last
+            if self._scope.store is not None:
+                self._scope.store.snapshot(self.name, label, last[4], last[0])
+            self._more().snapshots[label] = (last[4], last[0])
+            return last[0]
+
+        return self._locked(keep)
+
+    # -- the transaction: under the lock -----------------------------------------------------------------------------
+
+    def _locked(self, work: Callable[[], T]) -> T:
+        """Call ``work`` with the lock held; then make what was fired meanwhile, if the work itself did not.
+
+        ``with`` on the lock itself, and nothing in between: an exception that a signal raises cannot leave it held.
+        """
+        if self._holds():
+            raise StateError(f"{self.name}: asked for from inside a transition of its own")
+        try:
+            with self._lock:
+                self._owner = get_ident()
+                try:
+                    return work()
+                finally:
+                    self._owner = 0
+        except BaseException as error:
+            self._after_refusal(error)
+            raise
+
+    def _make(self, event: _Event, *, asynchronous: bool = False) -> _Made:
+        """One transition, with the lock taken for it; whoever is to be told has not been yet."""
+        name, payload, cause, actor = event
+
+        def work() -> _Made:
+            edge = self._table.edges[self._last[4]].get(name)
+            return self._transact(edge, name, payload, cause, actor, asynchronous=asynchronous)
+
+        return self._locked(work)
+
+    def _transact(
+        self,
+        edge: Edge | None,
+        event: str,
+        payload: Any,
+        cause: str | None,
+        actor: str | None,
+        *,
+        asynchronous: bool = False,
+    ) -> _Made:
+        """Ask, run what belongs inside, store, publish. What failed comes back as a transition to the error state,
+        if there is one, with the error in it."""
+        began = self._began()
+        try:
+            made = self._prepare(edge, event, payload, cause, actor, began, asynchronous=asynchronous)
+            self._keep((made,))
+        except _Failure as failure:
+            return self._failed(failure, began)
+        return made
+
+    def _prepare(
+        self,
+        edge: Edge | None,
+        event: str,
+        payload: Any,
+        cause: str | None,
+        actor: str | None,
+        began: float,
+        *,
+        asynchronous: bool,
+    ) -> _Made:
+        """Everything before storing and publishing; raises a refusal, or a _Failure."""
+        source = self._last[4]
+        trigger = Trigger(self, event, source, payload, cause, actor)
+        if edge is None:
+            gone = self._table.name == RELEASED
+            raise self._refusal(event, "the machine was released" if gone else "it is not declared there")
+        chosen = edge
+        if edge.guards or edge.validators:
+            try:
+                guarded = self._choose(edge, trigger)
+            except Exception as error:
+                raise _Failure("guard", error, trigger) from error
+            if guarded is None:
+                raise self._refusal(event, "its guards say no")
+            chosen = guarded
+            objection = self._objection(chosen, trigger)
+            if objection is not None:
+                reason = f"its payload is not valid: {type(objection).__name__}: {objection}"
+                raise self._refusal(event, reason) from objection
+        if chosen.asynchronous and not asynchronous:
+            raise self._refusal(event, "it has asynchronous observers: fire it by 'await fire_async(...)'")
+        made = self._entered(chosen, trigger, began)
+        if chosen.within:
+            # What fires in here depends on this transition: if it fails, it is not made.
+            queued = len(self._extra.queue) if self._extra is not None else 0
+            try:
+                for observer in chosen.within:
+                    observer(trigger)
+            except BaseException as error:
+                if self._extra is not None:
+                    while len(self._extra.queue) > queued:
+                        self._extra.queue.pop()
+                if isinstance(error, Exception):
+                    raise _Failure("observer", error, trigger) from error
+                raise
+        return made
+
+    def _choose(self, edge: Edge, trigger: Trigger) -> Edge | None:
+        """The first edge whose guards all say yes."""
+        at: Edge | None = edge
+        while at is not None:
+            trigger.target = at.target
+            if all(guard(trigger) for guard in at.guards):
+                return at
+            at = at.otherwise
+        return None
+
+    def _objection(self, edge: Edge, trigger: Trigger) -> Exception | None:
+        for validator in edge.validators:
+            try:
+                validator(trigger)
+            except Exception as error:
+                return error
+        return None
+
+    def _entered(self, edge: Edge, trigger: Trigger, began: float) -> _Made:
+        """The transition as it would be published."""
+        before = self._last
+        trigger.target = edge.target
+        trigger.sequence = before[0] + 1
+        trigger.time = self._scope.time()
+        entry = (
+            trigger.sequence, trigger.time, trigger.event, before[4], edge.target, trigger.cause, trigger.actor,
+        )  # fmt: skip
+        made = _Made(self, edge, trigger, entry, before, began)
+        if edge.exited or edge.armed:
+            timers = {} if self._extra is None else dict(self._extra.timers)
+            made.timers = {key: timer for key, timer in timers.items() if timer.state not in edge.exited}
+            made.armed = tuple(PendingTimer(state, name, trigger.time + delay) for state, name, delay in edge.armed)
+            made.timers.update(((timer.state, timer.event), timer) for timer in made.armed)
+        return made
+
+    def _keep(self, all_made: Sequence[_Made]) -> None:
+        """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
+        store = self._scope.store
+        if store is not None:
+            records = [made.machine._record(made.entry) for made in all_made]
+            timers = {made.machine.name: tuple(made.timers.values()) for made in all_made if made.timers is not None}
+            try:
+                store.append(records, timers or None)
+            except Exception as error:
+                raise _Failure("store", error, all_made[0].trigger) from error
+            except BaseException:
+                # Interrupted, perhaps after it was stored: what the store holds is what happened.
+                held = store.history(self.name, last=1)
+                if held and held[-1].sequence == all_made[0].entry[0]:
+                    _publish_all(all_made)
+                raise
+        _publish_all(all_made)
+
+    def _publish(self, entry: Entry) -> None:
+        last = self._last
+        history = self._history
+        if history is None:
+            history = Ring((last,) if last[0] else (), self._scope.history_count, self._scope.history_bytes)
+        elif history[-1] is not last:
+            history.add(last)  # what an interruption kept from being added
+        self._last = entry  # from here on it has happened
+        history.add(entry)
+        self._history = history
+
+    def _failed(self, failure: _Failure, began: float) -> _Made:
+        """Nothing was published. Go to the declared error state, if there is one, and bring the error along."""
+        cause = failure.error
+        source = self._last[4]
+        problem = f"{type(cause).__name__}: {cause}"
+        state = source
+        made: _Made | None = None
+        error_state = self._table.error_state
+        self._scope.count_failed()
+        # A store that fails would fail again; and who is in the error state stays there.
+        if error_state is not None and failure.phase != "store" and source != error_state:
+            event = failure.trigger.event
+            trigger = Trigger(
+                self, ERROR, source, failure.trigger.payload, f"{event}: {problem}", failure.trigger.actor
+            )
+            edge = self._table.move(ERROR, source, error_state, told=True)
+            try:
+                made = self._entered(edge, trigger, began)
+                for observer in edge.within:
+                    observer(trigger)
+                self._keep((made,))
+                state = error_state
+            except _Failure as second:
+                made = None
+                problem += f"; the error state could not be stored: {second.error}"
+            except Exception as second:
+                made = None
+                problem += f"; entering the error state raised {type(second).__name__}: {second}"
+        error = TransitionFailedError(
+            machine=self.name,
+            source=source,
+            event=failure.trigger.event,
+            phase=failure.phase,
+            problem=problem,
+            state=state,
+        )
+        error.__cause__ = cause
+        if made is None:
+            raise error
+        made.error = error
+        return made
+
+    def _refusal(self, event: str, reason: str) -> TransitionRefusedError:
+        self._scope.count_refused()
+        state = self._last[4]
+        return TransitionRefusedError(
+            machine=self.name, state=state, event=event, reason=reason, allowed=self._table.events(state)
+        )
+
+    def _earlier(self, steps: int | None, to_sequence: int | None, to_snapshot: str | None) -> str:
+        if to_snapshot is not None:
+            held = {} if self._extra is None else self._extra.snapshots
+            if to_snapshot not in held:
+                problem = f"there are {', '.join(map(repr, held)) or 'none'}"
+                raise RollbackError(machine=self.name, wanted=f"snapshot {to_snapshot!r}", problem=problem)
+            return held[to_snapshot][0]
+        sequence = self._last[0] - (1 if steps is None else steps) if to_sequence is None else to_sequence
+        wanted = f"number {sequence}" if steps is None and to_sequence is not None else f"{steps or 1} steps before"
+        if not 0 <= sequence < self._last[0] or (steps is not None and steps < 1):
+            raise RollbackError(machine=self.name, wanted=wanted, problem=f"it has made {self._last[0]} transitions")
+        entries = {entry[0]: (entry[3], entry[4]) for entry in self._kept()}
+        if sequence not in entries and sequence + 1 not in entries and self._scope.store is not None:
+            missing = self._last[0] - sequence
+            entries = {
+                record.sequence: (record.source, record.target)
+                for record in self._scope.store.history(self.name, last=missing)
+            }
+        if sequence in entries:
+            return entries[sequence][1]
+        if sequence + 1 in entries:
+            return entries[sequence + 1][0]
+        oldest = min(entries, default=self._last[0])
+        raise RollbackError(machine=self.name, wanted=wanted, problem=f"the history that is kept begins with {oldest}")
+
+    # -- for the manager ---------------------------------------------------------------------------------------------
+
+    def _arm(self, timers: Sequence[PendingTimer]) -> None:
+        """The timers of a machine that begins, or is taken up."""
+
+        def work() -> None:
+            self._more().timers = {(timer.state, timer.event): timer for timer in timers}
+            if self._scope.timers is not None:
+                self._scope.timers.armed(self, timers)
+
+        self._locked(work)
+
+    def _is_armed(self, timer: PendingTimer) -> bool:
+        return self._extra is not None and self._extra.timers.get((timer.state, timer.event)) is timer
+
+    def _fire_due(self, timer: PendingTimer) -> bool:
+        """Fire the event of a timer if it is still armed, which is looked at under the lock; True if it was."""
+
+        def work() -> _Made | None:
+            if not self._is_armed(timer):
+                return None
+            # It is spent, also where the event is refused. The dictionary is replaced, never changed.
+            left = {key: each for key, each in self._more().timers.items() if each is not timer}
+            self._more().timers = left
+            edge = self._table.edges[self._last[4]].get(timer.event)
+            return self._transact(edge, timer.event, None, f"timer of {timer.state!r}", None)
+
+        made = self._locked(work)
+        if made is not None:
+            self._tell(made)
+        return made is not None
+
+    def _take_up(self, record: MachineRecord) -> None:
+        """Stand where a stored machine stood. For one that nobody else knows yet."""
+        last = record.last
+        if last is None:
+            self._last = (record.sequence, record.since, "", "", record.state, None, None)
+        else:
+            self._last = (
+                last.sequence, last.time, last.event, last.source, last.target, last.cause, last.actor,
+            )  # fmt: skip
+        if record.snapshots:
+            self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
+
+    def _release(self) -> None:
+        """From now on every event is refused."""
+
+        def work() -> None:
+            self._more().timers = {}
+            self._table = released(self._last[4])
+
+        self._locked(work)
+
+    def _after_fork(self) -> None:
+        self._lock = allocate_lock()
+        self._owner = 0
+        if self._extra is not None:
+            self._extra.telling.clear()
+            self._extra.queue.clear()
+
+    # -- telling: without the lock -----------------------------------------------------------------------------------
+
+    def _tell(self, made: _Made) -> None:
+        """Tell everybody, then make the events that they fired; raises what came of it."""
+        frame = self._begin_telling(made)
+        causes: list[BaseException] = []
+        if frame is not None:
+            token = None
+            try:  # from here on the frame is closed, whatever comes; one that is closed counts for nothing
+                token = _telling.set(frame)
+                self._more().telling.add(frame)
+                self._tell_one(made, causes)
+                assert frame.queue is not None
+                while frame.queue:
+                    self._tell_next(frame.queue.popleft(), frame, causes)
+            finally:
+                frame.queue = None
+                self._more().telling.discard(frame)
+                if token is not None:
+                    _telling.reset(token)
+        self._finish(made, causes)
+
+    async def _tell_async(self, made: _Made) -> None:
+        frame = self._begin_telling(made)
+        causes: list[BaseException] = []
+        if frame is not None:
+            token = None
+            try:
+                token = _telling.set(frame)
+                self._more().telling.add(frame)
+                await self._tell_one_async(made, causes)
+                assert frame.queue is not None
+                while frame.queue:
+                    try:
+                        following = self._make(frame.queue.popleft(), asynchronous=True)
+                    except Exception as error:
+                        causes.append(error)
+                        continue
+                    frame.queue.extend(following.queued)
+                    await self._tell_one_async(following, causes)
+            finally:
+                frame.queue = None
+                self._more().telling.discard(frame)
+                if token is not None:
+                    _telling.reset(token)
+        self._finish(made, causes)
+
+    def _begin_telling(self, made: _Made) -> _Telling | None:
+        if (
+            not made.edge.later
+            and not made.queued
+            and self._scope.plain
+            and (self._extra is None or not self._extra.queue)
+        ):
+            return None
+        frame = _Telling(self, _telling.get())
+        assert frame.queue is not None
+        frame.queue.extend(made.queued)
+        extra = self._more()
+        while extra.queue:  # fired by what interrupted us while we held the lock
+            frame.queue.append(extra.queue.popleft())
+        extra.telling.add(frame)
+        return frame
+
+    def _tell_next(self, event: _Event, frame: _Telling, causes: list[BaseException]) -> None:
+        try:
+            made = self._make(event)
+        except Exception as error:
+            causes.append(error)
+            return
+        assert frame.queue is not None
+        frame.queue.extend(made.queued)
+        self._tell_one(made, causes)
+
+    def _tell_one(self, made: _Made, causes: list[BaseException]) -> None:
+        self._tell_watchers(made, causes)
+        for observer in made.edge.later:
+            try:
+                observer(made.trigger)
+            except Exception as error:
+                causes.append(error)
+        if made.error is not None:
+            causes.append(made.error)
+
+    async def _tell_one_async(self, made: _Made, causes: list[BaseException]) -> None:
+        self._tell_watchers(made, causes)
+        for observer in made.edge.later:
+            try:
+                answer = observer(made.trigger)
+                if isawaitable(answer):
+                    await answer
+            except Exception as error:
+                causes.append(error)
+        if made.error is not None:
+            causes.append(made.error)
+
+    def _tell_watchers(self, made: _Made, causes: list[BaseException]) -> None:
+        scope = self._scope
+        if scope.sink is None and not scope.watchers:
+            return
+        record = self._record(made.entry)
+        if scope.sink is not None:
+            try:
+                scope.sink.transition_made(
+                    record,
+                    seconds=scope.clock.now() - made.began,
+                    seconds_in_source=max(0.0, made.entry[1] - made.before[1]) if made.before[0] else 0.0,
+                )
+            except Exception as error:
+                causes.append(error)
+        for watcher in scope.watchers:
+            try:
+                watcher(record)
+            except Exception as error:
+                causes.append(error)
+
+    def _finish(self, made: _Made, causes: list[BaseException]) -> None:
+        """Raise what the caller has to know: that his transition failed, or that it was made and others raised."""
+        error = made.error
+        others = [cause for cause in causes if cause is not error]
+        if others:
+            failed = ObserverFailedError(
+                machine=self.name,
+                event=made.entry[2],
+                source=made.entry[3],
+                target=made.entry[4],
+                sequence=made.entry[0],
+                causes=tuple(others),
+            )
+            failed.__cause__ = others[0]
+            if self._scope.on_error is not None:
+                self._scope.on_error(failed)
+            elif error is None:
+                raise failed
+            else:
+                _note(error, str(failed))
+        if error is not None:
+            raise error
+
+    def _after_refusal(self, error: BaseException) -> None:
+        """Events that something fired while a transition was asked for that was not made: make them all the same."""
+        if self._extra is None or not self._extra.queue or self._holds():
+            return
+        for name, payload, cause, actor in self._take_queue():
+            try:
+                self.fire(name, payload, cause=cause, actor=actor)
+            except Exception as second:
+                _note(error, f"then {name!r}, which had been queued: {type(second).__name__}: {second}")
+
+    # -- small things ------------------------------------------------------------------------------------------------
+
+    def _began(self) -> float:
+        return self._scope.clock.now() if self._scope.sink is not None else 0.0
+
+    def _more(self) -> _Extra:
+        if self._extra is None:
+            with _making:
+                if self._extra is None:
+                    self._extra = _Extra()
+        return self._extra
+
+    def _take_queue(self) -> deque[_Event]:
+        """What was fired by whoever held the lock; taken with the lock, for he may still hold it, and be undone."""
+        taken: deque[_Event] = deque()
+
+        def take() -> None:
+            nonlocal taken
+            if self._extra is not None:
+                taken, self._extra.queue = self._extra.queue, taken
+
+        with self._lock:
+            self._owner = get_ident()
+            try:
+                take()
+            finally:
+                self._owner = 0
+        return taken
+
+    def _holds(self) -> bool:
+        """Whether this thread holds the lock. An interruption may have left our identity behind, but not the lock."""
+        return self._owner == get_ident() and self._lock.locked()
+
+    def _is_inside(self) -> bool:
+        """Whether this task or thread is inside a transition of this machine."""
+        if self._holds():
+            return True
+        return self._extra is not None and bool(self._extra.telling) and self._frame() is not None
+
+    def _frame(self) -> _Telling | None:
+        """The transition of this machine whose observers this very task or thread is inside of."""
+        frame = _telling.get()
+        while frame is not None:
+            if frame.machine is self and frame.ident == get_ident() and frame.queue is not None:
+                return frame
+            frame = frame.outer
+        return None
+
+    def _queue(self, event: _Event) -> None:
+        if self._holds():
+            self._more().queue.append(event)
+            return
+        frame = self._frame()
+        assert frame is not None
+        assert frame.queue is not None
+        frame.queue.append(event)
+
+    def _kept(self) -> Iterable[Entry]:
+        """The entries in memory, oldest first; with the lock held."""
+        last = self._last
+        entries = list(self._history or ())
+        if last[0] and (not entries or entries[-1] is not last):
+            entries.append(last)
+        return entries
+
+    def _record(self, entry: Entry) -> TransitionRecord:
+        sequence, time, event, source, target, cause, actor = entry
+        return TransitionRecord(self.name, self._table.name, sequence, time, event, source, target, cause, actor)
+
+
+_NOBODY = Edge("", "", "", None)
+
+
+class _Made:
+    """A transition on its way: prepared, then published, then told of."""
+
+    __slots__ = ("armed", "before", "began", "edge", "entry", "error", "machine", "queued", "timers", "trigger")
+
+    def __init__(
+        self, machine: Machine, edge: Edge, trigger: Trigger, entry: Entry, before: Entry, began: float = 0.0
+    ) -> None:
+        self.machine, self.edge, self.trigger = machine, edge, trigger
+        self.entry, self.before, self.began = entry, before, began
+        self.timers: dict[tuple[str, str], PendingTimer] | None = None  # all that are armed then; None: as before
+        self.armed: tuple[PendingTimer, ...] = ()
+        self.queued: Sequence[_Event] = ()
+        self.error: TransitionFailedError | None = None
+
+    def publish(self) -> None:
+        """Under the lock of the machine. Done twice, it does nothing the second time."""
+        machine = self.machine
+        if machine._last[0] < self.entry[0]:
+            machine._publish(self.entry)
+        extra = machine._extra
+        if extra is not None and extra.queue:
+            self.queued, extra.queue = extra.queue, deque()
+        if self.timers is not None:
+            machine._more().timers = self.timers
+            if self.armed and machine._scope.timers is not None:
+                machine._scope.timers.armed(machine, self.armed)
+
+
+def _publish_all(all_made: Sequence[_Made]) -> None:
+    try:
+        for made in all_made:
+            made.publish()
+    except BaseException:  # a signal's: what is stored has to be published, all of it
+        for made in all_made:
+            made.publish()
+        raise
+
+
+class _Failure(Exception):
+    def __init__(self, phase: str, error: Exception, trigger: Trigger) -> None:
+        self.phase, self.error, self.trigger = phase, error, trigger
+        super().__init__(phase)
+
+
+def _note(error: BaseException, text: str) -> None:
+    if hasattr(error, "add_note"):  # CPython 3.11
+        error.add_note(text)

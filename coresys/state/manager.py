@@ -1,0 +1,321 @@
+"""The state manager: holds every machine, tells who wants to know, keeps them in a store, runs their timers."""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakSet
+
+from coresys.clock import WallClock
+from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreError, UnknownMachineError
+from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
+from coresys.state.machine import Machine
+from coresys.state.scope import Scope, TransitionSink
+from coresys.state.store import Durability, StateStore
+from coresys.state.table import TransitionTable
+from coresys.state.timers import Timers
+from coresys.state.together import fire_all
+from coresys.system_records import MachineRecord, PendingTimer, StateDefinition, StateStatistics, TransitionRecord
+
+if TYPE_CHECKING:
+    from coresys.interfaces import IStateManager
+
+
+class StateManager:
+    """Holds machines by name, for as long as they are not released.
+
+    ``store``: where they are kept beyond this process (``durability`` is the store's; without one, ``memory``).
+    ``monitoring``: sees every transition, once. ``on_error``: is given what observers raised after a transition, which
+    is otherwise raised by ``fire``. ``history_count`` and ``history_bytes`` bound what a machine remembers in memory.
+    ``timers``: ``thread`` has a thread fire what is due, from the first timer on; ``manual`` leaves it to ``run_due``.
+
+    Any thread may call any method. Closing it ends the timers and closes the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: StateStore | None = None,
+        monitoring: TransitionSink | None = None,
+        clock: WallClock | None = None,
+        on_error: Callable[[StateError], object] | None = None,
+        history_count: int = HISTORY_COUNT,
+        history_bytes: int = HISTORY_BYTES,
+        timers: Literal["thread", "manual"] = "thread",
+    ) -> None:
+        if timers not in ("thread", "manual"):
+            raise ValueError(f"timers are run by 'thread' or 'manual', not {timers!r}")
+        self._scope = Scope(
+            clock=clock,
+            history_count=history_count,
+            history_bytes=history_bytes,
+            store=store,
+            sink=monitoring,
+            on_error=on_error,
+        )
+        self._timers = Timers(self._scope.clock, self._timer_failed)
+        if timers == "thread":
+            self._timers.use_thread()
+        self._scope.timers = self._timers
+        self._lock = allocate_lock()  # of _machines and _gone; a leaf: no machine's lock is waited for under it
+        self._machines: dict[str, Machine] = {}
+        self._defined: dict[StateDefinition, TransitionTable] = {}
+        self._gone = 0  # transitions of machines that were released
+        self._closed = False
+        _managers.add(self)
+
+    # -- machines ----------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, table: TransitionTable) -> Machine:
+        """A new machine in its initial state, held under ``name``, and kept in the store.
+
+        Raises DuplicateMachineError where the name is taken, here or in the store (``recover`` takes those up).
+        """
+        machine = Machine(table, name, scope=self._scope)
+        self._hold(machine)
+        try:
+            now = self._scope.time()
+            pending = tuple(PendingTimer(state, event, now + seconds) for state, event, seconds in table.first_timers)
+            if self._scope.store is not None:
+                self._scope.store.create(MachineRecord(name, table.name, table.initial, 0, now, timers=pending))
+            if pending:
+                machine._arm(pending)
+        except BaseException:
+            with self._lock:
+                self._machines.pop(name, None)
+            raise
+        return machine
+
+    def recover(self, tables: Iterable[TransitionTable]) -> tuple[Machine, ...]:
+        """Take up every machine that the store keeps and that is not held yet, where it stood; timers go on.
+
+        Histories stay in the store until somebody asks. Raises StoreError, and takes up none, where the store has
+        machines of a table that is not given, or in a state that their table does not have.
+        """
+        store = self._scope.store
+        if store is None:
+            raise StateError("there is no store to recover machines from")
+        by_name = {table.name: table for table in tables}
+        records = [record for record in store.machines() if record.name not in self._machines]
+        problems = sorted({problem for record in records if (problem := _problem(record, by_name)) is not None})
+        if problems:
+            raise StoreError(store=repr(store), problem="; ".join(problems))
+        machines = [Machine(by_name[record.table], record.name, scope=self._scope) for record in records]
+        for machine, record in zip(machines, records, strict=True):
+            machine._take_up(record)
+            self._hold(machine)
+        for machine, record in zip(machines, records, strict=True):
+            if record.timers:
+                machine._arm(record.timers)
+        return tuple(machines)
+
+    def machine(self, name: str) -> Machine:
+        """The machine of that name. Raises UnknownMachineError."""
+        machine = self._machines.get(name)
+        if machine is None:
+            with self._lock:
+                near = tuple(get_close_matches(name, self._machines, n=3))
+            raise UnknownMachineError(machine=name, near=near)
+        return machine
+
+    def machines(self) -> tuple[Machine, ...]:
+        """All machines that are held now, each once, in the order they came in."""
+        with self._lock:
+            return tuple(self._machines.values())
+
+    def release(self, name: str) -> None:
+        """Hold a machine no longer, and forget it in the store. What is fired on it after that is refused."""
+        machine = self.machine(name)
+        machine._release()
+        if self._scope.store is not None:
+            self._scope.store.forget(name)
+        with self._lock:
+            if self._machines.pop(name, None) is not None:
+                self._gone += machine.sequence
+
+    def __len__(self) -> int:
+        return len(self._machines)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._machines
+
+    def __iter__(self) -> Iterator[Machine]:
+        return iter(self.machines())
+
+    # -- by name: what IStateManager promises ------------------------------------------------------------------------
+
+    def define(self, name: str, definition: StateDefinition) -> None:
+        """As ``add``, with a table of plain values; machines of equal definitions share one."""
+        with self._lock:
+            table = self._defined.get(definition)
+        if table is None:
+            table = TransitionTable.of(definition)
+            with self._lock:
+                table = self._defined.setdefault(definition, table)
+        self.add(name, table)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all machines that are held."""
+        with self._lock:
+            return tuple(self._machines)
+
+    def state(self, name: str) -> str:
+        """The state that a machine is in."""
+        return self.machine(name).state
+
+    def describe(self, name: str) -> MachineRecord:
+        """Where a machine stands, with its timers and snapshots."""
+        return self.machine(name).describe()
+
+    def fire(
+        self, name: str, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
+    ) -> TransitionRecord | None:
+        """As ``Machine.fire``, with the record of what was made; None where it was queued (see there)."""
+        return self.machine(name).fire_recorded(event, payload, cause=cause, actor=actor)
+
+    def fire_all(
+        self,
+        events: Mapping[str, str],
+        payloads: Mapping[str, Any] | None = None,
+        *,
+        cause: str | None = None,
+        actor: str | None = None,
+    ) -> tuple[TransitionRecord, ...]:
+        """One event of each of several machines (by name): all transitions are made, or none is."""
+        given = payloads or {}
+        steps = [(self.machine(name), event, given.get(name)) for name, event in events.items()]
+        return fire_all(steps, cause=cause, actor=actor)
+
+    def history(self, name: str, last: int | None = None) -> tuple[TransitionRecord, ...]:
+        """As ``Machine.history``."""
+        return self.machine(name).history(last)
+
+    def rollback(
+        self,
+        name: str,
+        steps: int | None = None,
+        *,
+        to_sequence: int | None = None,
+        to_snapshot: str | None = None,
+        cause: str | None = None,
+        actor: str | None = None,
+    ) -> str:
+        """As ``Machine.rollback``."""
+        return self.machine(name).rollback(
+            steps, to_sequence=to_sequence, to_snapshot=to_snapshot, cause=cause, actor=actor
+        )
+
+    def snapshot(self, name: str, label: str) -> int:
+        """As ``Machine.snapshot``."""
+        return self.machine(name).snapshot(label)
+
+    def statistics(self) -> StateStatistics:
+        """What is held, and what became of events, as of now."""
+        with self._lock:
+            machines = tuple(self._machines.values())
+            gone = self._gone
+        standing = Counter((machine.table.name, machine.state) for machine in machines)
+        return StateStatistics(
+            machines=len(machines),
+            transitions=gone + sum(machine.sequence for machine in machines),
+            refused=self._scope.refused,
+            failed=self._scope.failed,
+            in_state=tuple((table, state, number) for (table, state), number in sorted(standing.items())),
+        )
+
+    # -- who is told, timers, the end --------------------------------------------------------------------------------
+
+    @property
+    def durability(self) -> Durability:
+        """What survives what: the store's, or ``memory``."""
+        return "memory" if self._scope.store is None else self._scope.store.durability
+
+    def watch(self, watcher: Callable[[TransitionRecord], object]) -> Callable[[], None]:
+        """Call ``watcher`` with the record of every transition from now on, after it was made and without a lock.
+
+        Records of one machine may come out of order where several threads use it: ``sequence`` tells. Returns what
+        ends it.
+        """
+        with self._scope.lock:
+            self._scope.watchers = (*self._scope.watchers, watcher)
+            self._scope.settle()
+
+        def stop() -> None:
+            with self._scope.lock:
+                self._scope.watchers = tuple(each for each in self._scope.watchers if each is not watcher)
+                self._scope.settle()
+
+        return stop
+
+    def next_due(self) -> float | None:
+        """When the next timer is due, in seconds since 1970; None if none is armed."""
+        return self._timers.next_due()
+
+    def run_due(self) -> int:
+        """Fire what is due by now; returns how many events were fired. For ``timers='manual'``, and harmless else."""
+        return self._timers.run_due()
+
+    def close(self) -> None:
+        """End the timers and close the store. Machines that are held can be read, and fire no more if there is one."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timers.stop()
+        if self._scope.store is not None:
+            self._scope.store.close()
+
+    def __enter__(self) -> StateManager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<StateManager: {len(self._machines)} machines, {self.durability}{', closed' if self._closed else ''}>"
+
+    def _hold(self, machine: Machine) -> None:
+        if self._closed:
+            raise StateError(f"{machine.name}: the state manager is closed")
+        with self._lock:
+            if self._machines.setdefault(machine.name, machine) is not machine:
+                raise DuplicateMachineError(machine=machine.name, where="this state manager")
+
+    def _timer_failed(self, machine: Machine, timer: PendingTimer, error: Exception) -> None:
+        if self._scope.on_error is not None and isinstance(error, StateError):
+            self._scope.on_error(error)
+
+    def _after_fork(self) -> None:
+        """In a forked child the threads that held locks are gone: no lock is held, whatever it says."""
+        self._lock = allocate_lock()
+        self._scope.lock = allocate_lock()
+        self._timers.after_fork()
+        for machine in self._machines.values():
+            machine._after_fork()
+
+
+def _problem(record: MachineRecord, tables: Mapping[str, TransitionTable]) -> str | None:
+    table = tables.get(record.table)
+    if table is None:
+        return f"it has machines of table {record.table!r}, which was not given"
+    if record.state not in table.edges:
+        return f"it has machines of table {record.table!r} in state {record.state!r}, which that table does not have"
+    return None
+
+
+_managers: WeakSet[StateManager] = WeakSet()
+
+
+def _after_fork() -> None:
+    for manager in tuple(_managers):
+        manager._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+if TYPE_CHECKING:
+    _check: type[IStateManager] = StateManager

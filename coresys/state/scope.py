@@ -1,0 +1,78 @@
+"""What machines share: clock, bounds, store, and who is told of their transitions."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from coresys.clock import MonotonicClock, WallClock
+from coresys.errors.hierarchy import StateError
+from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
+from coresys.state.store import StateStore
+from coresys.system_records import PendingTimer, TransitionRecord
+
+if TYPE_CHECKING:
+    from coresys.state.machine import Machine
+
+
+class TransitionSink(Protocol):
+    """Who wants to see every transition: a monitoring manager, say. Called after it was made, without a lock."""
+
+    def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
+        """``seconds`` is what the transition took, ``seconds_in_source`` how long the state was that it left."""
+
+
+class TimerSink(Protocol):
+    """Who is told of timers: called under the machine's lock, so it must neither wait nor call back."""
+
+    def armed(self, machine: Machine, timers: Sequence[PendingTimer]) -> None:
+        """These timers count from now on."""
+
+
+class Scope:
+    """What machines share: clock, bounds of the history, store, and who is told. Made by a StateManager.
+
+    ``plain``: nobody has to be told, and nothing stored; transitions of plain edges then take the quick way.
+    """
+
+    __slots__ = (
+        "clock", "count", "failed", "history_bytes", "history_count", "lock", "name", "on_error", "plain", "refused",
+        "sink", "store", "time", "timers", "watchers",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        clock: WallClock | None = None,
+        history_count: int = HISTORY_COUNT,
+        history_bytes: int = HISTORY_BYTES,
+        store: StateStore | None = None,
+        sink: TransitionSink | None = None,
+        timers: TimerSink | None = None,
+        on_error: Callable[[StateError], object] | None = None,
+    ) -> None:
+        self.clock: WallClock = clock if clock is not None else MonotonicClock()
+        self.time = self.clock.time
+        self.history_count, self.history_bytes = history_count, history_bytes
+        self.store, self.sink, self.timers, self.on_error = store, sink, timers, on_error
+        self.watchers: tuple[Callable[[TransitionRecord], object], ...] = ()
+        self.lock = allocate_lock()  # of the counters below; a leaf: nothing is called under it
+        self.refused = self.failed = 0
+        self.plain = True
+        self.settle()
+
+    def settle(self) -> None:
+        """Work out anew whether somebody has to be told; after each change of the above."""
+        self.plain = self.store is None and self.sink is None and not self.watchers
+
+    def count_refused(self) -> None:
+        with self.lock:
+            self.refused += 1
+
+    def count_failed(self) -> None:
+        with self.lock:
+            self.failed += 1
+
+
+ALONE = Scope()

@@ -1,0 +1,389 @@
+"""The embedded store: machines, their histories, timers and snapshots in one SQLite file.
+
+Where a machine stands and the transition that led there are written in one SQLite transaction, in WAL mode. With
+``process`` that is ``synchronous=NORMAL``: a commit is in the kernel's hands when it returns, and survives the death of
+the process. With ``power`` it is ``FULL``, and commits of several threads are one: whoever comes first writes for all
+who came meanwhile, so that a device that syncs slowly is asked once for many.
+
+Invariants: one connection, used by the one who holds ``_writing``; a batch is committed whole or not at all; a ticket's
+owner is answered exactly once, after the commit that has its batch. Reading takes the same lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from _thread import allocate_lock
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreConflictError, StoreError
+from coresys.state.store import Durability
+from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
+
+T = TypeVar("T")
+S = TypeVar("S", bound="SQLiteStore")
+
+# Each brings a file from the version before it, which is its place here, to the next. Never change one that was
+# published: add another.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE machine (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+        state TEXT NOT NULL, sequence INTEGER NOT NULL, since REAL NOT NULL
+    );
+    CREATE TABLE history (
+        machine INTEGER NOT NULL, sequence INTEGER NOT NULL, time REAL NOT NULL, event TEXT NOT NULL,
+        source TEXT NOT NULL, target TEXT NOT NULL, cause TEXT, actor TEXT, PRIMARY KEY (machine, sequence)
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE timer (
+        machine INTEGER NOT NULL, state TEXT NOT NULL, event TEXT NOT NULL, due REAL NOT NULL,
+        PRIMARY KEY (machine, state, event)
+    ) WITHOUT ROWID;
+    CREATE TABLE snapshot (
+        machine INTEGER NOT NULL, label TEXT NOT NULL, state TEXT NOT NULL, sequence INTEGER NOT NULL,
+        PRIMARY KEY (machine, label)
+    ) WITHOUT ROWID;
+    """,
+)
+
+HISTORY_ROWS = 10_000
+HISTORY_BYTES = 4_000_000
+# What is too much of a machine's history is deleted once in so many of its transitions.
+TRIM_EVERY = 256
+# A small page makes a small write: with 4,096 bytes a synced commit took 1.2 to 2 times as long as with these.
+PAGE = 1024
+# History that a row takes besides its texts: two integers, a float, headers.
+ROW_BYTES = 40
+
+_INSERT = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE = "UPDATE machine SET state = ?, sequence = ?, since = ? WHERE id = ? AND sequence = ?"
+_COLUMNS = "h.sequence, h.time, h.event, h.source, h.target, h.cause, h.actor"
+
+
+class _Ticket:
+    """One batch that waits for the commit it will be a part of."""
+
+    __slots__ = ("done", "error", "work")
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.done = False
+        self.error: Exception | None = None
+
+
+class SQLiteStore:
+    """A StateStore in a file.
+
+    ``durability`` is ``process`` or ``power``. ``history_rows`` and ``history_bytes`` bound what is kept of each
+    machine's history. ``timeout`` is how long another process's write is waited for, in seconds.
+
+    One process writes to a machine: where another one has, StoreConflictError is raised and nothing is written. A store
+    does not pass to a forked child, which has to open one of its own. Raises StoreError where the file is no such
+    store, or is one of a later version.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Literal["process", "power"] = "process",
+        history_rows: int = HISTORY_ROWS,
+        history_bytes: int = HISTORY_BYTES,
+        timeout: float = 5.0,
+    ) -> None:
+        if durability not in ("process", "power"):
+            raise ValueError(f"a SQLite store has durability 'process' or 'power', not {durability!r}")
+        if history_rows < 1 or history_bytes < 1:
+            raise ValueError("history_rows and history_bytes are at least 1")
+        self.path = Path(path)
+        self._durability: Durability = durability
+        self._rows, self._bytes = history_rows, history_bytes
+        self._writing = allocate_lock()
+        self._gate = allocate_lock()  # of _waiting; a leaf
+        self._waiting: list[_Ticket] = []
+        self._numbers: dict[str, int] = {}  # name to id: those that were asked for
+        self._process = os.getpid()
+        self._closed = False
+        self._database = self._open(timeout)
+
+    @property
+    def durability(self) -> Durability:
+        return self._durability
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def create(self, machine: MachineRecord) -> None:
+        def work() -> None:
+            try:
+                cursor = self._database.execute(
+                    "INSERT INTO machine (name, kind, state, sequence, since) VALUES (?, ?, ?, ?, ?)",
+                    (machine.name, machine.table, machine.state, machine.sequence, machine.since),
+                )
+            except sqlite3.IntegrityError:
+                raise DuplicateMachineError(machine=machine.name, where=str(self.path)) from None
+            number = cursor.lastrowid
+            assert number is not None
+            self._write_timers(number, machine.timers)
+
+        self._commit(work)
+
+    def append(
+        self, records: Sequence[TransitionRecord], timers: Mapping[str, Sequence[PendingTimer]] | None = None
+    ) -> None:
+        def work() -> None:
+            execute = self._database.execute
+            for record in records:
+                number = self._number(record.machine)
+                sequence = record.sequence
+                changed = execute(_UPDATE, (record.target, sequence, record.time, number, sequence - 1)).rowcount
+                if changed != 1:
+                    raise self._conflict(record.machine, number, sequence)
+                execute(
+                    _INSERT,
+                    (
+                        number, sequence, record.time, record.event, record.source, record.target, record.cause,
+                        record.actor,
+                    ),
+                )  # fmt: skip
+                if timers is not None and record.machine in timers:
+                    self._write_timers(number, timers[record.machine])
+                if sequence % self._trim_every == 0:
+                    self._trim(number, sequence)
+
+        self._commit(work)
+
+    def snapshot(self, machine: str, label: str, state: str, sequence: int) -> None:
+        def work() -> None:
+            self._database.execute(
+                "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)", (self._number(machine), label, state, sequence)
+            )
+
+        self._commit(work)
+
+    def forget(self, machine: str) -> None:
+        def work() -> None:
+            number = self._number(machine)
+            for table in ("history", "timer", "snapshot"):
+                self._database.execute(f"DELETE FROM {table} WHERE machine = ?", (number,))
+            self._database.execute("DELETE FROM machine WHERE id = ?", (number,))
+
+        self._commit(work)
+        self._numbers.pop(machine, None)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def machines(self) -> tuple[MachineRecord, ...]:
+        def work() -> tuple[MachineRecord, ...]:
+            timers: dict[int, list[PendingTimer]] = {}
+            for number, *timer in self._database.execute("SELECT machine, state, event, due FROM timer"):
+                timers.setdefault(number, []).append(PendingTimer(*timer))
+            snapshots: dict[int, list[tuple[str, str, int]]] = {}
+            for number, *kept in self._database.execute("SELECT machine, label, state, sequence FROM snapshot"):
+                snapshots.setdefault(number, []).append((kept[0], kept[1], kept[2]))
+            rows = self._database.execute(
+                f"SELECT m.id, m.name, m.kind, m.state, m.sequence, m.since, {_COLUMNS} FROM machine m "
+                "LEFT JOIN history h ON h.machine = m.id AND h.sequence = m.sequence ORDER BY m.id"
+            )
+            found = []
+            for number, name, kind, state, sequence, since, *last in rows:
+                self._numbers[name] = number
+                found.append(
+                    MachineRecord(
+                        name=name,
+                        table=kind,
+                        state=state,
+                        sequence=sequence,
+                        since=since,
+                        last=TransitionRecord(name, kind, *last) if last[0] is not None else None,
+                        timers=tuple(timers.get(number, ())),
+                        snapshots=tuple(snapshots.get(number, ())),
+                    )
+                )
+            return tuple(found)
+
+        return self._read(work)
+
+    def history(self, machine: str, *, last: int) -> tuple[TransitionRecord, ...]:
+        def work() -> tuple[TransitionRecord, ...]:
+            rows = self._database.execute(
+                f"SELECT m.name, m.kind, {_COLUMNS} FROM history h JOIN machine m ON m.id = h.machine "
+                "WHERE m.name = ? ORDER BY h.sequence DESC LIMIT ?",
+                (machine, last),
+            )
+            return tuple(TransitionRecord(*row) for row in rows)[::-1]
+
+        return self._read(work)
+
+    def close(self) -> None:
+        with self._writing:
+            if not self._closed and self._process == os.getpid():
+                self._closed = True
+                self._database.close()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self.path} ({self._durability}){': closed' if self._closed else ''}>"
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _trim_every(self) -> int:
+        return min(TRIM_EVERY, self._rows)
+
+    def _commit(self, work: Callable[[], None]) -> None:
+        """Run ``work`` in a transaction, perhaps together with that of others, and return when it is durable."""
+        ticket = _Ticket(work)
+        with self._gate:
+            self._waiting.append(ticket)
+        with self._writing:
+            # Whoever gets here first commits for all who wait by then; the others find theirs done.
+            if not ticket.done:
+                batch: list[_Ticket] = []
+                try:
+                    with self._gate:
+                        batch, self._waiting = self._waiting, []
+                    self._commit_all(batch)
+                except BaseException:  # a signal's: those of others go to whoever comes next
+                    with self._gate:
+                        self._waiting[:0] = [each for each in batch if not each.done and each is not ticket]
+                    raise
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _commit_all(self, batch: list[_Ticket]) -> None:
+        """Commit a batch at once; where one of it fails, each by itself, so that it fails for no one else."""
+        error = self._try_to_commit(batch)
+        if error is not None and len(batch) > 1:
+            for ticket in batch:
+                ticket.error = self._try_to_commit([ticket])
+                ticket.done = True
+            return
+        for ticket in batch:
+            ticket.error, ticket.done = error, True
+
+    def _try_to_commit(self, batch: list[_Ticket]) -> Exception | None:
+        committing = False
+        try:
+            self._check()
+        except StoreError as error:
+            return error
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for ticket in batch:
+                ticket.work()
+            committing = True
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            elif committing and not isinstance(error, sqlite3.Error):
+                for ticket in batch:  # a signal's, and it came after the commit
+                    ticket.done = True
+            self._numbers.clear()  # some may be of machines that were not created after all
+            if isinstance(error, StateError):
+                return error
+            if not isinstance(error, Exception):
+                raise
+            problem = StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}")
+            problem.__cause__ = error
+            return problem
+        return None
+
+    def _read(self, work: Callable[[], T]) -> T:
+        with self._writing:
+            self._check()
+            try:
+                return work()
+            except sqlite3.Error as error:
+                raise StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}") from error
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StoreError(store=str(self.path), problem="it is closed")
+        if self._process != os.getpid():
+            raise StoreError(
+                store=str(self.path),
+                problem=f"it was opened by process {self._process}; a forked child has to open one of its own",
+            )
+
+    def _number(self, machine: str) -> int:
+        number = self._numbers.get(machine)
+        if number is None:
+            row = self._database.execute("SELECT id FROM machine WHERE name = ?", (machine,)).fetchone()
+            if row is None:
+                raise StoreConflictError(store=str(self.path), machine=machine, sequence=0, found=None)
+            number = self._numbers[machine] = int(row[0])
+        return number
+
+    def _conflict(self, machine: str, number: int, sequence: int) -> StoreConflictError:
+        row = self._database.execute("SELECT sequence FROM machine WHERE id = ?", (number,)).fetchone()
+        found = None if row is None else int(row[0])
+        return StoreConflictError(store=str(self.path), machine=machine, sequence=sequence, found=found)
+
+    def _write_timers(self, number: int, timers: Sequence[PendingTimer]) -> None:
+        self._database.execute("DELETE FROM timer WHERE machine = ?", (number,))
+        self._database.executemany(
+            "INSERT INTO timer VALUES (?, ?, ?, ?)",
+            [(number, timer.state, timer.event, timer.due) for timer in timers],
+        )
+
+    def _trim(self, number: int, sequence: int) -> None:
+        oldest = sequence - self._rows
+        row = self._database.execute(
+            "SELECT max(sequence) FROM (SELECT sequence, sum(? + length(event) + length(source) + length(target) "
+            "+ ifnull(length(cause), 0) + ifnull(length(actor), 0)) OVER (ORDER BY sequence DESC) AS bytes "
+            "FROM history WHERE machine = ? AND sequence > ?) WHERE bytes > ? AND sequence < ?",
+            (ROW_BYTES, number, oldest, self._bytes, sequence),
+        ).fetchone()
+        if row[0] is not None:
+            oldest = max(oldest, row[0])
+        self._database.execute("DELETE FROM history WHERE machine = ? AND sequence <= ?", (number, oldest))
+
+    def _open(self, timeout: float) -> sqlite3.Connection:
+        try:
+            database = sqlite3.connect(self.path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise StoreError(store=str(self.path), problem=f"it cannot be opened: {error}") from error
+        try:
+            self._set_up(database)
+        except sqlite3.Error as error:
+            database.close()
+            raise StoreError(store=str(self.path), problem=f"it is no store of states: {error}") from error
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _set_up(self, database: sqlite3.Connection) -> None:
+        database.execute(f"PRAGMA page_size = {PAGE}")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {4096 * 1000 // PAGE}")
+        database.execute("BEGIN IMMEDIATE")  # of two processes that open a new file, one makes it
+        try:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise StoreError(
+                    store=str(self.path),
+                    problem=f"its schema is version {version}, and this coresys knows those up to {len(MIGRATIONS)}",
+                )
+            if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StoreError(store=str(self.path), problem="it is a database of something else")
+            for script in MIGRATIONS[version:]:
+                for statement in script.split(";"):
+                    if statement.strip():
+                        database.execute(statement)
+            database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            database.execute("COMMIT")
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise

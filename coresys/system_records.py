@@ -1,0 +1,332 @@
+"""Records of the core systems. As ``coresys.records``, and apart from it: the plugin needs none of these, and making
+them took 10 to 20 ms of the start of each of its processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from coresys.records import Location
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRecord:
+    """One transition that was made: number ``sequence`` of its machine (the first is 1, and none is left out).
+
+    ``time`` is the time of day in seconds since 1970. ``cause`` and ``actor`` are what the caller gave, None where
+    nothing was. ``event`` is ``rollback`` or ``error`` where no event led here but going back, or a failure.
+    """
+
+    machine: str
+    table: str
+    sequence: int
+    time: float
+    event: str
+    source: str
+    target: str
+    cause: str | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTimer:
+    """A timer that is armed: ``event`` is due at ``due`` (seconds since 1970) if ``state`` is not left before."""
+
+    state: str
+    event: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRecord:
+    """Where a machine stands: its state since ``since`` (seconds since 1970), after ``sequence`` transitions.
+
+    ``last`` is the last of them, where there was one. ``snapshots`` are label, state and sequence of each.
+    """
+
+    name: str
+    table: str
+    state: str
+    sequence: int
+    since: float
+    last: TransitionRecord | None = None
+    timers: tuple[PendingTimer, ...] = ()
+    snapshots: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateStatistics:
+    """What a state manager holds and did: machines by table and state, and events by what became of them."""
+
+    machines: int
+    transitions: int
+    refused: int
+    failed: int
+    in_state: tuple[tuple[str, str, int], ...] = ()  # table, state, machines
+
+
+@dataclass(frozen=True, slots=True)
+class StateDefinition:
+    """A transition table as plain values, for whoever holds machines by other means than ours.
+
+    ``transitions`` are event, source and target of each, in the order they are tried in.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    initial: str
+    transitions: tuple[tuple[str, str, str], ...]
+    final: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class FrameRecord(NamedTuple):
+    """One frame of a traceback, outermost first in its record; ``values`` are names and shortened, masked values.
+
+    A tuple, for dozens are made while an error is on its way: a frozen dataclass takes five times as long to make.
+    """
+
+    path: str
+    line: int
+    function: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """An exception as values: nothing in here keeps the exception, a frame or a traceback alive.
+
+    ``number`` counts the errors of a manager; 0: not counted, as groups are not (their members are), nor causes that
+    nobody reported. ``fingerprint`` is the same for errors of one kind from one place. ``route`` names the components
+    that it goes through, the one it arose in first, the sink last. ``causes`` are what it was raised from, or while
+    handling, the nearest first; ``members`` those of an exception group. ``context`` are the selected context
+    variables. ``frames_left_out`` and ``errors_left_out`` (causes and members) say what the bounds cut off.
+    """
+
+    number: int
+    time: float  # seconds since 1970
+    kind: str  # module and qualified name of the class; the name alone of those built in
+    message: str
+    component: str
+    fingerprint: str
+    thread: str
+    task: str | None = None
+    frames: tuple[FrameRecord, ...] = ()
+    causes: tuple[ErrorRecord, ...] = ()
+    members: tuple[ErrorRecord, ...] = ()
+    context: tuple[tuple[str, str], ...] = ()
+    route: tuple[str, ...] = ()
+    severity: str = "error"
+    frames_left_out: int = 0
+    notes: tuple[str, ...] = ()
+    errors_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorStatistics:
+    """Errors seen since the start, by component and kind; rates are errors per second over the last minute.
+
+    ``delivered`` reached a sink, ``undelivered`` had a route that led nowhere, or a sink that raised; together they are
+    all that were seen. ``recovered`` counts errors that a procedure ended, ``escalated`` steps along a path that one
+    took. What is beyond the bound on names is summed up under ``(others)``.
+    """
+
+    seen: int
+    delivered: int
+    recovered: int
+    escalated: int
+    undelivered: int
+    rate: float
+    by_component: tuple[tuple[str, int], ...] = ()
+    by_kind: tuple[tuple[str, int], ...] = ()
+    rate_by_component: tuple[tuple[str, float], ...] = ()
+    rate_by_kind: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LockStatistics:
+    """One lock since it was made. Times are in seconds.
+
+    ``contended`` are acquisitions that had to wait, ``waited`` the time they did. ``held_sampled`` is the mean time it
+    was held, of ``samples`` acquisitions that were timed: a sample, not a sum.
+    """
+
+    name: str
+    rank: int
+    acquired: int
+    contended: int
+    waited: float
+    longest_wait: float
+    timeouts: int
+    held_sampled: float | None
+    samples: int
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPoolStatistics:
+    """An executor: its workers, what is queued by priority (system, processing, monitoring), and what became of tasks.
+
+    ``waits`` are the longest time that a task of each priority was queued, in seconds, since the start.
+    """
+
+    workers: int
+    most_workers: int
+    busy: int
+    queued: tuple[int, int, int]
+    submitted: int
+    completed: int
+    failed: int
+    cancelled: int
+    waits: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """One thread: processor time, context switches and time in the run queue so far; None where not measured."""
+
+    name: str
+    ident: int | None
+    native_id: int | None
+    daemon: bool
+    cpu_seconds: float | None = None
+    voluntary_switches: int | None = None
+    involuntary_switches: int | None = None
+    run_queue_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A buffer that is lent: to whom, how large it is, how much was asked for, and where that was."""
+
+    number: int
+    owner: str
+    tier: str
+    size: int
+    requested: int
+    where: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """One tier of buffers. ``external``, ``internal`` and ``idle`` are shares from 0 to 1.
+
+    External: free bytes that are of no use to requests that were refused; internal: lent and not asked for; idle:
+    touched before and not lent now.
+    """
+
+    tier: str
+    slot: int
+    slots: int
+    busy: int
+    most_busy: int
+    leases: int
+    refused: int
+    overflowed: int
+    external: float
+    internal: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerUsage:
+    """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit."""
+
+    owner: str
+    leased: int
+    lease_limit: int | None
+    lease_reserve: int
+    leases: int
+    resources: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """A component: its name, those that have to run before it, and how often it may be restarted within a time."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    restarts: int = 1
+    within: float = 5.0  # seconds
+    strategy: str = "one-for-one"  # or "rest-for-one": those started after it are restarted with it
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentRecord:
+    """Where a component stands; ``state`` is one of stopped, starting, running, stopping, failed."""
+
+    name: str
+    state: str
+    needs: tuple[str, ...]
+    restarted: int
+    healthy: bool | None = None  # None: it has no health check
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupStep:
+    """One step of a cleanup: what it needs to be done before, its phase, and how long it may take, in seconds."""
+
+    name: str
+    phase: str = "release"  # stop-intake, drain, flush, release, verify
+    after: tuple[str, ...] = ()
+    deadline: float | None = None
+    blocking: bool = False  # may hang: it is run on a thread of its own
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupReport:
+    """What became of a cleanup: names of steps in the order they ended, and the problems, by step."""
+
+    done: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    hung: tuple[str, ...]  # each left a thread behind
+    left: tuple[str, ...]  # what the verification found to be still there
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSpec:
+    """What a test's environment may use. Limits in bytes; None: the default of whoever opens it."""
+
+    name: str
+    heap: int | None = None
+    lease: int | None = None
+    threads: int | None = None
+    timeout: float | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRecord:
+    """An environment that is open, or what was found when it was closed: ``left`` behind, and how long both took."""
+
+    name: str
+    open: bool
+    setup_seconds: float
+    cleanup_seconds: float | None = None
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Values that were recorded under one name: count, sum, extremes, and quantiles by their rank."""
+
+    name: str
+    component: str
+    unit: str
+    count: int
+    total: float
+    least: float
+    most: float
+    quantiles: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringSnapshot:
+    """Everything that a monitoring manager knows at a time (seconds since 1970); names with their component."""
+
+    time: float
+    counters: tuple[tuple[str, str, float], ...] = ()
+    gauges: tuple[tuple[str, str, float], ...] = ()
+    distributions: tuple[Distribution, ...] = ()

@@ -1,0 +1,149 @@
+"""A signal's exception at every instruction it can come at: whatever it hits, the machine stays whole and usable.
+
+CPython looks for signals after a call has returned, where a function begins, and where a loop goes round; not between
+taking a lock by ``with`` and the block, nor between the block's end and giving it back (CPython 3.10 may do that, for
+any ``with`` of anybody).
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from coresys.state import Machine, State, StateManager, TransitionTable, inside, on
+from coresys.state import machine as machine_module
+from coresys.state import together as together_module
+
+FLIP = TransitionTable(
+    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
+)
+ASKED = TransitionTable(
+    "asked",
+    states=[State("a", initial=True), State("b")],
+    transitions=[
+        on("go", "a", "b", guards=[lambda t: True], observers=[inside(lambda t: None), lambda t: None]),
+        on("go", "b", "a"),
+    ],
+)
+FILES = {machine_module.__file__, together_module.__file__}
+
+
+@functools.cache
+def after_which(code: CodeType) -> frozenset[int]:
+    """The places in ``code`` that follow an instruction after which the interpreter looks for signals."""
+    found = []
+    looked = True  # where a function begins
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
+            continue
+        if looked:
+            found.append(instruction.offset)
+        looked = instruction.opname.startswith(("CALL", "RESUME")) and "INTRINSIC" not in instruction.opname
+    return frozenset(found)
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt at the n-th of those places that this thread comes to in the code under test."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.seen = 0
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> Interrupting | None:
+        if frame.f_code.co_filename not in FILES:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_lasti in after_which(frame.f_code):
+            self.seen += 1
+            if self.seen == self.at:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(work: Callable[[], object], at: int) -> bool:
+    """Run ``work``, interrupted at instruction ``at``; False when it has fewer."""
+    outer = sys.gettrace()
+    tracer = Interrupting(at)
+    sys.settrace(tracer)
+    try:
+        work()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(outer)
+    return tracer.seen >= at
+
+
+def is_whole(machine: Machine) -> bool:
+    history = machine.history()
+    chained = all(
+        (later.sequence, later.source) == (earlier.sequence + 1, earlier.target)
+        for earlier, later in zip(history, history[1:], strict=False)
+    )
+    ends = not history or (history[-1].sequence, history[-1].target) == (machine.sequence, machine.state)
+    return chained and ends and len(history) == machine.sequence
+
+
+def usable_by_all(machine: Machine) -> bool:
+    """Whether another thread, and then this one, can fire: no lock was left held, nobody is taken for its holder."""
+    before = machine.sequence
+    thread = threading.Thread(target=machine.fire, args=("go",), daemon=True)
+    thread.start()
+    thread.join(20)
+    machine.fire("go")
+    return not thread.is_alive() and machine.sequence == before + 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@pytest.mark.parametrize(
+    ("table", "work"),
+    [
+        pytest.param(FLIP, lambda m: m.fire("go"), id="plain"),
+        pytest.param(FLIP, lambda m: m.fire("go", cause="c"), id="with a cause"),
+        pytest.param(ASKED, lambda m: m.fire("go"), id="asked and told"),
+        pytest.param(FLIP, lambda m: m.rollback(to_sequence=0), id="going back"),
+    ],
+)
+@pytest.mark.parametrize("before", [1, 2])
+def test_an_interruption_at_any_instruction_leaves_the_machine_whole(
+    table: TransitionTable, work: Callable[[Machine], object], before: int
+) -> None:
+    at = 0
+    while True:
+        at += 1
+        machine = Machine(table)
+        for _ in range(before):
+            machine.fire("go")
+        if not interrupted(partial(work, machine), at):
+            break
+        assert machine.sequence in (before, before + 1), at
+        assert is_whole(machine), at
+        assert usable_by_all(machine), at
+        assert is_whole(machine), at
+    assert at >= 8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+def test_an_interruption_at_any_instruction_moves_all_machines_or_none() -> None:
+    at = 0
+    while True:
+        at += 1
+        manager = StateManager()
+        machines = [manager.add(name, FLIP) for name in "xyz"]
+        if not interrupted(partial(manager.fire_all, dict.fromkeys("xyz", "go")), at):
+            break
+        assert len({machine.sequence for machine in machines}) == 1, at
+        for machine in machines:
+            assert is_whole(machine), at
+            assert usable_by_all(machine), at
+    assert at > 50
