@@ -1,4 +1,12 @@
-"""coresys: measuring what programs leave behind, and the core systems of long-running services."""
+"""coresys: measuring what programs leave behind, and the core systems of long-running services.
+
+The names of the core systems are imported when they are first asked for: a plugin that only measures starts without.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from coresys.budgets.context import Budget, budget
 from coresys.budgets.model import Evidence, Limit, Verdict
@@ -11,6 +19,38 @@ from coresys.errors.hierarchy import (
 )
 from coresys.records import Finding, Location, Reading
 
+if TYPE_CHECKING:
+    from coresys.interfaces import (
+        ICleanupManager,
+        IComponentManager,
+        IErrorManager,
+        IMonitoringManager,
+        IResourceManager,
+        IStateManager,
+        ITestManager,
+        IThreadManager,
+    )
+    from coresys.state.manager import StateManager
+
+_LATER = {
+    "ICleanupManager": "coresys.interfaces",
+    "IComponentManager": "coresys.interfaces",
+    "IErrorManager": "coresys.interfaces",
+    "IMonitoringManager": "coresys.interfaces",
+    "IResourceManager": "coresys.interfaces",
+    "IStateManager": "coresys.interfaces",
+    "ITestManager": "coresys.interfaces",
+    "IThreadManager": "coresys.interfaces",
+    "StateManager": "coresys.state.manager",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "Budget",
     "BudgetExceededError",
@@ -18,9 +58,18 @@ __all__ = [
     "CoreSysError",
     "Evidence",
     "Finding",
+    "ICleanupManager",
+    "IComponentManager",
+    "IErrorManager",
+    "IMonitoringManager",
+    "IResourceManager",
+    "IStateManager",
+    "ITestManager",
+    "IThreadManager",
     "Limit",
     "Location",
     "Reading",
+    "StateManager",
     "UnitError",
     "UnknownMeasureError",
     "Verdict",

@@ -5,8 +5,10 @@ Where a machine stands and the transition that led there are written in one SQLi
 the process. With ``power`` it is ``FULL``, and commits of several threads are one: whoever comes first writes for all
 who came meanwhile, so that a device that syncs slowly is asked once for many.
 
-Invariants: one connection, used by the one who holds ``_writing``; a batch is committed whole or not at all; a ticket's
-owner is answered exactly once, after the commit that has its batch. Reading takes the same lock.
+Invariants: one connection, used by the one who holds ``_using``, for reading too. While batches wait, exactly one
+thread leads: it commits all that wait, then makes the first of those who came meanwhile the leader, whether it was
+interrupted or not. A batch is in one commit, whole or not at all; its owner is told after that commit, and is told at
+once: nobody waits for a commit that is not his, or queues to hear of his own.
 """
 
 from __future__ import annotations
@@ -67,12 +69,16 @@ _COLUMNS = "h.sequence, h.time, h.event, h.source, h.target, h.cause, h.actor"
 class _Ticket:
     """One batch that waits for the commit it will be a part of."""
 
-    __slots__ = ("done", "error", "work")
+    __slots__ = ("called", "done", "error", "leads", "left", "work")
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.work = work
         self.done = False
+        self.leads = False
+        self.left = False  # whoever it was of was interrupted, and is gone
         self.error: Exception | None = None
+        self.called = allocate_lock()  # held until it is done, or is to lead
+        self.called.acquire()
 
 
 class SQLiteStore:
@@ -102,9 +108,10 @@ class SQLiteStore:
         self.path = Path(path)
         self._durability: Durability = durability
         self._rows, self._bytes = history_rows, history_bytes
-        self._writing = allocate_lock()
-        self._gate = allocate_lock()  # of _waiting; a leaf
+        self._using = allocate_lock()  # of the connection
+        self._gate = allocate_lock()  # of the two below, and of who leads; a leaf
         self._waiting: list[_Ticket] = []
+        self._led = False
         self._numbers: dict[str, int] = {}  # name to id: those that were asked for
         self._process = os.getpid()
         self._closed = False
@@ -219,7 +226,7 @@ class SQLiteStore:
         return self._read(work)
 
     def close(self) -> None:
-        with self._writing:
+        with self._using:
             if not self._closed and self._process == os.getpid():
                 self._closed = True
                 self._database.close()
@@ -242,22 +249,48 @@ class SQLiteStore:
     def _commit(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a transaction, perhaps together with that of others, and return when it is durable."""
         ticket = _Ticket(work)
-        with self._gate:
-            self._waiting.append(ticket)
-        with self._writing:
-            # Whoever gets here first commits for all who wait by then; the others find theirs done.
-            if not ticket.done:
-                batch: list[_Ticket] = []
-                try:
+        batch: list[_Ticket] = []
+        try:
+            with self._gate:
+                self._waiting.append(ticket)
+                if not self._led:
+                    self._led = ticket.leads = True
+            if not ticket.leads:
+                ticket.called.acquire()
+            if ticket.leads:
+                with self._using:
                     with self._gate:
-                        batch, self._waiting = self._waiting, []
+                        batch, self._waiting = self._waiting, batch
                     self._commit_all(batch)
-                except BaseException:  # a signal's: those of others go to whoever comes next
-                    with self._gate:
-                        self._waiting[:0] = [each for each in batch if not each.done and each is not ticket]
-                    raise
+                self._hand_over(ticket, batch)
+        except BaseException:  # a signal's, wherever we were: nobody may be left waiting for us
+            with self._gate:
+                ticket.left = True
+                if ticket in self._waiting:
+                    self._waiting.remove(ticket)
+            self._hand_over(ticket, batch)
+            raise
         if ticket.error is not None:
             raise ticket.error
+
+    def _hand_over(self, leader: _Ticket, batch: list[_Ticket]) -> None:
+        """Tell those whose batch is done, and make the first who waits the leader. What was done is not done twice."""
+        following = None
+        with self._gate:
+            if leader.leads:
+                # Of a commit that was interrupted: whoever is still there waits for the next.
+                self._waiting[:0] = [each for each in batch if not (each.done or each.left or each is leader)]
+                leader.leads = False
+                if self._waiting:
+                    following = self._waiting[0]
+                    following.leads = True
+                else:
+                    self._led = False
+        if following is not None:
+            following.called.release()
+        for each in batch:
+            if each.done and each.called.locked():
+                each.called.release()
 
     def _commit_all(self, batch: list[_Ticket]) -> None:
         """Commit a batch at once; where one of it fails, each by itself, so that it fails for no one else."""
@@ -299,7 +332,7 @@ class SQLiteStore:
         return None
 
     def _read(self, work: Callable[[], T]) -> T:
-        with self._writing:
+        with self._using:
             self._check()
             try:
                 return work()

@@ -7,7 +7,7 @@ knows of threads, time or storage.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -82,8 +82,8 @@ class State:
     final: bool = False
     error: bool = False
     parent: str | None = None
-    entry: tuple[Observer | Inside, ...] = ()
-    exit: tuple[Observer | Inside, ...] = ()
+    entry: Sequence[Observer | Inside] = ()
+    exit: Sequence[Observer | Inside] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entry", tuple(self.entry))

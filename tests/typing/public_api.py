@@ -9,6 +9,7 @@ import pytest
 
 import coresys
 from coresys import Reading, budget
+from coresys.state import SQLiteStore, State, TransitionTable, Trigger, after, inside, on
 from pytest_coresys.probes.base import Probe
 
 
@@ -52,3 +53,25 @@ def handled() -> str:
     except coresys.BudgetExceededError as error:
         return f"{error.key}: {error.actual} > {error.limit}"
     return ""
+
+
+def hold(manager: coresys.IStateManager) -> int:
+    record = manager.fire("order 1", "pay", {"amount": 2}, actor="ann")
+    return 0 if record is None else record.sequence
+
+
+def states() -> str | None:
+    def in_stock(trigger: Trigger) -> bool:
+        return bool(trigger.payload)
+
+    async def mail(trigger: Trigger) -> None:
+        print(trigger.machine.state)
+
+    table = TransitionTable(
+        "order",
+        states=[State("new", initial=True), State("paid", entry=[mail, inside(print)])],
+        transitions=[on("pay", "new", "paid", guards=[in_stock]), after(30, "new", "paid")],
+    )
+    with coresys.StateManager(store=SQLiteStore("orders.db", durability="power")) as manager:
+        hold(manager)
+        return manager.add("order 1", table).fire("pay")
