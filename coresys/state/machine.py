@@ -11,7 +11,7 @@ Invariants, and what holds them:
   machine's transition was interrupted by: its event is queued, for waiting would be for itself.
 - *Nothing is published that may be undone*: guards, validators, observers inside the transaction and the store come
   before ``_last`` is stored. Undoing is forgetting.
-- Locks of several machines are taken in the order of their identities (``transact``), and no lock is held while
+- Locks of several machines are taken in the order of their identities (``together``), and no lock is held while
   observers that are not inside run, nor over an ``await``.
 """
 
@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from inspect import isawaitable
+from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from coresys.errors.hierarchy import (
@@ -42,10 +43,10 @@ class _Telling:
 
     __slots__ = ("ident", "machine", "outer", "queue")
 
-    def __init__(self, machine: Machine, outer: _Telling | None) -> None:
+    def __init__(self, machine: Machine, outer: _Telling | None, queue: deque[_Event]) -> None:
         self.machine, self.outer = machine, outer
         self.ident = get_ident()
-        self.queue: deque[_Event] | None = deque()  # None when it is over: a task that inherited it is on its own then
+        self.queue: deque[_Event] | None = queue  # None when it is over: a task that inherited it is on its own then
 
 
 # By context, not by thread: of two tasks of one thread, only the one that is inside an observer is re-entrant.
@@ -53,19 +54,20 @@ _telling: ContextVar[_Telling | None] = ContextVar("coresys_state_telling", defa
 
 _Event = tuple[str, Any, "str | None", "str | None"]
 T = TypeVar("T")
-_making = allocate_lock()  # of what few machines need; a leaf
+_making = RLock()  # of what few machines need; a leaf, which a signal's handler may ask for again
 
 
 class _Extra:
     """What few machines need, made when one does."""
 
-    __slots__ = ("queue", "snapshots", "telling", "timers")
+    __slots__ = ("queue", "snapshots", "spent", "telling", "timers")
 
     def __init__(self) -> None:
         self.queue: deque[_Event] = deque()  # events fired by the thread that holds the lock
         self.telling: set[_Telling] = set()  # transitions whose observers are being told now
         self.snapshots: dict[str, tuple[str, int]] = {}
         self.timers: dict[tuple[str, str], PendingTimer] = {}
+        self.spent = False  # a timer came up, which the store has not been told
 
 
 class Machine:
@@ -394,7 +396,7 @@ class Machine:
             if guarded is None:
                 raise self._refusal(event, "its guards say no")
             chosen = guarded
-            objection = self._objection(chosen, trigger)
+            objection = self._objection(chosen, trigger) if chosen.validators else None
             if objection is not None:
                 reason = f"its payload is not valid: {type(objection).__name__}: {objection}"
                 raise self._refusal(event, reason) from objection
@@ -421,7 +423,10 @@ class Machine:
         at: Edge | None = edge
         while at is not None:
             trigger.target = at.target
-            if all(guard(trigger) for guard in at.guards):
+            for guard in at.guards:
+                if not guard(trigger):
+                    break
+            else:
                 return at
             at = at.otherwise
         return None
@@ -444,7 +449,7 @@ class Machine:
             trigger.sequence, trigger.time, trigger.event, before[4], edge.target, trigger.cause, trigger.actor,
         )  # fmt: skip
         made = _Made(self, edge, trigger, entry, before, began)
-        if edge.exited or edge.armed:
+        if edge.exited or edge.armed or (self._extra is not None and self._extra.spent):
             timers = {} if self._extra is None else dict(self._extra.timers)
             made.timers = {key: timer for key, timer in timers.items() if timer.state not in edge.exited}
             made.armed = tuple(PendingTimer(state, name, trigger.time + delay) for state, name, delay in edge.armed)
@@ -454,7 +459,11 @@ class Machine:
     def _keep(self, all_made: Sequence[_Made]) -> None:
         """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
         store = self._scope.store
-        if store is not None:
+        if store is None:
+            if len(all_made) == 1:
+                all_made[0].publish()
+                return
+        else:
             records = [made.machine._record(made.entry) for made in all_made]
             timers = {made.machine.name: tuple(made.timers.values()) for made in all_made if made.timers is not None}
             try:
@@ -477,7 +486,10 @@ class Machine:
         elif history[-1] is not last:
             history.add(last)  # what an interruption kept from being added
         self._last = entry  # from here on it has happened
-        history.add(entry)
+        if entry[5] is None and entry[6] is None:
+            history.append(entry)
+        else:
+            history.add(entry)
         self._history = history
 
     def _failed(self, failure: _Failure, began: float) -> _Made:
@@ -577,7 +589,7 @@ class Machine:
                 return None
             # It is spent, also where the event is refused. The dictionary is replaced, never changed.
             left = {key: each for key, each in self._more().timers.items() if each is not timer}
-            self._more().timers = left
+            self._more().timers, self._more().spent = left, True
             edge = self._table.edges[self._last[4]].get(timer.event)
             return self._transact(edge, timer.event, None, f"timer of {timer.state!r}", None)
 
@@ -599,9 +611,11 @@ class Machine:
             self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
 
     def _release(self) -> None:
-        """From now on every event is refused."""
+        """Forget it in the store; from now on every event is refused."""
 
         def work() -> None:
+            if self._scope.store is not None:
+                self._scope.store.forget(self.name)
             self._more().timers = {}
             self._table = released(self._last[4])
 
@@ -662,20 +676,15 @@ class Machine:
         self._finish(made, causes)
 
     def _begin_telling(self, made: _Made) -> _Telling | None:
-        if (
-            not made.edge.later
-            and not made.queued
-            and self._scope.plain
-            and (self._extra is None or not self._extra.queue)
-        ):
+        """The frame to tell in; None where there is nobody to tell, and nothing to do."""
+        extra = self._extra
+        interrupted = extra is not None and bool(extra.queue)
+        if not (made.edge.later or made.queued or interrupted or not self._scope.plain):
             return None
-        frame = _Telling(self, _telling.get())
-        assert frame.queue is not None
-        frame.queue.extend(made.queued)
-        extra = self._more()
-        while extra.queue:  # fired by what interrupted us while we held the lock
-            frame.queue.append(extra.queue.popleft())
-        extra.telling.add(frame)
+        frame = _Telling(self, _telling.get(), deque(made.queued))
+        if interrupted:  # or it is of another thread, inside a transition that may be undone: this waits for it
+            assert frame.queue is not None
+            frame.queue.extend(self._take_queue())
         return frame
 
     def _tell_next(self, event: _Event, frame: _Telling, causes: list[BaseException]) -> None:
@@ -712,7 +721,7 @@ class Machine:
 
     def _tell_watchers(self, made: _Made, causes: list[BaseException]) -> None:
         scope = self._scope
-        if scope.sink is None and not scope.watchers:
+        if scope.plain:
             return
         record = self._record(made.entry)
         if scope.sink is not None:
@@ -733,6 +742,8 @@ class Machine:
     def _finish(self, made: _Made, causes: list[BaseException]) -> None:
         """Raise what the caller has to know: that his transition failed, or that it was made and others raised."""
         error = made.error
+        if error is None and not causes:
+            return
         others = [cause for cause in causes if cause is not error]
         if others:
             failed = ObserverFailedError(
@@ -770,9 +781,10 @@ class Machine:
 
     def _more(self) -> _Extra:
         if self._extra is None:
+            fresh = _Extra()  # before the lock: no signal is looked for between the two lines below
             with _making:
                 if self._extra is None:
-                    self._extra = _Extra()
+                    self._extra = fresh
         return self._extra
 
     def _take_queue(self) -> deque[_Event]:
@@ -860,7 +872,7 @@ class _Made:
         if extra is not None and extra.queue:
             self.queued, extra.queue = extra.queue, deque()
         if self.timers is not None:
-            machine._more().timers = self.timers
+            machine._more().timers, machine._more().spent = self.timers, False
             if self.armed and machine._scope.timers is not None:
                 machine._scope.timers.armed(machine, self.armed)
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from logging import getLogger
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from coresys.clock import WallClock
-from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreError, UnknownMachineError
+from coresys.errors.hierarchy import (
+    DuplicateMachineError,
+    StateError,
+    StoreError,
+    TransitionRefusedError,
+    UnknownMachineError,
+)
 from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
 from coresys.state.machine import Machine
 from coresys.state.scope import Scope, TransitionSink
@@ -23,6 +30,9 @@ from coresys.system_records import MachineRecord, PendingTimer, StateDefinition,
 
 if TYPE_CHECKING:
     from coresys.interfaces import IStateManager
+
+
+_log = getLogger("coresys.state")
 
 
 class StateManager:
@@ -61,8 +71,10 @@ class StateManager:
         if timers == "thread":
             self._timers.use_thread()
         self._scope.timers = self._timers
-        self._lock = allocate_lock()  # of _machines and _gone; a leaf: no machine's lock is waited for under it
+        # Of the four below; a leaf: no machine's lock is waited for under it.
+        self._lock = RLock()
         self._machines: dict[str, Machine] = {}
+        self._coming: set[str] = set()  # names that are taken by machines which nobody may see yet
         self._defined: dict[StateDefinition, TransitionTable] = {}
         self._gone = 0  # transitions of machines that were released
         self._closed = False
@@ -76,18 +88,18 @@ class StateManager:
         Raises DuplicateMachineError where the name is taken, here or in the store (``recover`` takes those up).
         """
         machine = Machine(table, name, scope=self._scope)
-        self._hold(machine)
+        self._take_names([name])
         try:
             now = self._scope.time()
             pending = tuple(PendingTimer(state, event, now + seconds) for state, event, seconds in table.first_timers)
             if self._scope.store is not None:
                 self._scope.store.create(MachineRecord(name, table.name, table.initial, 0, now, timers=pending))
-            if pending:
-                machine._arm(pending)
         except BaseException:
-            with self._lock:
-                self._machines.pop(name, None)
+            self._coming.discard(name)
             raise
+        self._hold([machine])
+        if pending:
+            machine._arm(pending)
         return machine
 
     def recover(self, tables: Iterable[TransitionTable]) -> tuple[Machine, ...]:
@@ -107,7 +119,8 @@ class StateManager:
         machines = [Machine(by_name[record.table], record.name, scope=self._scope) for record in records]
         for machine, record in zip(machines, records, strict=True):
             machine._take_up(record)
-            self._hold(machine)
+        self._take_names([record.name for record in records])
+        self._hold(machines)
         for machine, record in zip(machines, records, strict=True):
             if record.timers:
                 machine._arm(record.timers)
@@ -131,8 +144,6 @@ class StateManager:
         """Hold a machine no longer, and forget it in the store. What is fired on it after that is refused."""
         machine = self.machine(name)
         machine._release()
-        if self._scope.store is not None:
-            self._scope.store.forget(name)
         with self._lock:
             if self._machines.pop(name, None) is not None:
                 self._gone += machine.sequence
@@ -277,21 +288,37 @@ class StateManager:
     def __repr__(self) -> str:
         return f"<StateManager: {len(self._machines)} machines, {self.durability}{', closed' if self._closed else ''}>"
 
-    def _hold(self, machine: Machine) -> None:
-        if self._closed:
-            raise StateError(f"{machine.name}: the state manager is closed")
+    def _take_names(self, names: list[str]) -> None:
+        """Take names for machines that are to be held, all or none."""
         with self._lock:
-            if self._machines.setdefault(machine.name, machine) is not machine:
-                raise DuplicateMachineError(machine=machine.name, where="this state manager")
+            if self._closed:
+                raise StateError(f"{', '.join(names)}: the state manager is closed")
+            for name in names:
+                if name in self._machines or name in self._coming:
+                    raise DuplicateMachineError(machine=name, where="this state manager")
+            self._coming.update(names)
+
+    def _hold(self, machines: list[Machine]) -> None:
+        with self._lock:
+            for machine in machines:
+                self._machines[machine.name] = machine
+                self._coming.discard(machine.name)
 
     def _timer_failed(self, machine: Machine, timer: PendingTimer, error: Exception) -> None:
+        """Nobody called who could be told: somebody who asked for it is, or the log."""
         if self._scope.on_error is not None and isinstance(error, StateError):
-            self._scope.on_error(error)
+            try:
+                self._scope.on_error(error)
+                return
+            except Exception as second:
+                error = second
+        if not isinstance(error, TransitionRefusedError):  # that its guards say no is a timer's ordinary life
+            _log.error("%s: timer of %r, event %r", machine.name, timer.state, timer.event, exc_info=error)
 
     def _after_fork(self) -> None:
         """In a forked child the threads that held locks are gone: no lock is held, whatever it says."""
-        self._lock = allocate_lock()
-        self._scope.lock = allocate_lock()
+        self._lock = RLock()
+        self._scope.lock = RLock()
         self._timers.after_fork()
         for machine in self._machines.values():
             machine._after_fork()

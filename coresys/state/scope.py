@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable, Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from coresys.clock import MonotonicClock, WallClock
@@ -57,7 +57,8 @@ class Scope:
         self.history_count, self.history_bytes = history_count, history_bytes
         self.store, self.sink, self.timers, self.on_error = store, sink, timers, on_error
         self.watchers: tuple[Callable[[TransitionRecord], object], ...] = ()
-        self.lock = allocate_lock()  # of the counters below; a leaf: nothing is called under it
+        # Of the counters below and the watchers; a leaf, which the handler of a signal may ask for again.
+        self.lock = RLock()
         self.refused = self.failed = 0
         self.plain = True
         self.settle()

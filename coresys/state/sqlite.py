@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Literal, TypeVar
 
 from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreConflictError, StoreError
@@ -109,7 +110,8 @@ class SQLiteStore:
         self._durability: Durability = durability
         self._rows, self._bytes = history_rows, history_bytes
         self._using = allocate_lock()  # of the connection
-        self._gate = allocate_lock()  # of the two below, and of who leads; a leaf
+        self._user = 0  # the thread that holds it: a handler or finalizer that runs in there must not wait for it
+        self._gate = RLock()  # of the two below, and of who leads; a leaf
         self._waiting: list[_Ticket] = []
         self._led = False
         self._numbers: dict[str, int] = {}  # name to id: those that were asked for
@@ -248,6 +250,7 @@ class SQLiteStore:
 
     def _commit(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a transaction, perhaps together with that of others, and return when it is durable."""
+        self._refuse_from_inside()
         ticket = _Ticket(work)
         batch: list[_Ticket] = []
         try:
@@ -259,9 +262,13 @@ class SQLiteStore:
                 ticket.called.acquire()
             if ticket.leads:
                 with self._using:
-                    with self._gate:
-                        batch, self._waiting = self._waiting, batch
-                    self._commit_all(batch)
+                    self._user = get_ident()
+                    try:
+                        with self._gate:
+                            batch, self._waiting = self._waiting, batch
+                        self._commit_all(batch)
+                    finally:
+                        self._user = 0
                 self._hand_over(ticket, batch)
         except BaseException:  # a signal's, wherever we were: nobody may be left waiting for us
             with self._gate:
@@ -332,12 +339,21 @@ class SQLiteStore:
         return None
 
     def _read(self, work: Callable[[], T]) -> T:
+        self._refuse_from_inside()
         with self._using:
-            self._check()
+            self._user = get_ident()
             try:
+                self._check()
                 return work()
             except sqlite3.Error as error:
                 raise StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}") from error
+            finally:
+                self._user = 0
+
+    def _refuse_from_inside(self) -> None:
+        if self._user == get_ident() and self._using.locked():
+            problem = "it was asked from inside one of its own commits, by a signal's handler or a finalizer"
+            raise StoreError(store=str(self.path), problem=problem)
 
     def _check(self) -> None:
         if self._closed:

@@ -30,7 +30,7 @@ class Timers:
     def __init__(self, clock: WallClock, on_error: Callable[[Machine, PendingTimer, Exception], object]) -> None:
         self._clock = clock
         self._on_error = on_error
-        self._condition = threading.Condition(threading.Lock())  # of all below; a leaf
+        self._condition = threading.Condition()  # of all below; a leaf, re-entrant for a signal's handler
         self._heap: list[tuple[float, int, ref[Machine], PendingTimer]] = []
         self._number = 0
         self._threaded = False
@@ -108,7 +108,7 @@ class Timers:
 
     def after_fork(self) -> None:
         """In a forked child: no thread came along, and nobody holds the lock."""
-        self._condition = threading.Condition(threading.Lock())
+        self._condition = threading.Condition()
         self._thread = None
 
     def _run(self) -> None:

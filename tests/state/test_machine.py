@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import pickle
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -450,6 +451,44 @@ def test_inside_a_transition_the_machine_can_be_read_but_not_taken_back() -> Non
     machine.fire("go")
     assert seen == [("a", 0, 0, "a")]
     assert machine.state == "b"
+
+
+def test_an_event_from_inside_another_threads_transition_is_not_taken_from_it() -> None:
+    """One thread made its transition and is about to tell; another is inside one that will fail, and has fired."""
+    about_to_tell, told, inside_other = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Machine):
+        def _begin_telling(self, made: Any) -> Any:
+            if made.trigger.payload == "first":
+                about_to_tell.set()
+                inside_other.wait()
+                told.set()
+            return super()._begin_telling(made)
+
+    def within(trigger: Trigger) -> None:
+        if trigger.payload == "second":
+            trigger.machine.fire("a")
+            inside_other.set()
+            told.wait()
+            raise Planted
+
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b")],
+        transitions=[
+            on("a", "b", "a"),
+            on("go", "a", "b", observers=[lambda trigger: None]),
+            on("go", "b", "a", observers=[inside(within)]),
+        ],
+    )
+    machine = Slow(table)
+    first = threading.Thread(target=machine.fire, args=("go", "first"))
+    first.start()
+    about_to_tell.wait()
+    with pytest.raises(TransitionFailedError):
+        machine.fire("go", "second")
+    first.join()
+    assert (machine.state, [record.event for record in machine.history()]) == ("b", ["go"])
 
 
 def test_an_event_of_a_finalizer_that_runs_while_the_lock_is_held_is_made_afterwards() -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,18 @@ from coresys.errors.hierarchy import (
     TransitionRefusedError,
     UnknownMachineError,
 )
-from coresys.state import Machine, State, StateManager, TransitionTable, Trigger, after, inside, on
+from coresys.state import (
+    Machine,
+    SQLiteStore,
+    State,
+    StateManager,
+    Transition,
+    TransitionTable,
+    Trigger,
+    after,
+    inside,
+    on,
+)
 from coresys.system_records import PendingTimer, StateDefinition, StateStatistics, TransitionRecord
 
 DOOR = TransitionTable(
@@ -508,6 +520,63 @@ def test_a_manager_may_be_closed_by_its_own_timer() -> None:
     manager.add("m", table)
     assert closed.wait(30)
     manager.close()
+
+
+def test_what_a_timer_raises_is_told_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(trigger: Trigger) -> None:
+        raise RuntimeError("planted")
+
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b", entry=(fail,))],
+        transitions=[after(1, "a", "b")],
+    )
+    clock = Frozen()
+    manager = StateManager(clock=clock, timers="manual")
+    machines = [manager.add(f"m{number}", table) for number in range(2)]
+    clock.at += 1
+    assert manager.run_due() == 2
+    assert [machine.state for machine in machines] == ["b", "b"]
+    assert [record.message for record in caplog.records] == [
+        f"m{number}: timer of 'a', event 'after 1 s'" for number in range(2)
+    ]
+
+
+def test_an_error_handler_that_raises_does_not_stop_the_timers(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(trigger: Trigger) -> None:
+        raise RuntimeError("planted")
+
+    def refuse(error: StateError) -> None:
+        raise ValueError("no handler")
+
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b", entry=(inside(fail),))],
+        transitions=[after(1, "a", "b")],
+    )
+    clock = Frozen()
+    manager = StateManager(clock=clock, timers="manual", on_error=refuse)
+    for number in range(2):
+        manager.add(f"m{number}", table)
+    clock.at += 1
+    assert manager.run_due() == 2
+    assert len(caplog.records) == 2
+
+
+def test_a_timer_that_came_up_without_leaving_its_state_is_gone_from_the_store_too(tmp_path: Path) -> None:
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True)],
+        transitions=[Transition("tick", "a", "a", internal=True, delay=1.0)],
+    )
+    clock = Frozen()
+    store = SQLiteStore(tmp_path / "states.db")
+    with StateManager(clock=clock, timers="manual", store=store) as manager:
+        manager.add("m", table)
+        assert len(store.machines()[0].timers) == 1
+        clock.at += 1
+        assert manager.run_due() == 1
+        assert store.machines()[0].timers == ()
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------

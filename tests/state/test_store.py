@@ -502,6 +502,28 @@ def test_when_whoever_commits_for_others_is_interrupted_the_others_are_committed
         assert [each.sequence for each in store.machines()] == [0 if each else 1 for each in interrupted]
 
 
+def test_what_runs_inside_a_commit_is_refused_and_does_not_wait_for_itself(tmp_path: Path) -> None:
+    class Interrupting(SQLiteStore):
+        inner: Exception | None = None
+
+        def _try_to_commit(self, batch: list[Any]) -> Exception | None:
+            if self.inner is None:
+                try:
+                    self.append([record(1, machine="b")])  # as the handler of a signal would
+                except StoreError as error:
+                    self.inner = error
+            return super()._try_to_commit(batch)
+
+    with Interrupting(tmp_path / "states.db") as store:
+        store.inner = StoreError(store="", problem="")
+        for name in "ab":
+            store.create(new(name))
+        store.inner = None
+        store.append([record(1, machine="a")])
+        assert "from inside one of its own commits" in str(store.inner)
+        store.append([record(1, machine="b")])
+
+
 # -- another store ---------------------------------------------------------------------------------------------------
 
 
