@@ -209,7 +209,8 @@ class Machine:
         except BaseException as error:
             self._after_refusal(error)
             raise
-        self._tell(made)
+        if made.edge.later or made.queued or made.error is not None or self._extra is not None or not self._scope.plain:
+            self._tell(made)
         return made.entry[4]
 
     async def fire_async(

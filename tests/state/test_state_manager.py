@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -353,10 +354,15 @@ def test_threads_that_move_the_same_machines_in_opposite_orders_do_not_wait_for_
 
     orders = [names, names[::-1], names[2:] + names[:2], [names[1], names[3], names[0], names[2]]]
     threads = [threading.Thread(target=move, args=(order,), daemon=True) for order in orders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # or they hardly ever meet
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
     assert not any(thread.is_alive() for thread in threads)
     assert [manager.machine(name).sequence for name in names] == [800] * 4
     assert len({manager.state(name) for name in names}) == 1
