@@ -25,7 +25,7 @@ class Ring(deque[Entry]):
         self.texts = sum(_text_bytes(entry) for entry in self)
 
     def add(self, entry: Entry) -> None:
-        """Append an entry that has a cause or an actor, and let go of the oldest until all fit."""
+        """Append an entry, where one of all has a cause or an actor, and let go of the oldest until all fit."""
         self.append(entry)
         self.texts += _text_bytes(entry)  # too much by those that ``append`` let go of: counted anew when it matters
         if self._bytes() > self.limit:

@@ -20,54 +20,40 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
+from contextvars import Token
 from inspect import isawaitable
-from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from coresys.errors.hierarchy import (
     ObserverFailedError,
     RollbackError,
     StateError,
+    StoreError,
     TransitionFailedError,
     TransitionRefusedError,
 )
+from coresys.state import making
 from coresys.state.history import Entry, Ring
+from coresys.state.making import (
+    NOBODY,
+    Event,
+    Extra,
+    Failure,
+    Made,
+    Telling,
+    inside_now,
+    log,
+    note,
+    publish_all,
+    telling,
+)
 from coresys.state.scope import ALONE, Scope
-from coresys.state.table import ERROR, RELEASED, ROLLBACK, Edge, TransitionTable, Trigger, released
+from coresys.state.store import StateStore
+from coresys.state.table import ERROR, ROLLBACK, Edge, TransitionTable, Trigger
 from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
-
-class _Telling:
-    """A transition whose observers are being told, without a lock: events that they fire are queued here."""
-
-    __slots__ = ("ident", "machine", "outer", "queue")
-
-    def __init__(self, machine: Machine, outer: _Telling | None, queue: deque[_Event]) -> None:
-        self.machine, self.outer = machine, outer
-        self.ident = get_ident()
-        self.queue: deque[_Event] | None = queue  # None when it is over: a task that inherited it is on its own then
-
-
-# By context, not by thread: of two tasks of one thread, only the one that is inside an observer is re-entrant.
-_telling: ContextVar[_Telling | None] = ContextVar("coresys_state_telling", default=None)
-
-_Event = tuple[str, Any, "str | None", "str | None"]
 T = TypeVar("T")
-_making = RLock()  # of what few machines need; a leaf, which a signal's handler may ask for again
-
-
-class _Extra:
-    """What few machines need, made when one does."""
-
-    __slots__ = ("queue", "snapshots", "spent", "telling", "timers")
-
-    def __init__(self) -> None:
-        self.queue: deque[_Event] = deque()  # events fired by the thread that holds the lock
-        self.telling: set[_Telling] = set()  # transitions whose observers are being told now
-        self.snapshots: dict[str, tuple[str, int]] = {}
-        self.timers: dict[tuple[str, str], PendingTimer] = {}
-        self.spent = False  # a timer came up, which the store has not been told
+GUARDED_OFF = "its guards say no"
 
 
 class Machine:
@@ -99,7 +85,7 @@ class Machine:
         self._scope = scope
         self._last: Entry = table.beginning
         self._history: Ring | None = None
-        self._extra: _Extra | None = None
+        self._extra: Extra | None = None
         self._lock = allocate_lock()
         self._owner = 0
 
@@ -141,15 +127,14 @@ class Machine:
 
     def history(self, last: int | None = None) -> tuple[TransitionRecord, ...]:
         """The last transitions, oldest first: as many as memory is to keep, or ``last``; with a store, from there."""
-        if self._holds():
-            entries = tuple(self._kept())
-        else:
-            with self._lock:
-                entries = tuple(self._kept())
+        entries = tuple(self._kept() if self._holds() else self._locked(self._kept))
         wanted = self._scope.history_count if last is None else last
         older = not entries or entries[0][0] > 1
         if self._scope.store is not None and older and len(entries) < wanted:
-            return self._scope.store.history(self.name, last=wanted)
+            try:
+                return self._scope.store.history(self.name, last=wanted)
+            except StoreError:  # closed, say: what is in memory can be read all the same
+                pass
         if last is not None:
             entries = entries[max(0, len(entries) - last) :]
         return tuple(self._record(entry) for entry in entries)
@@ -178,14 +163,17 @@ class Machine:
         nothing changed. TransitionFailedError when a guard, an observer inside or the store raised: it was undone.
         ObserverFailedError when it was made, and an observer raised after that.
         """
-        if (self._owner == get_ident() and self._holds()) or (
-            self._extra is not None and self._extra.telling and self._frame()
+        me = get_ident()
+        if (self._owner == me and self._holds()) or (
+            self._extra is not None and self._extra.telling and self._frame() is not None
         ):
-            self._queue((event, payload, cause, actor))
+            self._queue(Event(event, payload, cause, actor))
             return None
+        if cause is not None or actor is not None:
+            _check_texts(cause, actor)
         try:
             with self._lock:
-                self._owner = get_ident()
+                self._owner = me
                 try:
                     last = self._last
                     edge = self._table.edges[last[4]].get(event)
@@ -194,23 +182,40 @@ class Machine:
                         target = edge.target
                         entry = (last[0] + 1, self._scope.time(), event, last[4], target, cause, actor)
                         history = self._history
-                        if history is None or cause is not None or actor is not None or history[-1] is not last:
+                        if (
+                            history is None
+                            or cause is not None
+                            or actor is not None
+                            or history[-1] is not last
+                            or history.texts
+                        ):
                             self._publish(entry)
                         else:
                             self._last = entry
                             history.append(entry)
                         if self._extra is None or not self._extra.queue:
                             return target
-                        made = _Made(self, _NOBODY, Trigger(self, event, last[4], payload, cause, actor), entry, last)
+                        made = Made(self, NOBODY, Trigger(self, event, last[4], payload, cause, actor), entry, last)
                     else:
                         made = self._transact(edge, event, payload, cause, actor)
                 finally:
                     self._owner = 0
         except BaseException as error:
-            self._after_refusal(error)
+            self._drain(error)
             raise
-        if made.edge.later or made.queued or made.error is not None or self._extra is not None or not self._scope.plain:
-            self._tell(made)
+        if (
+            made.edge.later
+            or made.queued
+            or made.error is not None
+            or not made.scope.plain
+            or (self._extra is not None and self._extra.queue)
+        ):
+            try:
+                self._tell(made)
+            finally:
+                result = made.entry[4]
+                del made
+            return result
         return made.entry[4]
 
     async def fire_async(
@@ -222,22 +227,32 @@ class Machine:
         cancelled while observers are told, the transition stands.
         """
         if self._is_inside():
-            self._queue((event, payload, cause, actor))
+            self._queue(Event(event, payload, cause, actor))
             return None
-        made = self._make((event, payload, cause, actor), asynchronous=True)
-        await self._tell_async(made)
-        return made.entry[4]
+        _check_texts(cause, actor)
+        made = self._make(Event(event, payload, cause, actor), asynchronous=True)
+        target = made.entry[4]
+        try:
+            await self._tell_async(made)
+        finally:
+            del made
+        return target
 
     def fire_recorded(
         self, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
     ) -> TransitionRecord | None:
         """As ``fire``, and returns the record of the transition that was made."""
         if self._is_inside():
-            self._queue((event, payload, cause, actor))
+            self._queue(Event(event, payload, cause, actor))
             return None
-        made = self._make((event, payload, cause, actor))
-        self._tell(made)
-        return self._record(made.entry)
+        _check_texts(cause, actor)
+        made = self._make(Event(event, payload, cause, actor))
+        record = self._record(made.entry)
+        try:
+            self._tell(made)
+        finally:
+            del made
+        return record
 
     def describe(self) -> MachineRecord:
         """Where it stands, with the timers that are armed and the snapshots that are kept."""
@@ -293,7 +308,11 @@ class Machine:
         if sum(each is not None for each in (steps, to_sequence, to_snapshot)) > 1:
             raise ValueError("rollback takes one of steps, to_sequence and to_snapshot")
 
-        def back() -> _Made:
+        _check_texts(cause, actor)
+
+        def back() -> Made:
+            if self._scope.released:
+                raise RollbackError(machine=self.name, wanted="an earlier state", problem="the machine was released")
             target = self._earlier(steps, to_sequence, to_snapshot)
             source = self._last[4]
             edge = self._table.move(ROLLBACK, source, target, told=False)
@@ -301,18 +320,24 @@ class Machine:
             made = self._entered(edge, Trigger(self, ROLLBACK, source, None, cause, actor), began)
             try:
                 self._keep((made,))
-            except _Failure as failure:
+            except Failure as failure:
                 return self._failed(failure, began)
             return made
 
         made = self._locked(back)
-        self._tell(made)
-        return made.entry[4]
+        target = made.entry[4]
+        try:
+            self._tell(made)
+        finally:
+            del made
+        return target
 
     def snapshot(self, label: str) -> int:
         """Keep where the machine stands under a name, to go back to; returns its sequence number."""
 
         def keep() -> int:
+            if self._scope.released:
+                raise StateError(f"{self.name}: the machine was released")
             last = self._last
             if self._scope.store is not None:
                 self._scope.store.snapshot(self.name, label, last[4], last[0])
@@ -330,22 +355,25 @@ class Machine:
         """
         if self._holds():
             raise StateError(f"{self.name}: asked for from inside a transition of its own")
+        me = get_ident()  # not inside the block: after a call a signal's handler may come, and has to find its thread
         try:
             with self._lock:
-                self._owner = get_ident()
+                self._owner = me
                 try:
-                    return work()
+                    result = work()
                 finally:
                     self._owner = 0
         except BaseException as error:
-            self._after_refusal(error)
+            self._drain(error)
             raise
+        self._drain(None)
+        return result
 
-    def _make(self, event: _Event, *, asynchronous: bool = False) -> _Made:
+    def _make(self, event: Event, *, asynchronous: bool = False) -> Made:
         """One transition, with the lock taken for it; whoever is to be told has not been yet."""
-        name, payload, cause, actor = event
+        name, payload, cause, actor, _ = event
 
-        def work() -> _Made:
+        def work() -> Made:
             edge = self._table.edges[self._last[4]].get(name)
             return self._transact(edge, name, payload, cause, actor, asynchronous=asynchronous)
 
@@ -360,14 +388,14 @@ class Machine:
         actor: str | None,
         *,
         asynchronous: bool = False,
-    ) -> _Made:
+    ) -> Made:
         """Ask, run what belongs inside, store, publish. What failed comes back as a transition to the error state,
         if there is one, with the error in it."""
         began = self._began()
         try:
             made = self._prepare(edge, event, payload, cause, actor, began, asynchronous=asynchronous)
             self._keep((made,))
-        except _Failure as failure:
+        except Failure as failure:
             return self._failed(failure, began)
         return made
 
@@ -381,21 +409,22 @@ class Machine:
         began: float,
         *,
         asynchronous: bool,
-    ) -> _Made:
-        """Everything before storing and publishing; raises a refusal, or a _Failure."""
+    ) -> Made:
+        """Everything before storing and publishing; raises a refusal, or a Failure."""
         source = self._last[4]
         trigger = Trigger(self, event, source, payload, cause, actor)
+        if self._scope.released:
+            raise self._refusal(event, "the machine was released")
         if edge is None:
-            gone = self._table.name == RELEASED
-            raise self._refusal(event, "the machine was released" if gone else "it is not declared there")
+            raise self._refusal(event, "it is not declared there")
         chosen = edge
         if edge.guards or edge.validators:
             try:
                 guarded = self._choose(edge, trigger)
             except Exception as error:
-                raise _Failure("guard", error, trigger) from error
+                raise Failure("guard", error, trigger) from error
             if guarded is None:
-                raise self._refusal(event, "its guards say no")
+                raise self._refusal(event, GUARDED_OFF)
             chosen = guarded
             objection = self._objection(chosen, trigger) if chosen.validators else None
             if objection is not None:
@@ -405,19 +434,27 @@ class Machine:
             raise self._refusal(event, "it has asynchronous observers: fire it by 'await fire_async(...)'")
         made = self._entered(chosen, trigger, began)
         if chosen.within:
-            # What fires in here depends on this transition: if it fails, it is not made.
-            queued = len(self._extra.queue) if self._extra is not None else 0
             try:
-                for observer in chosen.within:
-                    observer(trigger)
+                self._run_within(chosen, trigger)
             except BaseException as error:
                 if self._extra is not None:
-                    while len(self._extra.queue) > queued:
-                        self._extra.queue.pop()
+                    self._extra.drop_dependent()
                 if isinstance(error, Exception):
-                    raise _Failure("observer", error, trigger) from error
+                    raise Failure("observer", error, trigger) from error
                 raise
         return made
+
+    def _run_within(self, edge: Edge, trigger: Trigger) -> None:
+        """The observers inside: what they fire depends on this transition, and falls with it."""
+        me = get_ident()
+        nested = me in inside_now
+        try:
+            inside_now.add(me)
+            for observer in edge.within:
+                observer(trigger)
+        finally:
+            if not nested:
+                inside_now.discard(me)
 
     def _choose(self, edge: Edge, trigger: Trigger) -> Edge | None:
         """The first edge whose guards all say yes."""
@@ -440,7 +477,7 @@ class Machine:
                 return error
         return None
 
-    def _entered(self, edge: Edge, trigger: Trigger, began: float) -> _Made:
+    def _entered(self, edge: Edge, trigger: Trigger, began: float) -> Made:
         """The transition as it would be published."""
         before = self._last
         trigger.target = edge.target
@@ -449,35 +486,53 @@ class Machine:
         entry = (
             trigger.sequence, trigger.time, trigger.event, before[4], edge.target, trigger.cause, trigger.actor,
         )  # fmt: skip
-        made = _Made(self, edge, trigger, entry, before, began)
-        if edge.exited or edge.armed or (self._extra is not None and self._extra.spent):
-            timers = {} if self._extra is None else dict(self._extra.timers)
-            made.timers = {key: timer for key, timer in timers.items() if timer.state not in edge.exited}
+        made = Made(self, edge, trigger, entry, before, began)
+        extra = self._extra
+        if edge.exited or edge.armed or (extra is not None and extra.spent is not None):
+            made.timers = {
+                key: timer
+                for key, timer in ({} if extra is None else extra.timers).items()
+                if timer.state not in edge.exited and timer is not (None if extra is None else extra.spent)
+            }
             made.armed = tuple(PendingTimer(state, name, trigger.time + delay) for state, name, delay in edge.armed)
             made.timers.update(((timer.state, timer.event), timer) for timer in made.armed)
         return made
 
-    def _keep(self, all_made: Sequence[_Made]) -> None:
+    def _keep(self, all_made: Sequence[Made]) -> None:
         """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
         store = self._scope.store
         if store is None:
-            if len(all_made) == 1:
-                all_made[0].publish()
-                return
-        else:
-            records = [made.machine._record(made.entry) for made in all_made]
-            timers = {made.machine.name: tuple(made.timers.values()) for made in all_made if made.timers is not None}
+            publish_all(all_made)
+            return
+        records = [made.machine._record(made.entry) for made in all_made]
+        timers = {made.machine.name: tuple(made.timers.values()) for made in all_made if made.timers is not None}
+        try:
             try:
                 store.append(records, timers or None)
             except Exception as error:
-                raise _Failure("store", error, all_made[0].trigger) from error
-            except BaseException:
-                # Interrupted, perhaps after it was stored: what the store holds is what happened.
+                raise Failure("store", error, all_made[0].trigger) from error
+            publish_all(all_made)
+        except Failure:
+            raise
+        except BaseException:  # a signal's, perhaps after it was stored
+            self._follow_store(store, all_made)
+            raise
+
+    def _follow_store(self, store: StateStore, all_made: Sequence[Made]) -> None:
+        """What the store holds is what happened. Asked until it answers: this may be interrupted as well."""
+        while True:
+            try:
                 held = store.history(self.name, last=1)
-                if held and held[-1].sequence == all_made[0].entry[0]:
-                    _publish_all(all_made)
-                raise
-        _publish_all(all_made)
+                if held and held[-1].sequence >= all_made[0].entry[0]:
+                    publish_all(all_made)
+                return
+            except StoreError:
+                return
+            except Exception:
+                log.exception("%s: the store could not be asked whether it has what was interrupted", self.name)
+                return
+            except BaseException:
+                continue
 
     def _publish(self, entry: Entry) -> None:
         last = self._last
@@ -487,19 +542,19 @@ class Machine:
         elif history[-1] is not last:
             history.add(last)  # what an interruption kept from being added
         self._last = entry  # from here on it has happened
-        if entry[5] is None and entry[6] is None:
+        if entry[5] is None and entry[6] is None and not history.texts:
             history.append(entry)
         else:
             history.add(entry)
         self._history = history
 
-    def _failed(self, failure: _Failure, began: float) -> _Made:
+    def _failed(self, failure: Failure, began: float) -> Made:
         """Nothing was published. Go to the declared error state, if there is one, and bring the error along."""
         cause = failure.error
         source = self._last[4]
         problem = f"{type(cause).__name__}: {cause}"
         state = source
-        made: _Made | None = None
+        made: Made | None = None
         error_state = self._table.error_state
         self._scope.count_failed()
         # A store that fails would fail again; and who is in the error state stays there.
@@ -511,15 +566,16 @@ class Machine:
             edge = self._table.move(ERROR, source, error_state, told=True)
             try:
                 made = self._entered(edge, trigger, began)
-                for observer in edge.within:
-                    observer(trigger)
+                self._run_within(edge, trigger)
                 self._keep((made,))
                 state = error_state
-            except _Failure as second:
+            except Failure as second:
                 made = None
                 problem += f"; the error state could not be stored: {second.error}"
             except Exception as second:
                 made = None
+                if self._extra is not None:
+                    self._extra.drop_dependent()
                 problem += f"; entering the error state raised {type(second).__name__}: {second}"
         error = TransitionFailedError(
             machine=self.name,
@@ -530,10 +586,13 @@ class Machine:
             state=state,
         )
         error.__cause__ = cause
-        if made is None:
-            raise error
-        made.error = error
-        return made
+        try:
+            if made is None:
+                raise error
+            made.error = error
+            return made
+        finally:
+            del error, cause, failure  # or the frame and the exception would keep each other
 
     def _refusal(self, event: str, reason: str) -> TransitionRefusedError:
         self._scope.count_refused()
@@ -543,6 +602,13 @@ class Machine:
         )
 
     def _earlier(self, steps: int | None, to_sequence: int | None, to_snapshot: str | None) -> str:
+        state = self._state_then(steps, to_sequence, to_snapshot)
+        if state not in self._table.edges:
+            problem = f"table {self._table.name!r} no longer has state {state!r}"
+            raise RollbackError(machine=self.name, wanted="an earlier state", problem=problem)
+        return state
+
+    def _state_then(self, steps: int | None, to_sequence: int | None, to_snapshot: str | None) -> str:
         if to_snapshot is not None:
             held = {} if self._extra is None else self._extra.snapshots
             if to_snapshot not in held:
@@ -569,58 +635,86 @@ class Machine:
 
     # -- for the manager ---------------------------------------------------------------------------------------------
 
-    def _arm(self, timers: Sequence[PendingTimer]) -> None:
-        """The timers of a machine that begins, or is taken up."""
-
-        def work() -> None:
-            self._more().timers = {(timer.state, timer.event): timer for timer in timers}
-            if self._scope.timers is not None:
-                self._scope.timers.armed(self, timers)
-
-        self._locked(work)
-
     def _is_armed(self, timer: PendingTimer) -> bool:
         return self._extra is not None and self._extra.timers.get((timer.state, timer.event)) is timer
 
     def _fire_due(self, timer: PendingTimer) -> bool:
-        """Fire the event of a timer if it is still armed, which is looked at under the lock; True if it was."""
+        """Make the transition of a timer if it is still armed, which is looked at under the lock; True if it was.
 
-        def work() -> _Made | None:
+        It is spent then, also where guards say no; but not where the store could not keep it.
+        """
+
+        def work() -> Made | None:
             if not self._is_armed(timer):
                 return None
-            # It is spent, also where the event is refused. The dictionary is replaced, never changed.
-            left = {key: each for key, each in self._more().timers.items() if each is not timer}
-            self._more().timers, self._more().spent = left, True
-            edge = self._table.edges[self._last[4]].get(timer.event)
-            return self._transact(edge, timer.event, None, f"timer of {timer.state!r}", None)
+            extra = self._more()
+            edge = self._timed_edge(timer)
+            try:
+                extra.spent = timer
+                made = self._transact(edge, timer.event, None, f"timer of {timer.state!r}", None)
+            except TransitionFailedError as error:
+                if error.phase != "store":
+                    self._spend(timer)
+                raise
+            except TransitionRefusedError:
+                self._spend(timer)
+                raise
+            finally:
+                extra.spent = None
+            self._spend(timer)
+            return made
 
         made = self._locked(work)
-        if made is not None:
+        if made is None:
+            return False
+        try:
             self._tell(made)
-        return made is not None
+        finally:
+            del made
+        return True
+
+    def _timed_edge(self, timer: PendingTimer) -> Edge | None:
+        """The edge of a timer: not of one of the same name that another state of the path declares."""
+        edge = self._table.edges[self._last[4]].get(timer.event)
+        while edge is not None:
+            declared = edge.transition
+            if declared is None or declared.delay is None or declared.source == timer.state:
+                return edge
+            edge = edge.otherwise
+        return None
+
+    def _spend(self, timer: PendingTimer) -> None:
+        extra = self._more()
+        extra.timers = {key: each for key, each in extra.timers.items() if each is not timer}
 
     def _take_up(self, record: MachineRecord) -> None:
-        """Stand where a stored machine stood. For one that nobody else knows yet."""
+        """Stand where a machine is to begin, or where a stored one stood. For one that nobody else knows yet."""
         last = record.last
-        if last is None:
-            self._last = (record.sequence, record.since, "", "", record.state, None, None)
-        else:
+        if last is not None:
             self._last = (
                 last.sequence, last.time, last.event, last.source, last.target, last.cause, last.actor,
             )  # fmt: skip
+        elif record.sequence:
+            self._last = (record.sequence, record.since, "", "", record.state, None, None)
         if record.snapshots:
             self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
+        if record.timers:
+            self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
 
-    def _release(self) -> None:
-        """Forget it in the store; from now on every event is refused."""
+    def _release(self, gone: Scope) -> bool:
+        """Forget it in the store; from now on every event is refused. False where that was done before."""
 
-        def work() -> None:
+        def work() -> bool:
+            if self._scope.released:
+                return False
             if self._scope.store is not None:
-                self._scope.store.forget(self.name)
-            self._more().timers = {}
-            self._table = released(self._last[4])
+                self._scope.store.forget(self.name, self._last[0])
+            self._scope = gone
+            if self._extra is not None:
+                self._extra.timers = {}
+            return True
 
-        self._locked(work)
+        return self._locked(work)
 
     def _after_fork(self) -> None:
         self._lock = allocate_lock()
@@ -631,74 +725,84 @@ class Machine:
 
     # -- telling: without the lock -----------------------------------------------------------------------------------
 
-    def _tell(self, made: _Made) -> None:
+    def _tell(self, made: Made) -> None:
         """Tell everybody, then make the events that they fired; raises what came of it."""
         frame = self._begin_telling(made)
         causes: list[BaseException] = []
-        if frame is not None:
+        if frame is not None and frame.queue is not None:
             token = None
-            try:  # from here on the frame is closed, whatever comes; one that is closed counts for nothing
-                token = _telling.set(frame)
+            try:  # from here on the frame is ended, whatever comes
+                token = telling.set(frame)
                 self._more().telling.add(frame)
                 self._tell_one(made, causes)
-                assert frame.queue is not None
                 while frame.queue:
                     self._tell_next(frame.queue.popleft(), frame, causes)
             finally:
-                frame.queue = None
-                self._more().telling.discard(frame)
-                if token is not None:
-                    _telling.reset(token)
+                left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
+                self._end_telling(frame, token, left)
         self._finish(made, causes)
 
-    async def _tell_async(self, made: _Made) -> None:
+    async def _tell_async(self, made: Made) -> None:
         frame = self._begin_telling(made)
         causes: list[BaseException] = []
-        if frame is not None:
+        if frame is not None and frame.queue is not None:
             token = None
             try:
-                token = _telling.set(frame)
+                token = telling.set(frame)
                 self._more().telling.add(frame)
                 await self._tell_one_async(made, causes)
-                assert frame.queue is not None
                 while frame.queue:
-                    try:
-                        following = self._make(frame.queue.popleft(), asynchronous=True)
-                    except Exception as error:
-                        causes.append(error)
-                        continue
-                    frame.queue.extend(following.queued)
-                    await self._tell_one_async(following, causes)
+                    await self._tell_next_async(frame.queue.popleft(), frame, causes)
             finally:
-                frame.queue = None
-                self._more().telling.discard(frame)
-                if token is not None:
-                    _telling.reset(token)
+                left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
+                self._end_telling(frame, token, left)
         self._finish(made, causes)
 
-    def _begin_telling(self, made: _Made) -> _Telling | None:
+    def _begin_telling(self, made: Made) -> Telling | None:
         """The frame to tell in; None where there is nobody to tell, and nothing to do."""
         extra = self._extra
         interrupted = extra is not None and bool(extra.queue)
-        if not (made.edge.later or made.queued or interrupted or not self._scope.plain):
+        if not (made.edge.later or made.queued or interrupted or not made.scope.plain):
             return None
-        frame = _Telling(self, _telling.get(), deque(made.queued))
+        queue = deque(made.queued)
         if interrupted:  # or it is of another thread, inside a transition that may be undone: this waits for it
-            assert frame.queue is not None
-            frame.queue.extend(self._take_queue())
-        return frame
+            queue.extend(self._take_queue())
+        return Telling(self, queue)
 
-    def _tell_next(self, event: _Event, frame: _Telling, causes: list[BaseException]) -> None:
+    def _end_telling(self, frame: Telling, token: Token[Telling | None] | None, left: deque[Event] | None) -> None:
+        frame.machine = frame.outer = None  # a task that was made by an observer inherited the frame, and lives on
+        self._more().telling.discard(frame)
+        if token is not None:
+            try:
+                telling.reset(token)
+            except ValueError:  # a coroutine that is closed in another context than it ran in; an ended frame is none
+                pass
+        if (
+            left
+        ):  # observers were cut short, by a signal or by being cancelled; what they had fired is made all the same
+            self._make_all(left, None)
+
+    def _tell_next(self, event: Event, frame: Telling, causes: list[BaseException]) -> None:
         try:
             made = self._make(event)
         except Exception as error:
             causes.append(error)
             return
-        assert frame.queue is not None
-        frame.queue.extend(made.queued)
+        if frame.queue is not None:
+            frame.queue.extend(made.queued)
         self._tell_one(made, causes)
 
-    def _tell_one(self, made: _Made, causes: list[BaseException]) -> None:
+    async def _tell_next_async(self, event: Event, frame: Telling, causes: list[BaseException]) -> None:
+        try:
+            made = self._make(event, asynchronous=True)
+        except Exception as error:
+            causes.append(error)
+            return
+        if frame.queue is not None:
+            frame.queue.extend(made.queued)
+        await self._tell_one_async(made, causes)
+
+    def _tell_one(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
         for observer in made.edge.later:
             try:
@@ -708,7 +812,7 @@ class Machine:
         if made.error is not None:
             causes.append(made.error)
 
-    async def _tell_one_async(self, made: _Made, causes: list[BaseException]) -> None:
+    async def _tell_one_async(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
         for observer in made.edge.later:
             try:
@@ -720,8 +824,8 @@ class Machine:
         if made.error is not None:
             causes.append(made.error)
 
-    def _tell_watchers(self, made: _Made, causes: list[BaseException]) -> None:
-        scope = self._scope
+    def _tell_watchers(self, made: Made, causes: list[BaseException]) -> None:
+        scope = made.scope
         if scope.plain:
             return
         record = self._record(made.entry)
@@ -740,67 +844,88 @@ class Machine:
             except Exception as error:
                 causes.append(error)
 
-    def _finish(self, made: _Made, causes: list[BaseException]) -> None:
+    def _finish(self, made: Made, causes: list[BaseException]) -> None:
         """Raise what the caller has to know: that his transition failed, or that it was made and others raised."""
-        error = made.error
+        error: StateError | None = made.error
+        made.error = None
         if error is None and not causes:
             return
         others = [cause for cause in causes if cause is not error]
-        if others:
-            failed = ObserverFailedError(
-                machine=self.name,
-                event=made.entry[2],
-                source=made.entry[3],
-                target=made.entry[4],
-                sequence=made.entry[0],
-                causes=tuple(others),
-            )
-            failed.__cause__ = others[0]
-            if self._scope.on_error is not None:
-                self._scope.on_error(failed)
-            elif error is None:
-                raise failed
-            else:
-                _note(error, str(failed))
-        if error is not None:
-            raise error
+        try:
+            if others:
+                failed = ObserverFailedError(
+                    machine=self.name,
+                    event=made.entry[2],
+                    source=made.entry[3],
+                    target=made.entry[4],
+                    sequence=made.entry[0],
+                    causes=tuple(others),
+                )
+                failed.__cause__ = others[0]
+                if not self._handed_on(failed):
+                    if error is None:
+                        error = failed
+                    else:
+                        note(error, str(failed))
+                del failed
+            if error is not None:
+                raise error
+        finally:
+            # A frame that names an exception which names the frame would keep all of it until a collection.
+            causes.clear()
+            del error, others, made
 
-    def _after_refusal(self, error: BaseException) -> None:
-        """Events that something fired while a transition was asked for that was not made: make them all the same."""
-        if self._extra is None or not self._extra.queue or self._holds():
-            return
-        for name, payload, cause, actor in self._take_queue():
+    def _handed_on(self, error: StateError) -> bool:
+        """Whether somebody asked for such errors, and took this one."""
+        if self._scope.on_error is None:
+            return False
+        try:
+            self._scope.on_error(error)
+        except Exception as second:
+            note(error, f"on_error raised {type(second).__name__}: {second}")
+            return False
+        return True
+
+    def _drain(self, error: BaseException | None) -> None:
+        """Make what something fired while the lock was held, and no transition took along."""
+        if self._extra is not None and self._extra.queue and not self._holds():
+            self._make_all(self._take_queue(), error)
+
+    def _make_all(self, events: Iterable[Event], error: BaseException | None) -> None:
+        """Make events that nobody waits for; what comes of them goes to ``on_error``, or the log."""
+        for event in events:
             try:
-                self.fire(name, payload, cause=cause, actor=actor)
+                self.fire(event.name, event.payload, cause=event.cause, actor=event.actor)
             except Exception as second:
-                _note(error, f"then {name!r}, which had been queued: {type(second).__name__}: {second}")
+                if isinstance(second, StateError) and self._handed_on(second):
+                    continue
+                if error is not None:
+                    note(error, f"then {event.name!r}, which had been queued: {type(second).__name__}: {second}")
+                log.error("%s: event %r, which had been queued", self.name, event.name, exc_info=second)
 
     # -- small things ------------------------------------------------------------------------------------------------
 
     def _began(self) -> float:
         return self._scope.clock.now() if self._scope.sink is not None else 0.0
 
-    def _more(self) -> _Extra:
+    def _more(self) -> Extra:
         if self._extra is None:
-            fresh = _Extra()  # before the lock: no signal is looked for between the two lines below
-            with _making:
+            fresh = Extra()  # before the lock: no signal is looked for between the two lines below
+            with making.making:
                 if self._extra is None:
                     self._extra = fresh
         return self._extra
 
-    def _take_queue(self) -> deque[_Event]:
+    def _take_queue(self) -> deque[Event]:
         """What was fired by whoever held the lock; taken with the lock, for he may still hold it, and be undone."""
-        taken: deque[_Event] = deque()
-
-        def take() -> None:
-            nonlocal taken
-            if self._extra is not None:
-                taken, self._extra.queue = self._extra.queue, taken
-
+        taken: deque[Event] = deque()
+        me = get_ident()
         with self._lock:
-            self._owner = get_ident()
+            self._owner = me
             try:
-                take()
+                extra = self._extra
+                if extra is not None:
+                    taken, extra.queue = extra.queue, taken
             finally:
                 self._owner = 0
         return taken
@@ -815,18 +940,19 @@ class Machine:
             return True
         return self._extra is not None and bool(self._extra.telling) and self._frame() is not None
 
-    def _frame(self) -> _Telling | None:
+    def _frame(self) -> Telling | None:
         """The transition of this machine whose observers this very task or thread is inside of."""
-        frame = _telling.get()
+        frame = telling.get()
         while frame is not None:
             if frame.machine is self and frame.ident == get_ident() and frame.queue is not None:
                 return frame
             frame = frame.outer
         return None
 
-    def _queue(self, event: _Event) -> None:
+    def _queue(self, event: Event) -> None:
         if self._holds():
-            self._more().queue.append(event)
+            inside = get_ident() in inside_now
+            self._more().queue.append(event._replace(dependent=True) if inside else event)
             return
         frame = self._frame()
         assert frame is not None
@@ -846,54 +972,8 @@ class Machine:
         return TransitionRecord(self.name, self._table.name, sequence, time, event, source, target, cause, actor)
 
 
-_NOBODY = Edge("", "", "", None)
-
-
-class _Made:
-    """A transition on its way: prepared, then published, then told of."""
-
-    __slots__ = ("armed", "before", "began", "edge", "entry", "error", "machine", "queued", "timers", "trigger")
-
-    def __init__(
-        self, machine: Machine, edge: Edge, trigger: Trigger, entry: Entry, before: Entry, began: float = 0.0
-    ) -> None:
-        self.machine, self.edge, self.trigger = machine, edge, trigger
-        self.entry, self.before, self.began = entry, before, began
-        self.timers: dict[tuple[str, str], PendingTimer] | None = None  # all that are armed then; None: as before
-        self.armed: tuple[PendingTimer, ...] = ()
-        self.queued: Sequence[_Event] = ()
-        self.error: TransitionFailedError | None = None
-
-    def publish(self) -> None:
-        """Under the lock of the machine. Done twice, it does nothing the second time."""
-        machine = self.machine
-        if machine._last[0] < self.entry[0]:
-            machine._publish(self.entry)
-        extra = machine._extra
-        if extra is not None and extra.queue:
-            self.queued, extra.queue = extra.queue, deque()
-        if self.timers is not None:
-            machine._more().timers, machine._more().spent = self.timers, False
-            if self.armed and machine._scope.timers is not None:
-                machine._scope.timers.armed(machine, self.armed)
-
-
-def _publish_all(all_made: Sequence[_Made]) -> None:
-    try:
-        for made in all_made:
-            made.publish()
-    except BaseException:  # a signal's: what is stored has to be published, all of it
-        for made in all_made:
-            made.publish()
-        raise
-
-
-class _Failure(Exception):
-    def __init__(self, phase: str, error: Exception, trigger: Trigger) -> None:
-        self.phase, self.error, self.trigger = phase, error, trigger
-        super().__init__(phase)
-
-
-def _note(error: BaseException, text: str) -> None:
-    if hasattr(error, "add_note"):  # CPython 3.11
-        error.add_note(text)
+def _check_texts(cause: object, actor: object) -> None:
+    """Before anything has happened: the history counts their bytes, and the store writes them."""
+    for name, text in (("cause", cause), ("actor", actor)):
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{name} is a str, or None, not {type(text).__name__}")

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from logging import getLogger
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
@@ -20,7 +20,8 @@ from coresys.errors.hierarchy import (
     UnknownMachineError,
 )
 from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
-from coresys.state.machine import Machine
+from coresys.state.machine import GUARDED_OFF, Machine
+from coresys.state.making import log
 from coresys.state.scope import Scope, TransitionSink
 from coresys.state.store import Durability, StateStore
 from coresys.state.table import TransitionTable
@@ -31,8 +32,9 @@ from coresys.system_records import MachineRecord, PendingTimer, StateDefinition,
 if TYPE_CHECKING:
     from coresys.interfaces import IStateManager
 
-
-_log = getLogger("coresys.state")
+_HERE = "this state manager"
+# Of a name that is not held those are told that look like it, if there are not too many to look through.
+MOST_NAMES_COMPARED = 1000
 
 
 class StateManager:
@@ -76,6 +78,7 @@ class StateManager:
         self._machines: dict[str, Machine] = {}
         self._coming: set[str] = set()  # names that are taken by machines which nobody may see yet
         self._defined: dict[StateDefinition, TransitionTable] = {}
+        self._after_release = self._scope.after_release()
         self._gone = 0  # transitions of machines that were released
         self._closed = False
         _managers.add(self)
@@ -87,19 +90,26 @@ class StateManager:
 
         Raises DuplicateMachineError where the name is taken, here or in the store (``recover`` takes those up).
         """
+        if not name:
+            raise ValueError("a machine that is held has a name")
         machine = Machine(table, name, scope=self._scope)
-        self._take_names([name])
+        now = self._scope.time()
+        pending = tuple(PendingTimer(state, event, now + seconds) for state, event, seconds in table.first_timers)
+        record = MachineRecord(name, table.name, table.initial, 0, now, timers=pending)
         try:
-            now = self._scope.time()
-            pending = tuple(PendingTimer(state, event, now + seconds) for state, event, seconds in table.first_timers)
+            self._take_names([name])
             if self._scope.store is not None:
-                self._scope.store.create(MachineRecord(name, table.name, table.initial, 0, now, timers=pending))
+                self._scope.store.create(record)
+            machine._take_up(record)
+            self._hold([machine])
+        except DuplicateMachineError as error:
+            if error.where != _HERE:
+                self._coming.discard(name)
+            raise
         except BaseException:
             self._coming.discard(name)
             raise
-        self._hold([machine])
-        if pending:
-            machine._arm(pending)
+        self._timers.armed(machine, pending)
         return machine
 
     def recover(self, tables: Iterable[TransitionTable]) -> tuple[Machine, ...]:
@@ -112,27 +122,30 @@ class StateManager:
         if store is None:
             raise StateError("there is no store to recover machines from")
         by_name = {table.name: table for table in tables}
-        records = [record for record in store.machines() if record.name not in self._machines]
+        before = self._taken()
+        records = [record for record in store.machines() if record.name not in before]
         problems = sorted({problem for record in records if (problem := _problem(record, by_name)) is not None})
         if problems:
             raise StoreError(store=repr(store), problem="; ".join(problems))
-        machines = [Machine(by_name[record.table], record.name, scope=self._scope) for record in records]
-        for machine, record in zip(machines, records, strict=True):
-            machine._take_up(record)
-        self._take_names([record.name for record in records])
-        self._hold(machines)
-        for machine, record in zip(machines, records, strict=True):
-            if record.timers:
-                machine._arm(record.timers)
-        return tuple(machines)
+        machines = {record.name: Machine(by_name[record.table], record.name, scope=self._scope) for record in records}
+        for record in records:
+            machines[record.name]._take_up(record)
+        with self._lock:
+            if self._closed:
+                raise StateError("the state manager is closed")
+            now = self._taken()  # what came meanwhile was added by another thread, and is new
+            mine = [machine for name, machine in machines.items() if name not in now]
+            self._hold(mine)
+        for machine in mine:
+            self._timers.armed(machine, machine.describe().timers)
+        return tuple(mine)
 
     def machine(self, name: str) -> Machine:
         """The machine of that name. Raises UnknownMachineError."""
         machine = self._machines.get(name)
         if machine is None:
-            with self._lock:
-                near = tuple(get_close_matches(name, self._machines, n=3))
-            raise UnknownMachineError(machine=name, near=near)
+            names = self.names()[:MOST_NAMES_COMPARED]
+            raise UnknownMachineError(machine=name, near=tuple(get_close_matches(name, names, n=3)))
         return machine
 
     def machines(self) -> tuple[Machine, ...]:
@@ -143,9 +156,11 @@ class StateManager:
     def release(self, name: str) -> None:
         """Hold a machine no longer, and forget it in the store. What is fired on it after that is refused."""
         machine = self.machine(name)
-        machine._release()
+        if not machine._release(self._after_release):
+            return
         with self._lock:
-            if self._machines.pop(name, None) is not None:
+            if self._machines.get(name) is machine:  # not one of the same name that was added since
+                del self._machines[name]
                 self._gone += machine.sequence
 
     def __len__(self) -> int:
@@ -251,13 +266,14 @@ class StateManager:
         Records of one machine may come out of order where several threads use it: ``sequence`` tells. Returns what
         ends it.
         """
+        mine = partial(watcher)  # the same one may watch twice, and end once
         with self._scope.lock:
-            self._scope.watchers = (*self._scope.watchers, watcher)
+            self._scope.watchers = (*self._scope.watchers, mine)
             self._scope.settle()
 
         def stop() -> None:
             with self._scope.lock:
-                self._scope.watchers = tuple(each for each in self._scope.watchers if each is not watcher)
+                self._scope.watchers = tuple(each for each in self._scope.watchers if each is not mine)
                 self._scope.settle()
 
         return stop
@@ -272,12 +288,12 @@ class StateManager:
 
     def close(self) -> None:
         """End the timers and close the store. Machines that are held can be read, and fire no more if there is one."""
-        if self._closed:
-            return
         self._closed = True
-        self._timers.stop()
-        if self._scope.store is not None:
-            self._scope.store.close()
+        try:
+            self._timers.stop()
+        finally:
+            if self._scope.store is not None:
+                self._scope.store.close()
 
     def __enter__(self) -> StateManager:
         return self
@@ -295,8 +311,12 @@ class StateManager:
                 raise StateError(f"{', '.join(names)}: the state manager is closed")
             for name in names:
                 if name in self._machines or name in self._coming:
-                    raise DuplicateMachineError(machine=name, where="this state manager")
+                    raise DuplicateMachineError(machine=name, where=_HERE)
             self._coming.update(names)
+
+    def _taken(self) -> set[str]:
+        with self._lock:
+            return {*self._machines, *self._coming}
 
     def _hold(self, machines: list[Machine]) -> None:
         with self._lock:
@@ -312,8 +332,8 @@ class StateManager:
                 return
             except Exception as second:
                 error = second
-        if not isinstance(error, TransitionRefusedError):  # that its guards say no is a timer's ordinary life
-            _log.error("%s: timer of %r, event %r", machine.name, timer.state, timer.event, exc_info=error)
+        if not (isinstance(error, TransitionRefusedError) and error.reason == GUARDED_OFF):  # a timer's ordinary life
+            log.error("%s: timer of %r, event %r", machine.name, timer.state, timer.event, exc_info=error)
 
     def _after_fork(self) -> None:
         """In a forked child the threads that held locks are gone: no lock is held, whatever it says."""

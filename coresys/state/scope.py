@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
@@ -37,7 +38,7 @@ class Scope:
     """
 
     __slots__ = (
-        "clock", "count", "failed", "history_bytes", "history_count", "lock", "name", "on_error", "plain", "refused",
+        "clock", "failed", "history_bytes", "history_count", "lock", "on_error", "plain", "refused", "released",
         "sink", "store", "time", "timers", "watchers",
     )  # fmt: skip
 
@@ -60,8 +61,15 @@ class Scope:
         # Of the counters below and the watchers; a leaf, which the handler of a signal may ask for again.
         self.lock = RLock()
         self.refused = self.failed = 0
+        self.released = False  # the scope of machines that were released: nobody is told, and every event refused
         self.plain = True
         self.settle()
+
+    def after_release(self) -> Scope:
+        """The scope of machines that were released from this one."""
+        gone = Scope(clock=self.clock, history_count=self.history_count, history_bytes=self.history_bytes)
+        gone.released, gone.plain = True, False
+        return gone
 
     def settle(self) -> None:
         """Work out anew whether somebody has to be told; after each change of the above."""
@@ -77,3 +85,11 @@ class Scope:
 
 
 ALONE = Scope()
+
+
+def _after_fork() -> None:
+    ALONE.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -28,12 +28,15 @@ from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 T = TypeVar("T")
 S = TypeVar("S", bound="SQLiteStore")
 
+# Which file is one of ours, whatever its user_version, which many use: "csys".
+APPLICATION = 0x63737973
+
 # Each brings a file from the version before it, which is its place here, to the next. Never change one that was
 # published: add another.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE machine (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
         state TEXT NOT NULL, sequence INTEGER NOT NULL, since REAL NOT NULL
     );
     CREATE TABLE history (
@@ -52,6 +55,9 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     """,
 )
+
+# Numbers of machines are never given again (AUTOINCREMENT): another process that remembers one that was released writes
+# to nobody.
 
 HISTORY_ROWS = 10_000
 HISTORY_BYTES = 4_000_000
@@ -80,6 +86,13 @@ class _Ticket:
         self.error: Exception | None = None
         self.called = allocate_lock()  # held until it is done, or is to lead
         self.called.acquire()
+
+    def call(self) -> None:
+        """Wake its owner; done twice, it does no harm."""
+        try:
+            self.called.release()
+        except RuntimeError:  # nobody holds it: it was called before
+            pass
 
 
 class SQLiteStore:
@@ -110,13 +123,14 @@ class SQLiteStore:
         self._durability: Durability = durability
         self._rows, self._bytes = history_rows, history_bytes
         self._using = allocate_lock()  # of the connection
-        self._user = 0  # the thread that holds it: a handler or finalizer that runs in there must not wait for it
-        self._gate = RLock()  # of the two below, and of who leads; a leaf
+        # Threads that are anywhere in here: a handler or finalizer that runs in one of them must not wait for it.
+        self._inside: set[int] = set()
+        self._gate = RLock()  # of the two below, and of who leads; a leaf, which a handler may ask for again
         self._waiting: list[_Ticket] = []
         self._led = False
         self._numbers: dict[str, int] = {}  # name to id: those that were asked for
         self._process = os.getpid()
-        self._closed = False
+        self._closing = self._closed = False
         self._database = self._open(timeout)
 
     @property
@@ -167,21 +181,33 @@ class SQLiteStore:
 
     def snapshot(self, machine: str, label: str, state: str, sequence: int) -> None:
         def work() -> None:
-            self._database.execute(
-                "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)", (self._number(machine), label, state, sequence)
-            )
-
-        self._commit(work)
-
-    def forget(self, machine: str) -> None:
-        def work() -> None:
             number = self._number(machine)
-            for table in ("history", "timer", "snapshot"):
-                self._database.execute(f"DELETE FROM {table} WHERE machine = ?", (number,))
-            self._database.execute("DELETE FROM machine WHERE id = ?", (number,))
+            changed = self._database.execute(
+                "INSERT OR REPLACE INTO snapshot SELECT id, ?, ?, ? FROM machine WHERE id = ? AND sequence = ?",
+                (label, state, sequence, number, sequence),
+            ).rowcount
+            if changed != 1:
+                raise self._conflict(machine, number, sequence + 1)
 
         self._commit(work)
-        self._numbers.pop(machine, None)
+
+    def forget(self, machine: str, sequence: int) -> None:
+        def work() -> None:
+            row = self._database.execute("SELECT id, sequence FROM machine WHERE name = ?", (machine,)).fetchone()
+            self._numbers.pop(machine, None)
+            if row is None:
+                return
+            if row[1] != sequence:
+                raise self._conflict(machine, row[0], sequence + 1)
+            for table, column in (
+                ("history", "machine"),
+                ("timer", "machine"),
+                ("snapshot", "machine"),
+                ("machine", "id"),
+            ):
+                self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (row[0],))
+
+        self._commit(work)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -228,10 +254,16 @@ class SQLiteStore:
         return self._read(work)
 
     def close(self) -> None:
-        with self._using:
-            if not self._closed and self._process == os.getpid():
-                self._closed = True
-                self._database.close()
+        """Close the file. From inside a commit of this thread (a signal's handler), as soon as that is through."""
+        self._closing = True
+        if self._process == os.getpid() and get_ident() not in self._inside:
+            with self._using:
+                self._close_now()
+
+    def _close_now(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._database.close()
 
     def __enter__(self: S) -> S:
         return self
@@ -240,7 +272,7 @@ class SQLiteStore:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<SQLiteStore {self.path} ({self._durability}){': closed' if self._closed else ''}>"
+        return f"<SQLiteStore {self.path} ({self._durability}){': closed' if self._closing else ''}>"
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -250,8 +282,22 @@ class SQLiteStore:
 
     def _commit(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a transaction, perhaps together with that of others, and return when it is durable."""
-        self._refuse_from_inside()
-        ticket = _Ticket(work)
+        me = self._enter()
+        try:
+            self._inside.add(me)
+            ticket = _Ticket(work)
+            self._wait_or_lead(ticket)
+        finally:
+            self._inside.discard(me)  # here, and not in a function: a signal may come where one begins
+            if self._closing:
+                self._close_if_asked()
+        if ticket.error is not None:
+            try:
+                raise ticket.error
+            finally:
+                ticket.error = None
+
+    def _wait_or_lead(self, ticket: _Ticket) -> None:
         batch: list[_Ticket] = []
         try:
             with self._gate:
@@ -262,42 +308,56 @@ class SQLiteStore:
                 ticket.called.acquire()
             if ticket.leads:
                 with self._using:
-                    self._user = get_ident()
-                    try:
-                        with self._gate:
-                            batch, self._waiting = self._waiting, batch
-                        self._commit_all(batch)
-                    finally:
-                        self._user = 0
+                    with self._gate:
+                        batch, self._waiting = self._waiting, batch
+                    self._commit_all(batch)
                 self._hand_over(ticket, batch)
         except BaseException:  # a signal's, wherever we were: nobody may be left waiting for us
-            with self._gate:
-                ticket.left = True
-                if ticket in self._waiting:
-                    self._waiting.remove(ticket)
-            self._hand_over(ticket, batch)
+            ticket.left = True
+            while True:
+                try:
+                    self._hand_over(ticket, batch)
+                    break
+                except BaseException:  # and another one
+                    continue
             raise
-        if ticket.error is not None:
-            raise ticket.error
+
+    def _enter(self) -> int:
+        """The identity of this thread, which is not inside a commit already: it would wait for itself."""
+        if self._process != os.getpid():  # before any lock: another thread of the parent's may have held it
+            raise StoreError(
+                store=str(self.path),
+                problem=f"it was opened by process {self._process}; a forked child has to open one of its own",
+            )
+        me = get_ident()
+        if me in self._inside:
+            problem = "it was asked from inside one of its own commits, by a signal's handler or a finalizer"
+            raise StoreError(store=str(self.path), problem=problem)
+        return me
+
+    def _close_if_asked(self) -> None:
+        """Close what was to be closed while this thread was inside."""
+        if get_ident() not in self._inside:
+            with self._using:
+                self._close_now()
 
     def _hand_over(self, leader: _Ticket, batch: list[_Ticket]) -> None:
-        """Tell those whose batch is done, and make the first who waits the leader. What was done is not done twice."""
-        following = None
+        """Tell those whose batch is done, and make the first who waits the leader. Done twice, it does no harm."""
         with self._gate:
+            if leader.left and leader in self._waiting:
+                self._waiting.remove(leader)
             if leader.leads:
                 # Of a commit that was interrupted: whoever is still there waits for the next.
-                self._waiting[:0] = [each for each in batch if not (each.done or each.left or each is leader)]
-                leader.leads = False
+                undone = [each for each in batch if not (each.done or each.left or each is leader)]
+                self._waiting[:0] = [each for each in undone if each not in self._waiting]
                 if self._waiting:
-                    following = self._waiting[0]
-                    following.leads = True
+                    self._waiting[0].leads = True
                 else:
                     self._led = False
-        if following is not None:
-            following.called.release()
-        for each in batch:
-            if each.done and each.called.locked():
-                each.called.release()
+                leader.leads = False
+            called = [each for each in (*batch, *self._waiting[:1]) if (each.done or each.leads) and each is not leader]
+        for each in called:
+            each.call()
 
     def _commit_all(self, batch: list[_Ticket]) -> None:
         """Commit a batch at once; where one of it fails, each by itself, so that it fails for no one else."""
@@ -339,30 +399,22 @@ class SQLiteStore:
         return None
 
     def _read(self, work: Callable[[], T]) -> T:
-        self._refuse_from_inside()
-        with self._using:
-            self._user = get_ident()
-            try:
+        me = self._enter()
+        try:
+            self._inside.add(me)
+            with self._using:
                 self._check()
                 return work()
-            except sqlite3.Error as error:
-                raise StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}") from error
-            finally:
-                self._user = 0
-
-    def _refuse_from_inside(self) -> None:
-        if self._user == get_ident() and self._using.locked():
-            problem = "it was asked from inside one of its own commits, by a signal's handler or a finalizer"
-            raise StoreError(store=str(self.path), problem=problem)
+        except sqlite3.Error as error:
+            raise StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}") from error
+        finally:
+            self._inside.discard(me)  # here, and not in a function: a signal may come where one begins
+            if self._closing:
+                self._close_if_asked()
 
     def _check(self) -> None:
         if self._closed:
             raise StoreError(store=str(self.path), problem="it is closed")
-        if self._process != os.getpid():
-            raise StoreError(
-                store=str(self.path),
-                problem=f"it was opened by process {self._process}; a forked child has to open one of its own",
-            )
 
     def _number(self, machine: str) -> int:
         number = self._numbers.get(machine)
@@ -388,9 +440,10 @@ class SQLiteStore:
     def _trim(self, number: int, sequence: int) -> None:
         oldest = sequence - self._rows
         row = self._database.execute(
-            "SELECT max(sequence) FROM (SELECT sequence, sum(? + length(event) + length(source) + length(target) "
-            "+ ifnull(length(cause), 0) + ifnull(length(actor), 0)) OVER (ORDER BY sequence DESC) AS bytes "
-            "FROM history WHERE machine = ? AND sequence > ?) WHERE bytes > ? AND sequence < ?",
+            "SELECT max(sequence) FROM (SELECT sequence, sum(? + length(CAST("
+            "event || source || target || ifnull(cause, '') || ifnull(actor, '') AS BLOB))) "
+            "OVER (ORDER BY sequence DESC) AS bytes FROM history WHERE machine = ? AND sequence > ?) "
+            "WHERE bytes > ? AND sequence < ?",
             (ROW_BYTES, number, oldest, self._bytes, sequence),
         ).fetchone()
         if row[0] is not None:
@@ -413,26 +466,36 @@ class SQLiteStore:
         return database
 
     def _set_up(self, database: sqlite3.Connection) -> None:
+        self._look(database)  # before anything is changed: it may be somebody else's
         database.execute(f"PRAGMA page_size = {PAGE}")
-        database.execute("PRAGMA journal_mode = WAL")
+        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(store=str(self.path), problem=f"it cannot keep a write-ahead log here (mode {mode!r})")
         database.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
         database.execute(f"PRAGMA wal_autocheckpoint = {4096 * 1000 // PAGE}")
         database.execute("BEGIN IMMEDIATE")  # of two processes that open a new file, one makes it
         try:
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
-                raise StoreError(
-                    store=str(self.path),
-                    problem=f"its schema is version {version}, and this coresys knows those up to {len(MIGRATIONS)}",
-                )
-            if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(store=str(self.path), problem="it is a database of something else")
-            for script in MIGRATIONS[version:]:
+            for script in MIGRATIONS[self._look(database) :]:
                 for statement in script.split(";"):
                     if statement.strip():
                         database.execute(statement)
+            database.execute(f"PRAGMA application_id = {APPLICATION}")
             database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             database.execute("COMMIT")
         except BaseException:
             database.execute("ROLLBACK")
             raise
+
+    def _look(self, database: sqlite3.Connection) -> int:
+        """The version of the file; 0 for one that is empty."""
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION and (application or version or tables):
+            raise StoreError(store=str(self.path), problem="it is a database of something else")
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                store=str(self.path),
+                problem=f"its schema is version {version}, and this coresys knows those up to {len(MIGRATIONS)}",
+            )
+        return int(version)

@@ -36,7 +36,10 @@ class StateStore(Protocol):
         """
 
     def snapshot(self, machine: str, label: str, state: str, sequence: int) -> None:
-        """Keep a named snapshot; a label that exists is written anew."""
+        """Keep a named snapshot; a label that exists is written anew.
+
+        Raises StoreConflictError where ``sequence`` is not that of the last transition that is kept.
+        """
 
     def machines(self) -> tuple[MachineRecord, ...]:
         """All machines that are kept, in time that does not grow with their history."""
@@ -44,8 +47,11 @@ class StateStore(Protocol):
     def history(self, machine: str, *, last: int) -> tuple[TransitionRecord, ...]:
         """The last transitions of a machine that are still kept, oldest first."""
 
-    def forget(self, machine: str) -> None:
-        """Keep a machine, its history, timers and snapshots no longer."""
+    def forget(self, machine: str, sequence: int) -> None:
+        """Keep a machine, its history, timers and snapshots no longer. One that is not kept is forgotten already.
+
+        Raises StoreConflictError where ``sequence`` is not that of the last transition that is kept.
+        """
 
     def close(self) -> None:
         """Give back what is held open. May be called twice."""

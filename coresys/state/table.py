@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Events that no table may declare: they stand in the history for what was no event.
 ROLLBACK, ERROR = "rollback", "error"
-RELEASED = "(released)"
 
 
 class Trigger:
@@ -140,9 +139,10 @@ def after(
 ) -> tuple[Transition, ...]:
     """When ``source`` has not been left for ``seconds``, go to ``target``, if all ``guards`` say so then.
 
-    ``event`` is what the history calls it, ``after 30 s`` by itself; it can be fired by hand too.
+    ``event`` is what the history calls it, ``after 30 s in SOURCE`` by itself; it can be fired by hand too. Observers
+    of such a transition are told by whoever runs timers, so none of them may be asynchronous.
     """
-    name = event or f"after {seconds:g} s"
+    name = event or f"after {seconds:g} s in {source}"
     return (Transition(name, source, target, tuple(guards), (), tuple(observers), False, seconds),)
 
 
@@ -243,8 +243,9 @@ class TransitionTable:
     def move(self, event: str, source: str, target: str, *, told: bool) -> Edge:
         """The edge of going to a state by no event of the table (``rollback``, ``error``): nobody is asked.
 
-        ``told``: whether the observers of the states that are left and entered are; but for those that belong inside
-        of leaving, which could fail again: a state that failed is left whatever they would say.
+        ``told``: whether the observers of the states that are left and entered are; but for those of leaving that
+        belong inside, which could fail again, or are asynchronous, which nobody would await: a state that failed is
+        left whatever they would say.
         """
         scope = next((each for each in _upwards(self._states, source) if each in self._over(source, target)), None)
         left, entered = _path(self._states, source, target, scope)
@@ -275,11 +276,6 @@ class TransitionTable:
 
 def _again(name: str, states: tuple[State, ...], transitions: tuple[Transition, ...]) -> TransitionTable:
     return TransitionTable(name, states=states, transitions=transitions)
-
-
-def released(state: str) -> TransitionTable:
-    """The table of a machine that was released: it stands where it stood, and no event is declared."""
-    return TransitionTable(RELEASED, states=[State(state, initial=True, final=True)], transitions=[])
 
 
 def _upwards(states: Mapping[str, State], name: str | None) -> Iterator[str]:
@@ -345,7 +341,9 @@ def _edge(
     observers: list[Observer | Inside] = []
     if told:
         exits = [each for name in left for each in states[name].exit]
-        observers += exits if transition is not None else [each for each in exits if not isinstance(each, Inside)]
+        if transition is None:
+            exits = [each for each in exits if not isinstance(each, Inside) and not _is_async(each)]
+        observers += exits
         observers += transition.observers if transition is not None else ()
         observers += [each for name in entered for each in states[name].entry]
     within, later = _plain_and_inside(observers)
@@ -383,7 +381,7 @@ class _Compiler:
         if found:  # what follows takes names and parents for right
             return found
         self._compile()
-        return [*self._of_reach(), *self._of_guards()]
+        return [*self._of_reach(), *self._of_guards(), *self._of_timers()]
 
     # -- what was declared -------------------------------------------------------------------------------------------
 
@@ -569,6 +567,26 @@ class _Compiler:
             if place not in self._asked:
                 what = f"dead guard: {_names(each.guards)} of {each}" if each.guards else f"transition {each}"
                 yield f"{what} is never come to: all parts of {each.source!r} decide {each.event!r} themselves"
+
+    def _of_timers(self) -> Iterator[str]:
+        timed = {(each.source, each.event) for each in self._transitions if each.delay is not None}
+        for source, event in sorted(timed):
+            for parent in _upwards(self.states, self.states[source].parent):
+                if (parent, event) in timed:
+                    yield f"event {event!r} is a timer of both {parent!r} and {source!r}, a part of it; name them apart"
+        if self.error_state is not None:
+            for name in _upwards(self.states, self.error_state):
+                for observer in self.states[name].entry:
+                    if _is_async(observer):
+                        yield f"observer {_name(observer)} of the error state is asynchronous, and nobody may await it"
+        for source, event in sorted(timed):
+            for leaf, edges in self.edges.items():
+                edge = edges.get(event) if source in _upwards(self.states, leaf) else None
+                while edge is not None:
+                    if edge.asynchronous and edge.transition is not None and edge.transition.delay is not None:
+                        yield f"transition {edge.transition} has asynchronous observers, and a timer, which awaits none"
+                        break
+                    edge = edge.otherwise
 
 
 def _name(function: object) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from coresys.clock import WallClock
+from coresys.state.making import log
 from coresys.system_records import PendingTimer
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 FEW = 64
 # The longest that the thread sleeps before it looks at the clock again: the time of day may be set.
 LONGEST = 60.0
+# After so many seconds a timer is tried again whose transition the store could not keep.
+AGAIN = 1.0
 
 
 class Timers:
@@ -36,42 +39,56 @@ class Timers:
         self._threaded = False
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._sweep_above = FEW
 
     def armed(self, machine: Machine, timers: Sequence[PendingTimer]) -> None:
+        """Note timers that count from now on. Called under the machine's lock: never raises, never waits."""
+        if not timers:
+            return
         with self._condition:
             for timer in timers:
-                self._number += 1
-                heapq.heappush(self._heap, (timer.due, self._number, ref(machine), timer))
+                self._push(timer.due, machine, timer)
             if len(self._heap) > self._sweep_above:
                 self._sweep()
             if self._threaded and not self._stopped:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="coresys-state-timers", daemon=True)
-                    self._thread.start()
-                self._condition.notify()
+                self._wake()
 
-    _sweep_above = FEW
+    def _push(self, due: float, machine: Machine, timer: PendingTimer) -> None:
+        self._number += 1
+        heapq.heappush(self._heap, (due, self._number, ref(machine), timer))
+
+    def _wake(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            thread = threading.Thread(target=self._run, name="coresys-state-timers", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads, or the interpreter ends; the next one tries again
+                log.error("timers are not run: no thread can be started: %s", error)
+                return
+            self._thread = thread
+        self._condition.notify()
 
     def _sweep(self) -> None:
         """Forget what is no longer armed. Reads machines without their locks: who is armed is one reference."""
+        heap, self._heap = self._heap, []  # a handler that comes meanwhile pushes to the new one
         kept = []
-        for entry in self._heap:
+        for entry in heap:
             machine = entry[2]()
             if machine is not None and machine._is_armed(entry[3]):
                 kept.append(entry)
-        heapq.heapify(kept)
-        self._heap = kept
-        self._sweep_above = max(FEW, 2 * len(kept))
+        self._heap.extend(kept)
+        heapq.heapify(self._heap)
+        self._sweep_above = max(FEW, 2 * len(self._heap))
 
     def next_due(self) -> float | None:
         """When the next timer is due (seconds since 1970), None if there is none."""
         with self._condition:
             while self._heap:
-                due, _, machine, timer = self._heap[0]
-                target = machine()
-                if target is not None and target._is_armed(timer):
-                    return due
-                heapq.heappop(self._heap)
+                entry = heapq.heappop(self._heap)  # first, and back if it is wanted: handlers may push meanwhile
+                machine = entry[2]()
+                if machine is not None and machine._is_armed(entry[3]):
+                    heapq.heappush(self._heap, entry)
+                    return self._heap[0][0]
             return None
 
     def run_due(self) -> int:
@@ -82,15 +99,23 @@ class Timers:
             with self._condition:
                 if not self._heap or self._heap[0][0] > now:
                     return fired
-                _, _, machine, timer = heapq.heappop(self._heap)
-            target = machine()
-            if target is None:
+                entry = heapq.heappop(self._heap)
+            machine, timer = entry[2](), entry[3]
+            if machine is None:
                 continue
             try:
-                fired += target._fire_due(timer)
+                fired += machine._fire_due(timer)
             except Exception as error:
                 fired += 1
-                self._on_error(target, timer, error)
+                self._on_error(machine, timer, error)
+                if machine._is_armed(timer):  # the store could not keep it
+                    with self._condition:
+                        self._push(max(timer.due, now) + AGAIN, machine, timer)
+            except BaseException:
+                if machine._is_armed(timer):
+                    with self._condition:
+                        self._push(timer.due, machine, timer)
+                raise
 
     def use_thread(self) -> None:
         """From now on a thread fires what is due; it starts with the first timer."""
@@ -113,7 +138,10 @@ class Timers:
 
     def _run(self) -> None:
         while True:
-            self.run_due()
+            try:
+                self.run_due()
+            except BaseException as error:  # sys.exit() in an observer, say: it ends no timer of others
+                log.error("an observer of a timer raised", exc_info=error)
             due = self.next_due()
             with self._condition:
                 if self._stopped:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from coresys.errors.hierarchy import StateError
-from coresys.state.machine import Machine, _Failure, _Made, _note
+from coresys.state.machine import Machine, _check_texts
+from coresys.state.making import Failure, Made, note
 from coresys.system_records import TransitionRecord
 
 T = TypeVar("T")
@@ -33,47 +34,64 @@ def fire_all(
         return ()
     if len(machines) > MOST_AT_ONCE:
         raise ValueError(f"fire_all takes at most {MOST_AT_ONCE} machines at once, not {len(machines)}")
+    _check_texts(cause, actor)
     for machine in machines:
         if machine._holds():
             raise StateError(f"{machine.name}: asked for from inside a transition of its own")
     try:
         all_made, failed = _locked(sorted(machines, key=id), lambda: _transact(events, cause, actor))
     except BaseException as error:
-        for machine in machines:
-            machine._after_refusal(error)
+        _drain(machines, error)
         raise
     if failed is not None:
-        failed.machine._tell(failed)  # raises the failure
-    problems: list[StateError] = []
+        try:
+            failed.machine._tell(failed)  # raises the failure
+        except BaseException as error:
+            _drain(machines, error)
+            raise
+        finally:
+            del failed
+    records = tuple(made.machine._record(made.entry) for made in all_made)
+    problems: list[Exception] = []
     for made in all_made:
         try:
             made.machine._tell(made)
-        except StateError as error:
+        except Exception as error:
             problems.append(error)
-    if problems:
-        for other in problems[1:]:
-            _note(problems[0], str(other))
-        raise problems[0]
-    return tuple(made.machine._record(made.entry) for made in all_made)
+    del all_made
+    try:
+        if problems:
+            for other in problems[1:]:
+                note(problems[0], str(other))
+            raise problems[0]
+    finally:
+        problems.clear()
+    return records
+
+
+def _drain(machines: Sequence[Machine], error: BaseException) -> None:
+    for machine in machines:
+        machine._drain(error)
 
 
 def _locked(machines: Sequence[Machine], work: Callable[[], T]) -> T:
     """Call ``work`` with all locks held; one frame for each, for only ``with`` itself cannot be torn from its exit."""
     if not machines:
         return work()
-    with machines[0]._lock:
-        machines[0]._owner = get_ident()
+    machine, me = machines[0], get_ident()
+    with machine._lock:
+        machine._owner = me
         try:
             return _locked(machines[1:], work)
         finally:
-            machines[0]._owner = 0
+            machine._owner = 0
 
 
 def _transact(
     events: Sequence[tuple[Machine, str, Any]], cause: str | None, actor: str | None
-) -> tuple[list[_Made], _Made | None]:
+) -> tuple[list[Made], Made | None]:
     """With all locks held: what was made, or the one that failed, on its way to its error state."""
-    all_made: list[_Made] = []
+    all_made: list[Made] = []
     began = events[0][0]._began()
     try:
         for machine, event, payload in events:
@@ -81,11 +99,12 @@ def _transact(
             all_made.append(machine._prepare(edge, event, payload, cause, actor, began, asynchronous=False))
         events[0][0]._keep(all_made)
     except BaseException as error:
-        for made in all_made:
-            # Prepared, and not made: what was fired inside of it is not made either.
-            if made.edge.within and made.machine._extra is not None and made.machine._last is made.before:
-                made.machine._extra.queue.clear()
-        if not isinstance(error, _Failure):
+        for machine, _, _ in events:
+            # What observers inside had fired, on any of these, falls with the transaction; but what was published
+            # all the same (a signal came after the store had it) has taken its events along.
+            if machine._extra is not None:
+                machine._extra.drop_dependent()
+        if not isinstance(error, Failure):
             raise
         return [], error.trigger.machine._failed(error, began)
     return all_made, None

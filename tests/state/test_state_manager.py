@@ -393,12 +393,12 @@ def test_a_timer_fires_when_its_state_was_not_left() -> None:
     assert manager.next_due() is None
     machine.fire("press")
     assert manager.next_due() == 1030.0
-    assert machine.describe().timers == (PendingTimer("on", "after 30 s", 1030.0),)
+    assert machine.describe().timers == (PendingTimer("on", "after 30 s in on", 1030.0),)
     clock.at = 1029.9
     assert (manager.run_due(), machine.state) == (0, "on")
     clock.at = 1030.0
     assert (manager.run_due(), machine.state) == (1, "blinking")
-    assert (machine.last.event, machine.last.cause) == ("after 30 s", "timer of 'on'")
+    assert (machine.last.event, machine.last.cause) == ("after 30 s in on", "timer of 'on'")
     clock.at = 1035.0
     assert (manager.run_due(), machine.state, manager.next_due()) == (1, "off", None)
 
@@ -544,7 +544,7 @@ def test_what_a_timer_raises_is_told_and_the_others_go_on(caplog: pytest.LogCapt
     assert manager.run_due() == 2
     assert [machine.state for machine in machines] == ["b", "b"]
     assert [record.message for record in caplog.records] == [
-        f"m{number}: timer of 'a', event 'after 1 s'" for number in range(2)
+        f"m{number}: timer of 'a', event 'after 1 s in a'" for number in range(2)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ def test_what_was_kept_comes_back(tmp_path: Path, level: Level) -> None:
         store.create(new("m"))
         store.append([record(1, cause="ö\n'", actor="\x00")])
         store.append([record(2)])
-        store.snapshot("m", "good", "b", 1)
+        store.snapshot("m", "good", "a", 2)
         store.snapshot("m", "good", "a", 2)
     with SQLiteStore(path) as store:
         assert store.machines() == (
@@ -133,7 +134,7 @@ def test_timers_that_were_left_are_gone_from_the_store(tmp_path: Path) -> None:
     with StateManager(store=store, clock=Frozen(), timers="manual") as manager:
         lamp = manager.add("lamp", LAMP)
         lamp.fire("press")
-        assert store.machines()[0].timers == (PendingTimer("on", "after 30 s", 1030.0),)
+        assert store.machines()[0].timers == (PendingTimer("on", "after 30 s in on", 1030.0),)
         lamp.fire("press")
         assert store.machines()[0].timers == ()
 
@@ -276,7 +277,11 @@ def test_a_store_that_fails_undoes_the_transition(tmp_path: Path) -> None:
     [
         (b"not a database at all, and long enough to be looked at" * 10, "it is no store of states"),
         ("CREATE TABLE theirs (x)", "it is a database of something else"),
-        ("PRAGMA user_version = 99", "its schema is version 99, and this coresys knows those up to 2"),
+        ("PRAGMA user_version = 1", "it is a database of something else"),
+        (
+            f"PRAGMA application_id = {sqlite_module.APPLICATION}; PRAGMA user_version = 99",
+            "its schema is version 99, and this coresys knows those up to 2",
+        ),
     ],
 )
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes | str, problem: str) -> None:
@@ -285,13 +290,12 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: bytes |
         path.write_bytes(content)
     else:
         database = sqlite3.connect(path)
-        database.execute(content)
-        database.commit()
+        database.executescript(content)
         database.close()
+    before = path.read_bytes()
     with pytest.raises(StoreError, match=problem):
         SQLiteStore(path)
-    if isinstance(content, bytes):
-        assert path.read_bytes() == content
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -349,6 +353,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> No
     path = tmp_path / "states.db"
     database = sqlite3.connect(path)
     database.executescript(MIGRATIONS[0] + "PRAGMA user_version = 1;")
+    database.execute(f"PRAGMA application_id = {sqlite_module.APPLICATION}")
     database.execute("INSERT INTO machine VALUES (1, 'm', 'flip', 'b', 1, 1001.0)")
     database.execute("INSERT INTO history VALUES (1, 1, 1001.0, 'go', 'a', 'b', NULL, NULL)")
     database.commit()
@@ -468,6 +473,35 @@ def test_whoever_comes_during_a_commit_is_committed_with_the_next(tmp_path: Path
         assert [each.sequence for each in store.machines()] == [1] * 4
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_that_is_forked_during_a_commit_is_told_and_does_not_wait(tmp_path: Path) -> None:
+    with Held(tmp_path / "states.db") as store:
+        store.holds = False
+        store.create(new("a"))
+        store.holds = True
+        thread = threading.Thread(target=store.append, args=([record(1, machine="a")],))
+        thread.start()
+        store.entered.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            told = 0
+            for ask in (lambda: store.append([record(1, machine="a")]), store.machines):
+                try:
+                    ask()
+                except StoreError as error:
+                    told += "a forked child has to open one of its own" in str(error)
+            store.close()
+            os._exit(told)
+        try:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+        finally:
+            store.go_on.set()
+            thread.join()
+        assert store.machines()[0].sequence == 1
+
+
 def test_one_that_fails_in_a_common_commit_fails_for_itself_only(tmp_path: Path) -> None:
     with Held(tmp_path / "states.db") as store:
         store.holds = False
@@ -567,7 +601,7 @@ class DictStore:
     def history(self, machine: str, *, last: int) -> tuple[TransitionRecord, ...]:
         return tuple(self.records[machine][-last:])
 
-    def forget(self, machine: str) -> None:
+    def forget(self, machine: str, sequence: int) -> None:
         del self.kept[machine], self.records[machine]
 
     def close(self) -> None:
