@@ -147,12 +147,13 @@ class ErrorStatistics:
 class LockStatistics:
     """One lock since it was made. Times are in seconds.
 
-    ``contended`` are acquisitions that had to wait, ``waited`` the time they did. ``held_sampled`` is the mean time it
-    was held, of ``samples`` acquisitions that were timed: a sample, not a sum.
+    ``rank`` is its index in its hierarchy, None for a lock that has none. ``contended`` are acquisitions that had to
+    wait, ``waited`` the time they did, ``waiting`` how many do now. ``held_sampled`` is the mean time it was held, of
+    ``samples`` acquisitions that were timed: a sample, not a sum.
     """
 
     name: str
-    rank: int
+    rank: int | None
     acquired: int
     contended: int
     waited: float
@@ -161,6 +162,7 @@ class LockStatistics:
     held_sampled: float | None
     samples: int
     holder: str | None = None
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

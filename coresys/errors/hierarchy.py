@@ -183,3 +183,127 @@ class CircuitOpenError(CoreSysError):
         super().__init__(
             f"circuit {circuit!r} is open ({failures}): not called; the next call is let through in {retry_after} s"
         )
+
+
+class ThreadsError(CoreSysError):
+    """Base of what locks, pools and what stands around threads raise."""
+
+
+class RankError(ThreadsError, ValueError):
+    """A lock hierarchy is wrong in itself, or has no such rank; ``problem`` says which."""
+
+    def __init__(self, *, hierarchy: str, problem: str) -> None:
+        self.hierarchy, self.problem = hierarchy, problem
+        super().__init__(f"lock hierarchy {hierarchy!r}: {problem}")
+
+
+class LockError(ThreadsError):
+    """Base of what a lock raises; ``lock`` is its name."""
+
+    lock: str
+
+
+class LockOrderError(LockError, RuntimeError):
+    """A lock was requested out of order; it was refused before anything was waited for.
+
+    ``wanted`` and ``held`` are the locks, with their ranks (None: unranked) and the places (file:line) where the one
+    was requested and the other acquired. ``rule`` says what was broken.
+    """
+
+    def __init__(
+        self,
+        *,
+        wanted: str,
+        rank: str | None,
+        site: str,
+        held: str,
+        held_rank: str | None,
+        held_site: str,
+        rule: str,
+    ) -> None:
+        self.lock = self.wanted = wanted
+        self.rank, self.site = rank, site
+        self.held, self.held_rank, self.held_site, self.rule = held, held_rank, held_site, rule
+        super().__init__(
+            f"lock {wanted!r} (rank {rank or 'none'}) requested at {site} while holding {held!r} "
+            f"(rank {held_rank or 'none'}), acquired at {held_site}: {rule}"
+        )
+
+
+class LockTimeoutError(LockError, TimeoutError):
+    """A lock was not free in time. ``waited`` is in seconds; ``holding`` are the locks the waiter holds itself.
+
+    ``holder`` and ``holder_site`` are the thread that had it and where it took it, None where that was not known.
+    """
+
+    def __init__(
+        self,
+        *,
+        lock: str,
+        timeout: float,
+        waited: float,
+        holder: str | None,
+        holder_site: str | None,
+        holding: tuple[str, ...],
+    ) -> None:
+        self.lock, self.timeout, self.waited = lock, timeout, waited
+        self.holder, self.holder_site, self.holding = holder, holder_site, holding
+        by = f"held by {holder}" if holder else "its holder is not known"
+        place = f", acquired at {holder_site}" if holder_site else ""
+        mine = f"; the waiter holds {', '.join(holding)}" if holding else ""
+        super().__init__(f"lock {lock!r} not free within {timeout:g} s (waited {waited:.3f} s): {by}{place}{mine}")
+
+
+class DeadlockError(LockError, RuntimeError):
+    """Threads wait for one another in a circle; raised in one of them, whose leaving breaks it.
+
+    ``cycle`` has a (thread, lock it waits for, thread that holds that lock) for each; the first is the one it is raised
+    in.
+    """
+
+    def __init__(self, *, lock: str, cycle: tuple[tuple[str, str, str], ...]) -> None:
+        self.lock, self.cycle = lock, cycle
+        told = "; ".join(f"{waiter} waits for {wanted!r}, held by {holder}" for waiter, wanted, holder in cycle)
+        super().__init__(f"deadlock: {told}")
+
+
+class LockClosedError(LockError, RuntimeError):
+    """The lock was closed, before or during the wait for it."""
+
+    def __init__(self, *, lock: str) -> None:
+        self.lock = lock
+        super().__init__(f"lock {lock!r} is closed")
+
+
+class LockOwnershipError(LockError, RuntimeError):
+    """Something was done that only the holder of a lock may do; ``holder`` is who has it, None for nobody."""
+
+    def __init__(self, *, lock: str, action: str, thread: str, holder: str | None) -> None:
+        self.lock, self.action, self.thread, self.holder = lock, action, thread, holder
+        super().__init__(f"{action} needs lock {lock!r}, which {thread} does not hold; holder: {holder or 'nobody'}")
+
+
+class QueueFullError(ThreadsError, RuntimeError):
+    """A pool's queue had no room, at once or within ``timeout`` seconds."""
+
+    def __init__(self, *, pool: str, queued: int, limit: int, timeout: float | None) -> None:
+        self.pool, self.queued, self.limit, self.timeout = pool, queued, limit, timeout
+        within = "" if timeout is None else f" within {timeout:g} s"
+        super().__init__(f"pool {pool!r}: {queued} tasks queued of {limit} allowed, no room{within}")
+
+
+class StackSizeError(ThreadsError, ValueError):
+    """A stack size for threads was refused: below the floor at which deep C recursion kills a process, or not to be
+    had on this platform. Sizes in bytes."""
+
+    def __init__(self, *, size: int, floor: int, problem: str) -> None:
+        self.size, self.floor, self.problem = size, floor, problem
+        super().__init__(f"stack size of {size} bytes: {problem} (least {floor})")
+
+
+class TaskCycleError(ThreadsError, RuntimeError):
+    """A task waits for itself, through whatever others: no number of workers could end that."""
+
+    def __init__(self, *, task: str) -> None:
+        self.task = task
+        super().__init__(f"task {task} waits for its own result")

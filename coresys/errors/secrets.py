@@ -1,0 +1,102 @@
+"""What must not be written down: names that stand for secrets, and secrets inside of texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from re import Pattern
+
+MASK = "***"
+
+# A word too many costs a value in a report; a word too few, a password in it. Long words are looked for anywhere in a
+# name, short ones between its words; "key" ends words too (apikey), and takes "monkey" with it.
+_ANYWHERE = "passw|passphrase|secret|token|credential|cookie|session|authoriz|authent|bearer|signature"
+_WORDS = "pass|pwd|pw|auth|oauth|creds?|pin|otp|cvv|cvc|ssn|sid|salt|jwt|csrf|xsrf|sig|dsn|iban"
+_NAME = re.compile(rf"{_ANYWHERE}|keys?(?![a-z])|(?<![a-z])(?:{_WORDS})(?![a-z])")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+# In texts: what stands before @ in an address, what is assigned to a secret name, what follows the name of a scheme.
+# Each begins at a fixed word and is bounded, so that no text takes long.
+_ADDRESS = re.compile(r"://[^\s/@:]{0,200}:[^\s@]{1,4000}@")
+_ADDRESS_CUT = re.compile(r"://[^\s/@:]{0,200}:[^\s@]{1,4000}\Z")
+_ASSIGNED = re.compile(
+    r"""((?:passw(?:or)?d|pwd|passphrase|secret|token|api[_-]?key|credentials?|session[_-]?id)[\w-]{0,20}["']?\s{0,3}"""
+    r"""[=:]\s{0,3}["']?)([^\s"'&,;)}\]]+)""",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"\b(bearer|basic)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+
+_REMEMBERED = 4096  # names; then forgotten all at once, for keys of dictionaries have no end
+
+
+class Secrets:
+    """Decides which values are masked.
+
+    ``more`` are further words that make a name a secret one, looked for anywhere in it, in lower case. ``hook`` is
+    asked about each value that no name hides, with its name (empty where it has none): true hides it. A hook that
+    raises hides it too.
+
+    >>> secrets = Secrets("salary")
+    >>> [name for name in ("apiKey", "DB_PASSWORD", "author", "keyword", "salary_2") if secrets.names(name)]
+    ['apiKey', 'DB_PASSWORD', 'salary_2']
+    >>> secrets.scrub("no answer from postgres://app:hunter2@db/orders?token=abc")
+    'no answer from postgres://***@db/orders?token=***'
+    """
+
+    __slots__ = ("_hook", "_known", "_more")
+
+    def __init__(self, *more: str, hook: Callable[[str, object], bool] | None = None) -> None:
+        self._more: Pattern[str] | None = re.compile("|".join(map(re.escape, map(str.lower, more)))) if more else None
+        self._hook = hook
+        self._known: dict[str, bool] = {}
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a hook, so that every value has to be looked at."""
+        return self._hook is not None
+
+    def names(self, name: str) -> bool:
+        """Whether what is called so is a secret."""
+        known = self._known.get(name)
+        if known is None:
+            known = self._judge(name[:200])
+            if len(name) <= 200:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[name] = known
+        return known
+
+    def _judge(self, name: str) -> bool:
+        lower = _HUMP.sub("_", name).lower()
+        return _NAME.search(lower) is not None or (self._more is not None and self._more.search(lower) is not None)
+
+    def hides(self, name: str, value: object) -> bool:
+        """Whether a value is to be masked, by its name or because the hook says so."""
+        if name and self.names(name):
+            return True
+        if self._hook is None:
+            return False
+        try:
+            return bool(self._hook(name, value))
+        except Exception:
+            return True
+
+    def scrub(self, text: str, *, cut: bool = False) -> str:
+        """A text without the secrets that can be told by what is around them; ``cut``: it may go on after its end."""
+        if "://" in text:
+            text = _ADDRESS.sub(f"://{MASK}@", text)
+            if cut:  # the @ may have been cut off
+                text = _ADDRESS_CUT.sub(f"://{MASK}", text)
+        if "=" in text or ":" in text:
+            text = _ASSIGNED.sub(rf"\1{MASK}", text)
+        if " " in text:
+            text = _SCHEME.sub(rf"\1 {MASK}", text)
+        return text
+
+
+SECRETS = Secrets()
+
+
+def hidden(names: Iterable[str], secrets: Secrets = SECRETS) -> tuple[str, ...]:
+    """Those of some names that are masked: to look at what a set of words does."""
+    return tuple(name for name in names if secrets.names(name))
