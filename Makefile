@@ -1,4 +1,4 @@
-# make validate   the plugin on a real example: planted leaks found, cured twin clean
+# make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
 #                 (without: but for what starts a pytest of its own, which is the same either way)
 # Both make their own virtual environment on first use and use it again.

@@ -20,6 +20,7 @@ from coresys.errors.hierarchy import (
 from coresys.records import Finding, Location, Reading
 
 if TYPE_CHECKING:
+    from coresys.errors.manager import ErrorManager
     from coresys.interfaces import (
         ICleanupManager,
         IComponentManager,
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
         IThreadManager,
     )
     from coresys.state.manager import StateManager
+    from coresys.threads.manager import ThreadManager
 
 _LATER = {
+    "ErrorManager": "coresys.errors.manager",
     "ICleanupManager": "coresys.interfaces",
     "IComponentManager": "coresys.interfaces",
     "IErrorManager": "coresys.interfaces",
@@ -42,6 +45,7 @@ _LATER = {
     "ITestManager": "coresys.interfaces",
     "IThreadManager": "coresys.interfaces",
     "StateManager": "coresys.state.manager",
+    "ThreadManager": "coresys.threads.manager",
 }
 
 
@@ -56,6 +60,7 @@ __all__ = [
     "BudgetExceededError",
     "BudgetNotMeasuredError",
     "CoreSysError",
+    "ErrorManager",
     "Evidence",
     "Finding",
     "ICleanupManager",
@@ -70,6 +75,7 @@ __all__ = [
     "Location",
     "Reading",
     "StateManager",
+    "ThreadManager",
     "UnitError",
     "UnknownMeasureError",
     "Verdict",

@@ -1,8 +1,9 @@
-"""Run the plugin on the leaky example and on its cured twin: what is planted fails by line, and nothing else does.
+"""Run the plugin on the examples: what is planted in the leaky one fails by line, and nothing else does.
 
-Runs the leaky one alone and with two workers. Writes build/leaky.json, build/leaky-n2.json and build/cured.json.
-Exit status 0 when exactly the tests of planted.txt failed, each once, by its measure, with its line named in the
-text and in the run file, and none in the cured twin.
+Runs the leaky one alone and with two workers, its cured twin, and the service of orders that is built on the core
+systems. Writes leaky.json, leaky-n2.json, cured.json and orders.json to build/. Exit status 0 when exactly the tests of
+planted.txt failed, each once, by its measure, with its line named in the text and in the run file, and
+none in the cured twin and among the orders.
 """
 
 from __future__ import annotations
@@ -92,10 +93,15 @@ def main() -> int:
     """Run all, and print a line for each thing that is not as planted."""
     leaks = planted()
     alone, shared, cured = run("leaky", "leaky"), run("leaky", "leaky-n2", "-n", "2"), run("cured", "cured")
+    orders = run("orders", "orders")
     wrong = [*problems_of(alone, leaks), *problems_of(shared, leaks)]
-    wrong += [f"in the cured twin: {nodeid} failed" for nodeid in sorted(cured.failed)]
-    wrong += ["the cured twin ran no test"] if not cured.tests else []
-    print("\n".join(wrong) or f"validated: {len(leaks)} planted leaks found, nothing else; the cured twin is clean")
+    for clean, name in ((cured, "the cured twin"), (orders, "the service of orders")):
+        wrong += [f"in {name}: {nodeid} failed" for nodeid in sorted(clean.failed)]
+        wrong += [f"{name} ran no test"] if not clean.tests else []
+    print(
+        "\n".join(wrong)
+        or f"validated: {len(leaks)} planted leaks found, nothing else; the cured twin and the orders are clean"
+    )
     return 1 if wrong else 0
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Literal, TypeVar
 
+from coresys.clock import monotonic, sleep
 from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreConflictError, StoreError
 from coresys.state.store import Durability
 from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
@@ -456,7 +457,7 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise StoreError(store=str(self.path), problem=f"it cannot be opened: {error}") from error
         try:
-            self._set_up(database)
+            self._set_up(database, timeout)
         except sqlite3.Error as error:
             database.close()
             raise StoreError(store=str(self.path), problem=f"it is no store of states: {error}") from error
@@ -465,10 +466,10 @@ class SQLiteStore:
             raise
         return database
 
-    def _set_up(self, database: sqlite3.Connection) -> None:
+    def _set_up(self, database: sqlite3.Connection, timeout: float) -> None:
         self._look(database)  # before anything is changed: it may be somebody else's
         database.execute(f"PRAGMA page_size = {PAGE}")
-        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = self._use_log(database, timeout)
         if mode != "wal":
             raise StoreError(store=str(self.path), problem=f"it cannot keep a write-ahead log here (mode {mode!r})")
         database.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
@@ -485,6 +486,17 @@ class SQLiteStore:
         except BaseException:
             database.execute("ROLLBACK")
             raise
+
+    def _use_log(self, database: sqlite3.Connection, timeout: float) -> str:
+        """Turn the write-ahead log on. SQLite does not wait for others who do the same at the time: this does."""
+        end = monotonic() + timeout
+        while True:
+            try:
+                return str(database.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or monotonic() > end:
+                    raise
+            sleep(0.002)
 
     def _look(self, database: sqlite3.Connection) -> int:
         """The version of the file; 0 for one that is empty."""

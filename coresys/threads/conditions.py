@@ -1,0 +1,178 @@
+"""Waiting for something to become true, under an ordered lock."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from collections import deque
+from collections.abc import Callable
+from sys import _getframe
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from coresys.clock import monotonic
+from coresys.errors.hierarchy import LockClosedError, LockOrderError
+from coresys.system_records import LockStatistics
+from coresys.threads.held import here
+from coresys.threads.locks import OrderedLock, OrderedRLock
+from coresys.threads.ranks import Rank
+from coresys.threads.sites import site_of
+
+T = TypeVar("T")
+
+
+class OrderedCondition:
+    """As ``threading.Condition``, over an ordered lock: one that is given, or an OrderedRLock of its own.
+
+    ``wait`` lets the lock go and takes it again before it returns, whatever happens meanwhile. To wait while holding a
+    lock that is further in would take the two in the wrong order afterwards: that raises LockOrderError at once. When
+    the lock is closed, whoever waits here gets LockClosedError.
+    """
+
+    __slots__ = ("__weakref__", "_lock", "_waiters")
+
+    def __init__(
+        self,
+        rank: Rank | None = None,
+        *,
+        lock: OrderedLock | None = None,
+        name: str = "",
+        timeout: float | None = None,
+    ) -> None:
+        if lock is not None and (rank is not None or name or timeout is not None):
+            raise ValueError("give a lock, or what one is made of")
+        self._lock = lock if lock is not None else OrderedRLock(rank, name=name, timeout=timeout)
+        self._waiters: deque[Any] = deque()  # raw locks, each held until its waiter is told; guarded by _lock
+
+    # Both are the lock's own, looked up when a ``with`` statement begins, for the lock may have got a fresh raw lock
+    # since (a forked child): a bound method that was kept would let go the old one.
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> OrderedLock: ...
+        def __exit__(self, *exc: object) -> None: ...
+    else:
+
+        @property
+        def __enter__(self) -> Callable[[], OrderedLock]:
+            return self._lock.__enter__
+
+        @property
+        def __exit__(self) -> Callable[..., None]:
+            return self._lock.__exit__
+
+    @property
+    def lock(self) -> OrderedLock:
+        """The lock it is for."""
+        return self._lock
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """As the lock's."""
+        asked = timeout is not None and timeout >= 0
+        limit = timeout if asked else self._lock.timeout
+        return self._lock.take(_getframe(1), blocking=blocking, timeout=limit, asked=asked)
+
+    def release(self) -> None:
+        """As the lock's."""
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until told, or for ``timeout`` seconds; False where those have passed. Somebody else's turn may come
+        first, so ask again what was waited for, or use ``wait_for``.
+
+        Raises LockOwnershipError where the lock is not held, LockOrderError, LockClosedError.
+        """
+        return self._wait(timeout, _getframe(1))
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        """Wait until ``predicate()`` is true, and return what it was; after ``timeout`` seconds, what it is then."""
+        frame = _getframe(1)
+        until = None if timeout is None else monotonic() + timeout
+        result = predicate()
+        while not result:
+            left = None if until is None else until - monotonic()
+            if left is not None and left <= 0:
+                break
+            self._wait(left, frame)
+            result = predicate()
+        return result
+
+    def notify(self, n: int = 1) -> None:
+        """Tell ``n`` of those that wait. Raises LockOwnershipError where the lock is not held."""
+        self._lock.assert_held()
+        while n > 0:
+            try:
+                self._waiters.popleft().release()
+            except IndexError:
+                break
+            except RuntimeError:  # it was told by close just now
+                continue
+            n -= 1
+
+    def notify_all(self) -> None:
+        """Tell all that wait."""
+        self.notify(len(self._waiters))
+
+    def statistics(self) -> LockStatistics:
+        """Figures of the lock."""
+        return self._lock.statistics()
+
+    def close(self) -> None:
+        """Close the lock, and wake whoever waits with LockClosedError."""
+        self._lock.close()
+        while self._waiters:
+            try:
+                self._waiters.popleft().release()
+            except (IndexError, RuntimeError):
+                pass
+
+    def _wait(self, timeout: float | None, frame: FrameType) -> bool:
+        lock = self._lock
+        lock.assert_held()
+        self._refuse_inner(frame)
+        waiter = allocate_lock()
+        waiter.acquire()
+        told = False
+        raw: Any = lock.raw
+        state: Any = None
+        self._waiters.append(waiter)
+        try:
+            state = raw._release_save()  # however often it was taken
+            if not lock.closed:  # or nobody would tell
+                told = waiter.acquire(True, -1 if timeout is None else max(0.0, timeout))
+        finally:
+            # The raw lock that was let go, not one that came in its place: the ``with`` block lets this one go.
+            if state is not None:
+                raw._acquire_restore(state)
+            if not told:
+                try:
+                    self._waiters.remove(waiter)
+                except ValueError:
+                    pass
+        if lock.closed:
+            raise LockClosedError(lock=lock.name)
+        lock.code, lock.offset = frame.f_code, frame.f_lasti
+        return told
+
+    def _refuse_inner(self, frame: FrameType) -> None:
+        lock = self._lock
+        for entry in reversed(here.me.holds()):
+            if entry is lock:
+                return
+            if entry.group is lock.group and entry.group is not None:
+                raise LockOrderError(
+                    wanted=lock.name,
+                    rank=str(lock.rank),
+                    site=site_of(frame),
+                    held=entry.name,
+                    held_rank=str(entry.rank),
+                    held_site=entry.where() or "a place not known",
+                    rule="waiting on a condition takes its lock again, after the inner one",
+                )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"condition of {self._lock.name!r} cannot be copied or pickled: it belongs to this process")
+
+    def __repr__(self) -> str:
+        return f"<OrderedCondition of {self._lock!r}: {len(self._waiters)} waiting>"
+
+
+__all__ = ["OrderedCondition"]

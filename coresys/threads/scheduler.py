@@ -1,0 +1,473 @@
+"""Who runs what, and when: queues, workers, channels, and helping. What a pool is, without its public face.
+
+Workers hold the scheduler, the pool holds it too, and nothing here holds the pool: so a pool that was dropped is
+collected, and its workers end.
+
+Invariants, all under ``lock`` (a leaf but for the locks of tasks; re-entrant, for a finalizer or a signal handler may
+submit in the middle of anything):
+
+1. *Never more workers than stated*: a place is counted when it is given, before the thread is started.
+2. *If there is work that a parked worker could take, one is being woken.* Whoever adds work wakes one; a woken
+   worker that has taken something, and sees more, wakes the next. So one wake-up at a time is under way, and all
+   workers work when there is work for all.
+3. *A channel is active in one thread at most*; only that thread takes its tasks, in order. While it is not active and
+   has tasks, it stands in a queue at least as high as the best of them.
+4. *Nobody starves*: one pick in ``AGEING`` is from the lowest queue that has anything; a channel is put back at the
+   end after ``BATCH`` tasks, or when something of a higher level waits.
+
+Helping, and why it cannot deadlock: a task that waits for tasks of the same pool first runs, in its own thread, those
+of them that have not begun (and of a channel, those before them). It runs nothing else, so that whatever is on a
+thread's stack above a task is something that this task waits for: no task ever waits for one that it did not ask for.
+What is then left to wait for is running in other threads, each of which does the same. A circle in that is one of the
+tasks themselves, which no number of workers could end; it is looked for before an endless wait, and raises
+TaskCycleError. What it does not see: waits on anything but this pool's futures (events, queues, other pools).
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import RLock, allocate_lock, get_ident
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from coresys.clock import monotonic
+from coresys.errors.hierarchy import TaskCycleError
+from coresys.threads.futures import FINISHED, PENDING, RUNNING, Task
+
+SYSTEM, PROCESSING, MONITORING = 0, 1, 2
+LEVELS = {"system": SYSTEM, "processing": PROCESSING, "monitoring": MONITORING}
+AGEING = 16  # one pick in so many is from the lowest queue
+BATCH = 16  # tasks of one channel in a row
+POLL = 0.01  # seconds after which a helper looks whether a channel that is active elsewhere was put back
+
+_DOWN = (SYSTEM, PROCESSING, MONITORING)
+_UP = (MONITORING, PROCESSING, SYSTEM)
+_RESERVED = (SYSTEM,)
+
+
+class Channel:
+    """Tasks that are run in order, one at a time."""
+
+    __slots__ = ("counts", "level", "name", "runner", "tasks")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tasks: deque[Task[Any]] = deque()
+        self.counts = [0, 0, 0]  # of them, by level
+        self.runner = 0  # the thread in which it is active
+        self.level = len(LEVELS)  # the highest queue it stands in
+
+    def best(self) -> int:
+        """The highest level of its tasks."""
+        counts = self.counts
+        return SYSTEM if counts[SYSTEM] else PROCESSING if counts[PROCESSING] else MONITORING
+
+
+class Worker:
+    """A place for a thread, and what that does."""
+
+    __slots__ = ("busy", "dismissed", "gate", "outer", "reserved", "stale", "stirred", "task", "waits_for")
+
+    def __init__(self, reserved: bool) -> None:
+        self.gate = allocate_lock()  # it parks on it
+        self.gate.acquire()
+        self.reserved = reserved
+        self.busy = False
+        self.stirred = False  # it was woken, or has to look at ``dismissed``
+        self.dismissed = False  # its pool has begun anew, in a forked child
+        self.task: Task[Any] | None = None  # what it is doing
+        self.outer: list[Task[Any]] = []  # what it is doing that for, outermost first
+        self.stale: list[Any] = []  # what it found in the queues that is done or cancelled
+        self.waits_for: Sequence[Task[Any]] = ()
+
+
+class _Here(threading.local):
+    worker: Worker | None = None
+    scheduler: Scheduler | None = None
+
+
+here = _Here()
+
+
+class Scheduler:
+    """The queues and workers of one pool. ``hire`` starts a thread for a place; ``now`` is the clock for waits."""
+
+    def __init__(
+        self, *, workers: int, reserved: int, now: Callable[[], float], hire: Callable[[Scheduler, Worker], None]
+    ) -> None:
+        self.ordinary, self.most_reserved = workers - reserved, reserved
+        self.now, self.hire = now, hire
+        self.begun = self.cancelled = 0  # of all that were submitted; the others are queued
+        self.completed = self.failures = 0
+        self.most_workers = 0
+        self.waits = [0.0, 0.0, 0.0]
+        self.refusing: str | None = None  # why no more tasks are taken
+        self.ending = self.broken = False  # ending: workers end when there is nothing left
+        self.begin()
+
+    def begin(self) -> None:
+        """Empty queues and no workers: as made, or after a fork."""
+        self.lock = RLock()
+        self.queues: tuple[deque[Any], deque[Any], deque[Any]] = (deque(), deque(), deque())
+        self.queued = [0, 0, 0]
+        self.channels: dict[str, Channel] = {}
+        self.workers: set[Worker] = set()
+        self.parked: list[Worker] = []
+        self.parked_reserved: list[Worker] = []
+        self.room: deque[Callable[[], object]] = deque()  # those that wait for a place in the queue
+        self.general = self.reserved = self.waking = 0
+        self.running: dict[int, Worker] = {}  # by thread
+
+    # -- adding ------------------------------------------------------------------------------------------------------
+
+    def add(self, task: Task[Any], channel_name: str | None) -> Callable[[], object] | None:
+        """Queue a task; under the lock. Returns what is to be called after it: it wakes or starts a worker."""
+        level = task.level
+        self.queued[level] += 1
+        if channel_name is None:
+            self.queues[level].append(task)
+        else:
+            channel = self.channels.get(channel_name)
+            if channel is None:
+                channel = self.channels[channel_name] = Channel(channel_name)
+            task.channel = channel
+            channel.tasks.append(task)
+            channel.counts[level] += 1
+            if channel.runner:
+                return None  # whoever runs it will see
+            if level < channel.level:
+                self.queues[level].append(channel)
+                channel.level = level
+        return self.summon(level)
+
+    def summon(self, level: int) -> Callable[[], object] | None:
+        """Somebody for work that stands in a queue: under the lock; to be called after it."""
+        if level == SYSTEM:
+            if self.parked_reserved:
+                return self._wake(self.parked_reserved)
+            if self.reserved < self.most_reserved:
+                return self._place(reserved=True)
+        if self.parked:
+            return None if self.waking else self._wake(self.parked)
+        if self.general < self.ordinary:
+            queues = self.queues
+            if len(queues[0]) + len(queues[1]) + len(queues[2]) > self.waking:
+                return self._place(reserved=False)
+        return None
+
+    def _wake(self, parked: list[Worker]) -> Callable[[], object]:
+        worker = parked.pop()
+        worker.stirred = True
+        self.waking += not worker.reserved
+        return worker.gate.release
+
+    def _place(self, *, reserved: bool) -> Callable[[], object]:
+        worker = Worker(reserved)
+        self.workers.add(worker)
+        if reserved:
+            self.reserved += 1
+        else:
+            self.general += 1
+        self.most_workers = max(self.most_workers, len(self.workers))
+        return lambda: self.hire(self, worker)
+
+    # -- taking ------------------------------------------------------------------------------------------------------
+
+    def work(self, worker: Worker) -> None:
+        """What a worker's thread does until it is not needed any more."""
+        here.worker, here.scheduler = worker, self
+        me = get_ident()
+        with self.lock:
+            self.running[me] = worker
+        reserved = worker.reserved
+        stale = worker.stale
+        task: Task[Any] | None = None  # what was done last, and has to be told
+        while True:
+            entry: Any = None
+            wake: Callable[[], object] | None = None
+            quiet = True  # nobody waits for what was done last
+            with self.lock:  # for both, the task that is done and the next one: a tiny task pays for one lock
+                if task is not None:  # _done, without a call
+                    self.completed += 1
+                    if task._exception is not None:
+                        self.failures += 1
+                    if task._made_condition is None:
+                        task._state = FINISHED
+                    else:
+                        quiet = False
+                if quiet:
+                    if worker.stirred:
+                        if worker.dismissed:
+                            return
+                        worker.stirred = False
+                        self.waking -= not reserved
+                    entry = self._pick(reserved, me, stale)
+                    if entry is not None:
+                        worker.busy = True
+                        if self.parked and not self.waking and any(self.queues):
+                            wake = self._wake(self.parked)
+                    else:
+                        worker.busy = False
+                        if self.ending:
+                            self._leave(worker)
+                            return
+                        (self.parked_reserved if reserved else self.parked).append(worker)
+            if not quiet and task is not None:
+                task.finish()
+                task = None
+                continue
+            task = None  # outside the lock: the finalizers of results are not ours
+            if stale:
+                stale.clear()
+            if entry is None:
+                worker.gate.acquire()
+                continue
+            if wake is not None:
+                wake()
+            if type(entry) is Channel:
+                self._run_channel(worker, entry, None)
+                del entry
+            else:
+                task = worker.task = entry
+                del entry
+                task.execute()
+                worker.task = None
+
+    def _done(self, task: Task[Any]) -> bool:
+        """A task was executed: under the lock. False where somebody has to be told, by ``finish``, after the lock."""
+        # Counted before the result is there: whoever has seen it sees the count.
+        self.completed += 1
+        if task._exception is not None:
+            self.failures += 1
+        if task._made_condition is not None:
+            return False
+        task._state = FINISHED
+        return True
+
+    def _do(self, worker: Worker, task: Task[Any]) -> None:
+        """Execute a task that has begun, inside whatever this thread is doing, and tell it."""
+        outer, worker.task = worker.task, task
+        if outer is not None:
+            worker.outer.append(outer)
+        task.execute()
+        worker.task = outer
+        if outer is not None:
+            worker.outer.pop()
+        with self.lock:
+            quiet = self._done(task)
+        if not quiet:
+            task.finish()
+
+    def _pick(self, reserved: bool, me: int, stale: list[Any]) -> Any:
+        """The next task, begun, or channel, active in this thread; None where there is neither."""
+        order: tuple[int, ...] = _RESERVED if reserved else _DOWN if (self.begun + 1) % AGEING else _UP
+        for level in order:
+            queue = self.queues[level]
+            while queue:
+                entry = queue.popleft()
+                if type(entry) is Channel:
+                    if entry.runner or not entry.tasks:
+                        continue  # it stood here twice
+                    entry.runner = me
+                    entry.level = len(LEVELS)
+                    return entry
+                if entry._state == PENDING:  # else a helper has it, or it was cancelled
+                    entry._state = RUNNING  # _begin, without a call
+                    entry.runner = me
+                    self.begun += 1
+                    waited = self.now() - entry.queued
+                    level = entry.level
+                    if waited > self.waits[level]:
+                        self.waits[level] = waited
+                    self.queued[level] -= 1
+                    if self.room:
+                        self.room.popleft()()
+                    return entry
+                stale.append(entry)
+        return None
+
+    def _begin(self, task: Task[Any], me: int) -> None:
+        """A task is taken from what is queued, to be run by the calling thread."""
+        task._state = RUNNING
+        task.runner = me
+        self.begun += 1
+        level = task.level
+        waited = self.now() - task.queued
+        if waited > self.waits[level]:
+            self.waits[level] = waited
+        self.queued[level] -= 1
+        if self.room:
+            self.room.popleft()()
+
+    def left(self, task: Task[Any], *, cancelled: bool) -> None:
+        """A task was taken out of the queue, and is not to be run. Under the lock."""
+        self.queued[task.level] -= 1
+        if cancelled:
+            self.cancelled += 1
+        else:
+            self.begun += 1
+        if self.room:
+            self.room.popleft()()
+
+    def _run_channel(self, worker: Worker, channel: Channel, until: Task[Any] | None) -> None:
+        """Run tasks of a channel that is active in this thread, and put it back; a helper, ``until`` one is done."""
+        me = get_ident()
+        left = BATCH
+        while True:
+            with self.lock:
+                over = until.done() if until is not None else left < BATCH and self._enough(worker, channel, left)
+                task = None if over else self._of_channel(channel, me)
+                if task is None:
+                    after = self._put_back(channel)
+                    break
+            self._do(worker, task)
+            left -= 1
+            del task
+        if after is not None:
+            after()
+
+    def _enough(self, worker: Worker, channel: Channel, left: int) -> bool:
+        best = channel.best()
+        return left <= 0 or (worker.reserved and best != SYSTEM) or any(self.queues[level] for level in range(best))
+
+    def _of_channel(self, channel: Channel, me: int) -> Task[Any] | None:
+        while channel.tasks:
+            task = channel.tasks.popleft()
+            channel.counts[task.level] -= 1
+            if task._state == PENDING:
+                self._begin(task, me)
+                return task
+        return None
+
+    def _put_back(self, channel: Channel) -> Callable[[], object] | None:
+        channel.runner = 0
+        if not channel.tasks:
+            self.channels.pop(channel.name, None)
+            return None
+        level = channel.level = channel.best()
+        self.queues[level].append(channel)
+        return self.summon(level)
+
+    # -- helping -----------------------------------------------------------------------------------------------------
+
+    def is_worker(self) -> bool:
+        """Whether the calling thread is one of the workers."""
+        return here.scheduler is self
+
+    def help(
+        self,
+        tasks: Sequence[Task[Any]],
+        finished: Callable[[], bool],
+        block: Callable[[float | None], object],
+        until: float | None,
+    ) -> None:
+        """Run what ``tasks`` need, in a worker's thread, and wait for the rest; until ``finished``, or ``until``."""
+        worker = here.worker
+        assert worker is not None  # is_worker was asked
+        while not finished():
+            for task in tuple(tasks):
+                if finished() or (until is not None and monotonic() >= until):
+                    return
+                self._advance(worker, task)
+            if finished():
+                return
+            outer, worker.waits_for = worker.waits_for, tuple(tasks)
+            try:
+                if until is None:
+                    self._refuse_circle(tasks)
+                left = None if until is None else until - monotonic()
+                if left is not None and left <= 0:
+                    return
+                if any(task._state == PENDING for task in tasks):  # of a channel that is active elsewhere
+                    left = POLL if left is None else min(left, POLL)
+                block(left)
+            finally:
+                worker.waits_for = outer
+
+    def _advance(self, worker: Worker, task: Task[Any]) -> None:
+        """Run it here if it has not begun, and nobody else runs its channel."""
+        me = get_ident()
+        with self.lock:
+            if task._state != PENDING:
+                return
+            channel = task.channel
+            if channel is None:
+                self._begin(task, me)
+            elif channel.runner:
+                return
+            else:
+                channel.runner = me
+                channel.level = len(LEVELS)
+        if channel is None:
+            self._do(worker, task)
+        else:
+            self._run_channel(worker, channel, task)
+
+    def _refuse_circle(self, tasks: Sequence[Task[Any]]) -> None:
+        """Raise TaskCycleError where each of ``tasks`` waits, in the end, for the calling thread."""
+        me = get_ident()
+        with self.lock:
+            if all(self._waits_for_me(task, me, set()) for task in tasks):
+                raise TaskCycleError(task=repr(tasks[0]))
+
+    def _waits_for_me(self, task: Task[Any], me: int, seen: set[int]) -> bool:
+        if task.done():
+            return False
+        runner = task.runner if task._state == RUNNING or task.channel is None else task.channel.runner
+        if runner == me:
+            return True
+        worker = self.running.get(runner)
+        if worker is None or runner in seen or not worker.waits_for:
+            return False
+        return all(self._waits_for_me(each, me, seen | {runner}) for each in worker.waits_for)
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def end(self) -> list[Worker]:
+        """Workers end when there is nothing left; returns those that are parked, whose gates are to be released."""
+        with self.lock:
+            self.ending = True
+            parked = self.parked + self.parked_reserved
+            self.parked, self.parked_reserved = [], []
+            return parked
+
+    def drain(self) -> list[Task[Any]]:
+        """All tasks that have not begun; they stay where they are until somebody cancels them."""
+        with self.lock:
+            entries = [entry for queue in self.queues for entry in queue]
+            waiting = [entry for entry in entries if type(entry) is not Channel]
+            for channel in self.channels.values():
+                waiting.extend(channel.tasks)
+            return [task for task in waiting if task._state == PENDING]
+
+    def begin_in_child(self) -> None:
+        """After a fork: no other thread is left. What was queued is the parent's to do, and what other threads ran will
+        not end here; their futures say so. The pool can be used."""
+        self.lock = RLock()  # whoever held it is not here
+        lost = self.drain()
+        mine = here.worker if here.scheduler is self else None
+        for worker in self.workers:
+            if worker is mine:
+                worker.dismissed = worker.stirred = True  # it ends with the task that it is in
+            else:
+                lost.extend([*worker.outer, *([] if worker.task is None else [worker.task])])
+        self.begin()
+        for task in lost:
+            task.abandon()
+
+    def _leave(self, worker: Worker) -> None:
+        self.running.pop(get_ident(), None)
+        self.give_back(worker)
+        here.worker = here.scheduler = None
+
+    def give_back(self, worker: Worker) -> None:
+        """A place is free again. Under the lock."""
+        self.workers.discard(worker)
+        if worker.reserved:
+            self.reserved -= 1
+        else:
+            self.general -= 1
+
+
+__all__ = ["AGEING", "BATCH", "LEVELS", "MONITORING", "PROCESSING", "SYSTEM", "Channel", "Scheduler", "Worker", "here"]

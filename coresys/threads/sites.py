@@ -1,0 +1,47 @@
+"""Places in code, kept as a code object and an offset, and put into words only where somebody asks."""
+
+from __future__ import annotations
+
+import re
+from types import CodeType, FrameType
+from typing import Any
+
+from coresys.records import Location
+
+_OWNER = re.compile(r"owner=(\d+)")
+
+
+def location(code: CodeType | None, offset: int) -> Location | None:
+    """The file and line of a bytecode offset (``frame.f_lasti``); None without a code object."""
+    if code is None:
+        return None
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= offset < end and number is not None:
+            line = number
+            break
+    return Location(code.co_filename, line)
+
+
+def site(code: CodeType | None, offset: int) -> str | None:
+    """As ``location``, in words: ``file:line``."""
+    place = location(code, offset)
+    return None if place is None else str(place)
+
+
+def site_of(frame: FrameType) -> str:
+    """Where a frame is now, as ``file:line``."""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def owner_of(raw: Any) -> int:
+    """The identity of the thread that holds a raw RLock, 0 where nobody does.
+
+    Exact at the time of reading, which no note of ours beside the lock could be: the interpreter sets the owner with
+    the lock itself, and its ``repr`` is the only place where it tells. Slow: only for waits that last, and errors.
+    """
+    found = _OWNER.search(repr(raw))
+    return int(found.group(1)) if found else 0
+
+
+__all__ = ["location", "owner_of", "site", "site_of"]

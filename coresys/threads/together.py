@@ -1,0 +1,66 @@
+"""Several locks at once, in one fixed order."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from sys import _getframe
+
+from coresys.clock import monotonic
+from coresys.threads.locks import OrderedLock
+
+
+class Together:
+    """What ``acquire_all`` returns: a context that can be entered once."""
+
+    __slots__ = ("_ident", "_locks", "_taken", "_timeout")
+
+    def __init__(self, locks: tuple[OrderedLock, ...], timeout: float | None) -> None:
+        self._locks, self._timeout = locks, timeout
+        self._taken: list[OrderedLock] = []
+        self._ident = 0
+
+    def __enter__(self) -> None:
+        self._ident = get_ident()
+        frame = _getframe(1)
+        until = None if self._timeout is None else monotonic() + self._timeout
+        try:
+            for lock in self._locks:
+                left = lock.timeout if until is None else max(0.0, until - monotonic())
+                # Noted first: to let go a lock that was not taken does no harm, to forget one would.
+                self._taken.append(lock)
+                lock.take(frame, timeout=left, asked=until is not None, together=True)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        self._let_go()
+
+    def __del__(self) -> None:
+        # An exception out of nowhere between the block and the first instruction of __exit__: let go what is left,
+        # when nothing refers to this any more. One lock's own ``with`` has no such gap.
+        if self._taken and self._ident == get_ident():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        while self._taken:
+            lock = self._taken[-1]
+            if lock.owned():
+                lock.release()
+            self._taken.pop()
+
+
+def acquire_all(*locks: OrderedLock, timeout: float | None = None) -> Together:
+    """``with acquire_all(a, b, timeout=1):`` takes all of them, or none; in the order of their ranks, and within a rank
+    (or without one) in the order they were made in, whatever order they are given in.
+
+    ``timeout`` is in seconds, for all together; None: that of each lock. Raises what a lock raises, and ValueError for
+    one that is given twice. Locks of a rank that allows one only are refused together too.
+    """
+    if len({id(lock) for lock in locks}) != len(locks):
+        raise ValueError("a lock is given twice")
+    ordered = sorted(locks, key=lambda lock: (lock.group or "", lock.index, lock.serial))
+    return Together(tuple(ordered), timeout)
+
+
+__all__ = ["Together", "acquire_all"]

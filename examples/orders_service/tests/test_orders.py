@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from orders.payments import Payments
+from orders.service import Orders
+from orders.table import ORDER
+
+from conftest import Provider
+from coresys.errors.hierarchy import DuplicateMachineError, TransitionRefusedError
+
+
+def test_an_order_is_paid_and_shipped(orders: Orders) -> None:
+    assert orders.place("order 1", 2).result() == "shipped"
+    history = orders.states.history("order 1")
+    assert [(record.event, record.actor) for record in history] == [
+        ("place", "customer"),
+        ("pay", "payments"),
+        ("ship", "warehouse"),
+    ]
+    assert orders.shipped.get() == 1
+
+
+def test_many_orders_go_side_by_side(orders: Orders) -> None:
+    futures = [orders.place(f"order {number}", 1) for number in range(40)]
+    assert {future.result() for future in futures} == {"shipped"}
+    assert orders.tally() == {"placed": 40, "paid": 40, "shipped": 40}
+    assert orders.threads.statistics().workers <= 4
+
+
+def test_an_order_of_nothing_is_refused_and_not_kept(orders: Orders) -> None:
+    with pytest.raises(TransitionRefusedError, match="an order is of 1 to 1000, not of 0"):
+        orders.place("order 1", 0)
+    assert orders.states.names() == ()
+    assert orders.place("order 1", 1).result() == "shipped"
+
+
+def test_a_name_is_taken_once(orders: Orders) -> None:
+    orders.place("order 1", 1).result()
+    with pytest.raises(DuplicateMachineError):
+        orders.place("order 1", 1)
+
+
+def test_a_provider_that_is_away_for_a_moment_is_asked_again(orders: Orders, provider: Provider) -> None:
+    provider.away = 2
+    assert orders.place("order 1", 1).result() == "shipped"
+    assert provider.asked == ["order 1"] * 3
+    assert orders.errors.statistics().recovered == 2
+
+
+def test_a_provider_that_stays_away_means_trouble_and_an_alarm(orders: Orders, provider: Provider) -> None:
+    provider.away = 4
+    assert orders.place("order 1", 1).result() == "trouble"
+    assert orders.states.machine("order 1").last.cause == "ConnectionError: the provider is away"
+    assert orders.alarms[-1].kind == "ConnectionError"
+    assert orders.alarms[-1].route == ("payments", "orders", "operator")
+    assert orders.retry("order 1").result() == "shipped"
+
+
+def test_what_was_under_way_goes_on_after_a_restart(tmp_path: Path) -> None:
+    payments = Payments(tmp_path / "payments.db")
+    with Orders(tmp_path / "orders.db", payments) as first:
+        first.states.add("placed", ORDER)
+        first.states.fire("placed", "place", 3)
+        first.states.add("paid", ORDER)
+        first.states.fire("paid", "place", 3)
+        first.states.fire("paid", "pay")
+        first.place("done", 1).result()
+    with Orders(tmp_path / "orders.db", payments) as second:
+        assert [future.result() for future in second.resume()] == ["shipped", "shipped"]
+        assert {machine.state for machine in second.states} == {"shipped"}
+    assert payments.charged() == {"placed", "done"}
+    payments.close()

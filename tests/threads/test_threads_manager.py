@@ -1,0 +1,148 @@
+"""The manager: parts that it is given, locks that it makes, and what is left after it."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from threads_helping import PATIENCE, Runner, no_threads_left  # noqa: F401  # autouse
+
+from coresys.errors.hierarchy import LockClosedError, LockOrderError, RankError
+from coresys.system_records import ThreadRecord
+from coresys.threads import LockHierarchy, ThreadManager, ThreadPool
+
+if TYPE_CHECKING:
+    from coresys.interfaces import IThreadManager
+
+SERVICE = LockHierarchy("service", ["registry", "channel"])
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        self.time += 1.0
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def manager(**how: Any) -> ThreadManager:
+    how.setdefault("pool", ThreadPool(2))
+    how.setdefault("hierarchy", SERVICE)
+    return ThreadManager(**how)
+
+
+def test_it_does_what_the_interface_says() -> None:
+    threads: IThreadManager = manager()
+    assert threads.submit(int, "7", base=8).result(PATIENCE) == 7
+    assert threads.submit_with(lambda: 5, priority="system", channel="c").result(PATIENCE) == 5
+    assert threads.statistics().completed == 2
+    assert "MainThread" in [record.name for record in threads.threads()]
+    assert threads.locks() == ()
+    threads.shutdown()
+    threads.shutdown()
+    with pytest.raises(RuntimeError):
+        threads.submit(int)
+
+
+@pytest.mark.parametrize("make", ["lock", "rlock", "read_write_lock", "condition"])
+def test_locks_are_made_of_ranks_listed_while_somebody_has_them_and_closed_at_the_end(make: str) -> None:
+    threads = manager()
+    made = getattr(threads, make)("channel")
+    first = threads.lock("registry", name="first", timeout=0.5)
+    assert [(lock.name, lock.rank) for lock in threads.locks()] == [("first", 0), ("service.channel", 1)]
+    del made
+    gc.collect()
+    assert [lock.name for lock in threads.locks()] == ["first"]
+    assert first.timeout == 0.5
+    with pytest.raises(RankError, match="no rank 'chanel'"):
+        getattr(threads, make)("chanel")
+    threads.shutdown()
+    with pytest.raises(LockClosedError):
+        first.acquire()
+    with pytest.raises(LockClosedError):
+        threads.lock("registry").acquire()
+
+
+def test_the_clock_that_it_is_given_times_sampled_holds() -> None:
+    threads = manager(clock=FakeClock(), pool=ThreadPool(1, clock=FakeClock()))
+    lock = threads.lock("registry", sample_every=2)
+    for _ in range(4):
+        with lock:
+            pass
+    (figures,) = threads.locks()
+    assert (figures.samples, figures.held_sampled) == (2, 1.0)
+    threads.submit(int).result(PATIENCE)
+    assert threads.statistics().waits[1] == 1.0
+    threads.shutdown()
+
+
+def test_the_reader_of_threads_is_injected() -> None:
+    record = ThreadRecord("x", 1, 2, False)
+    threads = manager(read_threads=lambda: (record,))
+    assert threads.threads() == (record,)
+    threads.shutdown()
+
+
+def test_without_a_hierarchy_it_makes_no_locks() -> None:
+    threads = manager(hierarchy=None)
+    with pytest.raises(ValueError, match="no lock hierarchy"):
+        threads.lock("registry")
+    threads.shutdown()
+
+
+def test_the_order_holds_in_tasks_and_what_waited_is_told() -> None:
+    threads = manager()
+    registry, channel = threads.lock("registry"), threads.lock("channel")
+
+    def wrong() -> None:
+        with channel, registry:
+            pass
+
+    with pytest.raises(LockOrderError):
+        threads.submit(wrong).result(PATIENCE)
+    with registry:
+        waiting = threads.submit(lambda: registry.acquire() and registry.release())  # type: ignore[func-returns-value]
+        while not registry.statistics().waiting:
+            time.sleep(0.0005)
+    waiting.result(PATIENCE)
+    assert [lock.name for lock in threads.contention()] == ["service.registry"]
+    assert repr(threads).endswith("2 locks>")
+    threads.shutdown()
+
+
+def test_after_shutdown_no_lock_is_held_and_nobody_waits() -> None:
+    threads = manager()
+    locks = [threads.lock("registry"), threads.rlock("channel")]
+    taken, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locks[0], locks[1]:
+            taken.set()
+            assert leave.wait(PATIENCE)
+
+    def wait_for(lock: Any) -> Callable[[], None]:
+        def wait() -> None:
+            with pytest.raises(LockClosedError):
+                lock.acquire()
+
+        return wait
+
+    holder = Runner(hold)
+    assert taken.wait(PATIENCE)
+    waiters = [Runner(wait_for(lock)) for lock in locks for _ in range(3)]
+    while sum(lock.statistics().waiting for lock in locks) < 6:
+        time.sleep(0.0005)
+    threads.shutdown()
+    for waiter in waiters:
+        waiter.finish()
+    assert not any(lock.locked() for lock in locks)
+    leave.set()
+    holder.finish()
