@@ -285,8 +285,8 @@ def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None
 def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     """Lines that keep what goes by one of ``names`` to a size, and the size; None if that can't be told.
 
-    They compare its ``len()``, or take its keys modulo something. Which of the two the line does about it is not
-    looked into: where the size is exceeded, it was none.
+    They compare its ``len()``, take its keys modulo something or by a mask, number them in a cycle, or cut off what is
+    beyond a slice. What the line does about a length is not looked into: where the size is exceeded, it was none.
     """
     tree = tree_of(path)
     if tree is None:
@@ -299,12 +299,87 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
             (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
             found.append((node.lineno, _number(size, path, tree)))
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, wanted):
-            found += [
-                (node.lineno, _number(part.right, path, tree))
-                for part in ast.walk(node.slice)
-                if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)
-            ]
+            function = innermost_function(path, node.lineno)
+            found += [(node.lineno, size) for size in _sizes_of_keys(node.slice, path, tree, function or tree)]
+        else:
+            found += [(line, _number(size, path, tree)) for line, size in _cut_off(node, names, wanted)]
     return found
+
+
+def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST) -> Iterator[int | None]:
+    """How many keys there can be at the most; None for some number. Nothing where any number may come.
+
+    ``n % 8``, ``n & 0x7``, ``next(ids)`` of ``ids = cycle(range(8))``, and a variable of the function around that is
+    bound to one of these.
+    """
+    value = key
+    if isinstance(key, ast.Name):
+        bound = [v for n in ast.walk(function) for t, v in _assigned(n) if isinstance(t, ast.Name) and t.id == key.id]
+        value = bound[0] if len(bound) == 1 else key
+    for part in ast.walk(value) if value is key else [value]:
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
+            yield _number(part.right, path, tree)
+        elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd):
+            masks = [_number(side, path, tree) for side in (part.left, part.right)]
+            yield next((mask + 1 for mask in masks if mask is not None), None)
+        elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "next" and part.args:
+            turns = part.args[0]
+            name = turns.id if isinstance(turns, ast.Name) else turns.attr if isinstance(turns, ast.Attribute) else ""
+            made = [v for n in ast.walk(tree) for t, v in _assigned(n) if _is_one_of(t, {name})]
+            cycles = [each for each in made if isinstance(each, ast.Call) and _called(each) == "cycle" and each.args]
+            if made and cycles == made:
+                yield _length_of_range(cycles[0].args[0], path, tree)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def _length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+    if isinstance(node, ast.Call) and _called(node) == "range" and len(node.args) == 1:
+        return _number(node.args[0], path, tree)
+    return None
+
+
+def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> Iterator[tuple[int, ast.expr]]:
+    """Line and size where what goes by a name is cut to its last, or its first ones.
+
+    ``del x[:-8]``, ``del x[8:]``, ``x[:] = x[-8:]``, ``self.text = (self.text + more)[-8:]``. What is assigned has to
+    be the thing itself: ``last = x[-8:]`` only looks at it.
+    """
+    if isinstance(node, ast.Delete):
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and _is_one_of(target.value, wanted):
+                size = _kept_by_deleting(target.slice)
+                if size is not None:
+                    yield node.lineno, size
+        return
+    for target, value in _assigned(node):
+        whole = target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
+        if isinstance(value, ast.Subscript) and _is_one_of(whole, names):
+            size = _kept_by_slicing(value.slice)
+            if size is not None:
+                yield value.lineno, size
+
+
+def _kept_by_deleting(cut: ast.expr) -> ast.expr | None:
+    if not isinstance(cut, ast.Slice) or cut.step is not None:
+        return None
+    if cut.lower is None and isinstance(cut.upper, ast.UnaryOp) and isinstance(cut.upper.op, ast.USub):
+        return cut.upper.operand
+    if cut.upper is None and cut.lower is not None and not isinstance(cut.lower, ast.UnaryOp):
+        return cut.lower
+    return None
+
+
+def _kept_by_slicing(cut: ast.expr) -> ast.expr | None:
+    if not isinstance(cut, ast.Slice) or cut.step is not None:
+        return None
+    if cut.upper is None and isinstance(cut.lower, ast.UnaryOp) and isinstance(cut.lower.op, ast.USub):
+        return cut.lower.operand
+    if cut.lower is None and cut.upper is not None and not isinstance(cut.upper, ast.UnaryOp):
+        return cut.upper
+    return None
 
 
 def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set[ast.AST]:

@@ -11,6 +11,7 @@ import pytest
 
 from coresys.measure.attribution import attribute
 from coresys.measure.evictions import (
+    bounds,
     evictions,
     function_by_time,
     guards,
@@ -20,6 +21,47 @@ from coresys.measure.evictions import (
 )
 
 NAMES = frozenset({"rows", "Log"})
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("if len(rows) > 800: rows.clear()", [(1, 800)]),
+        ("rows[n % 800] = 1", [(1, 800)]),
+        ("rows[n & 0x3FF] = 1", [(1, 1024)]),
+        ("rows[0x3FF & n] = 1", [(1, 1024)]),
+        ("rows[n & mask] = 1", [(1, None)]),
+        ("def f(n):\n    slot = n % 800\n    rows[slot] = n", [(3, 800)]),
+        ("def f(n):\n    slot = n % 800\n    slot = n\n    rows[slot] = n", []),
+        ("def f(slot):\n    rows[slot] = 1\ndef g(n):\n    slot = n % 800", []),
+        ("ids = itertools.cycle(range(1024))\nrows[next(ids)] = 1", [(2, 1024)]),
+        ("ids = cycle('abc')\ndef f():\n    id_ = next(ids)\n    rows[id_] = 1", [(4, None)]),
+        ("self.ids = cycle(range(9))\nrows[next(self.ids)] = 1", [(2, 9)]),
+        ("ids = itertools.count()\nrows[next(ids)] = 1", []),
+        ("rows[key] = n % 800", []),
+        ("del rows[:-800]", [(1, 800)]),
+        ("del rows[800:]", [(1, 800)]),
+        ("del self.rows[:-most]", [(1, None)]),
+        ("del rows[:800]", []),
+        ("del rows[-800:]", []),
+        ("del rows[:]", []),
+        ("del other[:-800]", []),
+        ("rows[:] = rows[-800:]", [(1, 800)]),
+        ("rows = rows[:800]", [(1, 800)]),
+        ("self.rows = (self.rows + more)[-65536:]", [(1, 65536)]),
+        ("last = rows[-800:]", []),
+        ("page.shown = self.rows[:20]", []),
+        ("rows = rows[1:]", []),
+        ("rows = rows[::2]", []),
+        ("rows.extend(more[-800:])", []),
+    ],
+)
+def test_what_keeps_to_a_size_is_seen_with_the_size(
+    tmp_path: Path, source: str, found: list[tuple[int, int | None]]
+) -> None:
+    path = tmp_path / "kept.py"
+    path.write_text(source, encoding="utf-8")
+    assert bounds(str(path), NAMES) == found
 
 
 @pytest.mark.parametrize(
