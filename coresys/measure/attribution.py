@@ -24,7 +24,15 @@ from typing import Any
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
-from coresys.measure.evictions import bounds, evictions, function_by_time, guards, own_bounds, own_evictions
+from coresys.measure.evictions import (
+    bounds,
+    cut_where_made,
+    evictions,
+    function_by_time,
+    guards,
+    own_bounds,
+    own_evictions,
+)
 from coresys.measure.holders import (
     FIXTURES,
     RUNNERS,
@@ -246,7 +254,11 @@ def attribute(
     files += _mentioning(holders, files, is_user)
     letting_go = _letting_go(files, holders, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
-    bounded = _bounded(seen, chains, is_user, root_path) or _kept_to_a_size(files, holders, owners, seen, paths)
+    bounded = (
+        _bounded(seen, chains, is_user, root_path)
+        or _kept_to_a_size(files, holders, owners, seen, paths)
+        or (None if holders else _cut_where_it_grows(lines, is_user, paths))
+    )
     certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
     by_time = _by_time(run, certain, paths)
     in_other_hands = _in_other_hands(chains, seen.containers, letting_go, absent)
@@ -542,6 +554,20 @@ def _kept_to_a_size(
         for line, size in own_bounds(source, {cls.__name__}, names) if source else ():
             if size is None or size >= reached:
                 return f"a container that {paths.show(str(source))}:{line} keeps to a size"
+    return None
+
+
+# What is cut to fewer than this had its bound reached in the repetitions that led here.
+_MANY = 1000
+
+
+def _cut_where_it_grows(lines: list[Location], is_user: Callable[[str], bool], paths: Paths) -> str | None:
+    """A line that binds a text, which nobody can be asked who holds it, anew, and cuts it to a size."""
+    for place in lines[:1]:
+        if is_user(place.path) and any(
+            size is None or size >= _MANY for size in cut_where_made(place.path, place.line)
+        ):
+            return f"what {paths.show(place.path)}:{place.line} cuts to a size"
     return None
 
 

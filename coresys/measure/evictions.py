@@ -318,7 +318,8 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
         value = bound[0] if len(bound) == 1 else key
     for part in ast.walk(value) if value is key else [value]:
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
-            yield _number(part.right, path, tree)
+            if not _is_text(part.left):
+                yield _number(part.right, path, tree)
         elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd):
             masks = [_number(side, path, tree) for side in (part.left, part.right)]
             yield next((mask + 1 for mask in masks if mask is not None), None)
@@ -329,6 +330,11 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
             cycles = [each for each in made if isinstance(each, ast.Call) and _called(each) == "cycle" and each.args]
             if made and cycles == made:
                 yield _length_of_range(cycles[0].args[0], path, tree)
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether it is a text that ``%`` fills in, which bounds nothing."""
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
 
 
 def _called(call: ast.Call) -> str:
@@ -360,6 +366,21 @@ def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> It
             size = _kept_by_slicing(value.slice)
             if size is not None:
                 yield value.lineno, size
+
+
+def cut_where_made(path: str, line: int) -> list[int | None]:
+    """The sizes to which a statement on a line cuts what it binds anew: ``self.text = (self.text + more)[-8:]``."""
+    tree = tree_of(path)
+    found: list[int | None] = []
+    for node in ast.walk(tree) if tree is not None else ():
+        for target, value in _assigned(node):
+            name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", None)
+            if not (isinstance(value, ast.Subscript) and name and _mentions(value.value, frozenset({name}))):
+                continue
+            size = _kept_by_slicing(value.slice)
+            if size is not None and value.lineno <= line <= (value.end_lineno or value.lineno) and tree is not None:
+                found.append(_number(size, path, tree))
+    return found
 
 
 def _kept_by_deleting(cut: ast.expr) -> ast.expr | None:

@@ -12,6 +12,7 @@ import pytest
 from coresys.measure.attribution import attribute
 from coresys.measure.evictions import (
     bounds,
+    cut_where_made,
     evictions,
     function_by_time,
     guards,
@@ -39,6 +40,8 @@ NAMES = frozenset({"rows", "Log"})
         ("self.ids = cycle(range(9))\nrows[next(self.ids)] = 1", [(2, 9)]),
         ("ids = itertools.count()\nrows[next(ids)] = 1", []),
         ("rows[key] = n % 800", []),
+        ("rows['%d' % n] = 1", []),
+        ("def f(n):\n    name = 'row %d' % next(n)\n    rows[name] = n", []),
         ("del rows[:-800]", [(1, 800)]),
         ("del rows[800:]", [(1, 800)]),
         ("del self.rows[:-most]", [(1, None)]),
@@ -62,6 +65,23 @@ def test_what_keeps_to_a_size_is_seen_with_the_size(
     path = tmp_path / "kept.py"
     path.write_text(source, encoding="utf-8")
     assert bounds(str(path), NAMES) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "sizes"),
+    [
+        ("self.text = (self.text + more)[-65536:]", [65536]),
+        ("text = (text + more)[:limit]", [None]),
+        ("text = (\n    text + more\n)[-9:]", [9]),
+        ("last = text[-9:]", []),
+        ("text = text + more[-9:]", []),
+        ("text += more[-9:]", []),
+    ],
+)
+def test_a_text_that_is_cut_where_it_is_bound_is_seen(tmp_path: Path, source: str, sizes: list[int | None]) -> None:
+    path = tmp_path / "cut.py"
+    path.write_text(source, encoding="utf-8")
+    assert cut_where_made(str(path), 1) == sizes
 
 
 @pytest.mark.parametrize(
