@@ -137,6 +137,7 @@ class wait_combine(wait_base):
 
     def __init__(self, *waits: Wait) -> None:
         self.waits = waits
+        self.timed = any(map(is_timed, waits))
 
     def __call__(self, state: RetryState) -> float:
         return sum(wait(state) for wait in self.waits)

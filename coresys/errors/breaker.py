@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from coresys.clock import Clock, MonotonicClock
+from coresys.errors.forks import free_in_children
+from coresys.errors.guards import refuse_generators
 from coresys.errors.hierarchy import CircuitOpenError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,7 +57,18 @@ class CircuitBreaker:
     """
 
     __slots__ = (
-        *("_at", "_buckets", "_changed", "_clock", "_consecutive", "_count", "_counts", "_failures", "_lock"),
+        *(
+            "__weakref__",
+            "_at",
+            "_buckets",
+            "_changed",
+            "_clock",
+            "_consecutive",
+            "_count",
+            "_counts",
+            "_failures",
+            "_lock",
+        ),
         *("_looked", "_minimum", "_name", "_probes", "_rate", "_recovery", "_since", "_spread", "_state", "_succeeded"),
         *("_success", "_tried", "_turn", "_why", "_width"),
     )
@@ -85,6 +98,7 @@ class CircuitBreaker:
         # Of all that follows; a leaf. Re-entrant, for finalizers and signal handlers that call through this circuit.
         # A success of a closed circuit is written without it.
         self._lock = RLock()
+        free_in_children(self)
         self._state = CLOSED
         self._consecutive = 0
         self._since = 0.0  # when it was opened, or let probes through
@@ -211,6 +225,7 @@ class CircuitBreaker:
             self._looked = now
 
     def _is_over_rate(self, now: float, rate: float) -> bool:
+        now = max(now, self._looked)  # another thread may have read its clock later, and been here before
         drawn = self._success()
         successes, self._count = drawn - self._count, drawn + 1
         first, last = int(self._looked // self._width), int(now // self._width)
@@ -248,8 +263,9 @@ class CircuitBreaker:
         return result
 
     def __call__(self, function: F) -> F:
-        """The function, or coroutine function, called through the circuit."""
+        """The function, or coroutine function, called through the circuit. Raises TypeError for generators."""
         wrapper: Any
+        refuse_generators(function, "calling()")
         admit, failed, succeeded, success = self.admit, self.failed, self.succeeded, self._success
         counted, closed = self._rate is not None, CLOSED
         if iscoroutinefunction(function):
@@ -325,13 +341,14 @@ class CircuitBreakers:
     without a failure before others. Any thread may use it.
     """
 
-    __slots__ = ("_breakers", "_lock", "_make", "_most")
+    __slots__ = ("__weakref__", "_breakers", "_lock", "_make", "_most")
 
     def __init__(self, make: Callable[[str], CircuitBreaker] = CircuitBreaker, *, most: int = 1024) -> None:
         if most < 1:
             raise ValueError("at least one circuit is kept")
         self._make, self._most = make, most
         self._lock = RLock()  # a finalizer may ask in the midst of this
+        free_in_children(self)
         self._breakers: dict[str, CircuitBreaker] = {}
 
     def __getitem__(self, key: str) -> CircuitBreaker:

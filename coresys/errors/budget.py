@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import RLock
 
 from coresys.clock import Clock, MonotonicClock
+from coresys.errors.forks import free_in_children
 
 
 class RetryBudget:
@@ -23,7 +24,7 @@ class RetryBudget:
     (True, False)
     """
 
-    __slots__ = ("_at", "_clock", "_lock", "_refused", "_taken", "_tokens", "burst", "per_second")
+    __slots__ = ("__weakref__", "_at", "_clock", "_lock", "_refused", "_taken", "_tokens", "burst", "per_second")
 
     def __init__(self, *, per_second: float, burst: float, clock: Clock | None = None) -> None:
         if per_second < 0 or burst < 1:
@@ -31,6 +32,7 @@ class RetryBudget:
         self.per_second, self.burst = per_second, burst
         self._clock: Clock = clock or MonotonicClock()
         self._lock = RLock()  # a signal handler may come in between
+        free_in_children(self)
         self._tokens = float(burst)
         self._at = self._clock.now()
         self._taken = self._refused = 0

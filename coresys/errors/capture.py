@@ -11,14 +11,17 @@ future, say) the first one of the earlier part. From 3.13 on reading pins nothin
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from _thread import get_ident
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar, copy_context
-from threading import current_thread
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from coresys.errors.hierarchy import ObserverFailedError
+from coresys.errors.marks import dict_of
 from coresys.errors.secrets import SECRETS, Secrets
 from coresys.errors.values import Values
 from coresys.system_records import ErrorRecord, FrameRecord
@@ -26,6 +29,8 @@ from coresys.system_records import ErrorRecord, FrameRecord
 READING_PINS = sys.version_info < (3, 13)
 NOWHERE = "nowhere"
 
+# The wrappers in here have the arguments of what they call by place, not by name: nothing would mask them.
+_OURS = os.path.dirname(__file__) + os.sep
 _OPTIMIZED = 0x1  # code flags: variables are not a dictionary, as those of modules and classes are
 _SUSPENDABLE = 0x20 | 0x80 | 0x200  # generators and coroutines: left by a frame that they may be resumed from
 _NONE: tuple[tuple[str, str], ...] = ()
@@ -90,8 +95,8 @@ class Capture:
         ``time`` and ``route`` are put in as they are; ``number`` says which number an exception has, 0 where it has
         none. Never raises for what an exception is like.
         """
-        thread, task = current_thread().name, task or _task_name()
-        work = _Work(self, component, severity, time, thread, task, self._errors, {id(error)}, number or _no_number)
+        thread, task = _thread_name(), task or _task_name()
+        work = _Work(self, component, severity, time, thread, task, self._errors, number or _no_number)
         return work.record(error, self._variables() if self._context or self._names else _NONE, route)
 
     def _variables(self) -> tuple[tuple[str, str], ...]:
@@ -105,20 +110,23 @@ class Capture:
     def message(self, error: BaseException) -> str:
         """``str(error)``, shortened and scrubbed; what can be said where that raises."""
         try:
-            text = str(error)
-        except (Exception, SystemExit, GeneratorExit) as problem:
+            text = str.__getitem__(str(error), slice(None))  # of a subclass, the text without its methods
+        except KeyboardInterrupt:
+            raise  # a signal's
+        except BaseException as problem:
             return f"<message could not be read: {_kind(type(problem))}>"
         return self._short(text)
 
     def notes(self, error: BaseException) -> tuple[str, ...]:
         """The notes that were added to it, of which there may be any number, and anything."""
-        try:
-            notes = getattr(error, "__notes__", None)
-        except Exception:
+        notes = dict_of(error).get("__notes__")
+        if type(notes) is not list and type(notes) is not tuple:
             return ()
-        if not isinstance(notes, (list, tuple)):
-            return ()
-        return tuple(self._short(note) for note in notes[: self._notes] if isinstance(note, str))
+        return tuple(
+            self._short(str.__getitem__(note, slice(None)))
+            for note in notes[: self._notes]
+            if any(base is str for base in _mro(type(note)))
+        )
 
     def _short(self, text: str) -> str:
         limit = self._characters
@@ -163,6 +171,7 @@ class Capture:
                 at > without
                 and room > 0
                 and code.co_flags & _OPTIMIZED
+                and not code.co_filename.startswith(_OURS)
                 and (not READING_PINS or (at and _is_over(frame, entries[at - 1].tb_frame, code)))
             ):
                 shown = values.of(frame.f_locals, room)
@@ -176,7 +185,7 @@ class Capture:
 class _Work:
     """One capture: what its records have in common, and how many of them may still be made."""
 
-    __slots__ = ("capture", "component", "left", "number", "seen", "severity", "task", "thread", "time")
+    __slots__ = ("capture", "component", "inside", "left", "number", "severity", "task", "thread", "time")
 
     def __init__(
         self,
@@ -187,11 +196,11 @@ class _Work:
         thread: str,
         task: str | None,
         left: int,
-        seen: set[int],
         number: Callable[[BaseException], int],
     ) -> None:
         self.capture, self.component, self.severity, self.time = capture, component, severity, time
-        self.thread, self.task, self.left, self.seen, self.number = thread, task, left, seen, number
+        self.thread, self.task, self.left, self.number = thread, task, left, number
+        self.inside: set[int] = set()  # what is being recorded now, so that a circle ends
 
     def record(
         self,
@@ -205,8 +214,10 @@ class _Work:
         kind = type(error)
         trace = error.__traceback__
         frames, frames_left_out = self.capture.walk(trace)
+        self.inside.add(id(error))
+        members, members_left_out = self._members(error, depth)  # first: a cause too many must not cost a member
         causes, causes_left_out = self._causes(error, depth) if chain else ((), 0)
-        members, members_left_out = self._members(error, depth)
+        self.inside.discard(id(error))
         name = _kind(kind)
         return ErrorRecord(
             self.number(error),
@@ -234,8 +245,9 @@ class _Work:
         if cause is None and not isinstance(error, ObserverFailedError):
             return (), 0
         found, left_out = [], 0
-        while cause is not None and id(cause) not in self.seen:
-            self.seen.add(id(cause))
+        seen = set(self.inside)  # what is a cause here may be a member, or the cause of another, as well
+        while cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
             if self.left > 0:
                 self.left -= 1
                 found.append(self.record(cause, depth=depth + 1, chain=False))
@@ -243,7 +255,7 @@ class _Work:
                 left_out += 1
             cause = _cause(cause)
         if isinstance(error, ObserverFailedError):  # several failed, and the first is the cause
-            more, more_left_out = self._all(error.causes, depth)
+            more, more_left_out = self._all([each for each in error.causes if id(each) not in seen], depth)
             return (*found, *more), left_out + more_left_out
         return tuple(found), left_out
 
@@ -253,10 +265,11 @@ class _Work:
 
     def _all(self, errors: Iterable[object], depth: int) -> tuple[tuple[ErrorRecord, ...], int]:
         found, left_out = [], 0
+        seen = set(self.inside)
         for each in errors:
-            if not isinstance(each, BaseException) or id(each) in self.seen:
+            if not isinstance(each, BaseException) or id(each) in seen:
                 continue
-            self.seen.add(id(each))
+            seen.add(id(each))
             if self.left <= 0 or depth >= 16:
                 left_out += 1
                 continue
@@ -296,8 +309,12 @@ def leaves(record: ErrorRecord) -> tuple[ErrorRecord, ...]:
 
 
 def _kind(kind: type) -> str:
-    module, name = _module(kind), _qualname(kind)
-    return name if module == "builtins" or type(module) is not str else f"{module}.{name}"
+    name = _qualname(kind)
+    try:
+        module = _module(kind)
+    except AttributeError:  # made where there was no __name__
+        return name
+    return name if type(module) is not str or module == "builtins" else f"{module}.{name}"
 
 
 def _cause(error: BaseException) -> BaseException | None:
@@ -325,10 +342,18 @@ def _runs_here(frame: FrameType) -> bool:
 
 def _task_name() -> str | None:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
+    running = getattr(asyncio, "_get_running_loop", None)  # another thread may be importing it just now
+    if asyncio is None or running is None or running() is None:
         return None
     task = asyncio.current_task()
     return None if task is None else str(task.get_name())
+
+
+def _thread_name() -> str:
+    # Not current_thread(): where the thread has ended but for its finalizers that makes one, which stays for ever; and
+    # while the interpreter ends it raises.
+    thread = (threading._active or {}).get(get_ident())  # type: ignore[attr-defined]  # private
+    return f"thread {get_ident()}" if thread is None else str(thread.name)
 
 
 def _no_number(error: BaseException) -> int:

@@ -112,12 +112,14 @@ def _noticing(kind: type) -> type:
             return result(self, timeout)
         finally:
             self._coresys_asked.yes |= self.done()  # not where it was the time that was over
+            self = None  # or the exception's own traceback would keep the future, and it the exception
 
     def noticing_exception(self: Any, timeout: float | None = None) -> Any:
         try:
             return exception(self, timeout)
         finally:
             self._coresys_asked.yes |= self.done()
+            self = None
 
     made = type(kind.__name__, (kind,), {"__slots__": (), "result": noticing_result, "exception": noticing_exception})
     return _classes.setdefault(kind, made)

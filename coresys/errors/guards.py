@@ -82,6 +82,18 @@ class Guard:
         return f"<Guard of {self._component}>"
 
 
+def refuse_generators(function: Callable[..., Any], what: str) -> None:
+    """Raises TypeError for what runs when it is iterated over, and not when it is called."""
+    if isgeneratorfunction(function) or isasyncgenfunction(function):
+        raise TypeError(f"{function.__qualname__} is a generator, which runs after the call: use {what} inside of it")
+
+
 def is_error(error: BaseException) -> bool:
     """Whether it is an error, and not a request to end; of a group, whether any of its members is."""
-    return isinstance(error, Exception) or any(is_error(member) for member in group_members(error))
+    looked_at = [error]
+    while looked_at:  # not by recursion: groups may be as deep as they like
+        each = looked_at.pop()
+        if isinstance(each, Exception):
+            return True
+        looked_at += group_members(each)
+    return False

@@ -124,16 +124,21 @@ class ErrorHooks:
         name = None if get_name is None else str(get_name())
         belongs: Context | None = None if get_context is None else get_context()  # from CPython 3.12 on
         if belongs is None:
-            self._report(error, self._tasks, name)
+            self._report(error, self._tasks, name, name)
         else:  # a copy, for this may be called from inside of it
-            belongs.copy().run(self._report, error, self._tasks, name)
+            belongs.copy().run(self._report, error, self._tasks, name, name)
 
-    def _report(self, error: BaseException, component: str | None, name: str | None = None) -> None:
+    def _report(
+        self, error: BaseException, component: str | None, name: str | None = None, task: str | None = None
+    ) -> None:
         if component is None or not is_error(error):
             return
         if name and self._component_of is not None:
-            component = self._component_of(name) or component
-        self._errors.report(error, component=component, task=name if component == self._tasks else None, ended=True)
+            try:
+                component = self._component_of(name) or component
+            except Exception as problem:
+                self._errors.report(problem, component=component, ended=True)
+        self._errors.report(error, component=component, task=task, ended=True)
 
 
 class _Installed:
@@ -152,12 +157,20 @@ class _Installed:
                 self._before(*args)
 
         self._hook = hook
+        hook.installed = self  # type: ignore[attr-defined]  # so that one below can be taken out from between
         setattr(module, name, hook)
 
     def take_out(self) -> None:
         self._active = False
-        if getattr(self._module, self._name) is self._hook:
+        present = getattr(self._module, self._name)
+        if present is self._hook:
             setattr(self._module, self._name, self._before)
+            return
+        above: _Installed | None = getattr(present, "installed", None)
+        while above is not None and above._before is not self._hook:
+            above = getattr(above._before, "installed", None)
+        if above is not None:  # one of ours is right over this one
+            above._before = self._before
 
 
 def _made(kind: type[BaseException], error: BaseException | None) -> BaseException:

@@ -146,12 +146,16 @@ class ErrorManager:
                 if mark.record is None:
                     dict_of(error).pop(self._key, None)
                 raise
-        elif not mark.counted and mark.record is not None:
-            record = self._settle(mark)
+        elif not mark.counted:
+            record = self._settle(mark, error, component, severity, task)
         else:
             record = mark.record or self._captured(error, component, severity, task)
         if ended:
             mark.ended = True
+            for leaf in () if mark.leaf else _leaves(error):
+                each = dict_of(leaf).get(self._key)
+                if isinstance(each, Mark):
+                    each.ended = True
         return record
 
     def prepare(self, error: BaseException, *, component: str) -> Callable[[], ErrorRecord | None]:
@@ -166,8 +170,10 @@ class ErrorManager:
             self.report(error, component=component)
             return _nothing_left
         if new:
-            mark.record = self._captured(error, component, "error", None)
-        return lambda: None if mark.counted else self._settle(mark)
+            record = self._captured(error, component, "error", None)
+            if not mark.counted:  # else whoever asked has reported it meanwhile
+                mark.record = record
+        return lambda: None if mark.counted or mark.record is None else self._settle(mark)
 
     def guard(self, component: str, *, severity: str = "error") -> Guard:
         """Report whatever comes out of a ``with`` block or a function, and let it go on."""
@@ -267,18 +273,28 @@ class ErrorManager:
 
     def _is_new(self, leaf: BaseException) -> bool:
         mark, new = self._mark(leaf)
-        if not new and not mark.counted and mark.record is not None:
-            self._settle(mark)
+        if not new and not mark.counted:
+            self._settle(mark, leaf)
         return new
 
-    def _settle(self, mark: Mark) -> ErrorRecord:
-        """Count an error whose record waited."""
+    def _settle(
+        self,
+        mark: Mark,
+        error: BaseException | None = None,
+        component: str = "",
+        severity: str = "error",
+        task: str | None = None,
+    ) -> ErrorRecord:
+        """Count an error whose record waited, or is being made by another thread just now."""
         with self._declaring:
             first, mark.counted = not mark.counted, True
+            if first:
+                mark.number = next(self._numbers)
         record = mark.record
-        assert record is not None
+        if record is None:
+            assert error is not None
+            record = self._captured(error, component, severity, task)
         if first:
-            mark.number = next(self._numbers)
             mark.record = record = replace(record, number=mark.number)
             self._seen(record)
             self._deliver(record)
@@ -292,6 +308,7 @@ class ErrorManager:
         if waiting is not None:
             waiting.append((record, errors, self._delivering.depth + 1))
             return
+        self._delivering.depth = depth  # before anybody can find that there is something waiting
         waiting = deque([(record, errors, depth)])
         while waiting:  # once more: a finalizer may have put something in after the last look
             self._delivering.waiting = waiting
@@ -300,7 +317,8 @@ class ErrorManager:
                     record, errors, self._delivering.depth = waiting.popleft()
                     self._give(record, errors)
             except BaseException:  # a signal's: what waits is kept and counted, if not delivered
-                for record, errors, _ in waiting:
+                while waiting:  # a finalizer may put more in
+                    record, errors, _ = waiting.popleft()
                     self._keep(record, errors, "undelivered")
                 raise
             finally:
@@ -341,13 +359,17 @@ class ErrorManager:
         self._count_pending()
 
     def _count_pending(self) -> None:
-        while self._pending and self._lock.acquire(blocking=False):
-            try:
-                self._holder = get_ident()
-                self._take_pending()
-            finally:
-                self._holder = 0
-                self._lock.release()
+        # Not inside of the block: after a call a signal's handler may come, and has to find its thread.
+        me = get_ident()
+        while self._pending and not self._lock.locked():
+            # By ``with``, so that a signal's exception cannot leave it held. It may be waited for, for as long as
+            # another thread takes to count; never for this one, of which what comes in between has let it go again.
+            with self._lock:
+                self._holder = me
+                try:
+                    self._take_pending()
+                finally:
+                    self._holder = 0
 
     def _take_pending(self) -> None:
         now = self.clock.now()
@@ -372,10 +394,11 @@ class ErrorManager:
 
     def statistics(self) -> ErrorStatistics:
         """What was seen, and what became of it. Exact for whatever was reported before this was called."""
-        if self._holder == get_ident():  # from a finalizer that interrupts the counting: as it stands
+        me = get_ident()
+        if self._holder == me:  # from a finalizer that interrupts the counting: as it stands
             return self._look()
         with self._lock:
-            self._holder = get_ident()
+            self._holder = me
             try:
                 self._take_pending()
                 return self._look()

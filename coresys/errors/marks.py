@@ -17,7 +17,8 @@ same instruction may get a traceback at the address of the first, and then is ta
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
+from opcode import opmap
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from coresys.system_records import ErrorRecord
@@ -25,6 +26,8 @@ from coresys.system_records import ErrorRecord
 # The dictionary itself, whatever properties or slots a class has in its place.
 dict_of: Callable[[BaseException], dict[str, Any]] = BaseException.__dict__["__dict__"].__get__
 
+_SUSPENDABLE = 0x20 | 0x80 | 0x200
+_RAISE = opmap["RAISE_VARARGS"]
 _Place = tuple[str, int, int]
 
 
@@ -54,9 +57,12 @@ class Mark:
             return False
         trace = error.__traceback__
         length, tail, place = _shape(trace)
-        if self.length == 0:  # reported before it was raised
-            return length == 0 or not self.ended
-        if tail != self.tail:  # it has another traceback
+        if self.length == 0:  # reported before it was raised: the first time that it is, it is this one
+            if length and self.ended:
+                return False
+            self.length, self.tail, self.place = length, tail, place
+            return True
+        if tail != self.tail or place != self.place:  # it has another traceback
             return place != self.place and not self.ended
         if length <= self.length:
             return True
@@ -74,11 +80,26 @@ class Mark:
             if (
                 trace.tb_lasti == self.place[2]
                 and _place(trace) == self.place
-                and (inner is None or inner.tb_frame.f_back is not trace.tb_frame)
+                and not _hands_on(trace.tb_frame.f_code)
+                and (inner is None or not _came_out_of(inner.tb_frame, trace))
             ):
                 return True
             trace = inner
         return False
+
+
+def _hands_on(code: CodeType) -> bool:
+    """Whether it is ``Future.result``: it raises what was raised elsewhere, or never, as errors of other processes."""
+    return code.co_name == "__get_result" and code.co_filename.endswith("_base.py")
+
+
+def _came_out_of(inner: FrameType, trace: TracebackType) -> bool:
+    """Whether the error came to an entry out of the frame of the one within."""
+    if inner.f_back is trace.tb_frame:
+        return True
+    # A generator or coroutine that is over does not say who resumed it (before 3.13). But ``raise`` raises anew.
+    code = trace.tb_frame.f_code
+    return inner.f_back is None and inner.f_code.co_flags & _SUSPENDABLE != 0 and code.co_code[trace.tb_lasti] != _RAISE
 
 
 def _shape(trace: TracebackType | None) -> tuple[int, int, _Place]:

@@ -229,12 +229,15 @@ class Policies:
 
     def circuits(self, component: str) -> tuple[CircuitBreaker, ...]:
         """The circuits that calls of a component go through: all that the table has, each once."""
-        return tuple(each.circuit(component) for each in self._breaks)
+        return tuple(circuit for _, circuit in self.declared_circuits(component))
 
-    def counts(self, kind: type[BaseException], circuit: CircuitBreaker, component: str) -> bool:
-        """Whether errors of a class are failures of a circuit."""
-        breaks = (each for each in self.of(kind) if isinstance(each, Break))
-        return any(each.circuit(component) is circuit for each in breaks)
+    def declared_circuits(self, component: str) -> tuple[tuple[object, CircuitBreaker], ...]:
+        """The same, each with what it was declared by: of many keys, a circuit may be forgotten during a call."""
+        return tuple((each.circuits, each.circuit(component)) for each in self._breaks)
+
+    def counts(self, kind: type[BaseException], declared: object) -> bool:
+        """Whether errors of a class are failures of the circuits that were declared by ``declared``."""
+        return any(isinstance(each, Break) and each.circuits is declared for each in self.of(kind))
 
     def classes(self) -> tuple[type[BaseException], ...]:
         """Those that are listed."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from coresys.errors.backoff import RetryState
 from coresys.errors.breaker import CLOSED, CircuitBreaker
-from coresys.errors.guards import is_error
+from coresys.errors.guards import is_error, refuse_generators
 from coresys.errors.policies import Escalate, Failure, Policies, Procedure, timed
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Recovery:
         self._started, self._called = started, called
         self._used: dict[int, int] = {}
         self._retries: dict[int, RetryState] = {}
-        self._turns: list[tuple[CircuitBreaker, int]] = []
+        self._turns: list[tuple[object, CircuitBreaker, int]] = []  # by what each was declared
         self._failed = 0
 
     # -- an attempt --------------------------------------------------------------------------------------------------
@@ -57,31 +57,31 @@ class Recovery:
         table = self._policies.get(self._component)
         if table is None:
             return
-        for circuit in table.circuits(self._component):
+        for declared, circuit in table.declared_circuits(self._component):
             try:
-                self._turns.append((circuit, circuit.admit()))
+                self._turns.append((declared, circuit, circuit.admit()))
             except BaseException:
-                for admitted, turn in self._turns:
+                for _, admitted, turn in self._turns:
                     admitted.abandoned(turn)
                 self._turns = []
                 raise
 
-    def was_admitted(self, circuit: CircuitBreaker, turn: int) -> None:
+    def was_admitted(self, declared: object, circuit: CircuitBreaker, turn: int) -> None:
         """An attempt was made already, which this circuit had let through."""
-        self._turns = [(circuit, turn)]
+        self._turns = [(declared, circuit, turn)]
 
     def succeeded(self) -> None:
         """The attempt succeeded."""
-        for circuit, turn in self._turns:
+        for _, circuit, turn in self._turns:
             circuit.succeeded(turn)
         self._manager.count_recovered(self._failed)
 
     def _count_failure(self, error: BaseException) -> None:
         table = self._policies.get(self._component)
-        for circuit, turn in self._turns:
+        for declared, circuit, turn in self._turns:
             if not is_error(error):
                 circuit.abandoned(turn)
-            elif table is not None and table.counts(type(error), circuit, self._component):
+            elif table is not None and table.counts(type(error), declared):
                 circuit.failed(turn, error)
             else:  # it answers, if with an error
                 circuit.succeeded(turn)
@@ -179,7 +179,7 @@ class Recovering:
     unless a policy has a deadline, or the component more than one circuit.
     """
 
-    __slots__ = ("_async_sleep", "_circuit", "_component", "_looked_at", "_manager", "_plain", "_timed")
+    __slots__ = ("_async_sleep", "_circuit", "_component", "_declared", "_looked_at", "_manager", "_plain", "_timed")
 
     def __init__(
         self,
@@ -192,6 +192,7 @@ class Recovering:
         self._async_sleep = async_sleep or _sleep_async
         self._looked_at: Mapping[str, Policies] | None = None
         self._plain = self._timed = False
+        self._declared: object = None
         self._circuit: CircuitBreaker | None = None  # the one that calls go through, where there is no more than one
 
     def _look(self) -> None:
@@ -199,8 +200,8 @@ class Recovering:
         policies = self._manager.declared_policies
         own = policies.get(self._component)
         self._timed = timed(policies.values())
-        circuits = () if own is None else own.circuits(self._component)
-        self._circuit = circuits[0] if circuits else None
+        circuits = () if own is None else own.declared_circuits(self._component)
+        self._declared, self._circuit = circuits[0] if circuits else (None, None)
         self._plain = not self._timed and len(circuits) <= 1
         self._looked_at = policies  # last: another thread may look at the same time
 
@@ -251,8 +252,9 @@ class Recovering:
     # -- as a decorator ----------------------------------------------------------------------------------------------
 
     def __call__(self, function: F) -> F:
-        """The function, or coroutine function, called so."""
+        """The function, or coroutine function, called so. Raises TypeError for generators."""
         wrapper: Any
+        refuse_generators(function, "the loop of attempts")
         if iscoroutinefunction(function):
 
             @wraps(function)
@@ -266,7 +268,7 @@ class Recovering:
             def recovering(*args: Any, **kwargs: Any) -> Any:
                 if self._looked_at is not self._manager.declared_policies:
                     self._look()
-                circuit = self._circuit
+                declared, circuit = self._declared, self._circuit
                 turn = 0 if circuit is None else circuit.turn  # before its state is looked at
                 if not self._plain or (circuit is not None and circuit.state is not CLOSED):
                     return self._calls(self._begin(), function, args, kwargs)
@@ -275,7 +277,7 @@ class Recovering:
                 except BaseException as error:
                     run = self._begin()
                     if circuit is not None:
-                        run.was_admitted(circuit, turn)
+                        run.was_admitted(declared, circuit, turn)
                     seconds = run.failed(error)
                     if seconds is None:
                         raise

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from threading import RLock
 
 from coresys.clock import Clock, MonotonicClock
+from coresys.errors.forks import free_in_children
 
 ONE_FOR_ONE, REST_FOR_ONE = "one-for-one", "rest-for-one"
 
@@ -26,7 +27,7 @@ class RestartIntensity:
     True
     """
 
-    __slots__ = ("_clock", "_lock", "_made", "restarts", "within")
+    __slots__ = ("__weakref__", "_clock", "_lock", "_made", "restarts", "within")
 
     def __init__(self, restarts: int = 1, within: float = 5.0, *, clock: Clock | None = None) -> None:
         if restarts < 0 or within <= 0:
@@ -34,6 +35,7 @@ class RestartIntensity:
         self.restarts, self.within = restarts, within
         self._clock: Clock = clock or MonotonicClock()
         self._lock = RLock()
+        free_in_children(self)
         self._made: dict[str, deque[float]] = {}
 
     def allow(self, key: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, Union
 from coresys.clock import Clock, MonotonicClock
 from coresys.errors.backoff import RetryState, Stop, Wait, is_timed, stop_after_attempt, wait_random_exponential
 from coresys.errors.budget import RetryBudget
+from coresys.errors.guards import refuse_generators
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -166,8 +167,9 @@ class Retrying:
     # -- as a decorator ----------------------------------------------------------------------------------------------
 
     def wrap(self, function: F) -> F:
-        """The function, or coroutine function, tried again by this rule."""
+        """The function, or coroutine function, tried again by this rule. Raises TypeError for generators."""
         wrapper: Any
+        refuse_generators(function, "the loop of attempts")
         if iscoroutinefunction(function):
 
             @wraps(function)

@@ -17,14 +17,20 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 # In texts: what stands before @ in an address, what is assigned to a secret name, what follows the name of a scheme.
 # Each begins at a fixed word and is bounded, so that no text takes long.
-_ADDRESS = re.compile(r"://[^\s/@:]{0,200}:[^\s@]{1,4000}@")
+_ADDRESS = re.compile(r"://(?:[^\s/@:]{0,200}:[^\s@]{1,4000}(?:@[^\s/@]{1,200})*|[^\s/@:?#]{1,4000})@")
 _ADDRESS_CUT = re.compile(r"://[^\s/@:]{0,200}:[^\s@]{1,4000}\Z")
+_NETLOC = re.compile(r"\A[^\s/@:]{1,200}:[^\s/@]{1,4000}@")  # an address without its scheme, as urlsplit leaves it
 _ASSIGNED = re.compile(
-    r"""((?:passw(?:or)?d|pwd|passphrase|secret|token|api[_-]?key|credentials?|session[_-]?id)[\w-]{0,20}["']?\s{0,3}"""
-    r"""[=:]\s{0,3}["']?)([^\s"'&,;)}\]]+)""",
+    r"""((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|private|access)[_-]?key|credentials?|session(?:[_-]?id)?"""
+    r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}[=:]\s{0,3})"""
+    r"""(?:b?(\\{0,4}["'])(?:(?!\2).){0,4000}(?:\2|\Z)|\[[^\]]{0,4000}\]?|[^\s"'&,;)}\]]+(?:["'][^"']{0,4000}["'])?)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_HEADER = re.compile(
+    r"""\b((?:proxy-)?authorization|(?:set-)?cookie)(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'][^\r\n"']{0,4000}""",
     re.IGNORECASE,
 )
-_SCHEME = re.compile(r"\b(bearer|basic)\s{1,3}[\w.~+/=-]{8,}", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(bearer|basic)\s{1,3}[\w.~+/=-]{4,}", re.IGNORECASE)
 
 _REMEMBERED = 4096  # names; then forgotten all at once, for keys of dictionaries have no end
 
@@ -87,11 +93,21 @@ class Secrets:
             text = _ADDRESS.sub(f"://{MASK}@", text)
             if cut:  # the @ may have been cut off
                 text = _ADDRESS_CUT.sub(f"://{MASK}", text)
+        if "@" in text:
+            text = _NETLOC.sub(f"{MASK}@", text)
         if "=" in text or ":" in text:
+            text = _SCHEME.sub(rf"\1 {MASK}", text)
+            text = _HEADER.sub(_header, text)
             text = _ASSIGNED.sub(rf"\1{MASK}", text)
-        if " " in text:
+        if " " in text or "\t" in text:
             text = _SCHEME.sub(rf"\1 {MASK}", text)
         return text
+
+
+def _header(found: re.Match[str]) -> str:
+    """What follows the name of a scheme is masked already; of other schemes, and of cookies, nothing is shown."""
+    whole = found[0]
+    return whole if MASK in whole else f"{found[1]}{found[2]}{MASK}"
 
 
 SECRETS = Secrets()

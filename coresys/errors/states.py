@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any, Protocol
 
+from coresys.errors.forks import free_in_children
 from coresys.errors.hierarchy import (
     ObserverFailedError,
     RouteError,
     StateError,
     TransitionFailedError,
+    TransitionRefusedError,
     UnknownMachineError,
 )
 from coresys.errors.policies import Failure
+
+GUARDED_OFF = "its guards say no"  # the reason of coresys.state.machine, which is not imported for it
 
 
 class States(Protocol):
@@ -67,7 +71,8 @@ class ErrorStates:
 
     def __init__(self, *, errors: Reporter, states: States, declared: Iterable[ErrorState] = ()) -> None:
         self._errors, self._states = errors, states
-        self._lock = Lock()
+        self._lock = RLock()
+        free_in_children(self)
         self._declared: dict[str, ErrorState] = {}
         for each in declared:
             self.declare(each)
@@ -83,9 +88,12 @@ class ErrorStates:
 
     def observed(self, error: StateError) -> None:
         """Report what a state manager was left with, under the component of the machine that it names."""
+        if isinstance(error, TransitionRefusedError) and error.reason == GUARDED_OFF:
+            return  # a timer's ordinary life
         declared = self._declared.get(getattr(error, "machine", ""))
-        if declared is not None:
-            self._errors.report(error, component=declared.component)
+        if declared is None:
+            raise error  # so that whoever was to be relieved of it has it back
+        self._errors.report(error, component=declared.component)
 
     def fire(
         self, machine: str, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
@@ -107,10 +115,10 @@ class ErrorStates:
         A transition that failed has done that itself, where its table declares the state.
         """
         declared = self._of(machine)
-        self._errors.report(error, component=declared.component)
+        record = self._errors.report(error, component=declared.component)
         if declared.enter is None or self.is_in_error(machine):
             return False
-        self.fire(machine, declared.enter, cause=f"{type(error).__name__}: {error}"[:200])
+        self.fire(machine, declared.enter, cause=_cause(error, record))
         return True
 
     def leave(self, machine: str, *, cause: str = "recovery") -> bool:
@@ -124,7 +132,11 @@ class ErrorStates:
         if declared.leave is not None:
             self.fire(machine, declared.leave, cause=cause)
         else:
-            self._states.rollback(machine, to_snapshot=declared.snapshot, cause=cause)
+            try:
+                self._states.rollback(machine, to_snapshot=declared.snapshot, cause=cause)
+            except StateError as error:
+                self._errors.report(error, component=declared.component)
+                raise
         return not self.is_in_error(machine)
 
     def leaving(self, machine: str | None = None, *, times: int = 1) -> LeaveErrorState:
@@ -136,6 +148,13 @@ class ErrorStates:
             return self._declared[machine]
         except KeyError:
             raise UnknownMachineError(machine=machine, near=tuple(self._declared)) from None
+
+
+def _cause(error: BaseException, record: object) -> str:
+    """For a history that may be kept: the text as it was scrubbed for the record, not that of the error itself."""
+    message = getattr(record, "message", "")
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return text[:200].encode("utf-8", "replace").decode()
 
 
 class LeaveErrorState:

@@ -21,7 +21,9 @@ _BIG = 128  # bits
 _qualname: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _module: Callable[[type], Any] = type.__dict__["__module__"].__get__
 _mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
-_PLAIN = frozenset({bool, float, complex, type(None), type(...)})  # of which repr is short and quick
+_namespace: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
+# Classes are told by identity: a metaclass may have an __eq__ and a __hash__ of its own, or none.
+_PLAIN = frozenset(map(id, (bool, float, complex, type(None), type(...))))  # of which repr is short and quick
 _UNREADABLE = "<unreadable>"
 _MOST_OPAQUE = 512  # bytes of a Decimal and the like: their texts are as long as they are
 
@@ -79,8 +81,8 @@ class Values:
         self.frames, self.count, self.total = frames, count, total
         self.characters, self.depth, self.items = characters, depth, items
         self.secrets = secrets
-        self._describe = dict(describe or {})
-        self._showing: dict[type, Callable[[Any, int], str]] = {
+        self._describe = {id(kind): (kind, text) for kind, text in (describe or {}).items()}
+        showing: dict[type, Callable[[Any, int], str]] = {
             str: self._str,
             bytes: self._bytes,
             bytearray: self._bytes,
@@ -93,7 +95,8 @@ class Values:
             type: _class,
             FunctionType: _function,
         }
-        self._bases = tuple((base, self._showing[base]) for base in (str, int, dict, tuple))
+        self._showing = {id(kind): each for kind, each in showing.items()}
+        self._bases = tuple((base, showing[base]) for base in (str, int, dict))
 
     def of(self, namespace: Mapping[str, object], room: int) -> tuple[tuple[str, str], ...]:
         """Names and texts of the first of some variables, until their texts have ``room`` characters."""
@@ -101,7 +104,7 @@ class Values:
         secret, plain, asked = self.secrets.names, _PLAIN, self.secrets.asks
         for name, value in islice(namespace.items(), self.count):
             # Most are simple: no call but repr for those.
-            if type(value) in plain and not asked and not secret(name):
+            if id(type(value)) in plain and not asked and not secret(name):
                 text = repr(value)
             else:
                 text = self.show(name, value)
@@ -123,11 +126,11 @@ class Values:
 
     def _any(self, value: object, depth: int) -> str:
         kind = type(value)
-        if kind in _PLAIN:
+        if id(kind) in _PLAIN:
             return repr(value)
-        if self._describe and kind in self._describe:
-            return self._text(str(self._describe[kind](value)), quoted=False)
-        showing = self._showing.get(kind)
+        if self._describe and id(kind) in self._describe:
+            return self._text(str(self._describe[id(kind)][1](value)), quoted=False)
+        showing = self._showing.get(id(kind))
         if showing is not None:
             return showing(value, depth)
         return self._other(value, kind, depth)
@@ -137,10 +140,12 @@ class Values:
         bases = _mro(kind)
         for base, showing in self._bases:
             # Read through the base, whatever the class has in its place. (isinstance would ask value.__class__.)
-            if base in bases:
+            if _is_among(base, bases):
                 return f"{name}({showing(value, depth)})"
+        if _is_among(tuple, bases):
+            return f"{name}({self._fields(value, bases, depth) or self._tuple(value, depth)})"
         for sized in (list, set, frozenset):
-            if sized in bases:
+            if _is_among(sized, bases):
                 return f"<{name} of {sized.__len__(value)}>"
         module = _module(kind)
         listed = type(module) is str and (module, name) in _HARMLESS
@@ -171,6 +176,8 @@ class Values:
         return int.__repr__(value) if bits <= _BIG else f"<int of {bits} bits>"
 
     def _list(self, value: list[object], depth: int) -> str:
+        if len(value) == 2 and type(value[0]) in (str, bytes) and self._hides_name(_as_name(value[0]), None):
+            return f"[{self._any(value[0], depth)}, {MASK}]"
         return f"[{self._several(list.__iter__(value), list.__len__(value), depth)}]"
 
     def _tuple(self, value: tuple[object, ...], depth: int) -> str:
@@ -181,6 +188,21 @@ class Values:
                 return f"({self._any(name, depth)}, {MASK})"
         inside = self._several(tuple.__iter__(value), size, depth)
         return f"({inside},)" if size == 1 else f"({inside})"
+
+    def _fields(self, value: tuple[object, ...], bases: tuple[type, ...], depth: int) -> str:
+        """Of a named tuple, whose fields have names that may be those of secrets; of others nothing."""
+        names: object = next((own["_fields"] for own in map(_namespace, bases) if "_fields" in own), None)
+        if type(names) is not tuple or len(names) != tuple.__len__(value) or not all(type(n) is str for n in names):
+            return ""
+        if depth <= 0:
+            return f"...{len(names)}"
+        shown = [
+            f"{name}={MASK if self.secrets.hides(name, each) else self._any(each, depth - 1)}"
+            for name, each in islice(zip(names, tuple.__iter__(value), strict=True), self.items)
+        ]
+        if len(names) > self.items:
+            shown.append(f"...{len(names) - self.items} more")
+        return ", ".join(shown)
 
     def _set(self, value: set[object] | frozenset[object], depth: int) -> str:
         if not value:
@@ -218,6 +240,10 @@ class Values:
         return bool(name) and self.secrets.names(name)
 
 
+def _is_among(kind: type, bases: tuple[type, ...]) -> bool:
+    return any(base is kind for base in bases)
+
+
 def _class(value: type, depth: int) -> str:
     return f"<class {_qualname(value)}>"
 
@@ -232,6 +258,6 @@ def _as_name(key: Any) -> str:
         return str(key)
     if kind is bytes:
         return str(key[:200], "latin-1")
-    if str in _mro(kind):
+    if _is_among(str, _mro(kind)):
         return str.__getitem__(key, slice(None))
     return ""

@@ -93,7 +93,7 @@ class Colour(str, enum.Enum):
         ({"outer": {"secret": 1}}, f"{{'outer': {{'secret': {MASK}}}}}"),
         ([("Authorization", "x"), ("Accept", "y")], f"[('Authorization', {MASK}), ('Accept', 'y')]"),
         ({Colour.RED: 1}, "{Colour('red'): 1}"),
-        (Point(1, 2), "Point((1, 2))"),
+        (Point(1, 2), "Point(x=1, y=2)"),
         (OrderedDict(a=1), "OrderedDict({'a': 1})"),
         (Counter(password=1), f"Counter({{'password': {MASK}}})"),
         (datetime.date(2020, 1, 2), "datetime.date(2020, 1, 2)"),
