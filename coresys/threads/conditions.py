@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import os
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from sys import _getframe
@@ -13,9 +14,9 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError, LockOrderError
 from coresys.system_records import LockStatistics
 from coresys.threads.held import here
-from coresys.threads.locks import OrderedLock, OrderedRLock
+from coresys.threads.locks import OrderedLock, OrderedRLock, keep
 from coresys.threads.ranks import Rank
-from coresys.threads.sites import site_of
+from coresys.threads.sites import count_of, site_of
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class OrderedCondition:
     the lock is closed, whoever waits here gets LockClosedError.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_waiters")
+    __slots__ = ("__weakref__", "_lock", "_process", "_waiters")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class OrderedCondition:
             raise ValueError("give a lock, or what one is made of")
         self._lock = lock if lock is not None else OrderedRLock(rank, name=name, timeout=timeout)
         self._waiters: deque[Any] = deque()  # raw locks, each held until its waiter is told; guarded by _lock
+        self._process = os.getpid()
 
     # Both are the lock's own, looked up when a ``with`` statement begins, for the lock may have got a fresh raw lock
     # since (a forked child): a bound method that was kept would let go the old one.
@@ -98,6 +100,7 @@ class OrderedCondition:
     def notify(self, n: int = 1) -> None:
         """Tell ``n`` of those that wait. Raises LockOwnershipError where the lock is not held."""
         self._lock.assert_held()
+        self._drop_others()
         while n > 0:
             try:
                 self._waiters.popleft().release()
@@ -110,6 +113,12 @@ class OrderedCondition:
     def notify_all(self) -> None:
         """Tell all that wait."""
         self.notify(len(self._waiters))
+
+    def _drop_others(self) -> None:
+        """In a forked child, those that wait are threads of the parent: telling one of them would tell nobody."""
+        if self._process != os.getpid():
+            self._waiters.clear()
+            self._process = os.getpid()
 
     def statistics(self) -> LockStatistics:
         """Figures of the lock."""
@@ -132,16 +141,24 @@ class OrderedCondition:
         waiter.acquire()
         told = False
         raw: Any = lock.raw
+        times = count_of(raw) if isinstance(lock, OrderedRLock) else 1
         state: Any = None
+        self._drop_others()
         self._waiters.append(waiter)
         try:
             state = raw._release_save()  # however often it was taken
             if not lock.closed:  # or nobody would tell
-                told = waiter.acquire(True, -1 if timeout is None else max(0.0, timeout))
+                told = waiter.acquire(True, -1 if timeout is None else min(max(0.0, timeout), TIMEOUT_MAX))
         finally:
             # The raw lock that was let go, not one that came in its place: the ``with`` block lets this one go.
             if state is not None:
                 raw._acquire_restore(state)
+            elif not raw._is_owned():  # an exception came after it was let go, and before ``state`` was there
+                raw._acquire_restore((times, get_ident()))
+            keep(here.held, lock)
+            # Under the lock: whoever told it while it was taking the lock has told nobody else.
+            if not told and not lock.closed:
+                told = waiter.acquire(False)
             if not told:
                 try:
                     self._waiters.remove(waiter)

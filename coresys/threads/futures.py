@@ -19,7 +19,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING, RUNNING
+from concurrent.futures._base import (
+    CANCELLED,
+    CANCELLED_AND_NOTIFIED,
+    FINISHED,
+    LOGGER,
+    PENDING,
+    RUNNING,
+    _AllCompletedWaiter,
+)
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
@@ -115,7 +123,10 @@ class Task(Future[T], Generic[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """As of every future; helps as ``result`` does."""
-        return super().exception(self._helped(timeout))
+        try:
+            return super().exception(self._helped(timeout))
+        finally:
+            self = None  # type: ignore[assignment]  # as in ``result``
 
     def set_running_or_notify_cancel(self) -> bool:
         """As of every future; the pool does without: whoever calls this takes the task from it, and sets a result."""
@@ -150,7 +161,11 @@ class Task(Future[T], Generic[T]):
                 return  # somebody else has set a result, which stands
             self._state = FINISHED
             self._tell("add_result" if self._exception is None else "add_exception")
-        self._invoke_callbacks()  # type: ignore[attr-defined]  # of Future
+        for callback in self._made_callbacks or ():
+            try:
+                callback(self)
+            except BaseException:  # SystemExit too: it is not the worker's to end by
+                LOGGER.exception("exception calling callback for %r", self)
 
     def abandon(self) -> None:
         """In a forked child: nobody will run it, and whoever held its locks is not here."""
@@ -172,7 +187,10 @@ class Task(Future[T], Generic[T]):
         if self._state in _DONE or not self.scheduler.is_worker():
             return timeout
         until = None if timeout is None else monotonic() + timeout
-        self.scheduler.help((self,), self.done, self._block, until)
+        try:
+            self.scheduler.help((self,), self.done, self._block, until)
+        finally:
+            self = None  # type: ignore[assignment]  # as in ``result``
         return None if until is None else max(0.0, until - monotonic())
 
     def _block(self, seconds: float | None) -> None:
@@ -197,6 +215,8 @@ class _Waiters(list[Any]):
             if not isinstance(waiter.event, _HelpingEvent):
                 waiter.event = _HelpingEvent(task.scheduler)
             waiter.event.tasks.append(task)
+            if isinstance(waiter, _AllCompletedWaiter) and not waiter.stop_on_exception:
+                waiter.event.every = True
         super().append(waiter)
 
 
@@ -207,10 +227,17 @@ class _HelpingEvent(threading.Event):
         super().__init__()
         self._scheduler = scheduler
         self.tasks: list[Task[Any]] = []
+        self.every: bool | None = None
 
     def wait(self, timeout: float | None = None) -> bool:
         until = None if timeout is None else monotonic() + timeout
-        self._scheduler.help(self.tasks, self.is_set, super().wait, until)
+        if not self._scheduler.is_worker():  # a generator of as_completed that was handed to another thread
+            return super().wait(timeout)
+        self.tasks = [task for task in self.tasks if not task.done()]
+        try:
+            self._scheduler.help(self.tasks, self.is_set, super().wait, until, self.every)
+        finally:
+            self.tasks = [task for task in self.tasks if not task.done()]
         return self.is_set()
 
 

@@ -21,6 +21,7 @@ keeps could be learned in ``admit``, the one place that sees both what is held a
 
 from __future__ import annotations
 
+import os
 from _thread import RLock, allocate_lock, get_ident
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,7 +93,8 @@ class OrderedLock(Entry):
         while not top.owned():
             if top is self:  # let go before, and still in its place
                 break
-            del held[-1]
+            if held[-1] is top:  # else a signal handler or a finalizer was here meanwhile
+                del held[-1]
             top = held[-1]
         else:
             if top is BOTTOM or (top.group is self.group and top.index < self.index):
@@ -108,6 +110,8 @@ class OrderedLock(Entry):
         try:
             if not self._acquire(False):
                 self._wait(self.timeout, asked=False)
+            if held[-1] is not self:
+                keep(held, self)
             frame = _getframe(1)
             self.code = frame.f_code
             self.offset = frame.f_lasti
@@ -147,7 +151,8 @@ class OrderedLock(Entry):
         where this is called."""
         if frame is None:
             frame = _getframe(1)
-        if not admit(self, here.held, frame, together=together):
+        held = here.held
+        if not admit(self, held, frame, together=together):
             try:  # as in __enter__
                 self._acquire(False)
             except BaseException:
@@ -159,6 +164,8 @@ class OrderedLock(Entry):
                 if not blocking:
                     return False
                 self._wait(timeout, asked=asked)
+            if held[-1] is not self:
+                keep(held, self)
             self.code = frame.f_code
             self.offset = frame.f_lasti
             self.acquired += 1
@@ -184,8 +191,10 @@ class OrderedLock(Entry):
     def figures(self) -> Waits:
         """What was waited for it; made when somebody does for the first time."""
         if self.waits is None:
+            made = Waits()
             with _making:
-                self.waits = self.waits or Waits()
+                if self.waits is None:
+                    self.waits = made
         return self.waits
 
     def is_closed(self) -> bool:
@@ -305,8 +314,11 @@ class SampledLock(OrderedLock):
     def take(self, frame: FrameType | None = None, **how: Any) -> bool:
         """As OrderedLock, and the clock is started where this time is one that is measured."""
         taken = super().take(frame or _getframe(1), **how)
-        if taken and self.acquired % self._every == 0:
-            self._since = self._now()
+        try:
+            self._since = self._now() if taken and self.acquired % self._every == 0 else None
+        except BaseException:
+            super().release()
+            raise
         return taken
 
     def __exit__(self, *exc: object) -> None:
@@ -314,11 +326,15 @@ class SampledLock(OrderedLock):
 
     def release(self) -> None:
         """Let it go, and the clock is read where this time is one that is measured."""
-        since = self._since
-        if since is not None and self.owned():
-            self._since = None
-            self.sampled += self._now() - since
-            self.samples += 1
+        try:
+            since = self._since
+            if since is not None and self.owned():
+                self._since = None
+                self.sampled += self._now() - since
+                self.samples += 1
+        except BaseException:
+            super().release()
+            raise
         super().release()
 
     def statistics(self) -> LockStatistics:
@@ -378,6 +394,13 @@ def admit(entry: Entry, held: list[Entry], frame: FrameType, *, together: bool =
     return True
 
 
+def keep(held: list[Entry], entry: Entry) -> None:
+    """Put an entry back that has just been taken: while it was not held yet, a signal handler or a finalizer that took
+    a lock in this thread dropped it from the list, as one that was let go."""
+    if entry not in held:
+        held.append(entry)
+
+
 def _compare(entry: Entry, innermost: Entry, frame: FrameType, together: bool) -> None:
     rank, other = entry.rank, innermost.rank
     if rank is None or other is None or other.index < rank.index:
@@ -415,7 +438,16 @@ def held_locks() -> tuple[str, ...]:
     return tuple(entry.name for entry in here.me.holds())
 
 
-_making = allocate_lock()  # a leaf
+_making = allocate_lock()  # a leaf, and nothing is called under it
+
+
+def _renew() -> None:
+    global _making
+    _making = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew)
 _NO_WAITS = Waits()
 
-__all__ = ["OrderedLock", "OrderedRLock", "SampledLock", "Within", "admit", "held_locks"]
+__all__ = ["OrderedLock", "OrderedRLock", "SampledLock", "Within", "admit", "held_locks", "keep"]

@@ -26,6 +26,8 @@ def thread_records(tasks: Path = _TASKS) -> tuple[ThreadRecord, ...]:
     known = set()
     for thread in threading.enumerate():
         native = thread.native_id
+        if thread.ident == threading.get_ident():
+            native = threading.get_native_id()  # what threading notes is that of the parent, after a fork
         known.add(native)
         folder = None if native is None else tasks / str(native)
         records.append(_record(thread.name, thread.ident, native, thread.daemon, folder, ticks))

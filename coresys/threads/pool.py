@@ -118,6 +118,8 @@ class ThreadPool(Executor):
             scheduler.queued[PROCESSING] += 1
             scheduler.queues[PROCESSING].append(task)
             after = scheduler.summon(PROCESSING) if scheduler.parked or scheduler.general < scheduler.ordinary else None
+            if scheduler.unstaffed:
+                after = scheduler.staff
         if after is not None:
             after()
         return task
@@ -174,11 +176,11 @@ class ThreadPool(Executor):
         while True:
             gate = allocate_lock()
             gate.acquire()
-            task = self._try_submit(work, level, channel, gate.release)
-            if task is not None:
-                return task
             told = False
             try:
+                task = self._try_submit(work, level, channel, gate.release)
+                if task is not None:
+                    return task
                 told = gate.acquire(True, -1 if until is None else max(0.0, until - monotonic()))
                 if not told:
                     raise self._full()
@@ -297,17 +299,24 @@ class _Staff:
             target=self.main, args=(scheduler, worker), name=f"{self.name}_{next(self.numbers)}", daemon=False
         )
         try:
-            start(thread, self.stack_size)
             self.threads.add(thread)
-        except BaseException:
+            start(thread, self.stack_size)
+        except BaseException as error:
             with scheduler.lock:
-                scheduler.give_back(worker)
-                alone = not scheduler.workers
-            if alone:
+                if not worker.begun:  # else it runs, and this is an exception out of nowhere
+                    worker.dismissed = True
+                    self.threads.discard(thread)
+                    scheduler.give_back(worker)
+                alone = not scheduler.general if not worker.reserved else not scheduler.workers
+            if alone or not isinstance(error, Exception):
                 raise
 
     def main(self, scheduler: Scheduler, worker: Worker) -> None:
         """What each thread does."""
+        with scheduler.lock:
+            if worker.dismissed:
+                return
+            worker.begun = True
         if self.initializer is not None:
             try:
                 self.initializer(*self.initargs)
@@ -319,6 +328,7 @@ class _Staff:
             scheduler.work(worker)
         except BaseException:
             LOGGER.critical("Exception in worker", exc_info=True)
+            scheduler.lost(worker)
 
     def _broken(self, scheduler: Scheduler, worker: Worker) -> None:
         why = "A thread initializer failed, the thread pool is not usable anymore"
@@ -333,6 +343,8 @@ class _Staff:
                     continue
                 task._state = RUNNING
                 scheduler.left(task, cancelled=False)
+                scheduler.completed += 1
+                scheduler.failures += 1
             task.work = None
             task.set_exception(BrokenThreadPool(why))
         _let_end(scheduler)
@@ -366,14 +378,14 @@ def _refusal(scheduler: Scheduler) -> RuntimeError:
 
 
 def _let_end(scheduler: Scheduler) -> None:
-    for worker in scheduler.end():
-        worker.gate.release()
+    scheduler.end()
 
 
 def _join(scheduler: Scheduler, threads: set[threading.Thread]) -> None:
     while True:
+        scheduler.staff()  # where whoever was to do it was interrupted
         for thread in list(threads):
-            if thread.ident != get_ident():
+            if thread.ident not in (None, get_ident()):  # None: it is being started just now
                 thread.join()
         with scheduler.lock:
             if scheduler.workers <= {here.worker}:

@@ -11,6 +11,7 @@ one C method, as with OrderedLock, and what is said there of exceptions out of n
 
 from __future__ import annotations
 
+import os
 import threading
 from _thread import RLock, get_ident
 from dataclasses import replace
@@ -23,7 +24,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError
 from coresys.system_records import LockStatistics
 from coresys.threads.held import Entry, here
-from coresys.threads.locks import OrderedLock, Within, admit
+from coresys.threads.locks import OrderedLock, Within, admit, keep
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import owner_of
 from coresys.threads.waits import wait
@@ -72,7 +73,8 @@ class Share(Entry):
             return True
         if frame is None:
             frame = _getframe(1)
-        admit(self, here.held, frame)
+        held = here.held
+        admit(self, held, frame)
         gate, raw = self._gate, self._gate.raw
         try:
             if gate.closed:
@@ -82,6 +84,8 @@ class Share(Entry):
                     return False
                 wait(gate, raw, gate.figures(), gate.is_closed, timeout, asked)
             self.raw.acquire(False)  # free: others take it only while they have the gate
+            if held[-1] is not self:
+                keep(held, self)
             self.code = frame.f_code
             self.offset = frame.f_lasti
             gate.reads += 1
@@ -248,6 +252,15 @@ class ReadWriteLock:
         return f"<ReadWriteLock {self.name}{rank}: {state}>"
 
 
-_making = threading.Lock()  # a leaf
+_making = RLock()  # a leaf; re-entrant for finalizers
+
+
+def _renew() -> None:
+    global _making
+    _making = RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew)
 
 __all__ = ["Gate", "ReadWriteLock", "Share"]

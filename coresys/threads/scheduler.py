@@ -49,7 +49,7 @@ _RESERVED = (SYSTEM,)
 class Channel:
     """Tasks that are run in order, one at a time."""
 
-    __slots__ = ("counts", "level", "name", "runner", "tasks")
+    __slots__ = ("counts", "level", "name", "runner", "stands", "tasks")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,6 +57,7 @@ class Channel:
         self.counts = [0, 0, 0]  # of them, by level
         self.runner = 0  # the thread in which it is active
         self.level = len(LEVELS)  # the highest queue it stands in
+        self.stands = [False, False, False]  # in which: once in each
 
     def best(self) -> int:
         """The highest level of its tasks."""
@@ -67,19 +68,32 @@ class Channel:
 class Worker:
     """A place for a thread, and what that does."""
 
-    __slots__ = ("busy", "dismissed", "gate", "outer", "reserved", "stale", "stirred", "task", "waits_for")
+    __slots__ = (
+        "begun",
+        "busy",
+        "dismissed",
+        "every",
+        "gate",
+        "outer",
+        "reserved",
+        "stale",
+        "stirred",
+        "task",
+        "waits_for",
+    )
 
     def __init__(self, reserved: bool) -> None:
         self.gate = allocate_lock()  # it parks on it
         self.gate.acquire()
         self.reserved = reserved
-        self.busy = False
+        self.busy = self.begun = False  # begun: its thread runs
         self.stirred = False  # it was woken, or has to look at ``dismissed``
-        self.dismissed = False  # its pool has begun anew, in a forked child
+        self.dismissed = False  # its pool has begun anew, in a forked child; or its thread came too late
         self.task: Task[Any] | None = None  # what it is doing
         self.outer: list[Task[Any]] = []  # what it is doing that for, outermost first
         self.stale: list[Any] = []  # what it found in the queues that is done or cancelled
-        self.waits_for: Sequence[Task[Any]] = ()
+        self.waits_for: Sequence[Task[Any]] = ()  # without a timeout
+        self.every = True  # for all of them, not for any
 
 
 class _Here(threading.local):
@@ -98,6 +112,7 @@ class Scheduler:
     ) -> None:
         self.ordinary, self.most_reserved = workers - reserved, reserved
         self.now, self.hire = now, hire
+        self.picks = 0  # of ordinary workers
         self.begun = self.cancelled = 0  # of all that were submitted; the others are queued
         self.completed = self.failures = 0
         self.most_workers = 0
@@ -117,6 +132,7 @@ class Scheduler:
         self.parked_reserved: list[Worker] = []
         self.room: deque[Callable[[], object]] = deque()  # those that wait for a place in the queue
         self.general = self.reserved = self.waking = 0
+        self.unstaffed: deque[Worker] = deque()  # places whose threads are to be started
         self.running: dict[int, Worker] = {}  # by thread
 
     # -- adding ------------------------------------------------------------------------------------------------------
@@ -137,40 +153,77 @@ class Scheduler:
             if channel.runner:
                 return None  # whoever runs it will see
             if level < channel.level:
-                self.queues[level].append(channel)
-                channel.level = level
+                self._stand(channel, level)
         return self.summon(level)
 
     def summon(self, level: int) -> Callable[[], object] | None:
-        """Somebody for work that stands in a queue: under the lock; to be called after it."""
+        """Wake somebody for work that stands in a queue, or say what to call after the lock, so that somebody comes."""
         if level == SYSTEM:
             if self.parked_reserved:
-                return self._wake(self.parked_reserved)
+                self._wake(self.parked_reserved)
+                return None
             if self.reserved < self.most_reserved:
                 return self._place(reserved=True)
         if self.parked:
-            return None if self.waking else self._wake(self.parked)
+            if not self.waking:
+                self._wake(self.parked)
+                return None
+            queues = self.queues
+            if len(queues[0]) + len(queues[1]) + len(queues[2]) <= len(self.parked) + self.waking:
+                return None  # one wakes the next, and there are enough of them
+            return self._place(reserved=False) if self.general < self.ordinary else None
         if self.general < self.ordinary:
             queues = self.queues
             if len(queues[0]) + len(queues[1]) + len(queues[2]) > self.waking:
                 return self._place(reserved=False)
         return None
 
-    def _wake(self, parked: list[Worker]) -> Callable[[], object]:
-        worker = parked.pop()
-        worker.stirred = True
-        self.waking += not worker.reserved
-        return worker.gate.release
+    def _stand(self, channel: Channel, level: int) -> None:
+        channel.level = level
+        if not channel.stands[level]:
+            channel.stands[level] = True
+            self.queues[level].append(channel)
 
-    def _place(self, *, reserved: bool) -> Callable[[], object]:
+    def _wake(self, parked: list[Worker]) -> None:
+        # Nothing is called between taking it out and waking it, so that no exception out of nowhere can come between.
+        worker = parked[-1]
+        del parked[-1]
+        worker.stirred = True
+        if not worker.reserved:
+            self.waking += 1
+        worker.gate.release()
+
+    def _place(self, *, reserved: bool) -> Callable[[], object] | None:
         worker = Worker(reserved)
-        self.workers.add(worker)
+        # Looked at again, for a signal handler may have submitted since; and counted before anything is called.
         if reserved:
+            if self.reserved >= self.most_reserved:
+                return None
             self.reserved += 1
         else:
+            if self.general >= self.ordinary:
+                return None
             self.general += 1
-        self.most_workers = max(self.most_workers, len(self.workers))
-        return lambda: self.hire(self, worker)
+        self.unstaffed += (worker,)
+        return self.staff
+
+    def staff(self) -> None:
+        """Start the threads of places that were given, also where somebody was interrupted who was to do it."""
+        while True:
+            worker = None
+            try:
+                with self.lock:
+                    if not self.unstaffed:
+                        return
+                    worker = self.unstaffed[0]
+                    del self.unstaffed[0]
+                    self.workers.add(worker)
+                    self.most_workers = max(self.most_workers, len(self.workers))
+                self.hire(self, worker)
+            except BaseException:
+                if worker is not None and not worker.begun and not worker.dismissed:
+                    self.unstaffed += (worker,)
+                raise
 
     # -- taking ------------------------------------------------------------------------------------------------------
 
@@ -185,7 +238,7 @@ class Scheduler:
         task: Task[Any] | None = None  # what was done last, and has to be told
         while True:
             entry: Any = None
-            wake: Callable[[], object] | None = None
+            again = False
             quiet = True  # nobody waits for what was done last
             with self.lock:  # for both, the task that is done and the next one: a tiny task pays for one lock
                 if task is not None:  # _done, without a call
@@ -194,6 +247,7 @@ class Scheduler:
                         self.failures += 1
                     if task._made_condition is None:
                         task._state = FINISHED
+                        worker.task = None
                     else:
                         quiet = False
                 if quiet:
@@ -206,25 +260,29 @@ class Scheduler:
                     if entry is not None:
                         worker.busy = True
                         if self.parked and not self.waking and any(self.queues):
-                            wake = self._wake(self.parked)
+                            self._wake(self.parked)
                     else:
                         worker.busy = False
                         if self.ending:
                             self._leave(worker)
                             return
-                        (self.parked_reserved if reserved else self.parked).append(worker)
+                        parked = self.parked_reserved if reserved else self.parked
+                        parked.append(worker)
+                        if (self.queues[SYSTEM] if reserved else any(self.queues)) and worker in parked:
+                            parked.remove(worker)  # a finalizer submitted something just now
+                            again = True
             if not quiet and task is not None:
                 task.finish()
+                worker.task = None
                 task = None
                 continue
             task = None  # outside the lock: the finalizers of results are not ours
             if stale:
                 stale.clear()
             if entry is None:
-                worker.gate.acquire()
+                if not again:
+                    worker.gate.acquire()
                 continue
-            if wake is not None:
-                wake()
             if type(entry) is Channel:
                 self._run_channel(worker, entry, None)
                 del entry
@@ -232,7 +290,6 @@ class Scheduler:
                 task = worker.task = entry
                 del entry
                 task.execute()
-                worker.task = None
 
     def _done(self, task: Task[Any]) -> bool:
         """A task was executed: under the lock. False where somebody has to be told, by ``finish``, after the lock."""
@@ -258,24 +315,28 @@ class Scheduler:
             quiet = self._done(task)
         if not quiet:
             task.finish()
+        del task, outer  # a traceback keeps this frame
 
     def _pick(self, reserved: bool, me: int, stale: list[Any]) -> Any:
         """The next task, begun, or channel, active in this thread; None where there is neither."""
-        order: tuple[int, ...] = _RESERVED if reserved else _DOWN if (self.begun + 1) % AGEING else _UP
+        order: tuple[int, ...] = _RESERVED if reserved else _DOWN if (self.picks + 1) % AGEING else _UP
         for level in order:
             queue = self.queues[level]
             while queue:
                 entry = queue.popleft()
                 if type(entry) is Channel:
+                    entry.stands[level] = False
                     if entry.runner or not entry.tasks:
                         continue  # it stood here twice
                     entry.runner = me
                     entry.level = len(LEVELS)
+                    self.picks += not reserved
                     return entry
                 if entry._state == PENDING:  # else a helper has it, or it was cancelled
                     entry._state = RUNNING  # _begin, without a call
                     entry.runner = me
                     self.begun += 1
+                    self.picks += not reserved
                     waited = self.now() - entry.queued
                     level = entry.level
                     if waited > self.waits[level]:
@@ -303,6 +364,8 @@ class Scheduler:
     def left(self, task: Task[Any], *, cancelled: bool) -> None:
         """A task was taken out of the queue, and is not to be run. Under the lock."""
         self.queued[task.level] -= 1
+        if task.channel is not None:
+            task.channel.counts[task.level] -= 1
         if cancelled:
             self.cancelled += 1
         else:
@@ -310,20 +373,30 @@ class Scheduler:
         if self.room:
             self.room.popleft()()
 
-    def _run_channel(self, worker: Worker, channel: Channel, until: Task[Any] | None) -> None:
-        """Run tasks of a channel that is active in this thread, and put it back; a helper, ``until`` one is done."""
+    def _run_channel(self, worker: Worker, channel: Channel, until: Task[Any] | None, end: float | None = None) -> None:
+        """Run tasks of a channel that is active in this thread, and put it back; a helper, ``until`` one is done, or
+        ``end`` has come."""
         me = get_ident()
         left = BATCH
         while True:
             with self.lock:
-                over = until.done() if until is not None else left < BATCH and self._enough(worker, channel, left)
+                if until is not None:
+                    over = until.done() or (end is not None and monotonic() >= end)
+                else:
+                    over = (left < BATCH or worker.reserved) and self._enough(worker, channel, left)
                 task = None if over else self._of_channel(channel, me)
                 if task is None:
                     after = self._put_back(channel)
                     break
-            self._do(worker, task)
+            try:
+                self._do(worker, task)
+            except BaseException:
+                with self.lock:
+                    self._put_back(channel)
+                raise
             left -= 1
             del task
+        del until, task
         if after is not None:
             after()
 
@@ -334,8 +407,8 @@ class Scheduler:
     def _of_channel(self, channel: Channel, me: int) -> Task[Any] | None:
         while channel.tasks:
             task = channel.tasks.popleft()
-            channel.counts[task.level] -= 1
             if task._state == PENDING:
+                channel.counts[task.level] -= 1
                 self._begin(task, me)
                 return task
         return None
@@ -343,10 +416,11 @@ class Scheduler:
     def _put_back(self, channel: Channel) -> Callable[[], object] | None:
         channel.runner = 0
         if not channel.tasks:
-            self.channels.pop(channel.name, None)
+            if self.channels.get(channel.name) is channel:  # not one that a forked child has made since
+                del self.channels[channel.name]
             return None
-        level = channel.level = channel.best()
-        self.queues[level].append(channel)
+        level = channel.best()
+        self._stand(channel, level)
         return self.summon(level)
 
     # -- helping -----------------------------------------------------------------------------------------------------
@@ -361,39 +435,67 @@ class Scheduler:
         finished: Callable[[], bool],
         block: Callable[[float | None], object],
         until: float | None,
+        every: bool | None = True,
     ) -> None:
-        """Run what ``tasks`` need, in a worker's thread, and wait for the rest; until ``finished``, or ``until``."""
+        """Run what ``tasks`` need, in a worker's thread, and wait for the rest; until ``finished``, or ``until``.
+        ``every``: for all of them; None where what else may end the wait is not known, so that no circle is told."""
+        try:
+            self._help(tasks, finished, block, until, every)
+        finally:
+            del tasks, finished, block  # a traceback keeps this frame
+
+    def _help(
+        self,
+        tasks: Sequence[Task[Any]],
+        finished: Callable[[], bool],
+        block: Callable[[float | None], object],
+        until: float | None,
+        every: bool | None,
+    ) -> None:
         worker = here.worker
         assert worker is not None  # is_worker was asked
-        while not finished():
-            for task in tuple(tasks):
-                if finished() or (until is not None and monotonic() >= until):
+        try:
+            while not finished():
+                for task in tuple(tasks):
+                    if finished() or (until is not None and monotonic() >= until):
+                        return
+                    self._advance(worker, task, until)
+                task = None  # type: ignore[assignment]
+                if finished():
                     return
-                self._advance(worker, task)
-            if finished():
-                return
-            outer, worker.waits_for = worker.waits_for, tuple(tasks)
-            try:
-                if until is None:
-                    self._refuse_circle(tasks)
-                left = None if until is None else until - monotonic()
-                if left is not None and left <= 0:
-                    return
-                if any(task._state == PENDING for task in tasks):  # of a channel that is active elsewhere
-                    left = POLL if left is None else min(left, POLL)
-                block(left)
-            finally:
-                worker.waits_for = outer
+                outer = worker.waits_for
+                if until is None and every:  # a wait that ends by itself is part of no circle
+                    worker.waits_for = tuple(tasks)
+                try:
+                    if until is None and every:
+                        self._refuse_circle(tasks)
+                    left = None if until is None else until - monotonic()
+                    if left is not None and left <= 0:
+                        return
+                    if any(task._state == PENDING for task in tasks):  # of a channel that is active elsewhere
+                        left = POLL if left is None else min(left, POLL)
+                    block(left)
+                finally:
+                    worker.waits_for = outer
+        finally:
+            del tasks, finished, block  # a traceback keeps this frame
 
-    def _advance(self, worker: Worker, task: Task[Any]) -> None:
+    def _advance(self, worker: Worker, task: Task[Any], until: float | None) -> None:
         """Run it here if it has not begun, and nobody else runs its channel."""
         me = get_ident()
+        _headroom()
+        stale: list[Any] = []  # let go after the lock
         with self.lock:
             if task._state != PENDING:
                 return
             channel = task.channel
             if channel is None:
                 self._begin(task, me)
+                queue = self.queues[task.level]  # where it would stay as long as this worker does not come back
+                while queue and type(queue[-1]) is not Channel and queue[-1]._state != PENDING:
+                    stale.append(queue.pop())
+                while queue and type(queue[0]) is not Channel and queue[0]._state != PENDING:
+                    stale.append(queue.popleft())
             elif channel.runner:
                 return
             else:
@@ -402,14 +504,17 @@ class Scheduler:
         if channel is None:
             self._do(worker, task)
         else:
-            self._run_channel(worker, channel, task)
+            self._run_channel(worker, channel, task, until)
+        del task  # a traceback keeps this frame
+        stale.clear()
 
     def _refuse_circle(self, tasks: Sequence[Task[Any]]) -> None:
         """Raise TaskCycleError where each of ``tasks`` waits, in the end, for the calling thread."""
         me = get_ident()
         with self.lock:
-            if all(self._waits_for_me(task, me, set()) for task in tasks):
-                raise TaskCycleError(task=repr(tasks[0]))
+            found = [task for task in tasks if self._waits_for_me(task, me, set())]
+        if found:  # its repr takes its condition, which comes before the scheduler's lock
+            raise TaskCycleError(task=repr(found[0]))
 
     def _waits_for_me(self, task: Task[Any], me: int, seen: set[int]) -> bool:
         if task.done():
@@ -420,17 +525,19 @@ class Scheduler:
         worker = self.running.get(runner)
         if worker is None or runner in seen or not worker.waits_for:
             return False
-        return all(self._waits_for_me(each, me, seen | {runner}) for each in worker.waits_for)
+        return any(self._waits_for_me(each, me, seen | {runner}) for each in worker.waits_for)
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
-    def end(self) -> list[Worker]:
-        """Workers end when there is nothing left; returns those that are parked, whose gates are to be released."""
+    def end(self) -> None:
+        """Workers end when there is nothing left; those that are parked are woken."""
         with self.lock:
             self.ending = True
-            parked = self.parked + self.parked_reserved
-            self.parked, self.parked_reserved = [], []
-            return parked
+            for parked in (self.parked, self.parked_reserved):
+                while parked:
+                    worker = parked[-1]
+                    del parked[-1]  # and no call before it is woken
+                    worker.gate.release()
 
     def drain(self) -> list[Task[Any]]:
         """All tasks that have not begun; they stay where they are until somebody cancels them."""
@@ -456,6 +563,19 @@ class Scheduler:
         for task in lost:
             task.abandon()
 
+    def lost(self, worker: Worker) -> None:
+        """Its thread ends by an exception: the place is free, and others do the work."""
+        with self.lock:
+            for parked in (self.parked, self.parked_reserved):
+                if worker in parked:
+                    parked.remove(worker)
+            if worker.stirred and not worker.reserved:
+                self.waking -= 1
+            self._leave(worker)
+            after = self.summon(MONITORING) if any(self.queues) else None
+        if after is not None:
+            after()
+
     def _leave(self, worker: Worker) -> None:
         self.running.pop(get_ident(), None)
         self.give_back(worker)
@@ -468,6 +588,12 @@ class Scheduler:
             self.reserved -= 1
         else:
             self.general -= 1
+
+
+def _headroom(calls: int = 40) -> None:
+    """Raise RecursionError here, where nothing has begun, rather than in the middle of it."""
+    if calls:
+        _headroom(calls - 1)
 
 
 __all__ = ["AGEING", "BATCH", "LEVELS", "MONITORING", "PROCESSING", "SYSTEM", "Channel", "Scheduler", "Worker", "here"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from _thread import allocate_lock
+from _thread import RLock
 
 from coresys.errors.hierarchy import StackSizeError
 
@@ -16,7 +16,8 @@ from coresys.errors.hierarchy import StackSizeError
 STACK_FLOOR = (512 if sys.version_info < (3, 13) else 1024) * 1024
 STACK_DEFAULT = 1024 * 1024
 
-_starting = allocate_lock()  # threading.stack_size is one setting of the process
+# threading.stack_size is one setting of the process. Re-entrant: a signal handler may submit while a thread is started.
+_starting = RLock()
 
 
 def check_stack_size(size: int) -> int:
@@ -45,7 +46,7 @@ def start(thread: threading.Thread, size: int) -> None:
 
 def _renew() -> None:
     global _starting
-    _starting = allocate_lock()
+    _starting = RLock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

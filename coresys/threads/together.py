@@ -7,6 +7,7 @@ from sys import _getframe
 
 from coresys.clock import monotonic
 from coresys.threads.locks import OrderedLock
+from coresys.threads.sites import count_of
 
 
 class Together:
@@ -16,10 +17,12 @@ class Together:
 
     def __init__(self, locks: tuple[OrderedLock, ...], timeout: float | None) -> None:
         self._locks, self._timeout = locks, timeout
-        self._taken: list[OrderedLock] = []
+        self._taken: list[tuple[OrderedLock, int]] = []  # and how often the thread had taken it before
         self._ident = 0
 
     def __enter__(self) -> None:
+        if self._taken:
+            raise RuntimeError("it is entered already")
         self._ident = get_ident()
         frame = _getframe(1)
         until = None if self._timeout is None else monotonic() + self._timeout
@@ -27,7 +30,7 @@ class Together:
             for lock in self._locks:
                 left = lock.timeout if until is None else max(0.0, until - monotonic())
                 # Noted first: to let go a lock that was not taken does no harm, to forget one would.
-                self._taken.append(lock)
+                self._taken.append((lock, count_of(lock.raw) if lock.owned() else 0))
                 lock.take(frame, timeout=left, asked=until is not None, together=True)
         except BaseException:
             self._let_go()
@@ -39,13 +42,13 @@ class Together:
     def __del__(self) -> None:
         # An exception out of nowhere between the block and the first instruction of __exit__: let go what is left,
         # when nothing refers to this any more. One lock's own ``with`` has no such gap.
-        if self._taken and self._ident == get_ident():
+        if getattr(self, "_taken", None) and self._ident == get_ident():
             self._let_go()
 
     def _let_go(self) -> None:
         while self._taken:
-            lock = self._taken[-1]
-            if lock.owned():
+            lock, before = self._taken[-1]
+            if lock.owned() and (not before or count_of(lock.raw) > before):
                 lock.release()
             self._taken.pop()
 

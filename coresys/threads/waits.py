@@ -12,7 +12,7 @@ whoever finds a circle leaves it before the next: one participant is told, not a
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
+from _thread import RLock
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +24,9 @@ from coresys.threads.sites import owner_of
 PATIENCE = 0.04  # seconds that a wait lasts before it looks for a circle
 SLICE = 0.1  # seconds after which a wait looks again; a lock that is closed wakes its waiters within this
 
-lock = allocate_lock()  # guards _waiting and the waiting of each holder; a leaf, nothing is called under it that waits
+# Guards _waiting and the waiting of each holder; a leaf. Re-entrant: a signal handler or a finalizer that comes by in
+# the middle may have to wait for a lock itself.
+lock = RLock()
 _waiting: set[Holder] = set()
 
 
@@ -47,6 +49,7 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
     me = here.me
     started = monotonic()
     taken = False
+    outer, patient = me.waiting, me.patient  # this may be a signal handler, in the middle of another wait
     try:
         with lock:
             me.turn += 1
@@ -72,9 +75,11 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
         raise
     finally:
         with lock:
-            me.waiting = None
+            me.turn += 1
+            me.waiting, me.patient = outer, patient
             waits.now -= 1
-            _waiting.discard(me)
+            if outer is None:
+                _waiting.discard(me)
     seconds = monotonic() - started
     waits.contended += 1
     waits.waited += seconds
@@ -111,7 +116,7 @@ def _look(me: Holder, entry: Entry) -> None:
 
 def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:
     """The threads that wait for one another from ``me`` back to it; empty where there is no such circle."""
-    waiting = {holder.ident: holder for holder in _waiting if holder.waiting is not None}
+    waiting = {holder.ident: holder for holder in tuple(_waiting) if holder.waiting is not None}
     path: list[tuple[Holder, Entry, int]] = []
     holder = me
     while holder.waiting is not None and len(path) <= len(waiting):
@@ -127,7 +132,7 @@ def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:
 
 def _forget() -> None:
     global lock
-    lock = allocate_lock()
+    lock = RLock()
     _waiting.clear()
 
 
