@@ -1,0 +1,650 @@
+"""Faults that were found by a review, each as it was shown, and what has to be instead."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures.thread import BrokenThreadPool
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+from threads_helping import PATIENCE, Runner, no_threads_left  # noqa: F401  # autouse
+
+from coresys.errors.hierarchy import DeadlockError, LockOrderError, LockTimeoutError, TaskCycleError
+from coresys.threads import (
+    LockHierarchy,
+    OrderedCondition,
+    OrderedLock,
+    OrderedRLock,
+    ThreadPool,
+    acquire_all,
+    conditions,
+    futures,
+    held_locks,
+    stacks,
+    thread_records,
+    waits,
+)
+from coresys.threads import pool as pool_module
+from coresys.threads import scheduler as scheduler_module
+from coresys.threads.scheduler import AGEING, BATCH
+
+ORDER = LockHierarchy("order", ["outer", "inner"])
+FILES = {pool_module.__file__, scheduler_module.__file__, stacks.__file__, futures.__file__}
+by_signals = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads here")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it does not become true"
+        time.sleep(0.001)
+
+
+@contextmanager
+def a_pool(*args: Any, **more: Any) -> Iterator[ThreadPool]:
+    """A pool that is shut down in the end; one that cannot be is left behind, so that the test fails and ends."""
+    pool = ThreadPool(*args, **more)
+    try:
+        yield pool
+    finally:
+        ending = Runner(pool.shutdown)
+        ending.join(PATIENCE)
+        if ending.is_alive():
+            scheduler = pool._scheduler
+            pool_module._schedulers.discard(scheduler)
+            scheduler.general = scheduler.reserved = 0
+            for worker in list(scheduler.workers):
+                worker.dismissed = worker.stirred = True
+                if worker.gate.locked():
+                    worker.gate.release()
+            scheduler.workers.clear()
+    assert not ending.is_alive(), "the pool does not end"
+
+
+def occupied(pool: ThreadPool) -> Callable[[], None]:
+    """Occupy a worker of the pool, and return what lets it go."""
+    begun, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        begun.set()
+        leave.wait(PATIENCE)
+
+    pool.submit(stay)
+    assert begun.wait(PATIENCE)
+    return leave.set
+
+
+@contextmanager
+def on_signal(handler: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Yields what sends the main thread a signal, upon which it calls ``handler``."""
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: handler() and None)
+    main = threading.main_thread().ident
+    assert main == threading.get_ident()
+    try:
+        yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+# -- several locks at once -------------------------------------------------------------------------------------------
+
+
+def test_what_refuses_to_take_a_lock_twice_leaves_the_callers_own_lock_held() -> None:
+    first, second = OrderedLock(name="first"), OrderedLock(name="second")
+    with first:
+        with pytest.raises(LockOrderError, match="not re-entrant"), acquire_all(first, second):
+            pass
+        assert first.owned()
+        assert not second.locked()
+        assert Runner(lambda: first.acquire(blocking=False)).finish() is False
+    assert not first.locked()
+
+
+def test_who_enters_several_locks_twice_is_refused_and_keeps_them() -> None:
+    first, second = OrderedLock(name="first"), OrderedLock(name="second")
+    both = acquire_all(first, second)
+    with both:
+        with pytest.raises((LockOrderError, RuntimeError)):
+            both.__enter__()
+        assert first.owned()
+        assert second.owned()
+    assert not first.locked()
+    assert not second.locked()
+
+
+def test_several_locks_that_are_refused_late_leave_a_reentrant_one_as_often_taken_as_before() -> None:
+    first, second = OrderedRLock(name="first"), OrderedLock(name="second")
+    taken, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with second:
+            taken.set()
+            leave.wait(PATIENCE)
+
+    holder = Runner(hold)
+    assert taken.wait(PATIENCE)
+    with first:
+        with pytest.raises(LockTimeoutError), acquire_all(first, second, timeout=0.001):
+            pass
+        assert first.owned()
+        leave.set()
+        holder.finish()
+    assert not first.locked()
+
+
+# -- workers that are hired and woken --------------------------------------------------------------------------------
+
+
+def test_tasks_that_meet_get_a_worker_more_than_those_that_are_parked() -> None:
+    with a_pool(3, reserved=0) as pool:
+        two, three = threading.Barrier(2), threading.Barrier(3)
+        for met in [pool.submit(two.wait, PATIENCE) for _ in range(2)]:
+            met.result(PATIENCE)
+        until(lambda: len(pool._scheduler.parked) == 2)
+        meeting = [pool.submit(three.wait, PATIENCE) for _ in range(3)]
+        assert sorted(each.result(PATIENCE + 5) for each in meeting) == [0, 1, 2]
+        assert pool.statistics().workers == 3
+
+
+@functools.cache
+def after_which(code: CodeType) -> frozenset[int]:
+    """The places in ``code`` that follow an instruction after which the interpreter looks for signals. What is raised
+    then is the call's: a place that is not inside of the same handler as the call stands for nothing that happens."""
+    table = getattr(dis, "_parse_exception_table")(code)  # noqa: B009  # mypy: it is private
+
+    def handler(offset: int) -> object:
+        return next((entry.target for entry in table if entry.start <= offset < entry.end), None)
+
+    found = []
+    before: int | None = None
+    looked = True  # where a function begins
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
+            continue
+        if looked and (before is None or handler(before) == handler(instruction.offset)):
+            found.append(instruction.offset)
+        looked = instruction.opname.startswith(("CALL", "RESUME")) and "INTRINSIC" not in instruction.opname
+        before = instruction.offset
+    return frozenset(found)
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt at the n-th of those places that this thread comes to in the code under test."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.seen, self.where = at, 0, ""
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> Interrupting | None:
+        if frame.f_code.co_filename not in FILES:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_lasti in after_which(frame.f_code):
+            self.seen += 1
+            if self.seen == self.at:
+                self.where = f"{frame.f_code.co_name}, line {frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(work: Callable[[], object], at: int) -> tuple[str, bool]:
+    """Run ``work``, interrupted at place ``at``: where that was, if it has as many, and whether it came out."""
+    outer, tracer, raised = sys.gettrace(), Interrupting(at), False
+    sys.settrace(tracer)
+    try:
+        work()
+    except KeyboardInterrupt:
+        raised = True
+    finally:
+        sys.settrace(outer)
+    return tracer.where, raised
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no exception table to tell what a signal can hit")
+@pytest.mark.parametrize("parked", [0, 1, 2])
+def test_a_submit_that_is_interrupted_anywhere_leaves_a_pool_that_works_and_ends(parked: int) -> None:
+    for at in count():  # 0: nowhere; Python 3.12 traces instructions from the second time on
+        with a_pool(2, reserved=0) as pool:
+            first, both = threading.Barrier(max(parked, 1)), threading.Barrier(2)
+            for met in [pool.submit(first.wait, PATIENCE) for _ in range(parked)]:
+                met.result(PATIENCE)
+            until(lambda: len(pool._scheduler.parked) == parked)
+            where, raised = interrupted(lambda: pool.submit(int), at)
+            assert raised or not where, f"swallowed in {where}"
+            later = [pool.submit(both.wait, PATIENCE) for _ in range(2)]
+            left = wait(later, timeout=PATIENCE + 5).not_done
+            assert not left, f"after {where}, {len(left)} of two tasks that meet are not done"
+            scheduler = pool._scheduler
+            named = [thread for thread in threading.enumerate() if thread.name.startswith(f"{pool.name}_")]
+            assert (scheduler.general, len(scheduler.workers), len(named)) == (2, 2, 2), where
+            assert pool.statistics().most_workers == 2, where
+        if at and not where:
+            break
+    assert at > 10
+
+
+@pytest.mark.parametrize("channel", [None, "c"])
+def test_a_callback_that_exits_ends_no_worker(channel: str | None) -> None:
+    with a_pool(1) as pool:
+        leave = threading.Event()
+        first = pool.submit_with(lambda: leave.wait(PATIENCE) and threading.get_ident(), channel=channel)
+        called: list[object] = []
+
+        def exits(of: Future[Any]) -> None:
+            called.append(of)
+            raise SystemExit(3)
+
+        first.add_done_callback(exits)
+        leave.set()
+        worker = first.result(PATIENCE)
+        assert pool.submit_with(threading.get_ident, channel=channel).result(PATIENCE) == worker
+        assert called == [first]
+
+
+# -- locks and signal handlers ---------------------------------------------------------------------------------------
+
+
+@by_signals
+def test_a_handler_that_takes_another_lock_does_not_make_a_thread_forget_what_it_waits_for() -> None:
+    wanted = OrderedLock(ORDER["inner"], name="wanted", timeout=PATIENCE)
+    other, outer = OrderedLock(ORDER["outer"]), OrderedLock(ORDER["outer"])
+    taken, handled = threading.Event(), threading.Event()
+
+    def handler() -> None:
+        with other:
+            handled.set()
+
+    with on_signal(handler) as send:
+
+        def hold() -> bool:
+            with wanted:
+                taken.set()
+                until(lambda: wanted.statistics().waiting)
+                send()
+                return handled.wait(PATIENCE)
+
+        holder = Runner(hold)
+        assert taken.wait(PATIENCE)
+        with wanted:
+            assert holder.finish()
+            assert held_locks() == ("wanted",)
+            with pytest.raises(LockOrderError, match="'outer' comes before 'inner'"), outer:
+                pass
+
+
+@by_signals
+def test_a_handler_that_takes_another_lock_does_not_make_a_thread_forget_its_conditions_lock() -> None:
+    condition = OrderedCondition(ORDER["inner"], name="condition")
+    other, handled = OrderedLock(ORDER["outer"]), threading.Event()
+
+    def handler() -> None:
+        with other:
+            handled.set()
+
+    with on_signal(handler) as send:
+
+        def tell() -> bool:
+            until(lambda: condition._waiters and not condition.lock.locked())
+            send()
+            came = handled.wait(PATIENCE)
+            with condition:
+                condition.notify()
+            return came
+
+        with condition:
+            teller = Runner(tell)
+            assert condition.wait(PATIENCE)
+            assert teller.finish()
+            assert held_locks() == ("condition",)
+            with pytest.raises(LockOrderError), other:
+                pass
+
+
+@by_signals
+def test_a_deadlock_is_named_after_a_handler_had_to_wait_for_a_lock() -> None:
+    a, b, handlers = (OrderedLock(name=name, timeout=PATIENCE) for name in ("a", "b", "handlers"))
+    named: list[str] = []
+    taken, handled = threading.Event(), threading.Event()
+
+    def handler() -> None:
+        with handlers:
+            handled.set()
+
+    with on_signal(handler) as send:
+
+        def other() -> None:
+            with b:
+                with handlers:
+                    taken.set()
+                    until(lambda: b.statistics().waiting)
+                    send()
+                    until(lambda: handlers.statistics().waiting)
+                assert handled.wait(PATIENCE)
+                try:
+                    with a:
+                        pass
+                except DeadlockError:
+                    named.append("other")
+
+        thread = Runner(other)
+        assert taken.wait(PATIENCE)
+        try:
+            with a, b:
+                pass
+        except DeadlockError:
+            named.append("main")
+        thread.finish()
+    assert len(named) == 1
+
+
+def test_a_handler_that_comes_while_a_wait_is_noted_can_wait_itself() -> None:
+    lock = OrderedLock()
+
+    def handled() -> None:
+        with waits.lock, pytest.raises(LockTimeoutError):
+            lock.acquire(timeout=0.001)
+
+    with lock:
+        Runner(handled).finish()
+
+
+# -- circles of tasks ------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_for_a_task_and_itself_is_told() -> None:
+    with a_pool(3, reserved=0) as pool:
+        own: list[Future[Any]] = []
+        ready = threading.Event()
+
+        def task() -> None:
+            ready.wait(PATIENCE)
+            wait([pool.submit(int), own[0]])
+
+        own.append(pool.submit(task))
+        ready.set()
+        try:
+            assert isinstance(own[0].exception(PATIENCE), TaskCycleError)
+        finally:
+            if not own[0].done():
+                own[0].set_result(None)  # or it would wait for ever
+
+
+def test_a_circle_that_a_timeout_opens_is_none() -> None:
+    with a_pool(2, reserved=0) as pool:
+        tasks: list[Future[Any]] = []
+        ready, waiting = threading.Event(), threading.Event()
+
+        def patient() -> object:
+            assert waiting.wait(PATIENCE)
+            time.sleep(0.02)  # so that the other waits
+            return tasks[1].result()
+
+        def hasty() -> str:
+            ready.wait(PATIENCE)
+            waiting.set()
+            try:
+                tasks[0].result(0.1)
+            except FutureTimeoutError:
+                return "late"
+            return "in time"
+
+        tasks += [pool.submit(patient), pool.submit(hasty)]
+        ready.set()
+        assert [task.result(PATIENCE) for task in tasks] == ["late", "late"]
+
+
+def test_who_waits_for_itself_or_a_future_of_another_pool_waits_in_no_circle() -> None:
+    with a_pool(2, reserved=0) as pool:
+        own: list[Future[Any]] = []
+        other: Future[None] = Future()
+        ready = threading.Event()
+
+        def task() -> bool:
+            ready.wait(PATIENCE)
+            return other in wait([own[0], other], return_when=FIRST_COMPLETED).done
+
+        own.append(pool.submit(task))
+        ready.set()
+        until(lambda: other._waiters or own[0].done())
+        time.sleep(0.02)
+        other.set_result(None)
+        assert own[0].result(PATIENCE) is True
+
+
+# -- whose turn it is ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", range(AGEING))
+def test_a_monitoring_task_comes_after_a_few_batches_of_two_channels_that_are_never_empty(before: int) -> None:
+    most = 4 * AGEING * BATCH
+    with a_pool(1) as pool:
+        ran: list[str] = []
+
+        def task(name: str) -> None:
+            ran.append(name)
+            if len(ran) < most:
+                pool.submit_with(partial(task, name), channel=name)
+
+        for _ in range(before):
+            pool.submit(int).result(PATIENCE)
+        leave = occupied(pool)
+        for _ in range(2 * BATCH):
+            for name in "ab":
+                pool.submit_with(partial(task, name), channel=name)
+        last = pool.submit_with(lambda: ran.append("monitoring"), priority="monitoring")
+        leave()
+        last.result(PATIENCE)
+        assert ran.index("monitoring") <= AGEING * BATCH
+
+
+@pytest.mark.parametrize("before", range(2))
+def test_a_monitoring_task_comes_after_a_few_tasks_that_wait_for_others(before: int) -> None:
+    with a_pool(1) as pool:
+        ran: list[str] = []
+
+        def task() -> None:
+            ran.append("task")
+            pool.submit(int).result()
+            if len(ran) < 20 * AGEING:
+                pool.submit(task)
+
+        for _ in range(before):
+            pool.submit(int).result(PATIENCE)
+        leave = occupied(pool)
+        for _ in range(4):
+            pool.submit(task)
+        last = pool.submit_with(lambda: ran.append("monitoring"), priority="monitoring")
+        leave()
+        last.result(PATIENCE)
+        assert ran.index("monitoring") <= AGEING
+
+
+def test_a_timed_wait_for_a_task_of_a_channel_is_late_by_one_task_at_most() -> None:
+    with a_pool(1) as pool:
+        ran: list[int] = []
+
+        def one(number: int) -> None:
+            ran.append(number)
+            if number == 0:
+                time.sleep(0.03)  # the others take no time
+
+        def outer() -> int:
+            tasks = [pool.submit_with(partial(one, number), channel="c") for number in range(50)]
+            with pytest.raises(FutureTimeoutError):
+                tasks[-1].result(0.01)
+            return len(ran)
+
+        assert pool.submit(outer).result(PATIENCE) <= 1
+    assert ran == list(range(50))
+
+
+def test_inner_tasks_that_are_done_do_not_stay_in_the_queue() -> None:
+    with a_pool(1) as pool:
+
+        def outer() -> int:
+            longest = 0
+            for _ in range(300):
+                pool.submit(int).result()
+                longest = max(longest, len(pool._scheduler.queues[1]))
+            return longest
+
+        assert pool.submit(outer).result(PATIENCE) <= 2
+
+
+# -- hierarchies and conditions --------------------------------------------------------------------------------------
+
+
+def test_equal_hierarchies_have_one_order() -> None:
+    declared = LockHierarchy("".join(["ser", "vice"]), ["registry", "channel"])  # a name that is not interned
+    copy = pickle.loads(pickle.dumps(declared))
+    assert copy == declared
+    inner, outer = OrderedLock(declared["channel"]), OrderedLock(copy["registry"])
+    with inner, pytest.raises(LockOrderError), outer:
+        pass
+
+
+def test_a_waiter_that_is_told_when_its_timeout_has_just_passed_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = OrderedCondition()
+
+    def tell() -> None:
+        with condition:
+            condition.notify()
+
+    class Late:
+        """The raw lock of a waiter: its timeout passes, and before the waiter has its lock again somebody tells it."""
+
+        def __init__(self) -> None:
+            self.raw = threading.Lock()
+
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            if timeout < 0:
+                return self.raw.acquire(blocking)
+            Runner(tell).finish()
+            return False
+
+        def release(self) -> None:
+            self.raw.release()
+
+    monkeypatch.setattr(conditions, "allocate_lock", Late)
+    with condition:
+        assert condition.wait(0.01) is True
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e10])
+def test_one_can_wait_for_a_condition_for_ever_in_seconds(timeout: float) -> None:
+    condition = OrderedCondition()
+    ready: list[int] = []
+
+    def tell() -> None:
+        until(lambda: condition._waiters)
+        with condition:
+            ready.append(1)
+            condition.notify()
+
+    def wait_for() -> list[int]:
+        with condition:
+            teller.append(Runner(tell))
+            return condition.wait_for(lambda: ready, timeout)
+
+    teller: list[Runner] = []
+    assert Runner(wait_for).finish() == [1]
+    teller[0].finish()
+
+
+# -- what is kept, and figures ---------------------------------------------------------------------------------------
+
+
+class Thing:
+    pass
+
+
+def fail(seen: list[weakref.ref[Thing]]) -> None:
+    thing = Thing()
+    seen.append(weakref.ref(thing))
+    raise ValueError
+
+
+def waited_for(pool: ThreadPool, channel: str | None, seen: list[weakref.ref[Thing]]) -> None:
+    wait([pool.submit_with(partial(fail, seen), channel=channel)], timeout=PATIENCE)
+
+
+def asked_in_a_task(pool: ThreadPool, channel: str | None, seen: list[weakref.ref[Thing]]) -> None:
+    def outer() -> None:
+        pool.submit_with(partial(fail, seen), channel=channel).exception()
+
+    pool.submit(outer).result(PATIENCE)
+
+
+@pytest.mark.parametrize("how", [waited_for, asked_in_a_task])
+@pytest.mark.parametrize("channel", [None, "c"])
+def test_a_task_that_failed_is_in_no_circle_of_references(
+    how: Callable[[ThreadPool, str | None, list[weakref.ref[Thing]]], None], channel: str | None
+) -> None:
+    seen: list[weakref.ref[Thing]] = []
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with a_pool(1) as pool:
+            how(pool, channel, seen)
+            for _ in range(2):  # a worker keeps its last task until it has the next
+                pool.submit(int).result(PATIENCE)
+        assert [kept() for kept in seen] == [None]
+    finally:
+        if collects:
+            gc.enable()
+
+
+@needs_fork
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="figures of Linux")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_in_a_forked_child_the_figures_of_the_main_thread_are_its_own() -> None:
+    receive, send = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = b"raised"
+        try:
+            mine = [record for record in thread_records() if record.ident == threading.get_ident()]
+            others = [record for record in thread_records() if record.ident is None]
+            own = [record.native_id == os.getpid() and record.voluntary_switches is not None for record in mine]
+            said = repr((own, len(others))).encode()
+        finally:
+            os.write(send, said)
+            os._exit(0)
+    os.close(send)
+    with os.fdopen(receive, "rb") as told:
+        assert told.read() == b"([True], 0)"
+    os.waitpid(pid, 0)
+
+
+def test_tasks_of_a_pool_that_is_broken_are_counted() -> None:
+    leave = threading.Event()
+
+    def begin() -> None:
+        leave.wait(PATIENCE)
+        raise ValueError
+
+    with a_pool(1, initializer=begin) as pool:
+        tasks = [pool.submit(int) for _ in range(3)]
+        tasks.append(pool.submit_with(int, channel="c"))
+        leave.set()
+        assert [type(task.exception(PATIENCE)) for task in tasks] == [BrokenThreadPool] * 4
+        figures = pool.statistics()
+        assert figures.queued == (0, 0, 0)
+        assert (figures.submitted, figures.completed, figures.failed) == (4, 4, 4)
