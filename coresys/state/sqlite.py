@@ -500,9 +500,16 @@ class SQLiteStore:
 
     def _look(self, database: sqlite3.Connection) -> int:
         """The version of the file; 0 for one that is empty."""
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        own = not database.in_transaction
+        if own:
+            database.execute("BEGIN")  # or another opener may write between the three
+        try:
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+        finally:
+            if own and database.in_transaction:
+                database.execute("COMMIT")
         if application != APPLICATION and (application or version or tables):
             raise StoreError(store=str(self.path), problem="it is a database of something else")
         if version > len(MIGRATIONS):
