@@ -383,23 +383,21 @@ def cut_where_made(path: str, line: int) -> list[int | None]:
     return found
 
 
-def _kept_by_deleting(cut: ast.expr) -> ast.expr | None:
-    if not isinstance(cut, ast.Slice) or cut.step is not None:
-        return None
-    if cut.lower is None and isinstance(cut.upper, ast.UnaryOp) and isinstance(cut.upper.op, ast.USub):
-        return cut.upper.operand
-    if cut.upper is None and cut.lower is not None and not isinstance(cut.lower, ast.UnaryOp):
-        return cut.lower
-    return None
-
-
 def _kept_by_slicing(cut: ast.expr) -> ast.expr | None:
-    if not isinstance(cut, ast.Slice) or cut.step is not None:
-        return None
-    if cut.upper is None and isinstance(cut.lower, ast.UnaryOp) and isinstance(cut.lower.op, ast.USub):
-        return cut.lower.operand
-    if cut.lower is None and cut.upper is not None and not isinstance(cut.upper, ast.UnaryOp):
-        return cut.upper
+    """How many ``x[-8:]`` or ``x[:8]`` has at the most."""
+    return _size_of_one_end(cut.upper, cut.lower) if isinstance(cut, ast.Slice) and cut.step is None else None
+
+
+def _kept_by_deleting(cut: ast.expr) -> ast.expr | None:
+    """How many ``del x[:-8]`` or ``del x[8:]`` leaves at the most: those that a slice with its ends exchanged has."""
+    return _size_of_one_end(cut.lower, cut.upper) if isinstance(cut, ast.Slice) and cut.step is None else None
+
+
+def _size_of_one_end(from_start: ast.expr | None, from_end: ast.expr | None) -> ast.expr | None:
+    if from_start is None and isinstance(from_end, ast.UnaryOp) and isinstance(from_end.op, ast.USub):
+        return from_end.operand
+    if from_end is None and from_start is not None and not isinstance(from_start, ast.UnaryOp):
+        return from_start
     return None
 
 
@@ -468,7 +466,7 @@ def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            called = _called(node)
             if called in functions:
                 found.update(_given(functions[called].args, node, names))
         found.update(
