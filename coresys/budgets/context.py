@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.budgets.wording import clipped, printable
 from coresys.clock import Clock, MonotonicClock
 from coresys.errors.hierarchy import BudgetExceededError, BudgetNotMeasuredError, UnitError, UnknownMeasureError
+from coresys.forks import call_in_children
 from coresys.measure import meters
 from coresys.measure.leftovers import KINDS
 from coresys.measure.malloccache import MallocCache
@@ -453,14 +453,11 @@ _MOST_TRIES = 20
 _shared = _SharedMeter()
 
 
+@call_in_children
 def _forget_meter() -> None:
     """In a forked child: the kept descriptor still tells of the parent, and another thread may have held the lock."""
     global _shared
     _shared = _SharedMeter()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_meter)
 
 
 @dataclass(slots=True)

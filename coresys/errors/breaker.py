@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from coresys.clock import Clock, MonotonicClock
-from coresys.errors.forks import free_in_children
 from coresys.errors.guards import refuse_generators
 from coresys.errors.hierarchy import CircuitOpenError
+from coresys.forks import free_lock, renew_in_children
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class CircuitBreaker:
         # Of all that follows; a leaf. Re-entrant, for finalizers and signal handlers that call through this circuit.
         # A success of a closed circuit is written without it.
         self._lock = RLock()
-        free_in_children(self)
+        renew_in_children(self, free_lock)
         self._state = CLOSED
         self._consecutive = 0
         self._since = 0.0  # when it was opened, or let probes through
@@ -348,7 +348,7 @@ class CircuitBreakers:
             raise ValueError("at least one circuit is kept")
         self._make, self._most = make, most
         self._lock = RLock()  # a finalizer may ask in the midst of this
-        free_in_children(self)
+        renew_in_children(self, free_lock)
         self._breakers: dict[str, CircuitBreaker] = {}
 
     def __getitem__(self, key: str) -> CircuitBreaker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import RLock
 
 from coresys.clock import Clock, MonotonicClock
-from coresys.errors.forks import free_in_children
+from coresys.forks import free_lock, renew_in_children
 
 
 class RetryBudget:
@@ -32,7 +32,7 @@ class RetryBudget:
         self.per_second, self.burst = per_second, burst
         self._clock: Clock = clock or MonotonicClock()
         self._lock = RLock()  # a signal handler may come in between
-        free_in_children(self)
+        renew_in_children(self, free_lock)
         self._tokens = float(burst)
         self._at = self._clock.now()
         self._taken = self._refused = 0

@@ -74,6 +74,10 @@ class TableError(StateError, ValueError):
         super().__init__("\n  ".join([f"transition table {table!r}:", *problems]))
 
 
+# The reason of a refusal by guards: for a timer, which asks again and again, no more than an answer.
+GUARDED_OFF = "its guards say no"
+
+
 class TransitionRefusedError(StateError):
     """An event was refused, and nothing changed: not declared here, guarded off, or its payload not valid.
 

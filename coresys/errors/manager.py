@@ -12,7 +12,6 @@ Invariants, and what holds them:
 
 from __future__ import annotations
 
-import os
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -20,7 +19,6 @@ from dataclasses import replace
 from itertools import count
 from threading import RLock, local
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from coresys.clock import MonotonicClock, WallClock
 from coresys.errors.capture import Capture, group_members, leaves
@@ -31,13 +29,13 @@ from coresys.errors.paths import Paths
 from coresys.errors.policies import Declared, Policies
 from coresys.errors.rates import Rate, Rates
 from coresys.errors.recovery import Recovering
+from coresys.forks import renew_in_children
 from coresys.system_records import ErrorRecord, ErrorStatistics
 
 if TYPE_CHECKING:
     from coresys.interfaces import IErrorManager, IMonitoringManager
 
 _managers = count(1)
-_alive: WeakSet[ErrorManager] = WeakSet()
 _MOST_NESTED = 3  # deliveries inside deliveries: a sink whose own errors come back to it
 
 
@@ -88,7 +86,7 @@ class ErrorManager:
         self._all = Rate()
         self._by_kind, self._by_component = Rates(names), Rates(names)
         self._done = dict.fromkeys(("delivered", "undelivered", "recovered", "escalated"), 0)
-        _alive.add(self)
+        renew_in_children(self, ErrorManager._after_fork)
 
     # -- declaring ---------------------------------------------------------------------------------------------------
 
@@ -417,6 +415,11 @@ class ErrorManager:
             **self._done,
         )
 
+    def _after_fork(self) -> None:
+        self._lock, self._holder = allocate_lock(), 0
+        self._declaring, self._delivering = RLock(), local()
+        self._journal.after_fork()
+
     def __repr__(self) -> str:
         return (
             f"<ErrorManager: {self._all.total} errors seen, {self._done['undelivered']} undelivered; {self._paths!r}>"
@@ -440,18 +443,6 @@ def _leaves(error: BaseException) -> Iterable[BaseException]:
                 found.setdefault(id(member), member)
     errors = [leaf for leaf in found.values() if isinstance(leaf, Exception)]
     return errors or list(found.values())
-
-
-def _after_fork() -> None:
-    """In the child, whoever held a lock in another thread is not there to let it go."""
-    for manager in tuple(_alive):
-        manager._lock, manager._holder = allocate_lock(), 0
-        manager._declaring, manager._delivering = RLock(), local()
-        manager._journal.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _nothing_left() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from threading import RLock
 
 from coresys.clock import Clock, MonotonicClock
-from coresys.errors.forks import free_in_children
+from coresys.forks import free_lock, renew_in_children
 
 ONE_FOR_ONE, REST_FOR_ONE = "one-for-one", "rest-for-one"
 
@@ -35,7 +35,7 @@ class RestartIntensity:
         self.restarts, self.within = restarts, within
         self._clock: Clock = clock or MonotonicClock()
         self._lock = RLock()
-        free_in_children(self)
+        renew_in_children(self, free_lock)
         self._made: dict[str, deque[float]] = {}
 
     def allow(self, key: str) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Protocol
 
-from coresys.errors.forks import free_in_children
 from coresys.errors.hierarchy import (
+    GUARDED_OFF,
     ObserverFailedError,
     RouteError,
     StateError,
@@ -20,8 +20,7 @@ from coresys.errors.hierarchy import (
     UnknownMachineError,
 )
 from coresys.errors.policies import Failure
-
-GUARDED_OFF = "its guards say no"  # the reason of coresys.state.machine, which is not imported for it
+from coresys.forks import free_lock, renew_in_children
 
 
 class States(Protocol):
@@ -72,7 +71,7 @@ class ErrorStates:
     def __init__(self, *, errors: Reporter, states: States, declared: Iterable[ErrorState] = ()) -> None:
         self._errors, self._states = errors, states
         self._lock = RLock()
-        free_in_children(self)
+        renew_in_children(self, free_lock)
         self._declared: dict[str, ErrorState] = {}
         for each in declared:
             self.declare(each)

@@ -25,6 +25,7 @@ from inspect import isawaitable
 from typing import Any, NoReturn, TypeVar
 
 from coresys.errors.hierarchy import (
+    GUARDED_OFF,
     ObserverFailedError,
     RollbackError,
     StateError,
@@ -53,7 +54,6 @@ from coresys.state.table import ERROR, ROLLBACK, Edge, TransitionTable, Trigger
 from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 T = TypeVar("T")
-GUARDED_OFF = "its guards say no"
 
 
 class Machine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from _thread import get_ident
 from collections import deque
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coresys.errors.hierarchy import TransitionFailedError
+from coresys.forks import call_in_children
 from coresys.state.history import Entry
 from coresys.state.scope import Scope
 from coresys.state.table import Edge, Trigger
@@ -139,11 +139,8 @@ def note(error: BaseException, text: str) -> None:
     error.__notes__ = [*notes, text]  # type: ignore[attr-defined]
 
 
+@call_in_children
 def _after_fork() -> None:
     global making
     making = RLock()
     inside_now.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

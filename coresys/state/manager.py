@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakSet
 
 from coresys.clock import WallClock
 from coresys.errors.hierarchy import (
+    GUARDED_OFF,
     DuplicateMachineError,
     StateError,
     StoreError,
     TransitionRefusedError,
     UnknownMachineError,
 )
+from coresys.forks import renew_in_children
 from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
-from coresys.state.machine import GUARDED_OFF, Machine
+from coresys.state.machine import Machine
 from coresys.state.making import log
 from coresys.state.scope import Scope, TransitionSink
 from coresys.state.store import Durability, StateStore
@@ -81,7 +81,7 @@ class StateManager:
         self._after_release = self._scope.after_release()
         self._gone = 0  # transitions of machines that were released
         self._closed = False
-        _managers.add(self)
+        renew_in_children(self, StateManager._after_fork)
 
     # -- machines ----------------------------------------------------------------------------------------------------
 
@@ -352,17 +352,6 @@ def _problem(record: MachineRecord, tables: Mapping[str, TransitionTable]) -> st
         return f"it has machines of table {record.table!r} in state {record.state!r}, which that table does not have"
     return None
 
-
-_managers: WeakSet[StateManager] = WeakSet()
-
-
-def _after_fork() -> None:
-    for manager in tuple(_managers):
-        manager._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 if TYPE_CHECKING:
     _check: type[IStateManager] = StateManager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Protocol
 
 from coresys.clock import MonotonicClock, WallClock
 from coresys.errors.hierarchy import StateError
+from coresys.forks import call_in_children
 from coresys.state.history import HISTORY_BYTES, HISTORY_COUNT
 from coresys.state.store import StateStore
 from coresys.system_records import PendingTimer, TransitionRecord
@@ -87,9 +87,6 @@ class Scope:
 ALONE = Scope()
 
 
+@call_in_children
 def _after_fork() -> None:
     ALONE.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

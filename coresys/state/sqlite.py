@@ -123,6 +123,7 @@ class SQLiteStore:
         self.path = Path(path)
         self._durability: Durability = durability
         self._rows, self._bytes = history_rows, history_bytes
+        self._trim_every = min(TRIM_EVERY, history_rows)
         self._using = allocate_lock()  # of the connection
         # Threads that are anywhere in here: a handler or finalizer that runs in one of them must not wait for it.
         self._inside: set[int] = set()
@@ -276,10 +277,6 @@ class SQLiteStore:
         return f"<SQLiteStore {self.path} ({self._durability}){': closed' if self._closing else ''}>"
 
     # -- inside ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _trim_every(self) -> int:
-        return min(TRIM_EVERY, self._rows)
 
     def _commit(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a transaction, perhaps together with that of others, and return when it is durable."""

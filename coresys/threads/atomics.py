@@ -7,11 +7,11 @@ caller's function, and says so), and a forked child gets fresh ones with the val
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
-from weakref import WeakSet
+
+from coresys.forks import free_lock, renew_in_children
 
 T = TypeVar("T")
 
@@ -23,17 +23,10 @@ class _Atomic:
         # Re-entrant, for a signal handler may come by while its own thread has the lock, and would wait for itself. It
         # cannot come between reading and writing: there is no call in between, after which signals are looked for.
         self._lock = RLock()
-        _made.add(self)
-
-    def renew(self) -> None:
-        """Put a fresh lock in place: whoever held the old one is not in this process."""
-        self._lock = RLock()
+        renew_in_children(self, free_lock)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be copied or pickled: it is shared by the threads of a process")
-
-
-_made: WeakSet[_Atomic] = WeakSet()  # for forked children
 
 
 class AtomicCounter(_Atomic):
@@ -164,13 +157,5 @@ class AtomicReference(_Atomic, Generic[T]):
     def __repr__(self) -> str:
         return f"AtomicReference({self._value!r})"
 
-
-def _renew() -> None:
-    for atomic in list(_made):
-        atomic.renew()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew)
 
 __all__ = ["AtomicCounter", "AtomicFlag", "AtomicReference"]

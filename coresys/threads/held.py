@@ -26,6 +26,7 @@ from types import CodeType
 from typing import Any
 from weakref import ref
 
+from coresys.forks import call_in_children
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import site
 
@@ -132,6 +133,7 @@ def thread_name(ident: int) -> str:
     return f"thread {ident}"
 
 
+@call_in_children
 def _forget_other_threads() -> None:
     """In a forked child: every lock that anybody held or was about to take is free; only this thread is left."""
     global _process
@@ -143,10 +145,6 @@ def _forget_other_threads() -> None:
         if life() is None:
             del _holders[number]
     _process = os.getpid()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 __all__ = ["BOTTOM", "Entry", "Holder", "here", "thread_name"]

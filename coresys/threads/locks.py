@@ -21,7 +21,6 @@ keeps could be learned in ``admit``, the one place that sees both what is held a
 
 from __future__ import annotations
 
-import os
 from _thread import RLock, allocate_lock, get_ident
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError, LockOrderError, LockOwnershipError
+from coresys.forks import call_in_children
 from coresys.system_records import LockStatistics
 from coresys.threads.held import BOTTOM, Entry, here, thread_name
 from coresys.threads.ranks import Rank
@@ -441,13 +441,12 @@ def held_locks() -> tuple[str, ...]:
 _making = allocate_lock()  # a leaf, and nothing is called under it
 
 
+@call_in_children
 def _renew() -> None:
     global _making
     _making = allocate_lock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew)
 _NO_WAITS = Waits()
 
 __all__ = ["OrderedLock", "OrderedRLock", "SampledLock", "Within", "admit", "held_locks", "keep"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from _thread import allocate_lock, get_ident
@@ -17,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from coresys.clock import Clock, MonotonicClock, monotonic, sleep
 from coresys.errors.hierarchy import QueueFullError
+from coresys.forks import call_in_children
 from coresys.system_records import ThreadPoolStatistics
 from coresys.threads.futures import Task, Work
 from coresys.threads.scheduler import LEVELS, PROCESSING, SYSTEM, Scheduler, Worker, here
@@ -405,6 +405,7 @@ def _at_exit() -> None:
             _join(scheduler, staff.threads)
 
 
+@call_in_children
 def _in_child() -> None:
     """After a fork: no worker is left, and what was queued is the parent's to do. The pool can be used."""
     for scheduler in list(_schedulers):
@@ -416,7 +417,5 @@ def _in_child() -> None:
 
 # Called before the interpreter waits for its threads, which atexit's functions are not: parked workers never end.
 threading._register_atexit(_at_exit)  # type: ignore[attr-defined]  # private, and what the standard library itself uses
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_in_child)
 
 __all__ = ["MOST_WORKERS", "Priority", "ThreadPool"]

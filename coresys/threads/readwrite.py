@@ -11,7 +11,6 @@ one C method, as with OrderedLock, and what is said there of exceptions out of n
 
 from __future__ import annotations
 
-import os
 import threading
 from _thread import RLock, get_ident
 from dataclasses import replace
@@ -22,6 +21,7 @@ from weakref import WeakSet
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError
+from coresys.forks import call_in_children
 from coresys.system_records import LockStatistics
 from coresys.threads.held import Entry, here
 from coresys.threads.locks import OrderedLock, Within, admit, keep
@@ -255,12 +255,10 @@ class ReadWriteLock:
 _making = RLock()  # a leaf; re-entrant for finalizers
 
 
+@call_in_children
 def _renew() -> None:
     global _making
     _making = RLock()
 
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew)
 
 __all__ = ["Gate", "ReadWriteLock", "Share"]

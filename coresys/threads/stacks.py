@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from _thread import RLock
 
 from coresys.errors.hierarchy import StackSizeError
+from coresys.forks import call_in_children
 
 # Below this, deep recursion (nested JSON, repr, comparisons; 900 Python calls) ends the process instead of raising
 # RecursionError; measured, and tested, for 3.10 to 3.13. Smaller stacks save neither memory nor time: only pages that
@@ -44,12 +44,10 @@ def start(thread: threading.Thread, size: int) -> None:
             threading.stack_size(before)
 
 
+@call_in_children
 def _renew() -> None:
     global _starting
     _starting = RLock()
 
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew)
 
 __all__ = ["STACK_DEFAULT", "STACK_FLOOR", "check_stack_size", "start"]

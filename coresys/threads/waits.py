@@ -11,13 +11,13 @@ whoever finds a circle leaves it before the next: one participant is told, not a
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
 from collections.abc import Callable
 from typing import Any
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError, LockClosedError, LockTimeoutError
+from coresys.forks import call_in_children
 from coresys.threads.held import Entry, Holder, here, thread_name
 from coresys.threads.sites import owner_of
 
@@ -130,13 +130,11 @@ def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:
     return []  # nobody waits any more, or there is a circle further on: those in it will find it
 
 
+@call_in_children
 def _forget() -> None:
     global lock
     lock = RLock()
     _waiting.clear()
 
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget)
 
 __all__ = ["PATIENCE", "SLICE", "Waits", "wait"]
