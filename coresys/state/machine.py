@@ -197,7 +197,7 @@ class Machine:
                             return target
                         made = Made(self, NOBODY, Trigger(self, event, last[4], payload, cause, actor), entry, last)
                     else:
-                        made = self._transact(edge, event, payload, cause, actor)
+                        made = self._transact(edge, Trigger(self, event, last[4], payload, cause, actor))
                 finally:
                     self._owner = 0
         except BaseException as error:
@@ -210,12 +210,7 @@ class Machine:
             or not made.scope.plain
             or (self._extra is not None and self._extra.queue)
         ):
-            try:
-                self._tell(made)
-            finally:
-                result = made.entry[4]
-                del made
-            return result
+            self._tell(made)
         return made.entry[4]
 
     async def fire_async(
@@ -226,33 +221,23 @@ class Machine:
         The transition itself is made at once, before the first await; no lock is held over one. When the task is
         cancelled while observers are told, the transition stands.
         """
-        if self._is_inside():
-            self._queue(Event(event, payload, cause, actor))
+        now = self._now_or_queued(Event(event, payload, cause, actor))
+        if now is None:
             return None
-        _check_texts(cause, actor)
-        made = self._make(Event(event, payload, cause, actor), asynchronous=True)
-        target = made.entry[4]
-        try:
-            await self._tell_async(made)
-        finally:
-            del made
-        return target
+        made = self._make(now, asynchronous=True)
+        await self._tell_async(made)
+        return made.entry[4]
 
     def fire_recorded(
         self, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
     ) -> TransitionRecord | None:
         """As ``fire``, and returns the record of the transition that was made."""
-        if self._is_inside():
-            self._queue(Event(event, payload, cause, actor))
+        now = self._now_or_queued(Event(event, payload, cause, actor))
+        if now is None:
             return None
-        _check_texts(cause, actor)
-        made = self._make(Event(event, payload, cause, actor))
-        record = self._record(made.entry)
-        try:
-            self._tell(made)
-        finally:
-            del made
-        return record
+        made = self._make(now)
+        self._tell(made)
+        return self._record(made.entry)
 
     def describe(self) -> MachineRecord:
         """Where it stands, with the timers that are armed and the snapshots that are kept."""
@@ -325,12 +310,8 @@ class Machine:
             return made
 
         made = self._locked(back)
-        target = made.entry[4]
-        try:
-            self._tell(made)
-        finally:
-            del made
-        return target
+        self._tell(made)
+        return made.entry[4]
 
     def snapshot(self, label: str) -> int:
         """Keep where the machine stands under a name, to go back to; returns its sequence number."""
@@ -371,48 +352,28 @@ class Machine:
 
     def _make(self, event: Event, *, asynchronous: bool = False) -> Made:
         """One transition, with the lock taken for it; whoever is to be told has not been yet."""
-        name, payload, cause, actor, _ = event
 
         def work() -> Made:
-            edge = self._table.edges[self._last[4]].get(name)
-            return self._transact(edge, name, payload, cause, actor, asynchronous=asynchronous)
+            source = self._last[4]
+            trigger = Trigger(self, event.name, source, event.payload, event.cause, event.actor)
+            return self._transact(self._table.edges[source].get(event.name), trigger, asynchronous=asynchronous)
 
         return self._locked(work)
 
-    def _transact(
-        self,
-        edge: Edge | None,
-        event: str,
-        payload: Any,
-        cause: str | None,
-        actor: str | None,
-        *,
-        asynchronous: bool = False,
-    ) -> Made:
+    def _transact(self, edge: Edge | None, trigger: Trigger, *, asynchronous: bool = False) -> Made:
         """Ask, run what belongs inside, store, publish. What failed comes back as a transition to the error state,
         if there is one, with the error in it."""
         began = self._began()
         try:
-            made = self._prepare(edge, event, payload, cause, actor, began, asynchronous=asynchronous)
+            made = self._prepare(edge, trigger, began, asynchronous=asynchronous)
             self._keep((made,))
         except Failure as failure:
             return self._failed(failure, began)
         return made
 
-    def _prepare(
-        self,
-        edge: Edge | None,
-        event: str,
-        payload: Any,
-        cause: str | None,
-        actor: str | None,
-        began: float,
-        *,
-        asynchronous: bool,
-    ) -> Made:
+    def _prepare(self, edge: Edge | None, trigger: Trigger, began: float, *, asynchronous: bool) -> Made:
         """Everything before storing and publishing; raises a refusal, or a Failure."""
-        source = self._last[4]
-        trigger = Trigger(self, event, source, payload, cause, actor)
+        event = trigger.event
         if self._scope.released:
             raise self._refusal(event, "the machine was released")
         if edge is None:
@@ -651,7 +612,8 @@ class Machine:
             edge = self._timed_edge(timer)
             try:
                 extra.spent = timer
-                made = self._transact(edge, timer.event, None, f"timer of {timer.state!r}", None)
+                trigger = Trigger(self, timer.event, self._last[4], None, f"timer of {timer.state!r}", None)
+                made = self._transact(edge, trigger)
             except TransitionFailedError as error:
                 if error.phase != "store":
                     self._spend(timer)
@@ -665,13 +627,9 @@ class Machine:
             return made
 
         made = self._locked(work)
-        if made is None:
-            return False
-        try:
+        if made is not None:
             self._tell(made)
-        finally:
-            del made
-        return True
+        return made is not None
 
     def _timed_edge(self, timer: PendingTimer) -> Edge | None:
         """The edge of a timer: not of one of the same name that another state of the path declares."""
@@ -934,11 +892,13 @@ class Machine:
         """Whether this thread holds the lock. An interruption may have left our identity behind, but not the lock."""
         return self._owner == get_ident() and self._lock.locked()
 
-    def _is_inside(self) -> bool:
-        """Whether this task or thread is inside a transition of this machine."""
-        if self._holds():
-            return True
-        return self._extra is not None and bool(self._extra.telling) and self._frame() is not None
+    def _now_or_queued(self, event: Event) -> Event | None:
+        """The event, to be made now; None where it was queued, for this is inside a transition of this machine."""
+        if self._holds() or self._frame() is not None:
+            self._queue(event)
+            return None
+        _check_texts(event.cause, event.actor)
+        return event
 
     def _frame(self) -> Telling | None:
         """The transition of this machine whose observers this very task or thread is inside of."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from coresys.errors.hierarchy import StateError
 from coresys.state.machine import Machine, _check_texts
 from coresys.state.making import Failure, Made, note
+from coresys.state.table import Trigger
 from coresys.system_records import TransitionRecord
 
 T = TypeVar("T")
@@ -49,16 +50,12 @@ def fire_all(
         except BaseException as error:
             _drain(machines, error)
             raise
-        finally:
-            del failed
-    records = tuple(made.machine._record(made.entry) for made in all_made)
     problems: list[Exception] = []
     for made in all_made:
         try:
             made.machine._tell(made)
         except Exception as error:
             problems.append(error)
-    del all_made
     try:
         if problems:
             for other in problems[1:]:
@@ -66,7 +63,7 @@ def fire_all(
             raise problems[0]
     finally:
         problems.clear()
-    return records
+    return tuple(made.machine._record(made.entry) for made in all_made)
 
 
 def _drain(machines: Sequence[Machine], error: BaseException) -> None:
@@ -95,8 +92,10 @@ def _transact(
     began = events[0][0]._began()
     try:
         for machine, event, payload in events:
-            edge = machine._table.edges[machine._last[4]].get(event)
-            all_made.append(machine._prepare(edge, event, payload, cause, actor, began, asynchronous=False))
+            source = machine._last[4]
+            trigger = Trigger(machine, event, source, payload, cause, actor)
+            edge = machine._table.edges[source].get(event)
+            all_made.append(machine._prepare(edge, trigger, began, asynchronous=False))
         events[0][0]._keep(all_made)
     except BaseException as error:
         for machine, _, _ in events:
