@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import dis
 import functools
 import gc
 import sys
@@ -15,11 +14,11 @@ from collections import namedtuple
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from interrupting import NOT_TRACED, Hitting, untraced
 
 from coresys.errors import journal as journal_module
 from coresys.errors import manager as manager_module
@@ -42,7 +41,6 @@ from coresys.testing.fakes import FakeClock
 
 # Where there are locks, and what is called while one is held. Capturing is one place: it takes no lock.
 FILES = {module.__file__ for module in (journal_module, manager_module, marks_module, rates_module)}
-NOT_TRACED = pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
 
 
 class World:
@@ -85,68 +83,6 @@ def raised(text: str = "x") -> BaseException:
 # -- signals, at any place -------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def after_which(code: CodeType) -> frozenset[int]:
-    """The places in ``code`` that follow an instruction after which the interpreter looks for signals."""
-    found = []
-    looked = True  # where a function begins
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
-            continue
-        if looked:
-            found.append(instruction.offset)
-        looked = instruction.opname.startswith(("CALL", "RESUME")) and "INTRINSIC" not in instruction.opname
-    return frozenset(found)
-
-
-class Hitting:
-    """Calls what it was given at the n-th of those places that this thread comes to in the code under test."""
-
-    def __init__(self, at: int, hit: Callable[[], object]) -> None:
-        self.at, self.hit, self.seen = at, hit, 0
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Hitting | None:
-        if frame.f_code.co_filename not in FILES:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_lasti in after_which(frame.f_code):
-            self.seen += 1
-            if self.seen == self.at:
-                self.hit()
-        return self
-
-    def watching(self, work: Callable[[], object]) -> bool:
-        """Run ``work``; False when it has fewer places."""
-        outer = sys.gettrace()
-        sys._getframe().f_trace_opcodes = True  # CPython 3.12 wants one that has it before it begins to trace
-        sys.settrace(self)
-        try:
-            work()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(outer)
-        return self.seen >= self.at
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def untraced(handler: Callable[[], object]) -> Callable[[], None]:
-    """The handler, which is not hit itself."""
-
-    def handle() -> None:
-        tracer = sys.gettrace()
-        sys.settrace(None)
-        try:
-            handler()
-        finally:
-            sys.settrace(tracer)
-
-    return handle
-
-
 @pytest.mark.slow
 @NOT_TRACED
 @pytest.mark.parametrize("what", ["report", "statistics", "group"])
@@ -163,7 +99,7 @@ def test_a_signals_exception_at_any_place_leaves_no_lock_held(what: str) -> None
             if what == "statistics"
             else functools.partial(world.errors.report, error, component="c")
         )
-        if not Hitting(at, interrupt).watching(work):
+        if not Hitting(FILES, at).watching(work):
             break
         assert not world.errors._lock.locked(), at
         world.errors.report(error, component="c")  # whoever sees the exception next
@@ -186,7 +122,7 @@ def test_a_signals_handler_at_any_place_waits_for_nobody(asked: str, asking: str
     while True:
         at += 1
         world = World()
-        hitting = Hitting(at, untraced(of(world, asking)))
+        hitting = Hitting(FILES, at, untraced(of(world, asking)))
         thread = threading.Thread(target=hitting.watching, args=(of(world, asked),), daemon=True)
         thread.start()
         thread.join(5)

@@ -1,23 +1,15 @@
-"""A signal's exception at every instruction it can come at: whatever it hits, the machine stays whole and usable.
-
-CPython looks for signals after a call has returned, where a function begins, and where a loop goes round; not between
-taking a lock by ``with`` and the block, nor between the block's end and giving it back (CPython 3.10 may do that, for
-any ``with`` of anybody).
-"""
+"""A signal's exception or handler at every place it can come at: whatever it hits, machines stay whole and usable."""
 
 from __future__ import annotations
 
-import dis
-import functools
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import pytest
+from interrupting import NOT_TRACED, Hitting, untraced
 
 from coresys.errors.hierarchy import StateError, StoreError
 from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, inside, on
@@ -40,53 +32,9 @@ ASKED = TransitionTable(
 FILES = {sqlite_module.__file__, machine_module.__file__, making_module.__file__, together_module.__file__}
 
 
-@functools.cache
-def after_which(code: CodeType) -> frozenset[int]:
-    """The places in ``code`` that follow an instruction after which the interpreter looks for signals."""
-    found = []
-    looked = True  # where a function begins
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
-            continue
-        if looked:
-            found.append(instruction.offset)
-        looked = instruction.opname.startswith(("CALL", "RESUME")) and "INTRINSIC" not in instruction.opname
-    return frozenset(found)
-
-
-class Interrupting:
-    """Raises KeyboardInterrupt at the n-th of those places that this thread comes to in the code under test."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.seen = 0
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Interrupting | None:
-        if frame.f_code.co_filename not in FILES:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_lasti in after_which(frame.f_code):
-            self.seen += 1
-            if self.seen == self.at:
-                self.hit()
-        return self
-
-    def hit(self) -> None:
-        raise KeyboardInterrupt
-
-
 def interrupted(work: Callable[[], object], at: int) -> bool:
-    """Run ``work``, interrupted at instruction ``at``; False when it has fewer."""
-    outer = sys.gettrace()
-    tracer = Interrupting(at)
-    sys.settrace(tracer)
-    try:
-        work()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(outer)
-    return tracer.seen >= at
+    """Run ``work``, interrupted at place ``at``; False when it has fewer."""
+    return Hitting(FILES, at).watching(work)
 
 
 def is_whole(machine: Machine) -> bool:
@@ -110,7 +58,7 @@ def usable_by_all(machine: Machine) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 @pytest.mark.parametrize(
     ("table", "work"),
     [
@@ -140,7 +88,7 @@ def test_an_interruption_at_any_instruction_leaves_the_machine_whole(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 def test_an_interruption_at_any_instruction_moves_all_machines_or_none() -> None:
     at = 0
     while True:
@@ -156,43 +104,25 @@ def test_an_interruption_at_any_instruction_moves_all_machines_or_none() -> None
     assert at > 50
 
 
-class Handling(Interrupting):
-    """Calls a handler at the n-th place, as a signal's would be, instead of raising."""
-
-    def __init__(self, at: int, handler: Callable[[], object]) -> None:
-        super().__init__(at)
-        self.handler = handler
-
-    def hit(self) -> None:
-        sys.settrace(None)
-        try:
-            self.handler()
-        finally:
-            sys.settrace(self)
-
-
 def handled(work: Callable[[], object], at: int, handler: Callable[[], object]) -> bool:
     """Run ``work`` on a thread of its own, with ``handler`` called at place ``at``; False when it has fewer."""
-    tracer = Handling(at, handler)
+    hitting = Hitting(FILES, at, untraced(handler))
 
     def run() -> None:
-        sys.settrace(tracer)
         try:
-            work()
+            hitting.watching(work)
         except StoreError:
             pass
-        finally:
-            sys.settrace(None)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(20)
     assert not thread.is_alive(), f"it waits for itself, or the handler does, at place {at}"
-    return tracer.seen >= at
+    return hitting.seen >= at
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 @pytest.mark.parametrize(
     "work",
     [
@@ -218,7 +148,7 @@ def test_a_handler_that_fires_the_machine_at_any_place_is_not_waited_for(work: C
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 @pytest.mark.parametrize("closes", [False, True])
 def test_a_handler_that_uses_the_store_at_any_place_of_a_commit_is_not_waited_for(tmp_path: Path, closes: bool) -> None:
     at = 0
@@ -249,7 +179,7 @@ def swallow(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 @pytest.mark.parametrize("together", [False, True])
 def test_an_interruption_at_any_place_leaves_machines_and_store_agreeing(tmp_path: Path, together: bool) -> None:
     at = 0
@@ -273,13 +203,13 @@ def test_an_interruption_at_any_place_leaves_machines_and_store_agreeing(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 def test_an_interruption_of_whoever_commits_leaves_nobody_waiting(tmp_path: Path) -> None:
     """One follower waits while the leader is interrupted, at each place of its commit and of handing over."""
     at = 0
     while True:
         at += 1
-        waits, go_on = threading.Event(), threading.Event()
+        waits = threading.Event()
 
         class Waiting(SQLiteStore):
             first = True
@@ -301,7 +231,6 @@ def test_an_interruption_of_whoever_commits_leaves_nobody_waiting(tmp_path: Path
                 follower.join(20)
                 assert not follower.is_alive(), at
                 assert other.sequence == 1, at
-            go_on.set()
             assert usable_by_all(machine), at
             assert usable_by_all(other), at
         if done:

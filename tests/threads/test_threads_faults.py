@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dis
-import functools
 import gc
 import os
 import pickle
@@ -19,10 +17,10 @@ from concurrent.futures.thread import BrokenThreadPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from types import CodeType, FrameType
 from typing import Any
 
 import pytest
+from interrupting import NOT_TRACED, Hitting
 from threads_helping import PATIENCE, Runner, no_threads_left  # noqa: F401  # autouse
 
 from coresys.errors.hierarchy import DeadlockError, LockOrderError, LockTimeoutError, TaskCycleError
@@ -163,71 +161,20 @@ def test_tasks_that_meet_get_a_worker_more_than_those_that_are_parked() -> None:
         assert pool.statistics().workers == 3
 
 
-@functools.cache
-def after_which(code: CodeType) -> frozenset[int]:
-    """The places in ``code`` that follow an instruction after which the interpreter looks for signals. What is raised
-    then is the call's: a place that is not inside of the same handler as the call stands for nothing that happens."""
-    table = getattr(dis, "_parse_exception_table")(code)  # noqa: B009  # mypy: it is private
-
-    def handler(offset: int) -> object:
-        return next((entry.target for entry in table if entry.start <= offset < entry.end), None)
-
-    found = []
-    before: int | None = None
-    looked = True  # where a function begins
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
-            continue
-        if looked and (before is None or handler(before) == handler(instruction.offset)):
-            found.append(instruction.offset)
-        looked = instruction.opname.startswith(("CALL", "RESUME")) and "INTRINSIC" not in instruction.opname
-        before = instruction.offset
-    return frozenset(found)
-
-
-class Interrupting:
-    """Raises KeyboardInterrupt at the n-th of those places that this thread comes to in the code under test."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.seen, self.where = at, 0, ""
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> Interrupting | None:
-        if frame.f_code.co_filename not in FILES:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_lasti in after_which(frame.f_code):
-            self.seen += 1
-            if self.seen == self.at:
-                self.where = f"{frame.f_code.co_name}, line {frame.f_lineno}"
-                raise KeyboardInterrupt
-        return self
-
-
-def interrupted(work: Callable[[], object], at: int) -> tuple[str, bool]:
-    """Run ``work``, interrupted at place ``at``: where that was, if it has as many, and whether it came out."""
-    outer, tracer, raised = sys.gettrace(), Interrupting(at), False
-    sys.settrace(tracer)
-    try:
-        work()
-    except KeyboardInterrupt:
-        raised = True
-    finally:
-        sys.settrace(outer)
-    return tracer.where, raised
-
-
-@pytest.mark.skipif(sys.gettrace() is not None, reason="traced by another, coverage perhaps")
+@NOT_TRACED
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="no exception table to tell what a signal can hit")
 @pytest.mark.parametrize("parked", [0, 1, 2])
 def test_a_submit_that_is_interrupted_anywhere_leaves_a_pool_that_works_and_ends(parked: int) -> None:
-    for at in count():  # 0: nowhere; Python 3.12 traces instructions from the second time on
+    for at in count():  # 0: nowhere
         with a_pool(2, reserved=0) as pool:
             first, both = threading.Barrier(max(parked, 1)), threading.Barrier(2)
             for met in [pool.submit(first.wait, PATIENCE) for _ in range(parked)]:
                 met.result(PATIENCE)
             until(lambda: len(pool._scheduler.parked) == parked)
-            where, raised = interrupted(lambda: pool.submit(int), at)
-            assert raised or not where, f"swallowed in {where}"
+            hitting = Hitting(FILES, at, same_handler=True)
+            hitting.watching(lambda: pool.submit(int))
+            where = hitting.where
+            assert hitting.raised or not where, f"swallowed in {where}"
             later = [pool.submit(both.wait, PATIENCE) for _ in range(2)]
             left = wait(later, timeout=PATIENCE + 5).not_done
             assert not left, f"after {where}, {len(left)} of two tasks that meet are not done"
