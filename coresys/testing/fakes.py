@@ -59,9 +59,14 @@ class FakeClock:
         self.sleep(seconds)
 
     def advance(self, seconds: float) -> None:
-        """Move on, without anybody having slept."""
+        """Move on, without anybody having slept; back, for a time of day that was set."""
         with self._lock:
             self._now += seconds
+
+    def move_to(self, now: float) -> None:
+        """Stand at a point, exactly."""
+        with self._lock:
+            self._now = now
 
 
 class RecordingMonitoringManager:

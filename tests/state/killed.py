@@ -10,11 +10,10 @@ import random
 import sys
 import threading
 
-from coresys.state import SQLiteStore, State, StateManager, TransitionTable, on
+from state_helping import FLIP
 
-FLIP = TransitionTable(
-    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-)
+from coresys.state import SQLiteStore, StateManager
+
 SINGLES = ("one", "two")
 PAIR = ("left", "right")  # are only ever moved together
 

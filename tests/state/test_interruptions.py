@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from interrupting import NOT_TRACED, Hitting, untraced
+from state_helping import FLIP
 
 from coresys.errors.hierarchy import StateError, StoreError
 from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, inside, on
@@ -18,9 +19,6 @@ from coresys.state import making as making_module
 from coresys.state import sqlite as sqlite_module
 from coresys.state import together as together_module
 
-FLIP = TransitionTable(
-    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-)
 ASKED = TransitionTable(
     "asked",
     states=[State("a", initial=True), State("b")],

@@ -12,13 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from state_helping import FLIP
 
-from coresys.state import SQLiteStore, State, StateManager, TransitionTable, on
+from coresys.state import SQLiteStore, StateManager
 
 SCRIPT = Path(__file__).with_name("killed.py")
-FLIP = TransitionTable(
-    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-)
 
 
 def run_and_kill(store: Path, durability: str, after: float) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from state_helping import DOOR, frozen
 
 from coresys.errors.hierarchy import (
     ObserverFailedError,
@@ -24,28 +25,7 @@ from coresys.state import Machine, State, StateManager, TransitionTable, Trigger
 from coresys.state.history import ENTRY_BYTES
 from coresys.state.scope import Scope
 from coresys.system_records import TransitionRecord
-
-DOOR = TransitionTable(
-    "door",
-    states=[State("shut", initial=True), State("open"), State("gone", final=True)],
-    transitions=[on("open", "shut", "open"), on("shut", "open", "shut"), on("burn", ["open", "shut"], "gone")],
-)
-
-
-class Frozen:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: float = 1000.0) -> None:
-        self.at = now
-
-    def now(self) -> float:
-        return self.at
-
-    def time(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
+from coresys.testing.fakes import FakeClock
 
 
 def chain_is_whole(machine: Machine) -> bool:
@@ -91,10 +71,10 @@ def test_nothing_leads_out_of_a_final_state() -> None:
 
 
 def test_every_transition_is_in_the_history_with_cause_and_actor() -> None:
-    clock = Frozen(1000.0)
+    clock = frozen()
     door = Machine(DOOR, "front", scope=Scope(clock=clock))
     door.fire("open", cause="bell", actor="ann")
-    clock.at = 1001.5
+    clock.move_to(1001.5)
     door.fire("shut")
     assert door.history() == (
         TransitionRecord("front", "door", 1, 1000.0, "open", "shut", "open", "bell", "ann"),
@@ -501,10 +481,10 @@ def test_an_event_of_a_finalizer_that_runs_while_the_lock_is_held_is_made_afterw
 
     door = Machine(DOOR, "front")
 
-    class Dropping(Frozen):
+    class Dropping(FakeClock):
         def time(self) -> float:
             held.clear()  # as a collection of garbage would, in the midst of a transition
-            return self.at
+            return super().time()
 
     door = Machine(DOOR, "front", scope=Scope(clock=Dropping()))
     held = [Last(door)]

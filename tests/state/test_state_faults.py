@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from state_helping import FLIP, frozen
 
 from coresys.errors.hierarchy import (
     ObserverFailedError,
@@ -28,24 +29,6 @@ from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionT
 from coresys.state.history import ENTRY_BYTES
 from coresys.state.scope import Scope
 from coresys.system_records import TransitionRecord
-
-FLIP = TransitionTable(
-    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-)
-
-
-class Frozen:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.at = now
-
-    def now(self) -> float:
-        return self.at
-
-    def time(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
 
 
 def two_states(*observers: Any, **more: Any) -> TransitionTable:
@@ -163,13 +146,13 @@ def test_a_machine_is_not_seen_before_its_timers_are_armed() -> None:
             super()._hold(machines)
             self.machine("m").fire("go")  # as another thread would, as soon as it can
 
-    clock = Frozen()
+    clock = frozen()
     manager = Eager(clock=clock, timers="manual")
     machine = manager.add("m", table)
     assert [timer.event for timer in machine.describe().timers] == ["after 50 s in b"]
-    clock.at += 5
+    clock.advance(5)
     assert (manager.run_due(), machine.state) == (0, "b")
-    clock.at += 45
+    clock.advance(45)
     assert (manager.run_due(), machine.state) == (1, "c")
 
 
@@ -204,15 +187,15 @@ def test_a_machine_that_is_held_has_a_name() -> None:
 def test_the_timer_of_a_parent_does_not_make_the_transition_of_a_part() -> None:
     states = [State("p", initial=True), State("c", parent="p", initial=True), State("d", parent="p")]
     ends = [State("x"), State("y")]
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock, timers="manual")
     table = TransitionTable(
         "t", states=[*states, *ends], transitions=[on("next", "c", "d"), after(5, "p", "x"), after(5, "d", "y")]
     )
     machine = manager.add("m", table)
-    clock.at += 4
+    clock.advance(4)
     machine.fire("next")
-    clock.at += 1
+    clock.advance(1)
     assert (manager.run_due(), machine.state) == (1, "x")
     with pytest.raises(TableError, match="event 'late' is a timer of both 'p' and 'd', a part of it; name them apart"):
         TransitionTable(
@@ -274,22 +257,22 @@ def test_a_timer_that_meets_a_busy_store_comes_again(tmp_path: Path) -> None:
             super().append(records, timers)
 
     seen: list[StateError] = []
-    clock = Frozen()
+    clock = frozen()
     store = Busy(tmp_path / "states.db")
     table = TransitionTable("t", states=[State("a", initial=True), State("b")], transitions=[after(5, "a", "b")])
     with StateManager(store=store, clock=clock, timers="manual", on_error=seen.append) as manager:
         machine = manager.add("m", table)
-        clock.at += 5
+        clock.advance(5)
         store.busy = True
         assert (manager.run_due(), machine.state) == (1, "a")
         store.busy = False
-        clock.at += 1
+        clock.advance(1)
         assert (manager.run_due(), machine.state) == (1, "b")
         assert [type(error) for error in seen] == [TransitionFailedError]
 
 
 def test_a_timer_that_is_armed_while_another_is_looked_at_is_not_lost() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock, timers="manual")
     table = TransitionTable(
         "t",
@@ -310,10 +293,10 @@ def test_a_timer_that_is_armed_while_another_is_looked_at_is_not_lost() -> None:
     left.fire("press")
     left.fire("press")
     other = manager.add("other", table)
-    clock.at -= 3
+    clock.advance(-3)
     Handling.handler = lambda: other.fire("press")
     assert manager.next_due() == 1002.0
-    clock.at = 1002.0
+    clock.move_to(1002.0)
     assert (manager.run_due(), other.state) == (1, "end")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from state_helping import DOOR, FLIP, frozen
 
 from coresys.errors.hierarchy import (
     DuplicateMachineError,
@@ -35,26 +36,7 @@ from coresys.state import (
     on,
 )
 from coresys.system_records import PendingTimer, StateDefinition, StateStatistics, TransitionRecord
-
-DOOR = TransitionTable(
-    "door",
-    states=[State("shut", initial=True), State("open"), State("gone", final=True)],
-    transitions=[on("open", "shut", "open"), on("shut", "open", "shut"), on("burn", ["open", "shut"], "gone")],
-)
-
-
-class Frozen:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.at = now
-
-    def now(self) -> float:
-        return self.at
-
-    def time(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
+from coresys.testing.fakes import FakeClock
 
 
 class Sink:
@@ -99,7 +81,7 @@ def test_a_name_that_is_not_held_is_told_with_those_that_look_like_it() -> None:
 
 
 def test_what_is_done_by_name_is_done_to_the_machine() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock)
     manager.define("front", StateDefinition("door", ("shut", "open"), "shut", (("push", "shut", "open"),)))
     record = manager.fire("front", "push", cause="c", actor="a")
@@ -191,11 +173,11 @@ def test_statistics_say_what_is_held_and_what_became_of_events() -> None:
 
 
 def test_monitoring_sees_every_transition_with_its_times() -> None:
-    clock = Frozen()
+    clock = frozen()
     sink = Sink()
 
     def slow(trigger: Trigger) -> None:
-        clock.at += 0.25
+        clock.advance(0.25)
 
     table = TransitionTable(
         "t",
@@ -205,7 +187,7 @@ def test_monitoring_sees_every_transition_with_its_times() -> None:
     manager = StateManager(monitoring=sink, clock=clock)
     manager.add("m", table)
     manager.fire("m", "go")
-    clock.at += 5
+    clock.advance(5)
     manager.fire("m", "back")
     manager.rollback("m")
     (went, took, _), (came, _, stayed), (undone, _, _) = sink.seen
@@ -229,10 +211,7 @@ def test_monitoring_that_raises_undoes_nothing_and_is_told() -> None:
 def test_eight_threads_on_one_machine_lose_and_double_nothing() -> None:
     sink = Sink()
     manager = StateManager(monitoring=sink, history_count=10**6, history_bytes=10**9)
-    flip = TransitionTable(
-        "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-    )
-    machine = manager.add("m", flip)
+    machine = manager.add("m", FLIP)
 
     def work() -> None:
         for _ in range(500):
@@ -339,12 +318,9 @@ def test_moving_several_from_inside_one_of_them_is_refused() -> None:
 
 def test_threads_that_move_the_same_machines_in_opposite_orders_do_not_wait_for_one_another() -> None:
     manager = StateManager()
-    flip = TransitionTable(
-        "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-    )
     names = [f"m{number}" for number in range(4)]
     for name in names:
-        manager.add(name, flip)
+        manager.add(name, FLIP)
     start = threading.Barrier(4)
 
     def move(order: list[str]) -> None:
@@ -382,53 +358,53 @@ LAMP = TransitionTable(
 )
 
 
-def lamp(clock: Frozen) -> tuple[StateManager, Machine]:
+def lamp(clock: FakeClock) -> tuple[StateManager, Machine]:
     manager = StateManager(clock=clock, timers="manual")
     return manager, manager.add("lamp", LAMP)
 
 
 def test_a_timer_fires_when_its_state_was_not_left() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager, machine = lamp(clock)
     assert manager.next_due() is None
     machine.fire("press")
     assert manager.next_due() == 1030.0
     assert machine.describe().timers == (PendingTimer("on", "after 30 s in on", 1030.0),)
-    clock.at = 1029.9
+    clock.move_to(1029.9)
     assert (manager.run_due(), machine.state) == (0, "on")
-    clock.at = 1030.0
+    clock.move_to(1030.0)
     assert (manager.run_due(), machine.state) == (1, "blinking")
     assert (machine.last.event, machine.last.cause) == ("after 30 s in on", "timer of 'on'")
-    clock.at = 1035.0
+    clock.move_to(1035.0)
     assert (manager.run_due(), machine.state, manager.next_due()) == (1, "off", None)
 
 
 def test_a_timer_does_not_fire_when_its_state_was_left_even_if_it_was_entered_again() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager, machine = lamp(clock)
     machine.fire("press")
-    clock.at = 1010.0
+    clock.move_to(1010.0)
     machine.fire("press")
     assert manager.next_due() is None
     machine.fire("press")
-    clock.at = 1030.0
+    clock.move_to(1030.0)
     assert (manager.run_due(), machine.state) == (0, "on")
-    clock.at = 1040.0
+    clock.move_to(1040.0)
     assert (manager.run_due(), machine.state) == (1, "blinking")
 
 
 def test_going_back_arms_timers_anew() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager, machine = lamp(clock)
     machine.fire("press")
     machine.fire("press")
-    clock.at = 1010.0
+    clock.move_to(1010.0)
     machine.rollback()
     assert (machine.state, manager.next_due()) == ("on", 1040.0)
 
 
 def test_timers_of_a_parent_go_on_while_its_parts_change() -> None:
-    clock = Frozen()
+    clock = frozen()
     table = TransitionTable(
         "t",
         states=[
@@ -441,9 +417,10 @@ def test_timers_of_a_parent_go_on_while_its_parts_change() -> None:
     )
     manager = StateManager(clock=clock, timers="manual")
     machine = manager.add("m", table)
-    for clock.at in (1003.0, 1006.0, 1009.0):
+    for now in (1003.0, 1006.0, 1009.0):
+        clock.move_to(now)
         machine.fire("next")
-    clock.at = 1010.0
+    clock.move_to(1010.0)
     assert (manager.run_due(), machine.state) == (1, "late")
 
 
@@ -454,16 +431,16 @@ def test_a_timer_whose_guard_says_no_is_spent_and_told() -> None:
         states=[State("a", initial=True), State("b")],
         transitions=[after(1, "a", "b", guards=[lambda trigger: False])],
     )
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock, timers="manual", on_error=seen.append)
     machine = manager.add("m", table)
-    clock.at += 1
+    clock.advance(1)
     assert (manager.run_due(), machine.state, manager.next_due()) == (1, "a", None)
     assert [type(error) for error in seen] == [TransitionRefusedError]
 
 
 def test_timers_that_were_left_do_not_pile_up() -> None:
-    clock = Frozen()
+    clock = frozen()
     manager, machine = lamp(clock)
     for _ in range(5000):
         machine.fire("press")
@@ -537,10 +514,10 @@ def test_what_a_timer_raises_is_told_and_the_others_go_on(caplog: pytest.LogCapt
         states=[State("a", initial=True), State("b", entry=(fail,))],
         transitions=[after(1, "a", "b")],
     )
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock, timers="manual")
     machines = [manager.add(f"m{number}", table) for number in range(2)]
-    clock.at += 1
+    clock.advance(1)
     assert manager.run_due() == 2
     assert [machine.state for machine in machines] == ["b", "b"]
     assert [record.message for record in caplog.records] == [
@@ -560,11 +537,11 @@ def test_an_error_handler_that_raises_does_not_stop_the_timers(caplog: pytest.Lo
         states=[State("a", initial=True), State("b", entry=(inside(fail),))],
         transitions=[after(1, "a", "b")],
     )
-    clock = Frozen()
+    clock = frozen()
     manager = StateManager(clock=clock, timers="manual", on_error=refuse)
     for number in range(2):
         manager.add(f"m{number}", table)
-    clock.at += 1
+    clock.advance(1)
     assert manager.run_due() == 2
     assert len(caplog.records) == 2
 
@@ -575,12 +552,12 @@ def test_a_timer_that_came_up_without_leaving_its_state_is_gone_from_the_store_t
         states=[State("a", initial=True)],
         transitions=[Transition("tick", "a", "a", internal=True, delay=1.0)],
     )
-    clock = Frozen()
+    clock = frozen()
     store = SQLiteStore(tmp_path / "states.db")
     with StateManager(clock=clock, timers="manual", store=store) as manager:
         manager.add("m", table)
         assert len(store.machines()[0].timers) == 1
-        clock.at += 1
+        clock.advance(1)
         assert manager.run_due() == 1
         assert store.machines()[0].timers == ()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from state_helping import FLIP, frozen
 
 from coresys.errors.hierarchy import (
     DuplicateMachineError,
@@ -28,28 +29,11 @@ from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 Level = Literal["process", "power"]
 
-FLIP = TransitionTable(
-    "flip", states=[State("a", initial=True), State("b")], transitions=[on("go", "a", "b"), on("go", "b", "a")]
-)
 LAMP = TransitionTable(
     "lamp",
     states=[State("off", initial=True), State("on")],
     transitions=[on("press", "off", "on"), on("press", "on", "off"), after(30, "on", "off")],
 )
-
-
-class Frozen:
-    def __init__(self, now: float = 1000.0) -> None:
-        self.at = now
-
-    def now(self) -> float:
-        return self.at
-
-    def time(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += seconds
 
 
 def record(sequence: int, *, machine: str = "m", **other: Any) -> TransitionRecord:
@@ -89,7 +73,7 @@ def test_what_was_kept_comes_back(tmp_path: Path, level: Level) -> None:
 
 def test_a_manager_takes_up_where_the_last_one_stood(tmp_path: Path, level: Level) -> None:
     path = tmp_path / "states.db"
-    clock = Frozen()
+    clock = frozen()
     with StateManager(store=SQLiteStore(path, durability=level), clock=clock, timers="manual") as manager:
         manager.add("m", FLIP).fire("go", cause="c", actor="ann")
         manager.machine("m").snapshot("there")
@@ -97,7 +81,7 @@ def test_a_manager_takes_up_where_the_last_one_stood(tmp_path: Path, level: Leve
         manager.add("new", FLIP)
         manager.add("lamp", LAMP).fire("press")
         before = [manager.describe(name) for name in ("m", "lamp")]
-    clock.at = 1025.0
+    clock.move_to(1025.0)
     with StateManager(store=SQLiteStore(path), clock=clock, timers="manual") as manager:
         machines = manager.recover([FLIP, LAMP])
         assert [machine.name for machine in machines] == ["m", "new", "lamp"]
@@ -112,7 +96,7 @@ def test_a_manager_takes_up_where_the_last_one_stood(tmp_path: Path, level: Leve
         assert machine.rollback(to_sequence=0) == "a"
         # The timer goes on from when it was armed.
         assert (manager.run_due(), manager.state("lamp")) == (0, "on")
-        clock.at = 1030.0
+        clock.move_to(1030.0)
         assert (manager.run_due(), manager.state("lamp")) == (1, "off")
         with pytest.raises(DuplicateMachineError):
             manager.add("m", FLIP)
@@ -131,7 +115,7 @@ def test_a_name_that_only_the_store_has_is_taken(tmp_path: Path) -> None:
 
 def test_timers_that_were_left_are_gone_from_the_store(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "states.db")
-    with StateManager(store=store, clock=Frozen(), timers="manual") as manager:
+    with StateManager(store=store, clock=frozen(), timers="manual") as manager:
         lamp = manager.add("lamp", LAMP)
         lamp.fire("press")
         assert store.machines()[0].timers == (PendingTimer("on", "after 30 s in on", 1030.0),)
@@ -141,7 +125,7 @@ def test_timers_that_were_left_are_gone_from_the_store(tmp_path: Path) -> None:
 
 def test_what_is_released_is_gone_from_the_store_too(tmp_path: Path) -> None:
     path = tmp_path / "states.db"
-    with StateManager(store=SQLiteStore(path), clock=Frozen(), timers="manual") as manager:
+    with StateManager(store=SQLiteStore(path), clock=frozen(), timers="manual") as manager:
         lamp = manager.add("lamp", LAMP)
         lamp.fire("press")
         lamp.snapshot("s")
