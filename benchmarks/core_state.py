@@ -10,7 +10,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from turns import interleaved  # noqa: E402
 
 from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, inside, on  # noqa: E402
 from coresys.state.scope import Scope  # noqa: E402
@@ -63,15 +64,11 @@ def loop(call: Callable[[], object], times: int) -> Round:
     return measure
 
 
-def interleaved(rounds: int, contenders: dict[str, Round]) -> dict[str, float]:
-    """The median of each, in seconds a call; all take turns, so that a bad moment of the machine hits all."""
-    seen: dict[str, list[float]] = {name: [] for name in contenders}
+def warmed(rounds: int, contenders: dict[str, Round]) -> dict[str, float]:
+    """The median of each, in seconds a call, after one that does not count."""
     for each in contenders.values():
         each()
-    for _ in range(rounds):
-        for name, measure in contenders.items():
-            seen[name].append(measure())
-    return {name: statistics.median(values) for name, values in seen.items()}
+    return interleaved(rounds, contenders)
 
 
 def table(title: str, figures: dict[str, float], base: str, unit: float = 1e6, word: str = "us") -> None:
@@ -166,7 +163,7 @@ def threads(rounds: int) -> dict[str, float]:
         contenders["transitions LockedMachine"] = storm(lambda: locked.go(), 100)
     except ImportError:
         pass
-    found = interleaved(rounds, contenders)
+    found = warmed(rounds, contenders)
     history = machine.history()
     whole = [record.sequence for record in history] == list(range(1, machine.sequence + 1)) and all(
         later.source == earlier.target for earlier, later in zip(history, history[1:], strict=False)
@@ -203,7 +200,7 @@ def durable(folder: Path, rounds: int) -> dict[str, float]:
         os.write(descriptor, b"x" * 64)
         os.fdatasync(descriptor)
 
-    return interleaved(
+    return warmed(
         rounds,
         {
             "raw: append 64 bytes, fdatasync": loop(raw, 200),
@@ -234,7 +231,7 @@ def group_commit(folder: Path, rounds: int) -> dict[str, float]:
 
         return measure
 
-    return interleaved(rounds, {"1 thread": run(1), "8 threads": run(8)})
+    return warmed(rounds, {"1 thread": run(1), "8 threads": run(8)})
 
 
 RECOVER = """
@@ -277,7 +274,7 @@ def recovery(folder: Path, rounds: int) -> dict[str, float]:
 
         return once
 
-    return interleaved(rounds, {name: measure(path) for name, path in paths.items()})
+    return warmed(rounds, {name: measure(path) for name, path in paths.items()})
 
 
 def kills(folder: Path, times: int) -> int:
@@ -311,11 +308,11 @@ def main(arguments: list[str] | None = None) -> int:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        figures["transition"] = interleaved(options.rounds, transition_contenders())
+        figures["transition"] = warmed(options.rounds, transition_contenders())
         table("one transition: validated, recorded, thread-safe", figures["transition"], "coresys")
         figures["threads"] = threads(options.rounds)
         table("the same, 8 threads on one machine, an attempt", figures["threads"], "coresys")
-        figures["make"] = interleaved(options.rounds, {"a new machine": loop(lambda: Machine(FLIP, "m"), 5000)})
+        figures["make"] = warmed(options.rounds, {"a new machine": loop(lambda: Machine(FLIP, "m"), 5000)})
         table("making one", figures["make"], "a new machine")
         figures["sizes"] = sizes()
         figures["durable"] = durable(folder, options.rounds)

@@ -26,6 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from turns import interleaved
+
 from coresys.threads import (
     AtomicCounter,
     LockHierarchy,
@@ -115,15 +117,6 @@ def handoff(condition: Any) -> float:
     took = time.perf_counter() - started
     thread.join()
     return took / turns / 2
-
-
-def interleaved(rounds: int, sides: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """The median of each side, whose rounds take turns."""
-    seen: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            seen[name].append(side())
-    return {name: statistics.median(values) for name, values in seen.items()}
 
 
 def locks(rounds: int) -> dict[str, Any]:

@@ -1,0 +1,15 @@
+"""Contenders that take turns, so that a bad moment of the machine hits all of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+
+def interleaved(rounds: int, contenders: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """The median of what each measures, over that many rounds."""
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, measure in contenders.items():
+            seen[name].append(measure())
+    return {name: statistics.median(values) for name, values in seen.items()}
