@@ -1,7 +1,6 @@
 # make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
-#                 (without: but for what is the same either way: what starts a pytest of its own, and the core systems,
-#                 which know nothing of pytest)
+#                 (without: but for what starts a pytest of its own, which is the same either way)
 # Both make their own virtual environment on first use and use it again.
 
 PYTHON ?= python3
@@ -16,8 +15,7 @@ validate: $(STAMP)
 
 test: $(STAMP) lint types
 	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
-	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow' \
-		--ignore=tests/state --ignore=tests/errors --ignore=tests/threads
+	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
