@@ -9,7 +9,7 @@ which has filled, however late, is not called a leak.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean, median
@@ -74,6 +74,21 @@ def is_even(values: Sequence[float], windows: int = 8) -> bool:
     if usual <= 0 or fmean(steps[-2:]) < _NOT_FADED * fmean(steps):
         return False  # in bursts, and less and less: threads that fill their caches on a busy machine
     return all(step > 0 and step >= EVEN * min(usual, median(steps[: at + 1])) for at, step in enumerate(steps))
+
+
+_KEPT_UP = 0.8
+
+
+def keeps_up(values: Sequence[float], usual: Callable[[Sequence[float]], float] = median) -> bool:
+    """Whether the later half grows nearly as fast as the earlier, by the usual one of four windows of each.
+
+    Keys that come at random out of some hundreds fill a cache by less and less: by 0.6 from half to half where two
+    thirds are known. ``usual`` is the median, which leaves out the window in which a container moved; for what can be
+    counted, of which a window may see one or none, it is the mean.
+    """
+    steps = increments(values, 8)
+    half = len(steps) // 2
+    return half > 0 and usual(steps[half:]) >= _KEPT_UP * usual(steps[:half])
 
 
 def settled(values: Sequence[float], floor: float = 0.0) -> Sequence[float]:

@@ -20,6 +20,7 @@ from pytest_coresys.measures import GROWTH
 
 ASKING = 1.0  # seconds, about, to find out what keeps a thing that grows, in a heap of some 100,000 objects
 _GRACE = 1.0  # seconds that threads and processes get to end, waited only where some are left
+_WHOLE = 0.75  # of a thread or descriptor with each repetition: one, of which a few were late
 _BYTES_CAP = 256 * 1024 * 1024
 
 RunOnce = Callable[[], str | None]  # None, or why the repetition did not go as the first run did
@@ -152,6 +153,7 @@ class Confirmation:
         self._may_ask_until = begin + allowed.left - ASKING / 2
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
+        self._ended: set[str] = set()  # keys of what took a moment to end, which is not waited for again
         self._along = False  # memory is convicted for what it grows along with
         self._pace = 0.0  # seconds a repetition, since the last look
         self._problem: str | None = None  # of a repetition that nothing was read after
@@ -220,7 +222,8 @@ class Confirmation:
 
     def _settle(self, spent: bool) -> None:
         for key, conclusion in self._conclusions.items():
-            if conclusion == "more":
+            # What seemed flat at first may be seen to rise, if rarely, in repetitions that others were in need of.
+            if conclusion in ("more", "flat") and key not in self._ended:
                 self._conclusions[key] = self._conclude(key, spent)
         others = [conclusion for key, conclusion in self._conclusions.items() if key != "memory.growth"]
         memory = self._conclusions["memory.growth"]
@@ -242,7 +245,10 @@ class Confirmation:
             self._problem = self._warm(repeat.WARM_UP)
             self._readings.leave_out()
             conclusion = self._look(key, spent or self._is_late())
-        return "flat" if conclusion == "leak" and self._ends_by_itself(key) else conclusion
+        if conclusion == "leak" and self._ends_by_itself(key):
+            self._ended.add(key)
+            return "flat"
+        return conclusion
 
     def _is_soon_certain(self, rule: repeat.Rule) -> bool:
         """Whether going on until nobody could doubt it takes no longer than asking, which most that grow are spared."""
@@ -303,10 +309,11 @@ class Confirmation:
             # A few lows of a sawtooth, as the allocator's pools happened to stand: no more than could be told at all.
             conclusion, rate = "flat", 0.0
         if not memory and rate:
-            rate = max(1.0, float(round(rate)))  # they come whole
+            # They come whole, but it may be in one of ten runs.
+            rate = float(round(rate)) if rate >= _WHOLE else max(round(rate, 2), 0.01)
         result: dict[str, Any] = {
             "conclusion": conclusion,
-            "rate": round(rate, 1),
+            "rate": round(rate, 1) if memory else rate,
             "resolution": judged.resolution if memory else 0,
             "series": [round(step, 1) for step in steps],
             "count": self._readings.count - 1,

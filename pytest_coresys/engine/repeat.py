@@ -8,9 +8,9 @@ when the effort is spent is "unclear", which fails nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 from coresys.measure.series import (
@@ -19,6 +19,7 @@ from coresys.measure.series import (
     increments,
     is_even,
     judge_series,
+    keeps_up,
     lows,
     may_rise,
     rises_evenly,
@@ -111,8 +112,21 @@ def _falls(values: Sequence[float]) -> bool:
     return sum(step < 0 for step in increments(values, 8)) > 1
 
 
+def _comes_rarely(values: Sequence[float], floor: float) -> bool:
+    """Whether a series only ever rose, and has not stopped: a leak in one of ten runs, by chance, looks like that.
+
+    After the first 24 two events are no more to be told from what is made once and kept. From some hundred on one
+    that stopped shows nothing new in its second half.
+    """
+    count = len(values)
+    if not FEWEST <= count < MEMORY.certain:
+        return False
+    since = values[0] if count < _FADED_FOR_SURE else values[count // 2]
+    return values[-1] - since > floor and min(increments(values, count)) >= 0
+
+
 def _is_open(values: Sequence[float], floor: float) -> bool:
-    """Whether a series that does not grow, as it seems, may yet.
+    """Whether memory that does not grow, as it seems, may yet.
 
     A leak in one of 20 runs is one step up among the first 24. And what grows past half a KiB moves from the
     interpreter's allocator to malloc: one step down, after which it has to be seen growing anew.
@@ -128,6 +142,12 @@ def _is_open(values: Sequence[float], floor: float) -> bool:
     return beyond != "flat" and count < MEMORY.certain
 
 
+def _keeps_up(values: Sequence[float], enough: float, usual: Callable[[Sequence[float]], float] = median) -> bool:
+    """As ``keeps_up``, or the second half alone, if that is enough: at first a cache may have filled beside a leak."""
+    late = values[len(values) // 2 :]
+    return keeps_up(values, usual) or (len(late) >= enough and keeps_up(late, usual))
+
+
 def conclude(
     values: Sequence[float], rule: Rule, *, spent: bool, floor: float = 0.0, structure: Structure | None = None
 ) -> Conclusion:
@@ -140,13 +160,11 @@ def conclude(
         return "more"
     if count < FEWEST:
         return "too few"
-    window, even = 0, True
-    if rule is MEMORY:
-        # What fills a window that moves on may go on growing for a while after the first was let go of: what comes
-        # may be larger than what goes. As long again shows it.
-        window = 2 * first_fall(values)
-        values = settled(values, floor)
-        count = len(values)
+    # What fills a window that moves on may go on growing for a while after the first was let go of: what comes may be
+    # larger than what goes. As long again shows it.
+    window, even = 2 * first_fall(values) if rule is MEMORY else 0, True
+    values = settled(values, floor)
+    count = len(values)
     trend = judge_series(values, floor=floor).trend
     if rule is MEMORY:
         if trend == "growing" and judge_series(without_jump(values), floor=floor).trend != "growing":
@@ -165,20 +183,27 @@ def conclude(
                 trend = judge_series(values).trend
                 if structure is not None:
                     structure = replace(structure, releases=True)  # seen at a few points only: ask for more
-    if rule is MEMORY and trend == "flat" and not spent and _is_open(values, floor):
+    may_grow = _comes_rarely(values, floor) or (rule is MEMORY and trend == "flat" and _is_open(values, floor))
+    if trend in ("flat", "fading") and may_grow and not spent:
         return "more"
+    if trend == "fading":
+        # Beside a cache that has filled a leak is small: it is seen once the second half begins after the filling.
+        late = judge_series(without_jump(values[count // 2 :]), floor=floor).trend
+        if late == "growing" or (late != "flat" and not spent):
+            trend = "unclear"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
     if trend == "growing" and count >= rule.least and not _falls(values):
         if rule is not MEMORY:
-            if count >= rule.certain or spent:
+            if (count >= rule.certain or spent) and _keeps_up(values, rule.certain, fmean):
                 return "leak"
         elif structure is None:
             return "ask"
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
-            not structure.releases or (even and is_even(values))
+            structure.only_grows
+            or (_keeps_up(values, structure.needed) and (not structure.releases or (even and is_even(values))))
         ):
             return "leak"
     return "unclear" if spent else "more"

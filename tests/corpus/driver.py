@@ -64,7 +64,8 @@ class Seen:
 
     ``flagged`` and ``suspected`` are keys of findings of level error and suspicion; ``unjudged`` says why a measure
     that was to be taken was not; ``problem`` is why the run says nothing at all. ``seconds`` is what the run took,
-    ``spent`` what it says that repeating took of it.
+    ``spent`` what it says that repeating took of it. ``repeated`` are the measures that repetitions judged, as they
+    stand in the run file: who wonders why a case was missed sees there what was read.
     """
 
     flagged: frozenset[str] = frozenset()
@@ -73,6 +74,7 @@ class Seen:
     repetitions: int = 0
     seconds: float = 0.0
     spent: float = 0.0
+    repeated: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -120,6 +122,12 @@ def _seen(facts: dict[str, Any], seconds: float) -> Seen:
         repetitions=sum(test["repetitions"] for test in tests),
         seconds=seconds,
         spent=facts["run"].get("effort", {}).get("spent", 0.0),
+        repeated=tuple(
+            f"{key}: {measure}"
+            for test in tests
+            for key, measure in test["measures"].items()
+            if measure["evidence"] == "repeated" and any(measure.get("series") or ())
+        ),
         problem=_problem(tests),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -89,6 +90,25 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
     assert len(buffers) != 100
     assert memory["conclusion"] == "leak"
     assert 10 <= memory["rate"] <= 30
+
+
+def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on() -> None:
+    """No descriptor in the first 40 runs, then one in five; the memory beside it takes hundreds to be sure of."""
+    leaks, opened = Leaks(), []
+
+    def run() -> str | None:
+        if leaks.runs > 40 and leaks.runs % 5 == 0:
+            opened.append(os.dup(0))
+        return leaks.run()
+
+    try:
+        result = Confirmation(run, most=700, allowed=Allowance(60, 60, 60), control=Control(), ask=leaks.ask).run()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    assert result.keys["descriptors.leaked"]["conclusion"] == "leak"
+    assert result.keys["descriptors.leaked"]["rate"] == pytest.approx(0.2, abs=0.05)
+    assert result.keys["threads.leaked"]["conclusion"] == "flat"
 
 
 class Clock:

@@ -122,6 +122,12 @@ def judged(key: str, seen: Seen, **given: Any) -> tuple[Verdict, list[Finding]]:
         ),
         pytest.param(
             "memory.growth",
+            Seen(counts(), repeated={"memory.growth": repeated("unclear", 0)}),
+            ("not_measured", None, "repeated", "its readings went up and down by too much to tell"),
+            id="it is open, and no figure can be given",
+        ),
+        pytest.param(
+            "memory.growth",
             Seen(counts(memory=40 * KB), repeated={"memory.growth": repeated("too few")}, why=SPENT),
             ("not_measured", None, "screened", f"suspected: 40 KiB left after one run; {SPENT}"),
             id="too few repetitions",

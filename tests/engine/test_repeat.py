@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
+from itertools import accumulate
 
 import pytest
 
@@ -103,12 +105,21 @@ def wearing_off(n: int) -> float:
     return 30_000.0 * (1 - 0.995**n)
 
 
-def judged(series: Series, structure: Structure, *, most: int = 2000) -> tuple[str, int]:
+def by_chance(share: float, seed: int, each: float) -> Series:
+    """So much more in that share of the repetitions."""
+    chosen = random.Random(seed)
+    values = list(accumulate(each * (chosen.random() < share) for _ in range(2000)))
+    return lambda n: values[n]
+
+
+def judged(
+    series: Series, structure: Structure | None, *, most: int = 2000, rule: repeat.Rule = MEMORY
+) -> tuple[str, int]:
     """Play the checkpoints of a confirmation: the conclusion, and after how many repetitions it was reached."""
     count = repeat.SCREEN
     while True:
         spent = count >= most
-        conclusion = conclude([series(n) for n in range(count)], MEMORY, spent=spent, structure=structure)
+        conclusion = conclude([series(n) for n in range(count)], rule, spent=spent, structure=structure)
         if conclusion != "more":
             return conclusion, count
         count = min(count + max(12, count // 3), most)
@@ -186,6 +197,36 @@ def test_a_pool_that_fills_up_to_thirty_is_no_leak() -> None:
     for spent_at in range(12, 120):
         values = [float(min(n, 30)) for n in range(spent_at)]
         assert conclude(values, COUNTED, spent=True) != "leak"
+
+
+@pytest.mark.parametrize(("rule", "each"), [(MEMORY, 200.0), (COUNTED, 1.0)], ids=["memory", "counted"])
+def test_a_leak_in_one_of_ten_runs_by_chance_is_found_by_nearly_all(rule: repeat.Rule, each: float) -> None:
+    """One in twelve shows nothing at all in the first 24."""
+    said = Counter(judged(by_chance(0.1, seed, each), LIST, rule=rule)[0] for seed in range(40))
+    assert set(said) <= {"leak", "flat"}
+    assert said["leak"] >= 34
+
+
+@pytest.mark.parametrize("size", [8, 20, 40])
+def test_a_pool_that_fills_by_chance_is_no_leak(size: int) -> None:
+    for seed in range(20):
+        chosen = random.Random(seed)
+        known: set[int] = set()
+        values = [float(len(known)) for _ in range(700) if not known.add(chosen.randrange(size))]  # type: ignore[func-returns-value]
+        assert judged(values.__getitem__, None, most=633, rule=COUNTED)[0] != "leak", seed
+
+
+@pytest.mark.parametrize("size", [20, 64, 128, 256, 512])
+@pytest.mark.parametrize("structure", [UNKNOWN, KEYED], ids=["unknown", "keyed"])
+def test_a_small_leak_beside_a_cache_that_fills_first_is_seen_once_it_is_full(size: int, structure: Structure) -> None:
+    assert judged(lambda n: 1000.0 * min(n, size) + 100.0 * n, structure)[0] == "leak"
+    if size < 450:  # so many are enough for what is seen never to let go of anything
+        assert judged(lambda n: 1000.0 * min(n, size), structure)[0] == "flat"
+
+
+def test_a_descriptor_in_each_run_beside_a_pool_that_fills_first() -> None:
+    assert judged(lambda n: 5.0 * min(n, 20) + n, None, most=633, rule=COUNTED)[0] == "leak"
+    assert judged(lambda n: 5.0 * min(n, 20), None, most=633, rule=COUNTED)[0] == "flat"
 
 
 def test_few_are_those_of_which_no_pool_is_larger_than_the_machine() -> None:
