@@ -248,6 +248,9 @@ class ProcCounts:
         self._descriptors.close()
 
 
+_TRIES = 3
+
+
 class MemoryMeter:
     """All memory counters of this process; made once, before the first reading. Raises NotImplementedError."""
 
@@ -267,11 +270,20 @@ class MemoryMeter:
         return (self._statm.fd,)
 
     def read(self) -> Memory:
-        objects, pool_free, arenas = self._pymalloc.read()
-        malloc, chunk_free, malloc_mapped = self._malloc.read()
-        statm = self._statm.read()
-        size = int(statm[: statm.index(b" ")]) * PAGE
+        """The counters of one moment. Reading allocates too, now and then a whole arena: then it is read again."""
+        size = self._address_space()
+        for _ in range(_TRIES):
+            before = size
+            objects, pool_free, arenas = self._pymalloc.read()
+            malloc, chunk_free, malloc_mapped = self._malloc.read()
+            size = self._address_space()
+            if size == before:
+                break
         return Memory(objects, malloc, size - arenas - malloc_mapped, pool_free, chunk_free)
+
+    def _address_space(self) -> int:
+        statm = self._statm.read()
+        return int(statm[: statm.index(b" ")]) * PAGE
 
     def close(self) -> None:
         self._statm.close()

@@ -171,6 +171,24 @@ def without_jump(values: Sequence[float]) -> Sequence[float]:
     return list(accumulate(steps, initial=values[0]))
 
 
+_SPIKE = 20  # times what is usual between two readings
+
+
+def without_spikes(values: Sequence[float]) -> list[float]:
+    """The series, where one reading stands far from both its neighbours put between them.
+
+    What something else held at that moment only (a piece of address space that another thread mapped and gave back)
+    is a step up and a step down, of which the second looks like the fall of a sawtooth.
+    """
+    cleared = list(values)
+    most = _SPIKE * median([abs(step) for step in increments(values, len(values))] or [0.0])
+    for at in range(1, len(values) - 1):
+        up, down = values[at] - values[at - 1], values[at + 1] - values[at]
+        if up * down < 0 and min(abs(up), abs(down)) > most:
+            cleared[at] = (values[at - 1] + values[at + 1]) / 2
+    return cleared
+
+
 _FEWEST_FALLS = 3
 
 

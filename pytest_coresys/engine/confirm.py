@@ -13,7 +13,7 @@ from typing import Any
 from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
-from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled
+from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled, without_spikes
 from pytest_coresys.engine import repeat
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.measures import GROWTH
@@ -269,7 +269,9 @@ class Confirmation:
 
     def _series(self, key: str) -> list[float]:
         # No list of values may be alive while readings are taken: it would be read as growth.
-        return self._readings.series(key, self._control.rate if key == "memory.growth" else 0.0)
+        if key != "memory.growth":
+            return self._readings.series(key)
+        return without_spikes(self._readings.series(key, self._control.rate))
 
     def _floor(self, key: str) -> float:
         return self._control.noise if key == "memory.growth" else 0.0

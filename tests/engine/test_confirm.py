@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from coresys.measure import meters
 from pytest_coresys.engine import confirm, repeat
 from pytest_coresys.engine.confirm import Confirmation, Confirmed, Control
 from pytest_coresys.engine.effort import Allowance
@@ -109,6 +110,21 @@ def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on() -> None:
     assert result.keys["descriptors.leaked"]["conclusion"] == "leak"
     assert result.keys["descriptors.leaked"]["rate"] == pytest.approx(0.2, abs=0.05)
     assert result.keys["threads.leaked"]["conclusion"] == "flat"
+
+
+def test_one_reading_far_from_its_neighbours_hides_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address space that is a megabyte larger for one moment: its end is no fall of a sawtooth."""
+    leaks = Leaks()
+    read = meters.MemoryMeter.read
+
+    def reading(meter: meters.MemoryMeter) -> meters.Memory:
+        memory = read(meter)
+        return memory._replace(mapped=memory.mapped + 2**20) if leaks.runs == 400 else memory
+
+    monkeypatch.setattr(meters.MemoryMeter, "read", reading)
+    memory = confirmed(leaks, 700).keys["memory.growth"]
+    assert memory["conclusion"] == "leak"
+    assert max(memory["series"]) < 1200
 
 
 class Clock:

@@ -54,6 +54,27 @@ def test_no_statistics_at_all_are_those_of_another_allocator(monkeypatch: pytest
     assert meter.read() == (0, 0, 0)
 
 
+def test_an_arena_that_is_mapped_in_the_midst_of_a_reading_is_not_counted_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The arenas' size is printed, the text of it takes the last free block, and the address space grows."""
+    meter = meters.MemoryMeter()
+    arenas, grows = 0, [False, True, False, False]
+
+    def read(pymalloc: meters.PymallocMeter) -> tuple[int, int, int]:
+        nonlocal arenas
+        printed = arenas
+        arenas += 2**20 * grows.pop(0)
+        return 1000, 0, printed
+
+    monkeypatch.setattr(meters.PymallocMeter, "read", read)
+    monkeypatch.setattr(meters.MallocMeter, "read", lambda self: (0, 0, 0))
+    monkeypatch.setattr(meters.MemoryMeter, "_address_space", lambda self: 5_000 + arenas)
+    assert [meter.read().mapped for _ in range(2)] == [5_000, 5_000]
+    assert not grows[1:]
+    meter.close()
+
+
 def test_while_memory_is_traced_the_allocator_tells_nothing() -> None:
     meter = meters.PymallocMeter()
     tracemalloc.start()

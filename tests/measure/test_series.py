@@ -16,6 +16,7 @@ from coresys.measure.series import (
     settled,
     without_fall,
     without_jump,
+    without_spikes,
 )
 
 LEAK = [56.0 * n for n in range(200)]
@@ -43,6 +44,16 @@ WANDER = [1000.0 + (n * 7919) % 64 for n in range(200)]
 )
 def test_only_growth_that_goes_on_is_growing(values: list[float], trend: Trend) -> None:
     assert judge_series(values).trend == trend
+
+
+def test_one_reading_far_from_both_its_neighbours_is_put_between_them() -> None:
+    spike = [value + 1e6 * (at in (0, 7, 23)) for at, value in enumerate(LEAK)]
+    assert without_spikes(spike)[1:23] == pytest.approx(LEAK[1:23])
+    assert without_spikes(SAWTOOTH) == SAWTOOTH
+    assert without_spikes(WANDER) == WANDER
+    assert without_spikes([]) == []
+    alternating = [10.0 * n + 400.0 * (n % 2) for n in range(50)]
+    assert without_spikes(alternating) == alternating
 
 
 def test_the_rate_is_per_repetition() -> None:
