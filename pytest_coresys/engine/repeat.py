@@ -202,8 +202,9 @@ def conclude(
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
-            structure.only_grows
-            or (_keeps_up(values, structure.needed) and (not structure.releases or (even and is_even(values))))
+            (even and is_even(values))
+            if structure.releases
+            else structure.only_grows or _keeps_up(values, structure.needed)
         ):
             return "leak"
     return "unclear" if spent else "more"
