@@ -35,6 +35,7 @@ WARM_UP = 5
 FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
 _FADED_FOR_SURE = 96
+_SLIGHT = 1.0  # bytes with each repetition: less than the smallest object in one run of ten; pytest's own come to 0.4
 _STEP = 512  # bytes, of which an interpreter's own caches make many
 
 
@@ -183,12 +184,13 @@ def conclude(
                 trend = judge_series(values).trend
                 if structure is not None:
                     structure = replace(structure, releases=True)  # seen at a few points only: ask for more
-    may_grow = _comes_rarely(values, floor) or (rule is MEMORY and trend == "flat" and _is_open(values, floor))
+    slight = max(floor, _SLIGHT * count / 2) if rule is MEMORY else floor
+    may_grow = _comes_rarely(values, slight) or (rule is MEMORY and trend == "flat" and _is_open(values, floor))
     if trend in ("flat", "fading") and may_grow and not spent:
         return "more"
     if trend == "fading":
         # Beside a cache that has filled a leak is small: it is seen once the second half begins after the filling.
-        late = judge_series(without_jump(values[count // 2 :]), floor=floor).trend
+        late = judge_series(without_jump(values[count // 2 :]), floor=slight).trend
         if late == "growing" or (late != "flat" and not spent):
             trend = "unclear"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
