@@ -36,6 +36,7 @@ FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
 _FADED_FOR_SURE = 96
 _SLIGHT = 1.0  # bytes with each repetition: less than the smallest object in one run of ten; pytest's own come to 0.4
+_OBJECT = 8.0  # bytes with each repetition, from third to third: less is no object in each, but caches that go on
 _STEP = 512  # bytes, of which an interpreter's own caches make many
 
 
@@ -143,6 +144,12 @@ def _is_open(values: Sequence[float], floor: float) -> bool:
     return beyond != "flat" and count < MEMORY.certain
 
 
+def _stands_out(values: Sequence[float]) -> bool:
+    """Whether growth is twice what could be told at all: what wanders may happen to wander upwards."""
+    judged = judge_series(values)
+    return judged.rate > 2 * judged.resolution
+
+
 def _keeps_up(values: Sequence[float], enough: float, usual: Callable[[Sequence[float]], float] = median) -> bool:
     """As ``keeps_up``, or the second half alone, if that is enough: at first a cache may have filled beside a leak."""
     late = values[len(values) // 2 :]
@@ -190,7 +197,10 @@ def conclude(
         return "more"
     if trend == "fading":
         # Beside a cache that has filled a leak is small: it is seen once the second half begins after the filling.
-        late = judge_series(without_jump(values[count // 2 :]), floor=slight).trend
+        half = values[count // 2 :]
+        late = judge_series(
+            without_jump(half), floor=max(floor, _OBJECT * len(half)) if rule is MEMORY else floor
+        ).trend
         if late == "growing" or (late != "flat" and not spent):
             trend = "unclear"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
@@ -204,7 +214,7 @@ def conclude(
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
-            (even and is_even(values))
+            (even and is_even(values) and _stands_out(values))
             if structure.releases
             else structure.only_grows or _keeps_up(values, structure.needed)
         ):
