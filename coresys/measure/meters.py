@@ -272,13 +272,15 @@ class MemoryMeter:
     def read(self) -> Memory:
         """The counters of one moment. Reading allocates too, now and then a whole arena: then it is read again."""
         size = self._address_space()
-        for _ in range(_TRIES):
+        for again in reversed(range(_TRIES)):
             before = size
             objects, pool_free, arenas = self._pymalloc.read()
             malloc, chunk_free, malloc_mapped = self._malloc.read()
             size = self._address_space()
             if size == before:
                 break
+            if again:  # these figures are objects too, which the next reading would find
+                del objects, pool_free, arenas, malloc, chunk_free, malloc_mapped
         return Memory(objects, malloc, size - arenas - malloc_mapped, pool_free, chunk_free)
 
     def _address_space(self) -> int:

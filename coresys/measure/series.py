@@ -174,19 +174,27 @@ def without_jump(values: Sequence[float]) -> Sequence[float]:
 _SPIKE = 20  # times what is usual between two readings
 
 
-def without_spikes(values: Sequence[float]) -> list[float]:
+def without_spikes(values: Sequence[float], least: float = 0.0) -> list[float]:
     """The series, where one reading stands far from both its neighbours put between them.
 
     What something else held at that moment only (a piece of address space that another thread mapped and gave back)
-    is a step up and a step down, of which the second looks like the fall of a sawtooth.
+    is a step up and a step down, of which the second looks like the fall of a sawtooth. ``least``: what the smaller of
+    the two is, at least. Where the one is twice the other or more, it is no spike: something has changed as well.
     """
     cleared = list(values)
-    most = _SPIKE * median([abs(step) for step in increments(values, len(values))] or [0.0])
+    most = max(least, _SPIKE * median([abs(step) for step in increments(values, len(values))] or [0.0]))
     for at in range(1, len(values) - 1):
-        up, down = values[at] - values[at - 1], values[at + 1] - values[at]
-        if up * down < 0 and min(abs(up), abs(down)) > most:
-            cleared[at] = (values[at - 1] + values[at + 1]) / 2
+        up, down = cleared[at] - cleared[at - 1], cleared[at + 1] - cleared[at]
+        less, more = sorted((abs(up), abs(down)))
+        if up * down < 0 and most < less and more < 2 * less:
+            cleared[at] = (cleared[at - 1] + cleared[at + 1]) / 2
     return cleared
+
+
+def highs(values: Sequence[float]) -> int:
+    """How many readings were higher than any before: what goes up and down has few of them, whatever its length."""
+    highest = list(accumulate(values, max))
+    return sum(after > before for before, after in zip(highest, highest[1:], strict=False))
 
 
 _FEWEST_FALLS = 3

@@ -263,15 +263,13 @@ class Confirmation:
 
     def _judged(self, key: str) -> Judged:
         series = self._series(key)
-        return judge_series(
-            settled(series, self._floor(key)) if key == "memory.growth" else series, floor=self._floor(key)
-        )
+        return judge_series(settled(series, self._floor(key)), floor=self._floor(key))
 
     def _series(self, key: str) -> list[float]:
         # No list of values may be alive while readings are taken: it would be read as growth.
         if key != "memory.growth":
             return self._readings.series(key)
-        return without_spikes(self._readings.series(key, self._control.rate))
+        return without_spikes(self._readings.series(key, self._control.rate), meters.PAGE)
 
     def _floor(self, key: str) -> float:
         return self._control.noise if key == "memory.growth" else 0.0
@@ -301,12 +299,15 @@ class Confirmation:
         series: Sequence[float] = self._series(key)
         conclusion = self._conclusions[key]
         from_lows: Sequence[float] = ()
-        if memory and conclusion == "leak":
-            from_lows = beneath(series, lows(series))
+        if conclusion == "leak":
+            from_lows = beneath(series, lows(series)) if memory else ()
             series = from_lows or settled(series, self._floor(key))
         steps = increments(series, 12)
-        # The median step: one window in which a large container moved says nothing of the others.
-        rate = (max(median(steps), 0.0) or judged.rate) if conclusion in ("leak", "unclear") else 0.0
+        rate = 0.0
+        if conclusion in ("leak", "unclear"):
+            # The median step: one window in which a large container moved says nothing of the others. What can be
+            # counted moves nowhere: what it did of late is what goes on.
+            rate = max(median(steps if memory else steps[len(steps) // 2 :]), 0.0) or judged.rate
         if from_lows and rate <= judged.resolution:
             # A few lows of a sawtooth, as the allocator's pools happened to stand: no more than could be told at all.
             conclusion, rate = "flat", 0.0

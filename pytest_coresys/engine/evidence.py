@@ -171,7 +171,7 @@ def _screened(key: str, seen: Seen, unit: str, limit: Limit) -> Evidence:
 def _repeated(key: str, facts: Mapping[str, Any], limit: Limit) -> Evidence:
     value: float | None = float(facts["rate"])
     why = None
-    if facts["conclusion"] == "unclear" and not facts["rate"]:
+    if facts["conclusion"] in ("unclear", "leak") and not facts["rate"]:
         value, why = None, "its readings went up and down by too much to tell"
     elif facts["conclusion"] == "unclear" and not _allows(limit, facts["rate"]):
         value = None

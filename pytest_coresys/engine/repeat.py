@@ -16,6 +16,7 @@ from typing import Literal
 from coresys.measure.series import (
     beneath,
     first_fall,
+    highs,
     increments,
     is_even,
     judge_series,
@@ -38,6 +39,7 @@ _FADED_FOR_SURE = 96
 _SLIGHT = 1.0  # bytes with each repetition: less than the smallest object in one run of ten; pytest's own come to 0.4
 _OBJECT = 8.0  # bytes with each repetition, from third to third: less is no object in each, but caches that go on
 _STEP = 512  # bytes, of which an interpreter's own caches make many
+_FEWEST_RISES = 3  # below which nothing can be said to repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,22 @@ class Rule:
     """How many repetitions a measure needs before it may be called a leak.
 
     ``certain`` is enough for anybody. With ``least`` or more, *structure* is asked (who keeps it, and does that
-    code ever let go of anything?), which may settle it earlier.
+    code ever let go of anything?), which may settle it earlier. ``events`` is how many of them showed more than ever
+    before: a pool that is in need of one in 30 runs has few, however many the repetitions.
     """
 
     least: int
     certain: int
+    events: int
 
 
 # re keeps 512 patterns, and people's own caches hold some hundreds of entries; what is kept by something that is
 # seen never to let go needs less (``needed``). Counted things live in pools of some tens.
-MEMORY = Rule(least=60, certain=600)
-COUNTED = Rule(least=36, certain=100)
+MEMORY = Rule(least=60, certain=600, events=12)
+COUNTED = Rule(least=36, certain=100, events=35)
 # Pools of processes are as large as the machine, and filled at once; tasks have no pools.
-FEW = Rule(least=max(12, (os.cpu_count() or 1) + 6), certain=max(36, (os.cpu_count() or 1) + 20))
+_PROCESSORS = os.cpu_count() or 1
+FEW = Rule(least=max(12, _PROCESSORS + 6), certain=max(36, _PROCESSORS + 20), events=max(11, _PROCESSORS + 5))
 
 RULES: dict[str, Rule] = {
     "memory.growth": MEMORY,
@@ -114,8 +119,10 @@ def _falls(values: Sequence[float]) -> bool:
     return sum(step < 0 for step in increments(values, 8)) > 1
 
 
-def _comes_rarely(values: Sequence[float], floor: float) -> bool:
+def _comes_rarely(values: Sequence[float], floor: float, slack: float) -> bool:
     """Whether a series only ever rose, and has not stopped: a leak in one of ten runs, by chance, looks like that.
+
+    ``slack``: by how much a reading may be below the one before. Of memory, what an empty test adds was taken off.
 
     After the first 24 two events are no more to be told from what is made once and kept. From some hundred on one
     that stopped shows nothing new in its second half.
@@ -124,7 +131,7 @@ def _comes_rarely(values: Sequence[float], floor: float) -> bool:
     if not FEWEST <= count < MEMORY.certain:
         return False
     since = values[0] if count < _FADED_FOR_SURE else values[count // 2]
-    return values[-1] - since > floor and min(increments(values, count)) >= 0
+    return values[-1] - since > floor and min(increments(values, count)) >= -slack
 
 
 def _is_open(values: Sequence[float], floor: float) -> bool:
@@ -142,6 +149,12 @@ def _is_open(values: Sequence[float], floor: float) -> bool:
     if beyond == "fading":
         return count < _FADED_FOR_SURE
     return beyond != "flat" and count < MEMORY.certain
+
+
+def _grows_since_a_fall(values: Sequence[float]) -> bool:
+    """Whether fewer were there once, as where a pool is closed, and ever more since: what grows may have begun late."""
+    falls = [at for at, step in enumerate(increments(values, len(values)), 1) if step < 0]
+    return len(falls) == 1 and judge_series(values[falls[0] :]).trend == "growing"
 
 
 def _stands_out(values: Sequence[float]) -> bool:
@@ -192,7 +205,10 @@ def conclude(
                 if structure is not None:
                     structure = replace(structure, releases=True)  # seen at a few points only: ask for more
     slight = max(floor, _SLIGHT * count / 2) if rule is MEMORY else floor
-    may_grow = _comes_rarely(values, slight) or (rule is MEMORY and trend == "flat" and _is_open(values, floor))
+    slack = _SLIGHT if rule is MEMORY else 0.0
+    if trend == "flat" and rule is not MEMORY and _grows_since_a_fall(values):
+        trend = "unclear"
+    may_grow = _comes_rarely(values, slight, slack) or (rule is MEMORY and trend == "flat" and _is_open(values, floor))
     if trend in ("flat", "fading") and may_grow and not spent:
         return "more"
     if trend == "fading":
@@ -205,7 +221,7 @@ def conclude(
             trend = "unclear"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
-    if trend == "growing" and count >= rule.least and not _falls(values):
+    if trend == "growing" and count >= rule.least and highs(values) >= rule.events and not _falls(values):
         if rule is not MEMORY:
             if (count >= rule.certain or spent) and _keeps_up(values, rule.certain, fmean):
                 return "leak"
@@ -219,4 +235,6 @@ def conclude(
             else structure.only_grows or _keeps_up(values, structure.needed)
         ):
             return "leak"
-    return "unclear" if spent else "more"
+    if not spent:
+        return "more"
+    return "unclear" if sum(step > 0 for step in increments(values, count)) >= _FEWEST_RISES else "flat"

@@ -10,7 +10,7 @@ import pytest
 
 from coresys.measure import meters
 from pytest_coresys.engine import confirm, repeat
-from pytest_coresys.engine.confirm import Confirmation, Confirmed, Control
+from pytest_coresys.engine.confirm import Confirmation, Confirmed, Control, RunOnce
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.repeat import Structure
 
@@ -45,9 +45,9 @@ class Leaks:
         return KEYED
 
 
-def confirmed(leaks: Leaks, most: int) -> Confirmed:
-    confirmation = Confirmation(leaks.run, most=most, allowed=Allowance(60, 60, 60), control=Control(), ask=leaks.ask)
-    return confirmation.run()
+def confirmed(leaks: Leaks, most: int, run: RunOnce | None = None) -> Confirmed:
+    allowed, control = Allowance(60, 60, 60), Control()
+    return Confirmation(run or leaks.run, most=most, allowed=allowed, control=control, ask=leaks.ask).run()
 
 
 @pytest.mark.parametrize("most", [1, 4, 5, 6, 14, 30])
@@ -103,13 +103,37 @@ def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on() -> None:
         return leaks.run()
 
     try:
-        result = Confirmation(run, most=700, allowed=Allowance(60, 60, 60), control=Control(), ask=leaks.ask).run()
+        result = confirmed(leaks, 700, run)
     finally:
         for descriptor in opened:
             os.close(descriptor)
     assert result.keys["descriptors.leaked"]["conclusion"] == "leak"
     assert result.keys["descriptors.leaked"]["rate"] == pytest.approx(0.2, abs=0.05)
     assert result.keys["threads.leaked"]["conclusion"] == "flat"
+
+
+@pytest.mark.parametrize(("every", "rate"), [(1, 1.0), (2, 0.5)])
+@pytest.mark.parametrize("closed_at", [90, 100, 105, 140])
+def test_the_rate_is_of_what_goes_on(every: int, rate: float, closed_at: int) -> None:
+    """A pool is closed half way, from where on there is a leak: that half convicts, and says how much it is."""
+    leaks, opened = Leaks(), [os.dup(0) for _ in range(20)]
+
+    def run() -> str | None:
+        if leaks.runs == closed_at:
+            while opened:
+                os.close(opened.pop())
+        if leaks.runs > closed_at and leaks.runs % every == 0:
+            opened.append(os.dup(0))
+        return leaks.run()
+
+    try:
+        result = confirmed(leaks, 300, run)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    descriptors = result.keys["descriptors.leaked"]
+    assert descriptors["conclusion"] == "leak"
+    assert descriptors["rate"] == pytest.approx(rate, abs=0.05)
 
 
 def test_one_reading_far_from_its_neighbours_hides_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:

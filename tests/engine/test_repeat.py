@@ -112,15 +112,41 @@ def by_chance(share: float, seed: int, each: float) -> Series:
     return lambda n: values[n]
 
 
+def seldom(size: int, share: float, seed: int, each: float = 1.0) -> Series:
+    """A pool of so many, one of which, by chance, that share of the repetitions is in need of."""
+    chosen = random.Random(seed)
+    known: set[int] = set()
+    values: list[float] = []
+    for _ in range(1100):
+        if chosen.random() < share:
+            known.add(chosen.randrange(size))
+        values.append(each * len(known))
+    return values.__getitem__
+
+
+def coming_and_going(opens: float, closes: float, seed: int) -> Series:
+    """Some are opened, and each that is open is closed, in that share of the repetitions: it settles at the ratio."""
+    chosen = random.Random(seed)
+    number = round(opens / closes)
+    values: list[float] = []
+    for _ in range(1100):
+        number += (chosen.random() < opens) - sum(chosen.random() < closes for _ in range(number))
+        values.append(float(number))
+    return values.__getitem__
+
+
 def judged(
-    series: Series, structure: Structure | None, *, most: int = 2000, rule: repeat.Rule = MEMORY
+    series: Series, structure: Structure | None, *, most: int = 2000, rule: repeat.Rule = MEMORY, others: int = 0
 ) -> tuple[str, int]:
-    """Play the checkpoints of a confirmation: the conclusion, and after how many repetitions it was reached."""
+    """Play the checkpoints of a confirmation: the conclusion, and after how many repetitions it was reached.
+
+    ``others``: how long other measures go on, for which what seems flat is looked at again.
+    """
     count = repeat.SCREEN
     while True:
         spent = count >= most
         conclusion = conclude([series(n) for n in range(count)], rule, spent=spent, structure=structure)
-        if conclusion != "more":
+        if conclusion != "more" and (spent or conclusion != "flat" or count >= others):
             return conclusion, count
         count = min(count + max(12, count // 3), most)
 
@@ -214,6 +240,62 @@ def test_a_pool_that_fills_by_chance_is_no_leak(size: int) -> None:
         known: set[int] = set()
         values = [float(len(known)) for _ in range(700) if not known.add(chosen.randrange(size))]  # type: ignore[func-returns-value]
         assert judged(values.__getitem__, None, most=633, rule=COUNTED)[0] != "leak", seed
+
+
+@pytest.mark.parametrize("rule", [COUNTED, FEW], ids=["counted", "few"])
+@pytest.mark.parametrize("size", [2, 4, 8])
+@pytest.mark.parametrize("share", [0.1, 0.03, 0.01])
+def test_a_pool_that_is_needed_seldom_is_no_leak_however_often_it_is_looked_at(
+    rule: repeat.Rule, size: int, share: float
+) -> None:
+    for seed in range(20):
+        assert judged(seldom(size, share, seed), None, rule=rule, most=1000, others=600)[0] != "leak", seed
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(0.03, 0.01), (0.02, 0.001), (0.1, 0.01)])
+def test_what_comes_and_goes_by_chance_is_no_leak(opens: float, closes: float) -> None:
+    for seed in range(40):
+        series = coming_and_going(opens, closes, seed)
+        assert judged(series, None, rule=COUNTED, most=1000, others=600)[0] != "leak", seed
+
+
+@pytest.mark.parametrize("structure", [LIST, KEYED, UNKNOWN], ids=["list", "keyed", "unknown"])
+@pytest.mark.parametrize(("size", "share"), [(8, 0.03), (3, 0.03), (8, 0.3)])
+def test_a_handful_that_comes_seldom_is_no_leak_of_memory(structure: Structure, size: int, share: float) -> None:
+    for seed in range(20):
+        assert judged(seldom(size, share, seed, 400.0), structure, most=1000)[0] != "leak", seed
+
+
+@pytest.mark.parametrize(("rule", "each"), [(MEMORY, 2000.0), (COUNTED, 1.0)], ids=["memory", "counted"])
+@pytest.mark.parametrize("most", [85, 113, 300])
+def test_what_was_made_once_and_kept_is_flat_wherever_it_was_made(rule: repeat.Rule, each: float, most: int) -> None:
+    for made in range(1, most):
+        assert judged(lambda n, at=made: each * (n >= at), None, rule=rule, most=most, others=most)[0] == "flat", made  # type: ignore[misc]
+
+
+def test_a_pool_that_is_closed_and_opened_again_is_flat_and_what_grows_since_it_was_closed_is_open() -> None:
+    def again(n: int) -> float:
+        return 5.0 * (n // 40 % 2)
+
+    def since(n: int) -> float:
+        return 40.0 if n < 100 else (n - 100) / 2
+
+    for most in range(60, 200):
+        assert conclude([again(n) for n in range(most)], COUNTED, spent=True) == "flat", most
+    assert judged(since, None, rule=COUNTED, most=150, others=150)[0] == "unclear"
+    assert judged(since, None, rule=COUNTED, most=600)[0] == "flat"
+    assert judged(since, None, rule=COUNTED, most=600, others=600)[0] == "leak"
+
+
+@pytest.mark.parametrize("taken_off", [0.1, 0.4])
+def test_what_an_empty_test_adds_does_not_hide_a_rare_leak(taken_off: float) -> None:
+    """It comes whole, a byte now and then, and is taken off evenly: between two events the series goes down."""
+
+    def left(series: Series) -> Series:
+        return lambda n: series(n) + round(taken_off * n) - taken_off * n
+
+    said = Counter(judged(left(by_chance(0.1, seed, 200.0)), LIST)[0] for seed in range(40))
+    assert said["leak"] >= 34
 
 
 @pytest.mark.parametrize("size", [20, 64, 128, 256, 512])

@@ -75,6 +75,31 @@ def test_an_arena_that_is_mapped_in_the_midst_of_a_reading_is_not_counted_twice(
     meter.close()
 
 
+def test_what_is_read_again_is_not_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers are objects too: those of a reading that is thrown away must be gone before the next is made."""
+    meter = meters.MemoryMeter()
+    sizes, alive = iter([1, 2, 2]), [0]
+
+    class Number(int):
+        def __new__(cls, value: int) -> Number:
+            alive[0] += 1
+            return super().__new__(cls, value)
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    def read(pymalloc: meters.PymallocMeter) -> tuple[int, int, int]:
+        assert alive == [0]
+        return Number(1000), Number(0), Number(0)
+
+    monkeypatch.setattr(meters.PymallocMeter, "read", read)
+    monkeypatch.setattr(meters.MallocMeter, "read", lambda self: (0, 0, 0))
+    monkeypatch.setattr(meters.MemoryMeter, "_address_space", lambda self: next(sizes))
+    assert meter.read().mapped == 2
+    assert next(sizes, None) is None
+    meter.close()
+
+
 def test_while_memory_is_traced_the_allocator_tells_nothing() -> None:
     meter = meters.PymallocMeter()
     tracemalloc.start()

@@ -10,6 +10,7 @@ from coresys.measure.series import (
     Trend,
     event_share,
     first_fall,
+    highs,
     increments,
     is_even,
     judge_series,
@@ -54,6 +55,15 @@ def test_one_reading_far_from_both_its_neighbours_is_put_between_them() -> None:
     assert without_spikes([]) == []
     alternating = [10.0 * n + 400.0 * (n % 2) for n in range(50)]
     assert without_spikes(alternating) == alternating
+    assert without_spikes([0.0] * 5 + [9.0] + [0.0] * 5, least=4096) == [0.0] * 5 + [9.0] + [0.0] * 5
+    step = [0.0] * 5 + [5000.0] + [4000.0] * 5  # there is more than before, from then on
+    assert without_spikes(step) == step
+
+
+def test_a_high_is_more_than_ever_before() -> None:
+    assert highs(LEAK) == len(LEAK) - 1
+    assert highs([3.0, 1.0, 3.0, 4.0, 2.0, 4.0, 5.0]) == 2
+    assert highs([]) == highs([1.0]) == 0
 
 
 def test_the_rate_is_per_repetition() -> None:
