@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from collections import Counter
@@ -34,6 +35,7 @@ def cache(size: int) -> Series:
     return lambda n: 400.0 * min(n, size)
 
 
+@functools.cache
 def random_keys(size: int) -> Series:
     """A cache with one random key of so many in each repetition."""
     seen: set[int] = set()
