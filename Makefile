@@ -1,12 +1,12 @@
 # make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
-#                 (without: but for the core systems and what starts a pytest of its own, which are the same either way)
+#                 (without: but for the library's parts and what starts a pytest of its own, which are the same either way)
 # Both make their own virtual environment on first use and use it again.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-CORE   := state errors threads
+ALIKE  := measure state errors threads
 STAMP  := $(VENV)/.ready
 
 .PHONY: validate test lint types parallel serial clean
@@ -23,7 +23,7 @@ parallel: $(STAMP)
 	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 serial: $(STAMP)
-	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow' $(CORE:%=--ignore tests/%)
+	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow' $(ALIKE:%=--ignore tests/%)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

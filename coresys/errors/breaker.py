@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import iscoroutinefunction
 from itertools import count
+from logging import getLogger
 from threading import RLock
 from types import TracebackType
 from typing import Any, TypeVar
 
 from coresys.clock import Clock, MonotonicClock
-from coresys.errors.guards import refuse_generators
+from coresys.errors.guards import makes_coroutines, refuse_generators
 from coresys.errors.hierarchy import CircuitOpenError
 from coresys.forks import free_lock, renew_in_children
 
@@ -27,6 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
+log = getLogger("coresys.errors")
 _BUCKETS = 16
 
 
@@ -37,7 +38,8 @@ class CircuitBreaker:
     there were ``minimum`` calls; None: not looked at. ``recovery``: seconds that it stays open. ``probes``: calls let
     through at a time then, all of which have to succeed. ``counts``: whether an error is a failure of what is called
     (by default every Exception is); any other error shows that it answers. Cancellations and requests to end say
-    nothing of it. ``changed`` is told of each change of state, outside of any lock: the breaker, from, to.
+    nothing of it. ``changed`` is told of each change of state, outside of any lock: the breaker, from, to; what it
+    raises goes to the log, for the caller's result or error is not its to replace.
 
     >>> from coresys.testing.fakes import FakeClock
     >>> clock = FakeClock()
@@ -246,8 +248,12 @@ class CircuitBreaker:
         return True
 
     def _tell(self, before: str, after: str) -> None:
-        if before is not after and self._changed is not None:
+        if before is after or self._changed is None:
+            return
+        try:
             self._changed(self, before, after)
+        except Exception:
+            log.exception("who is told that circuit %r went from %s to %s raised", self._name, before, after)
 
     # -- as a call, a decorator and a block --------------------------------------------------------------------------
 
@@ -268,7 +274,7 @@ class CircuitBreaker:
         refuse_generators(function, "calling()")
         admit, failed, succeeded, success = self.admit, self.failed, self.succeeded, self._success
         counted, closed = self._rate is not None, CLOSED
-        if iscoroutinefunction(function):
+        if makes_coroutines(function):
 
             @wraps(function)
             async def through_async(*args: Any, **kwargs: Any) -> Any:

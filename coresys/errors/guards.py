@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from functools import partial, wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, isroutine
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -44,9 +44,9 @@ class Guard:
     def __call__(self, function: F) -> F:
         """The function, guarded. Raises TypeError for asynchronous generators: guard the block inside."""
         wrapper: Callable[..., Any]
-        if isasyncgenfunction(function):
-            raise TypeError(f"{function.__qualname__} is an asynchronous generator; use the guard inside of it")
-        if iscoroutinefunction(function):
+        if isasyncgenfunction(_called(function)):
+            raise TypeError(f"{_named(function)} is an asynchronous generator; use the guard inside of it")
+        if makes_coroutines(function):
 
             @wraps(function)
             async def guarded_coroutine(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ class Guard:
                     raise
 
             wrapper = guarded_coroutine
-        elif isgeneratorfunction(function):
+        elif isgeneratorfunction(_called(function)):
 
             @wraps(function)
             def guarded_generator(*args: Any, **kwargs: Any) -> Any:
@@ -82,10 +82,29 @@ class Guard:
         return f"<Guard of {self._component}>"
 
 
+def makes_coroutines(function: Callable[..., Any]) -> bool:
+    """Whether a call makes a coroutine: of an ``async def``, a partial of one, an object whose ``__call__`` is one."""
+    return iscoroutinefunction(function) or iscoroutinefunction(_called(function))
+
+
 def refuse_generators(function: Callable[..., Any], what: str) -> None:
     """Raises TypeError for what runs when it is iterated over, and not when it is called."""
-    if isgeneratorfunction(function) or isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} is a generator, which runs after the call: use {what} inside of it")
+    called = _called(function)
+    if isgeneratorfunction(called) or isasyncgenfunction(called):
+        raise TypeError(f"{_named(function)} is a generator, which runs after the call: use {what} inside of it")
+
+
+def _called(function: Callable[..., Any]) -> Any:
+    """The function that runs when this is called: of an object, its class's ``__call__``."""
+    while isinstance(function, partial):
+        function = function.func
+    if isroutine(function) or isinstance(function, type):
+        return function
+    return getattr(type(function), "__call__", function)  # noqa: B004
+
+
+def _named(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)
 
 
 def is_error(error: BaseException) -> bool:

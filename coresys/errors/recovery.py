@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from functools import wraps
-from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from coresys.errors.backoff import RetryState
 from coresys.errors.breaker import CLOSED, CircuitBreaker
-from coresys.errors.guards import is_error, refuse_generators
+from coresys.errors.guards import is_error, makes_coroutines, refuse_generators
 from coresys.errors.policies import Escalate, Failure, Policies, Procedure, timed
 
 if TYPE_CHECKING:
@@ -255,7 +254,7 @@ class Recovering:
         """The function, or coroutine function, called so. Raises TypeError for generators."""
         wrapper: Any
         refuse_generators(function, "the loop of attempts")
-        if iscoroutinefunction(function):
+        if makes_coroutines(function):
 
             @wraps(function)
             async def recovering_coroutine(*args: Any, **kwargs: Any) -> Any:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
-from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, TypeVar, Union
 
 from coresys.clock import Clock, MonotonicClock
 from coresys.errors.backoff import RetryState, Stop, Wait, is_timed, stop_after_attempt, wait_random_exponential
 from coresys.errors.budget import RetryBudget
-from coresys.errors.guards import refuse_generators
+from coresys.errors.guards import makes_coroutines, refuse_generators
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -170,7 +169,7 @@ class Retrying:
         """The function, or coroutine function, tried again by this rule. Raises TypeError for generators."""
         wrapper: Any
         refuse_generators(function, "the loop of attempts")
-        if iscoroutinefunction(function):
+        if makes_coroutines(function):
 
             @wraps(function)
             async def retried_coroutine(*args: Any, **kwargs: Any) -> Any:

@@ -20,10 +20,19 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ADDRESS = re.compile(r"://(?:[^\s/@:]{0,200}:[^\s@]{1,4000}(?:@[^\s/@]{1,200})*|[^\s/@:?#]{1,4000})@")
 _ADDRESS_CUT = re.compile(r"://[^\s/@:]{0,200}:[^\s@]{1,4000}\Z")
 _NETLOC = re.compile(r"\A[^\s/@:]{1,200}:[^\s/@]{1,4000}@")  # an address without its scheme, as urlsplit leaves it
+_VALUE = (
+    r"""(?:b?(\\{0,4}["'])(?:(?!\2).){0,4000}(?:\2|\Z)|\[[^\]]{0,4000}\]?|\([^)]{0,4000}\)?|\{[^}]{0,4000}\}?"""
+    r"""|[^\s"'&,;)}\]]+(?:["'][^"']{0,4000}["'])?)"""
+)
 _ASSIGNED = re.compile(
     r"""((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|private|access)[_-]?key|credentials?|session(?:[_-]?id)?"""
-    r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}[=:]\s{0,3})"""
-    r"""(?:b?(\\{0,4}["'])(?:(?!\2).){0,4000}(?:\2|\Z)|\[[^\]]{0,4000}\]?|[^\s"'&,;)}\]]+(?:["'][^"']{0,4000}["'])?)""",
+    r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}[=:]\s{0,3})""" + _VALUE,
+    re.IGNORECASE | re.DOTALL,
+)
+# Short words are looked for where they can be names only: "pass: 3" may be a count.
+_SHORT = "pass|pw|auth|pin|otp|cvv|cvc|ssn|csrf|xsrf|sig|sid"
+_SHORT_ASSIGNED = re.compile(
+    rf"""((?<![a-z])(?:{_SHORT})(?:\s{{0,3}}=(?!=)\s{{0,3}}|\\{{0,4}}["']\s{{0,3}}:\s{{0,3}})){_VALUE}""",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADER = re.compile(
@@ -99,6 +108,7 @@ class Secrets:
             text = _SCHEME.sub(rf"\1 {MASK}", text)
             text = _HEADER.sub(_header, text)
             text = _ASSIGNED.sub(rf"\1{MASK}", text)
+            text = _SHORT_ASSIGNED.sub(rf"\1{MASK}", text)
         if " " in text or "\t" in text:
             text = _SCHEME.sub(rf"\1 {MASK}", text)
         return text

@@ -250,6 +250,25 @@ def test_a_success_reads_no_clock_and_takes_no_lock() -> None:
         holder.join()
 
 
+def test_who_is_told_of_a_change_replaces_no_result_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    def told(breaker: CircuitBreaker, before: str, after: str) -> None:
+        raise RuntimeError("the pager is down")
+
+    clock = FakeClock()
+    breaker = CircuitBreaker("db", failures=1, recovery=1, clock=clock, changed=told)
+    failing(breaker, 1)  # a ConnectionError, as ever
+    assert breaker.state == OPEN
+    clock.advance(1)
+    assert breaker.call(lambda: "here") == "here"
+    assert breaker.state == CLOSED
+    assert [record.getMessage().partition(" went ")[2] for record in caplog.records] == [
+        "from closed to open raised",
+        "from open to half-open raised",
+        "from half-open to closed raised",
+    ]
+    assert all(record.exc_info and "pager" in str(record.exc_info[1]) for record in caplog.records)
+
+
 def test_eight_threads_open_it_once_and_at_the_right_count() -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -519,6 +519,12 @@ def test_a_list_of_a_secret_name_and_its_value_is_masked() -> None:
         ("jwt=eyJ.abc", "jwt=***"),
         ("X-Vault-Token: s.abcdef", "X-Vault-Token: ***"),
         ("Bearer\tabcdefghijkl", "Bearer ***"),
+        ("host=db user=app pass=hunter2 port=5", "host=db user=app pass=*** port=5"),
+        ("connect(auth=('me', 'hunter2'))", "connect(auth=***)"),
+        ("credentials={'user': 'me', 'word': 'hunter2'}", "credentials=***"),
+        ('{"pin": "1234", "n": 1}', '{"pin": ***, "n": 1}'),
+        ("?sig=abc%2F&sid=12", "?sig=***&sid=***"),
+        ("pass: 3, fail: 1; spin=2, compass=4, auth == 5", "pass: 3, fail: 1; spin=2, compass=4, auth == 5"),
         ("at http://host:80/a?x=1 of shop", "at http://host:80/a?x=1 of shop"),
         ("a@b.example wrote: hello", "a@b.example wrote: hello"),
     ],
@@ -654,9 +660,44 @@ def test_generators_are_refused_where_nothing_of_them_would_be_watched(wrap: Cal
     async def generates() -> Any:
         yield 1
 
-    for each in (generator, generates):
+    class Generates:
+        def __call__(self) -> Generator[int, None, None]:
+            yield 1
+
+    for each in (generator, generates, functools.partial(generator), Generates()):
         with pytest.raises(TypeError, match="generator"):
             wrap(each)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "asked_in_two_calls"),
+    [
+        pytest.param(lambda errors: errors.guard("c"), 2, id="guard"),
+        pytest.param(lambda errors: errors.recovering("c"), 2, id="recovering"),
+        pytest.param(lambda errors: CircuitBreaker(failures=1), 1, id="breaker"),
+        pytest.param(lambda errors: Retrying(wait=wait_none(), stop=stop_after_attempt(2)).wrap, 4, id="retry"),
+    ],
+)
+def test_an_object_whose_call_is_a_coroutine_function_is_one(
+    wrap: Callable[[ErrorManager], Any], asked_in_two_calls: int
+) -> None:
+    """Taken for a plain function, it would have succeeded once it had made the coroutine."""
+    asked: list[int] = []
+
+    class Asks:
+        async def __call__(self, value: int = 1) -> None:
+            asked.append(value)
+            raise OSError("gone")
+
+    for each in (Asks(), functools.partial(Asks(), 1)):
+        errors, asked[:] = ErrorManager(), []
+        wrapped = wrap(errors)(each)
+        with pytest.raises(OSError, match="gone"):
+            asyncio.run(wrapped())
+        with pytest.raises((OSError, CircuitOpenError)):
+            asyncio.run(wrapped())
+        assert len(asked) == asked_in_two_calls
+        assert dict(errors.statistics().by_component).get("c", 0) in (0, 2)
 
 
 def test_a_sum_of_waits_is_told_the_time_that_its_parts_ask_for() -> None:
