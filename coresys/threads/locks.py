@@ -289,7 +289,7 @@ class SampledLock(OrderedLock):
     instruction here: it is for finding out how long a lock is held, and costs three to four times as much.
     """
 
-    __slots__ = ("_every", "_now", "_since", "sampled", "samples")
+    __slots__ = ("_every", "_let_go", "_now", "_since", "sampled", "samples")
 
     def __init__(
         self,
@@ -306,6 +306,7 @@ class SampledLock(OrderedLock):
         self._since: float | None = None
         self.samples, self.sampled = 0, 0.0
         super().__init__(rank, name=name, timeout=timeout)
+        self._let_go = self._release
 
     def __enter__(self: L) -> L:
         self.take(_getframe(1), timeout=self.timeout)
@@ -315,6 +316,8 @@ class SampledLock(OrderedLock):
         """As OrderedLock, and the clock is started where this time is one that is measured."""
         taken = super().take(frame or _getframe(1), **how)
         try:
+            if taken:
+                self._let_go = self._release  # another one than the lock's own where that was renewed meanwhile
             self._since = self._now() if taken and self.acquired % self._every == 0 else None
         except BaseException:
             super().release()
@@ -322,20 +325,25 @@ class SampledLock(OrderedLock):
         return taken
 
     def __exit__(self, *exc: object) -> None:
-        self.release()
+        """Let go what was taken, as the raw lock's own method does: in a forked child the lock has a fresh one."""
+        try:
+            self._measure()
+        finally:
+            self._let_go()
 
     def release(self) -> None:
         """Let it go, and the clock is read where this time is one that is measured."""
         try:
-            since = self._since
-            if since is not None and self.owned():
-                self._since = None
-                self.sampled += self._now() - since
-                self.samples += 1
-        except BaseException:
+            self._measure()
+        finally:
             super().release()
-            raise
-        super().release()
+
+    def _measure(self) -> None:
+        since = self._since
+        if since is not None and self.owned():
+            self._since = None
+            self.sampled += self._now() - since
+            self.samples += 1
 
     def statistics(self) -> LockStatistics:
         """Its figures so far; ``held_sampled`` is a mean of samples."""

@@ -28,16 +28,22 @@ SLICE = 0.1  # seconds after which a wait looks again; a lock that is closed wak
 # the middle may have to wait for a lock itself.
 lock = RLock()
 _waiting: set[Holder] = set()
+_counted: dict[object, tuple[Holder, Waits]] = {}  # each wait that goes on, and whose it is: for forked children
 
 
 class Waits:
     """What was waited for one lock. Written by whoever has just got it, or under ``lock`` (timeouts)."""
 
-    __slots__ = ("contended", "longest", "now", "timeouts", "waited")
+    __slots__ = ("contended", "longest", "timeouts", "waited")
 
     def __init__(self) -> None:
-        self.contended, self.timeouts, self.now = 0, 0, 0
+        self.contended, self.timeouts = 0, 0
         self.waited, self.longest = 0.0, 0.0
+
+    @property
+    def now(self) -> int:
+        """How many wait at this moment."""
+        return sum(waits is self for _, waits in tuple(_counted.values()))
 
 
 def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeout: float | None, asked: bool) -> None:
@@ -49,12 +55,13 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
     me = here.me
     started = monotonic()
     taken = False
+    this = object()
     outer, patient = me.waiting, me.patient  # this may be a signal handler, in the middle of another wait
     try:
         with lock:
             me.turn += 1
             me.waiting, me.patient = entry, not asked
-            waits.now += 1
+            _counted[this] = me, waits
             _waiting.add(me)
         pause = PATIENCE
         while True:
@@ -77,7 +84,7 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
         with lock:
             me.turn += 1
             me.waiting, me.patient = outer, patient
-            waits.now -= 1
+            _counted.pop(this, None)
             if outer is None:
                 _waiting.discard(me)
     seconds = monotonic() - started
@@ -135,6 +142,9 @@ def _forget() -> None:
     global lock
     lock = RLock()
     _waiting.clear()
+    for each, (holder, _) in list(_counted.items()):
+        if holder is not here.me:  # which may be a handler's, in the midst of a wait
+            del _counted[each]
 
 
 __all__ = ["PATIENCE", "SLICE", "Waits", "wait"]

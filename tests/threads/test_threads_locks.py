@@ -463,6 +463,37 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_sampled_lock_held_over_a_fork_is_let_go_and_nobody_waits_in_the_child() -> None:
+    result = child(
+        """
+import os, threading, sys, time
+from coresys.threads import *
+mine, other = SampledLock(name="mine", every=1), OrderedLock(name="other")
+def wait():
+    with mine: pass
+waiters = [threading.Thread(target=wait) for _ in range(3)]
+with mine:
+    for waiter in waiters: waiter.start()
+    while mine.statistics().waiting < 3: time.sleep(0.001)
+    pid = os.fork()
+    if pid == 0:
+        assert mine.statistics().waiting == 0
+        assert not mine.locked()
+if pid == 0:
+    with mine:
+        assert mine.holder() == "MainThread"
+    assert not mine.locked()
+    assert mine.statistics().waiting == 0
+    os._exit(0)
+for waiter in waiters: waiter.join(20)
+assert mine.statistics().waiting == 0 and mine.statistics().contended == 3
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_lock_and_its_figures_die_when_nobody_has_them() -> None:
     lock = OrderedLock()
     with Holding(lock), pytest.raises(LockTimeoutError):
