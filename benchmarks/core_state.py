@@ -2,6 +2,7 @@
 
     python benchmarks/core_state.py                 # a minute or two
     python benchmarks/core_state.py --kills 1000    # and kill -9 at a thousand random moments
+    python benchmarks/core_state.py --sync 1        # as on a device whose sync takes a millisecond longer
 """
 
 from __future__ import annotations
@@ -298,13 +299,38 @@ def kills(folder: Path, times: int) -> int:
     return wrong
 
 
+# Where a sync takes no longer than a page fault, "power" is compared with nothing: raw and ours wait this much longer.
+SLOW_SYNC = """
+#define _GNU_SOURCE
+#include <unistd.h>
+#include <sys/syscall.h>
+int fsync(int fd) { usleep(MICROSECONDS); return syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { usleep(MICROSECONDS); return syscall(SYS_fdatasync, fd); }
+"""
+
+
+def again_with_slow_syncs(milliseconds: float) -> int:
+    """Run this again with every sync that much slower, for SQLite and for the raw calls. Needs a C compiler."""
+    with tempfile.TemporaryDirectory() as name:
+        source, library = Path(name) / "sync.c", Path(name) / "sync.so"
+        source.write_text(SLOW_SYNC, encoding="utf-8")
+        delay = f"-DMICROSECONDS={round(milliseconds * 1000)}"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", delay, "-o", str(library), str(source)], check=True)
+        environment = {**os.environ, "LD_PRELOAD": str(library), "CORESYS_SLOW_SYNC": str(milliseconds)}
+        print(f"every sync takes {milliseconds:g} ms longer", flush=True)
+        return subprocess.run([sys.executable, *sys.argv], env=environment).returncode
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--kills", type=int, default=0, metavar="N")
+    parser.add_argument("--sync", type=float, metavar="MS", help="make every sync so many milliseconds slower (Linux)")
     parser.add_argument("--folder", type=Path, help="where stores are made: a disk that is the one in question")
     parser.add_argument("--json", type=Path, metavar="PATH")
     options = parser.parse_args(arguments)
+    if options.sync and "CORESYS_SLOW_SYNC" not in os.environ:
+        return again_with_slow_syncs(options.sync)
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
