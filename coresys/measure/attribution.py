@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import gc
 import io
+import math
 import os
 import queue
 import re
@@ -200,13 +201,15 @@ def attribute(
     windows: int = 3,
     most: int = 5,
     grown: float | None = None,
+    often: float = 1.0,
     seconds: float = 10.0,
     now: Callable[[], float] = monotonic,
     absent: Collection[threading.Thread] = (),
 ) -> Attribution:
     """Find out all that can be told of code that is known to leak, in about 40 runs of it.
 
-    ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``absent`` are
+    ``grown`` is the growth per run in bytes as the allocators count it, to tell native growth by. ``often`` is the
+    share of runs that show growth: where it is small, windows are longer, as far as there is time. ``absent`` are
     threads of the process that this one was forked from. ``run`` may return a text, a problem: then what is known
     until then is returned, as it is when ``seconds`` of the clock ``now`` are over.
     """
@@ -224,11 +227,15 @@ def attribute(
             problems.append(problem)
         return problem
 
+    if often * repetitions < _SEEN_FOR_SURE:
+        repetitions = _longer(checked, repetitions, windows, often, seconds, now)
     lines = growing_lines(checked, is_user=is_user, repetitions=repetitions, windows=windows, most=most, now=now)
     files = [place.path for place in lines if is_user(place.path)]
     paths = Paths(root_path, is_user)
     late = left() < 0
     native = _native(lines, grown) if lines or not (problems or late) else None
+    if often < _WHOLE and often * repetitions < _SEEN_FOR_SURE:
+        native = None  # some of the windows may have had none of it: what is not seen is not native for that
     if native and not (problems or late):
         # No object tells where it is from: see during which line it grows.
         budget = max(left(), 1.0) / 2
@@ -280,6 +287,29 @@ def attribute(
         in_other_hands,
         guarded,
     )
+
+
+_SEEN_FOR_SURE = 4.0  # events in a window, on the average: of 50 such windows one has none
+_MOST_REPETITIONS = 200
+_SHARE_OF_TIME = 0.15
+_TRACED = 4  # times a run takes while allocations are traced, about
+
+
+def _longer(
+    run: Callable[[], object],
+    repetitions: int,
+    windows: int,
+    often: float,
+    seconds: float,
+    now: Callable[[], float],
+) -> int:
+    """Repetitions of a window in which what comes in few of them is seen; no more than there is time for."""
+    run()
+    started = now()
+    run()
+    each = max(now() - started, 1e-6) * _TRACED * windows
+    wanted = min(math.ceil(_SEEN_FOR_SURE / max(often, 1e-3)), _MOST_REPETITIONS)
+    return max(repetitions, min(wanted, int(seconds * _SHARE_OF_TIME / each)))
 
 
 def _why_cut_short(problems: list[str]) -> str:

@@ -278,8 +278,4 @@ def increments(values: Sequence[float], windows: int) -> tuple[float, ...]:
 
 def event_share(values: Sequence[float]) -> float:
     """Share of repetitions after which the reading was higher than ever before: how often the leak leaks."""
-    highest, events = -math.inf, 0
-    for value in values:
-        if value > highest:
-            events, highest = events + 1, value
-    return max(events - 1, 0) / max(len(values) - 1, 1)
+    return highs(values) / max(len(values) - 1, 1)

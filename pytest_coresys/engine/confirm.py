@@ -13,7 +13,7 @@ from typing import Any
 from coresys.clock import monotonic, sleep
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
-from coresys.measure.series import Judged, beneath, increments, judge_series, lows, settled, without_spikes
+from coresys.measure.series import Judged, beneath, event_share, increments, judge_series, lows, settled, without_spikes
 from pytest_coresys.engine import repeat
 from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.measures import GROWTH
@@ -140,7 +140,7 @@ class Confirmation:
         most: int,
         allowed: Allowance,
         control: Control,
-        ask: Callable[[float], repeat.Structure] | None = None,
+        ask: Callable[[float, float], repeat.Structure] | None = None,
         progress: Callable[[int], None] | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
@@ -240,7 +240,10 @@ class Confirmation:
             return "unclear"
         if conclusion == "ask":
             assert self._ask is not None
-            self._structure = self._ask(self._judged(key).rate)
+            series = self._series(key)
+            # How often it grows of late: a list of thousands moves seldom, and at first it moved all the time.
+            self._structure = self._ask(self._judged(key).rate, event_share(series[len(series) // 2 :]))
+            del series
             # What the tracer left in caches goes in the next repetitions; it would be read as a step down.
             self._problem = self._warm(repeat.WARM_UP)
             self._readings.leave_out()

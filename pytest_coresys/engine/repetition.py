@@ -293,7 +293,7 @@ class Work:
             problem += " (it starts programs, which may change no files in a repetition)"
         return self._guard.refusal or problem
 
-    def _ask(self, grown: float) -> repeat.Structure:
+    def _ask(self, grown: float, often: float) -> repeat.Structure:
         self._send({"patience": self._order.patience_to_explain})
         began = self._clock.now()
         self._attribution = found = attribute(
@@ -301,6 +301,7 @@ class Work:
             is_user=self._is_user,
             root_path=self._root,
             grown=grown,
+            often=often,
             absent=self._order.absent,
             seconds=min(_EXPLAIN_SECONDS, max(2 * ASKING, self._order.allowed.if_growing, _to_look_through_the_heap())),
             now=self._clock.now,

@@ -40,7 +40,7 @@ class Leaks:
         self._cache = None
         return None
 
-    def ask(self, grown: float) -> Structure:
+    def ask(self, grown: float, often: float) -> Structure:
         self._cache = bytearray(400_000)
         return KEYED
 
@@ -85,7 +85,12 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
             buffers.pop()
 
     confirmation = Confirmation(
-        run, most=700, allowed=Allowance(60, 60, 60), control=Control(), ask=lambda grown: KEYED, progress=progress
+        run,
+        most=700,
+        allowed=Allowance(60, 60, 60),
+        control=Control(),
+        ask=lambda grown, often: KEYED,
+        progress=progress,
     )
     memory = confirmation.run().keys["memory.growth"]
     assert len(buffers) != 100
@@ -176,7 +181,7 @@ def test_when_it_is_asked_who_keeps_it(
     leaks, asked = Leaks(), []
     clock = Clock(leaks.run, seconds)
 
-    def ask(_: float) -> Structure:
+    def ask(grown: float, often: float) -> Structure:
         asked.append(leaks.runs)
         return KEYED
 

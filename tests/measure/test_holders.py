@@ -8,6 +8,7 @@ import gc
 import io
 import itertools
 import queue
+import random
 import sys
 import types
 import uuid
@@ -152,6 +153,23 @@ def test_growth_without_a_line_is_called_native() -> None:
     found = looked_at(lambda: libc.malloc(1000), grown=1008.0)
     assert found.native is not None
     assert "1008 B per run that no Python line accounts for" in found.native
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_what_comes_in_some_runs_only_has_a_line_and_a_holder_and_is_not_native(share: float) -> None:
+    chosen = random.Random(5)
+
+    def sometimes() -> None:
+        if chosen.random() < share:
+            LISTED.append(Session())
+
+    found = looked_at(sometimes, grown=200 * share, often=share)
+    assert found.native is None
+    assert found.holders
+    first = sometimes.__code__.co_firstlineno
+    assert {place.line for place in found.lines} & {first + 2, Session.__init__.__code__.co_firstlineno + 1}
+    hurried = looked_at(sometimes, grown=200 * share, often=share, seconds=1e-4)
+    assert hurried.native is None
 
 
 def test_types_of_survivors_are_counted_per_run() -> None:
