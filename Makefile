@@ -18,9 +18,8 @@ validate: $(STAMP)
 test: $(STAMP) lint parallel
 	$(MAKE) --no-print-directory -j 2 types serial
 
-# three workers for two processors: some tests wait for what they started
 parallel: $(STAMP)
-	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
+	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 serial: $(STAMP)
 	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow' $(ALIKE:%=--ignore tests/%)
