@@ -44,7 +44,8 @@ class Guard:
     def __call__(self, function: F) -> F:
         """The function, guarded. Raises TypeError for asynchronous generators: guard the block inside."""
         wrapper: Callable[..., Any]
-        if isasyncgenfunction(_called(function)):
+        called = _called(function)
+        if isasyncgenfunction(called):
             raise TypeError(f"{_named(function)} is an asynchronous generator; use the guard inside of it")
         if makes_coroutines(function):
 
@@ -57,7 +58,7 @@ class Guard:
                     raise
 
             wrapper = guarded_coroutine
-        elif isgeneratorfunction(_called(function)):
+        elif isgeneratorfunction(called):
 
             @wraps(function)
             def guarded_generator(*args: Any, **kwargs: Any) -> Any:

@@ -27,8 +27,7 @@ SLICE = 0.1  # seconds after which a wait looks again; a lock that is closed wak
 # Guards _waiting and the waiting of each holder; a leaf. Re-entrant: a signal handler or a finalizer that comes by in
 # the middle may have to wait for a lock itself.
 lock = RLock()
-_waiting: set[Holder] = set()
-_counted: dict[object, tuple[Holder, Waits]] = {}  # each wait that goes on, and whose it is: for forked children
+_waiting: dict[object, tuple[Holder, Waits]] = {}  # each wait that goes on: whose it is, and what it counts for
 
 
 class Waits:
@@ -43,7 +42,7 @@ class Waits:
     @property
     def now(self) -> int:
         """How many wait at this moment."""
-        return sum(waits is self for _, waits in tuple(_counted.values()))
+        return sum(waits is self for _, waits in tuple(_waiting.values()))
 
 
 def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeout: float | None, asked: bool) -> None:
@@ -61,8 +60,7 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
         with lock:
             me.turn += 1
             me.waiting, me.patient = entry, not asked
-            _counted[this] = me, waits
-            _waiting.add(me)
+            _waiting[this] = me, waits
         pause = PATIENCE
         while True:
             left = None if timeout is None else started + timeout - monotonic()
@@ -84,9 +82,7 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
         with lock:
             me.turn += 1
             me.waiting, me.patient = outer, patient
-            _counted.pop(this, None)
-            if outer is None:
-                _waiting.discard(me)
+            _waiting.pop(this, None)
     seconds = monotonic() - started
     waits.contended += 1
     waits.waited += seconds
@@ -123,7 +119,7 @@ def _look(me: Holder, entry: Entry) -> None:
 
 def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:
     """The threads that wait for one another from ``me`` back to it; empty where there is no such circle."""
-    waiting = {holder.ident: holder for holder in tuple(_waiting) if holder.waiting is not None}
+    waiting = {holder.ident: holder for holder, _ in tuple(_waiting.values()) if holder.waiting is not None}
     path: list[tuple[Holder, Entry, int]] = []
     holder = me
     while holder.waiting is not None and len(path) <= len(waiting):
@@ -141,10 +137,9 @@ def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:
 def _forget() -> None:
     global lock
     lock = RLock()
-    _waiting.clear()
-    for each, (holder, _) in list(_counted.items()):
+    for each, (holder, _) in list(_waiting.items()):
         if holder is not here.me:  # which may be a handler's, in the midst of a wait
-            del _counted[each]
+            del _waiting[each]
 
 
 __all__ = ["PATIENCE", "SLICE", "Waits", "wait"]

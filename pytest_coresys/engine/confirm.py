@@ -240,10 +240,7 @@ class Confirmation:
             return "unclear"
         if conclusion == "ask":
             assert self._ask is not None
-            series = self._series(key)
-            # How often it grows of late: a list of thousands moves seldom, and at first it moved all the time.
-            self._structure = self._ask(self._judged(key).rate, event_share(series[len(series) // 2 :]))
-            del series
+            self._structure = self._ask(self._judged(key).rate, self._often(key))
             # What the tracer left in caches goes in the next repetitions; it would be read as a step down.
             self._problem = self._warm(repeat.WARM_UP)
             self._readings.leave_out()
@@ -267,6 +264,11 @@ class Confirmation:
     def _judged(self, key: str) -> Judged:
         series = self._series(key)
         return judge_series(settled(series, self._floor(key)), floor=self._floor(key))
+
+    def _often(self, key: str) -> float:
+        """In what share of repetitions it grew of late: a list of thousands moves seldom, and at first all the time."""
+        series = self._series(key)
+        return event_share(series[len(series) // 2 :])
 
     def _series(self, key: str) -> list[float]:
         # No list of values may be alive while readings are taken: it would be read as growth.

@@ -98,20 +98,25 @@ def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
     assert 10 <= memory["rate"] <= 30
 
 
-def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on() -> None:
+@pytest.fixture
+def opened() -> Iterator[list[int]]:
+    """Descriptors that a test opens; closed after it."""
+    descriptors: list[int] = []
+    yield descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on(opened: list[int]) -> None:
     """No descriptor in the first 40 runs, then one in five; the memory beside it takes hundreds to be sure of."""
-    leaks, opened = Leaks(), []
+    leaks = Leaks()
 
     def run() -> str | None:
         if leaks.runs > 40 and leaks.runs % 5 == 0:
             opened.append(os.dup(0))
         return leaks.run()
 
-    try:
-        result = confirmed(leaks, 700, run)
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
+    result = confirmed(leaks, 700, run)
     assert result.keys["descriptors.leaked"]["conclusion"] == "leak"
     assert result.keys["descriptors.leaked"]["rate"] == pytest.approx(0.2, abs=0.05)
     assert result.keys["threads.leaked"]["conclusion"] == "flat"
@@ -119,9 +124,10 @@ def test_what_seemed_flat_is_looked_at_again_as_long_as_others_go_on() -> None:
 
 @pytest.mark.parametrize(("every", "rate"), [(1, 1.0), (2, 0.5)])
 @pytest.mark.parametrize("closed_at", [90, 100, 105, 140])
-def test_the_rate_is_of_what_goes_on(every: int, rate: float, closed_at: int) -> None:
+def test_the_rate_is_of_what_goes_on(every: int, rate: float, closed_at: int, opened: list[int]) -> None:
     """A pool is closed half way, from where on there is a leak: that half convicts, and says how much it is."""
-    leaks, opened = Leaks(), [os.dup(0) for _ in range(20)]
+    leaks = Leaks()
+    opened += [os.dup(0) for _ in range(20)]
 
     def run() -> str | None:
         if leaks.runs == closed_at:
@@ -131,11 +137,7 @@ def test_the_rate_is_of_what_goes_on(every: int, rate: float, closed_at: int) ->
             opened.append(os.dup(0))
         return leaks.run()
 
-    try:
-        result = confirmed(leaks, 300, run)
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
+    result = confirmed(leaks, 300, run)
     descriptors = result.keys["descriptors.leaked"]
     assert descriptors["conclusion"] == "leak"
     assert descriptors["rate"] == pytest.approx(rate, abs=0.05)

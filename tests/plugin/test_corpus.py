@@ -1,9 +1,8 @@
 """The corpus, once: every leaky case is found, no innocent one is flagged.
 
 Each case runs once, in ``strict``. A run that spent less on repeating than ``default`` grants to any run is the same
-in ``default``, so of the innocent ones only slow ones are run there again, a third of them; of the leaky ones every
-eighth is run in ``default``, for the share that has to be found. ``benchmarks/truth.py --repeat 10`` runs all of it
-in both.
+in ``default``, so of the innocent ones only the slow are run there again; of the leaky ones every eighth is run in
+``default``, for the share that has to be found. ``benchmarks/truth.py --repeat 10`` runs all of it in both.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def test_a_leaky_case_is_found_by_its_key_in_strict(case: Case) -> None:
 def test_an_innocent_case_is_flagged_in_no_profile(case: Case) -> None:
     strict = run(case, profile="strict")
     assert case.is_right(strict), strict
-    if strict.spent > GRANTED_IN_DEFAULT and INNOCENT.index(case) % 3 == 0:
+    if strict.spent > GRANTED_IN_DEFAULT:
         default = run(case)
         assert case.is_right(default), default
 

@@ -31,7 +31,7 @@ def waiting(ident: int, *owners: int, patient: bool = True) -> Holder:
     lock = OrderedLock(name=f"lock of {owners[0]}")
     lock.raw = Raw(*owners)
     holder.ident, holder.waiting, holder.patient, holder.turn = ident, lock, patient, 1
-    waits._waiting.add(holder)
+    waits._waiting[holder] = holder, waits.Waits()
     return holder
 
 
