@@ -170,9 +170,10 @@ class BudgetSession:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         if self.others and self._given_away(item, nextitem):
             return True
-        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        ihook = item.ihook
+        ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         self._run(item, nextitem)
-        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -193,8 +194,9 @@ class BudgetSession:
             finally:  # also when somebody ends the run while we judge
                 book.watched += monotonic() - began - duration - (book.by_the_wall - by_the_wall)
                 book.tests_left -= 1
+                ihook = item.ihook
                 for report in held:
-                    item.ihook.pytest_runtest_logreport(report=report)
+                    ihook.pytest_runtest_logreport(report=report)
 
     def _judged(
         self,

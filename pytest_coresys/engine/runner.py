@@ -63,14 +63,15 @@ class _Phases:
 
     def __init__(self, item: pytest.Item, *, log: bool) -> None:
         self._item, self._log = item, log
+        self._ihook = item.ihook  # found anew for each use: 3 us, seven times a test
         self.reports: list[pytest.TestReport] = []
         self._held: list[pytest.TestReport] = []
         # Written out: the interpreter's cache of attributes keeps each name that was made for a getattr(), which in
         # repetitions would be growth of ours.
         self._hooks: dict[str, Any] = {
-            "setup": item.ihook.pytest_runtest_setup,
-            "call": item.ihook.pytest_runtest_call,
-            "teardown": item.ihook.pytest_runtest_teardown,
+            "setup": self._ihook.pytest_runtest_setup,
+            "call": self._ihook.pytest_runtest_call,
+            "teardown": self._ihook.pytest_runtest_teardown,
         }
         # A debugger is asked about Ctrl-C as about any failure.
         self._ends_run: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
@@ -78,23 +79,23 @@ class _Phases:
             self._ends_run += (KeyboardInterrupt,)
 
     def run(self, when: Literal["setup", "call", "teardown"], **given: Any) -> pytest.TestReport:
-        item = self._item
+        item, ihook = self._item, self._ihook
         hook = self._hooks[when]
         call = pytest.CallInfo.from_call(lambda: hook(item=item, **given), when=when, reraise=self._ends_run)
-        report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        report: pytest.TestReport = ihook.pytest_runtest_makereport(item=item, call=call)
         self.reports.append(report)
         if when == "setup" or (when == "call" and not report.passed):
             if self._log:  # before anybody is asked about it, who may end the run
-                item.ihook.pytest_runtest_logreport(report=report)
+                ihook.pytest_runtest_logreport(report=report)
         else:
             self._held.append(report)
         if check_interactive_exception(call, report):
-            item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+            ihook.pytest_exception_interact(node=item, call=call, report=report)
         return report
 
     def log_held(self) -> None:
         for report in self._held if self._log else ():
-            self._item.ihook.pytest_runtest_logreport(report=report)
+            self._ihook.pytest_runtest_logreport(report=report)
 
 
 def _show(item: pytest.Item, *, add_space: bool) -> None:
