@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
 from coresys.records import Finding, Reading
 from pytest_coresys import wire
+from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
@@ -77,6 +79,10 @@ def open_session(config: pytest.Config) -> None:
     session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
     config.pluginmanager.register(session, "coresys-session")
     config.add_cleanup(session.close)
+    here = config.invocation_params.dir
+    if here != config.rootpath and session.worker is None and (here / OWN_FILE).is_file():
+        root = os.path.relpath(config.rootpath, here)
+        session.complain(f"{OWN_FILE} of this folder is not read, only one in the root of the run, which is {root}")
 
 
 _LEAST_FOR_PROGRESS = 30  # columns
@@ -227,7 +233,7 @@ class BudgetSession:
         findings: list[Finding] = []
         if plan.problem is not None:
             findings = [Finding("coresys", "error", plan.problem)]
-            verdicts = unmeasured_verdicts(plan, self.measures, f"its own budgets are wrong: {plan.problem}")
+            verdicts = unmeasured_verdicts(plan, self.measures, f"{wire.WRONG_BUDGETS}: {plan.problem}")
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
             verdicts = unmeasured_verdicts(plan, self.measures, why)

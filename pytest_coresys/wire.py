@@ -21,6 +21,8 @@ SCHEMA = 1
 
 # What the why of a test begins with that has no budget at all: nothing was asked of it.
 NO_BUDGET = "no budget was in force"
+# And the why of one whose marker, or whose plugin, asks for what can't be.
+WRONG_BUDGETS = "its own budgets are wrong"
 
 # Beyond this a float no longer holds every whole number, and showing it as an int would claim digits it has not.
 _EXACT_WHOLE = 2**53

@@ -41,6 +41,9 @@ class Document:
         raise ConfigError(place=self.place(path), problem=f"{header} {problem}" if header else problem)
 
 
+OWN_FILE = "coresys.toml"
+
+
 def read_document(rootpath: Path) -> Document | None:
     """The file that configures coresys, if there is one. Raises ConfigError if there are two, or one is unreadable."""
     project, own = _read_pyproject(rootpath), _read_own(rootpath)
@@ -67,11 +70,10 @@ def _read_pyproject(rootpath: Path) -> Document | None:
 
 
 def _read_own(rootpath: Path) -> Document | None:
-    name = "coresys.toml"
-    read = _read_toml(rootpath / name)
+    read = _read_toml(rootpath / OWN_FILE)
     if read is None or not read[0]:
         return None
-    return Document(name, (), read[0], key_lines(read[1]))
+    return Document(OWN_FILE, (), read[0], key_lines(read[1]))
 
 
 def _read_toml(path: Path) -> tuple[dict[str, object], str] | None:

@@ -351,7 +351,7 @@ class Work:
         for key in leaks:
             mine = [leftover for leftover in found if leftover.kind in _KINDS.get(key, ())]
             if mine:
-                self._tell({f"explained:{key}": _of_leftovers(mine)})
+                self._tell({f"explained:{key}": _of_leftovers(mine, self._folder)})
             if key in _KINDS and keys[key]["count"] < repeat.RULES[key].certain:
                 self._acquit_a_pool(key, mine, keys, late=late)
 
@@ -456,9 +456,11 @@ def _told_once(chains: Iterable[tuple[str, ...]]) -> list[list[str]]:
     return [list(chain) for chain in reversed(unlike.values())]
 
 
-def _of_leftovers(found: list[Leftover]) -> dict[str, Any]:
+def _of_leftovers(found: list[Leftover], folder: Path) -> dict[str, Any]:
+    """What they are; the folder, which is the temporary one here and nobody's, by the name that it has for a test."""
+    ours = f"{folder}{os.sep}"
     return {
-        "details": [", ".join((leftover.what, *leftover.details)) for leftover in found],
+        "details": [", ".join((leftover.what, *leftover.details)).replace(ours, "$TMPDIR/") for leftover in found],
         "locations": [asdict(place) for leftover in found for place in leftover.locations],
         "holders": [],
     }

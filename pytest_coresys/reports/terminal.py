@@ -6,8 +6,8 @@
     for line in lines:
         tr.write_line(line.text, **line.markup)
 
-Nothing is wider than asked for, except commands and the last line: a shortened command is no command, and the
-path of the run file is there to be copied.
+Nothing is wider than asked for, except commands, the last line, and findings that are told in full: a shortened command
+is no command, the path of the run file is there to be copied, and a failing test's own text isn't cut either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
-from pytest_coresys.wire import NO_BUDGET, finding_from_dict, measure_from_dict
+from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 SUSPECTED = "suspected:"
 
@@ -36,6 +36,7 @@ _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
 _VERBOSE_FACTOR = 5
 _TELLS_EXPLAINING = 0.1  # seconds
+_MORE_EFFORT = "--coresys-profile strict spends more"
 
 _BOLD = {"bold": True}
 _RED = {"red": True}
@@ -68,7 +69,7 @@ class _Style:
 
     def wrapped(self, start: str, text: str, most: int = 2) -> list[Line]:
         """A sentence over so many lines at most."""
-        parts = textwrap.wrap(self.safe(text), self.width - len(start)) or [""]
+        parts = textwrap.wrap(self.safe(text), self.width - len(start), break_on_hyphens=False) or [""]
         if len(parts) > most:  # the last line is given all that is left, so that it is cut and shows it
             parts[most - 1 :] = [" ".join(parts[most - 1 :])]
         starts = [start] + [" " * len(start)] * (len(parts) - 1)
@@ -142,7 +143,7 @@ def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
     unrepeated = run["run"].get("effort", {}).get("unrepeated", 0)
     parts = [_counted(suspected, "suspicion")] if suspected else []
     parts += [f"{_counted(unrepeated, 'test')} left unrepeated: the effort was spent"] if unrepeated else []
-    return [style.line(f"{', '.join(parts)} (without -q: which)", _YELLOW)] if parts else []
+    return [style.line(f"{', '.join(parts)} (without -q: more)", _YELLOW)] if parts else []
 
 
 def nodeids_from(folder: Path, rootpath: Path) -> Callable[[str], str]:
@@ -284,8 +285,10 @@ def _finding_of(test: Mapping[str, Any], finding: Mapping[str, Any], style: _Sty
     command = "  repro "
     yield style.named("  ", test["nodeid"])
     for line in text:
-        if in_full or style.verbose >= 1 or not line.startswith(("  try ", command)):
-            yield Line(f"    {line}") if line.startswith(command) else style.line(f"    {line}")
+        if in_full or style.verbose >= 1:
+            yield Line(f"    {line}")
+        elif not line.startswith(("  try ", command)):
+            yield style.line(f"    {line}")
 
 
 # -- suspicions -----------------------------------------------------------------------------------------------------
@@ -418,8 +421,11 @@ def _required(run: Mapping[str, Any], style: _Style) -> list[Line]:
 
 def _not_measured(run: Mapping[str, Any], style: _Style) -> list[Line]:
     groups: dict[str, tuple[set[str], int]] = {}
+    failed_for_it = run["run"]["mode"] != "observe"
     for test in run["tests"]:
         for why, keys in _reasons(test, every=style.verbose >= 1).items():
+            if failed_for_it and why.startswith(WRONG_BUDGETS):
+                why = f"{WRONG_BUDGETS}, as each says above"
             known, tests = groups.get(why, (set(), 0))
             groups[why] = (known | keys, tests + 1)
     if not groups:
@@ -429,7 +435,7 @@ def _not_measured(run: Mapping[str, Any], style: _Style) -> list[Line]:
     counts = [_counted(tests, "test") for _, (_, tests) in shown]
     lines = [style.line("not measured", _BOLD)]
     for count, (why, (keys, _)) in zip(counts, shown, strict=True):
-        lines.append(style.line(f"  {count.rjust(max(map(len, counts)))}  {_keys_text(keys)}{why}"))
+        lines += style.wrapped(f"  {count.rjust(max(map(len, counts)))}  ", f"{_keys_text(keys)}{why}", most=3)
     return lines + style.more(len(ordered) - len(shown))
 
 
@@ -478,10 +484,16 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
     explaining = effort.get("explaining", 0.0)
     if explaining >= _TELLS_EXPLAINING:
         text += f", explained in {format_quantity(round(explaining, 3), 's')}"
-    left = f"{unrepeated} left unrepeated: the effort was spent" if unrepeated else ""
-    together = "; ".join(part for part in (text, left) if part)
-    parts = [together] if len(together) <= style.width else [text, left]
-    return [*lines, *(style.line(part) for part in parts if part)]
+    parts = [text]
+    parts += [f"{unrepeated} left unrepeated: the effort was spent"] if unrepeated else []
+    parts += [_MORE_EFFORT] if unrepeated and share is not None else []
+    together = [parts[0]]
+    for part in parts[1:]:
+        if len(together[-1]) + len("; ") + len(part) <= style.width:
+            together[-1] += f"; {part}"
+        else:
+            together.append(part)
+    return [*lines, *map(style.line, together)]
 
 
 def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:

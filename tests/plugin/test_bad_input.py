@@ -239,6 +239,19 @@ def test_an_unreadable_and_a_malformed_coresys_toml(inner: InnerSuite) -> None:
     assert usage_error(inner) == "coresys.toml:2: not UTF-8 text, which TOML has to be"
 
 
+def test_a_coresys_toml_in_a_folder_that_is_not_the_root_is_spoken_of(inner: InnerSuite) -> None:
+    write(inner, test_it__py=CLEAN, coresys__toml='[budgets]\nmemory.growth = "8 KB"\n')
+    root = Path(inner.path, "root")
+    root.mkdir()
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", f"--rootdir={root}")
+    assert run.status == 0
+    told = " ".join(run.text.split())
+    assert (
+        told.count("note: coresys.toml of this folder is not read, only one in the root of the run, which is root") == 1
+    )
+    assert "note:" not in inner.run("--coresys-budget", "--coresys-repeat", "0").text
+
+
 def test_without_the_flag_a_broken_configuration_harms_nobody(inner: InnerSuite) -> None:
     write(inner, test_it__py=CLEAN, coresys__toml="[budgets\n")
     assert inner.run().status == 0
@@ -392,6 +405,7 @@ def test_key(): pass
     }
     assert "red" in details["test_thread"]
     assert "red" in details["test_file"]
+    assert "file $TMPDIR/" in details["test_file"], "not that of the copy in which the test was repeated"
     assert "red" in details["test_variable"]
     assert not Path(inner.path, "run.json").read_bytes().decode("utf-8").count("\x1b")
     ElementTree.parse(Path(inner.path, "junit.xml"))

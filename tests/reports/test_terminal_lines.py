@@ -57,9 +57,11 @@ class Run:
         return [line.text for line in self.lines(effort=effort, **settings)]
 
     def lines(self, *, effort: dict[str, Any] | None = None, **settings: Any) -> list[Line]:
-        lines = summary_lines(self.report.finish(1.0, effort=effort), **settings)
+        run = self.report.finish(1.0, effort=effort)
+        lines = summary_lines(run, **settings)
         for line in lines[:-1]:
-            assert "to settle: " in line.text or len(line.text) <= settings.get("width", 80), line
+            whole = "to settle: " in line.text or (run["run"]["mode"] == "observe" and line.text.startswith("    "))
+            assert whole or len(line.text) <= settings.get("width", 80), line
         return lines
 
 
@@ -156,6 +158,8 @@ def test_what_fails_no_test_is_told_with_its_place() -> None:
     ]
     assert any("global KEPT -> list[3] -> Session" in text for text in observed)
     assert any("--coresys-budget" in text for text in observed)
+    advice = "bound or clear what holds it at teardown (a cache, a registry, a list of listeners)"
+    assert any(text.endswith(advice) for text in observed), "told in full, as a failure would"
     assert "  t.py::leak" not in failed, "its failure tells it"
     assert "    globals.changed: 1 > 0" in failed
     assert any("TZ is set" in text for text in failed)
@@ -293,7 +297,7 @@ def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
 def test_with_q_only_what_fails_the_run_is_told() -> None:
     run = unhappy().found(BYTES, POOL).test("t.py::s", **suspected("seen once"))
     assert run.texts(verbose=-1) == [
-        "1 suspicion (without -q: which)",
+        "1 suspicion (without -q: more)",
         "1 finding of the run, not of one test; fails the run",
         "  threads.leaked: 2 > 0 (default)",
         "      owner  fixture pool (tests/conftest.py:9)",
@@ -345,19 +349,42 @@ def test_what_a_marker_left_out_of_a_skipped_test_is_told_once_it_is_asked_for()
     assert "  1 test  skipped by marker: #412" in Run().test("t.py::x", left_out).texts()
 
 
+def test_why_something_was_not_measured_is_told_to_its_end() -> None:
+    why = f"{'no such counter on this machine, ' * 4}and that is all"
+    texts = Run().test("t.py::x", verdict("memory.growth", "not_measured", None, why=why)).texts()
+    assert texts[1].startswith("  1 test  ")
+    assert " ".join(" ".join(texts[1:4]).split()) == f"1 test {why}"
+
+
+def test_wrong_budgets_are_told_once_by_the_failures_and_in_full_where_nothing_fails() -> None:
+    def told(mode: str) -> str:
+        run = Run(mode)
+        for number in range(2):
+            why = f"{wire.WRONG_BUDGETS}: @pytest.mark.coresys_budget (t.py:{number}): no such key"
+            run.test(f"t.py::x{number}", verdict("memory.growth", "not_measured", None, why=why))
+        return " ".join(" ".join(run.texts()).split())
+
+    assert "2 tests its own budgets are wrong, as each says above repeated" in told("budget")
+    assert "(t.py:0): no such key" in told("observe")
+    assert "(t.py:1): no such key" in told("observe")
+
+
 @pytest.mark.parametrize(
     ("effort", "texts"),
     [
         ({"spent": 2.9, "share": 0.2, "unrepeated": 0}, []),
         (
             {"spent": 2.9004, "share": 0.2, "unrepeated": 17},
-            ["repeated 1 of 1 test in 2.9 s (20 % share); 17 left unrepeated: the effort was spent"],
+            [
+                "repeated 1 of 1 test in 2.9 s (20 % share); 17 left unrepeated: the effort was spent",
+                "--coresys-profile strict spends more",
+            ],
         ),
         (
             {"spent": 2.9, "explaining": 1.25, "share": 0.2, "unrepeated": 1},
             [
                 "repeated 1 of 1 test in 2.9 s (20 % share), explained in 1.2 s",
-                "1 left unrepeated: the effort was spent",
+                "1 left unrepeated: the effort was spent; --coresys-profile strict spends more",
             ],
         ),
         (
@@ -375,7 +402,7 @@ def test_the_effort_is_told_where_it_left_something(effort: dict[str, Any], text
 
 
 def test_an_effort_too_long_for_its_line_takes_two() -> None:
-    assert Run().well(1).texts(effort={"unrepeated": 17}, width=50)[:-1] == [
+    assert Run().well(1).texts(effort={"unrepeated": 17, "share": None}, width=50)[:-1] == [
         "repeated 1 of 1 test in 0 s (no limit)",
         "17 left unrepeated: the effort was spent",
     ]
