@@ -9,6 +9,9 @@ BIN    := $(VENV)/bin
 ALIKE  := measure state errors threads
 STAMP  := $(VENV)/.ready
 
+# Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: validate test lint types parallel serial clean
 
 validate: $(STAMP)

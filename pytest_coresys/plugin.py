@@ -42,7 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in MARKERS:
         config.addinivalue_line("markers", line)
     if config.getoption("coresys_budget") or config.getoption("coresys_observe"):
-        from pytest_coresys.session import open_session  # heavy, and only wanted now
+        from pytest_coresys.imports import unrewritten
+
+        with unrewritten():
+            from pytest_coresys.session import open_session  # heavy, and only wanted now
 
         open_session(config)
         return
