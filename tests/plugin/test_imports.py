@@ -50,6 +50,6 @@ def test_a_second_session_in_the_same_process_is_warned_of_nothing(pytester: pyt
         """,
         test_it="def test_x(): pass\n",
     )
-    result = pytester.runpython("twice.py")
+    result = pytester.runpython(pytester.path / "twice.py")
     assert result.ret == 0, result.stdout.str() + result.stderr.str()
     assert "rewrit" not in result.stdout.str() + result.stderr.str()
