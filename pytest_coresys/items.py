@@ -27,3 +27,24 @@ def plan_of(item: pytest.Item, planner: Planner, budget_hooks: Sequence[Any]) ->
         plan = planner.plan(path=path, marks=marks, line=line)
         return replace(plan, problem=plan.problem or str(error))
     return planner.plan(path=path, marks=marks, line=line, plugin_budgets=given)
+
+
+_INSIDE: dict[str, tuple[type[pytest.Item | pytest.Collector], ...]] = {
+    "class": (pytest.Item,),
+    "module": (pytest.Item, pytest.Class),
+    "package": (pytest.Item, pytest.Class, pytest.Module),
+    "session": (pytest.Item, pytest.Class, pytest.Module, pytest.Package),
+}
+
+
+def plan_around(item: pytest.Item, scope: str, planner: Planner) -> Plan:
+    """What a fixture of that scope is held to, which the test uses: markers of whatever its scope is part of.
+
+    A marker of one test, or of one class, says nothing about what others use too. But whether the test may be repeated
+    is its own to say.
+    """
+    location: dict[str, Any] = {"path": path_of(item), "line": item.location[1]}
+    inside = _INSIDE[scope]
+    marks = [mark for node, mark in item.iter_markers_with_node() if not isinstance(node, inside)]
+    own = planner.plan(marks=list(item.iter_markers("coresys_no_repeat")), **location)
+    return replace(planner.plan(marks=marks, **location), no_repeat=own.no_repeat)

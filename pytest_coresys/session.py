@@ -22,6 +22,7 @@ from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
+from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
 from pytest_coresys.engine.fixtures import FixtureJudge
 from pytest_coresys.engine.plan import Planner
@@ -38,7 +39,7 @@ from pytest_coresys.engine.runner import (
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
-from pytest_coresys.items import plan_of
+from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
@@ -107,7 +108,12 @@ class BudgetSession:
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
         self.repeater = Repeater(settings.effort, self.unmeasured, self._progress, self._time_goes_by)
-        self.fixtures = FixtureJudge(self.repeater, self.screen.heap)
+        self.fixtures = FixtureJudge(
+            self.repeater,
+            self.screen.heap,
+            plan_of=lambda item, scope: plan_around(item, scope, self.planner),
+            accepts=settings.accepts,
+        )
         self.setups = 0  # of wider fixtures, going on one within the other
         self.settings_of_falling: dict[int, SettingsSnapshot | None] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
@@ -252,6 +258,8 @@ class BudgetSession:
                 seen.why = "run by another plugin's protocol: not repeated"
             verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
             findings = findings_of(verdicts, seen, self.measures)
+            if findings and self.settings.accepts:
+                verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
         self._safely(self.fixtures.judge)
         record = wire.test_to_dict(
             nodeid=item.nodeid,

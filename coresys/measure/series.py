@@ -197,6 +197,41 @@ def highs(values: Sequence[float]) -> int:
     return sum(after > before for before, after in zip(highest, highest[1:], strict=False))
 
 
+_FEWEST_STAIRS = 4
+_ALIKE = 0.1
+
+
+def beneath_stairs(values: Sequence[float]) -> list[float] | None:
+    """What was in a container that grows ahead of need, as lists and text buffers do; None where none is to be seen.
+
+    Each time that it is full it takes room for an eighth more, say: the readings stand still, and for longer each time.
+    But every step pays for the repetitions until the next. Where the last steps, four or more over half of the
+    series, pay for the same with each repetition, within a tenth, the series of that is returned: from the first to
+    the last of them. Events at random are not as regular.
+    """
+    steps = increments(values, len(values))
+    late = steps[len(steps) // 2 :]
+    events: list[tuple[int, float]] = []  # the latest first
+    least = max(late, default=0.0) / 2
+    for at in range(len(steps) - 1, -1, -1):
+        if least > 0 and steps[at] <= -least:
+            break  # something was let go of
+        if least > 0 and steps[at] >= least:
+            events.append((at, steps[at]))
+            least = steps[at] / 2
+    prices = [step / (following - at) for (following, _), (at, step) in zip(events, events[1:], strict=False)]
+    usual = median(prices[:_FEWEST_STAIRS]) if len(prices) >= _FEWEST_STAIRS else 0.0
+    alike = next((n for n, price in enumerate(prices) if abs(price - usual) > _ALIKE * usual), len(prices))
+    if alike < _FEWEST_STAIRS or 2 * (events[0][0] - events[alike][0]) < len(steps):
+        return None
+    paid = [
+        price
+        for (following, _), (at, _), price in zip(events, events[1 : alike + 1], prices, strict=False)
+        for _ in range(following - at)
+    ]
+    return list(accumulate(reversed(paid), initial=0.0))
+
+
 _FEWEST_FALLS = 3
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from coresys.budgets.model import Limit
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys import wire
+from pytest_coresys.config.resolve import Accept
+from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.owners import Fallen, FixtureOwners, LeftByFixture
+from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import Beyond
 
@@ -26,8 +30,17 @@ class _Up:
 class FixtureJudge:
     """Told when fixtures rise and fall. What one left is confirmed between tests, never in the middle of one."""
 
-    def __init__(self, repeater: Repeater, read_memory: Callable[[], int | None]) -> None:
+    def __init__(
+        self,
+        repeater: Repeater,
+        read_memory: Callable[[], int | None],
+        *,
+        plan_of: Callable[[pytest.Item, str], Plan],
+        accepts: Sequence[Accept] = (),
+    ) -> None:
+        """``plan_of`` says what a fixture of a scope is held to that a test uses."""
         self._owners = FixtureOwners(read_memory)
+        self._plan_of, self._accepts = plan_of, accepts
         self._repeater = repeater
         self._up: dict[int, _Up] = {}
         self._fallen: list[tuple[_Up, Fallen]] = []
@@ -80,19 +93,26 @@ class FixtureJudge:
         return findings
 
     def _judged(self, up: _Up, left: LeftByFixture) -> list[Finding]:
+        plan = self._plan_of(up.item, up.scope)
+        over = {key: things for key, things in left.things.items() if _is_over(plan, key, len(things))}
         findings = []
-        if left.things:
-            whole, why = self._repeater.repeat_whole(up.item, Beyond(up.item, up.scope), self._take_fallen)
-            for key, things in left.things.items():
+        if over:
+            whole, why = self._repeated(up, plan)
+            for key, things in over.items():
                 each = [repetition.get(up.owner, {}).get(key, 0) for repetition in whole]
-                if each and not all(each[1:]):
+                if each and not all(_is_over(plan, key, count) for count in each[1:]):
                     continue  # once, not each time: something that lives as long as the process
-                level = "error" if each else "suspicion"
-                findings.append(_finding(up, key, things, level, why))
-        elif left.grown:
+                level = plan.limits[key].level if each else "suspicion"
+                findings.append(_finding(up, plan.limits[key], things, level, why))
+        elif not left.things and _is_over(plan, "memory.growth", left.grown):
             text = f"memory.growth: {format_quantity(left.grown, 'B')} kept by its setup and teardown, seen once"
             findings.append(Finding("memory.growth", "suspicion", text, owner=up.owner, tests=(up.item.nodeid,)))
-        return findings
+        return with_agreed((), findings, self._accepts)[1]
+
+    def _repeated(self, up: _Up, plan: Plan) -> tuple[list[dict[str, dict[str, int]]], str | None]:
+        if plan.no_repeat is not None:
+            return [], f"not repeated: coresys_no_repeat of {up.item.name}: {plan.no_repeat}"
+        return self._repeater.repeat_whole(up.item, Beyond(up.item, up.scope), self._take_fallen)
 
     def _take_fallen(self) -> list[LeftByFixture]:
         fallen, self._fallen = self._fallen, []
@@ -100,7 +120,15 @@ class FixtureJudge:
         return [left for left in found if left is not None]
 
 
-def _finding(up: _Up, key: str, things: list[str], level: str, why: str | None) -> Finding:
-    summary = f"{key}: {len(things)} left by {'each' if level == 'error' else 'its'} teardown > 0 (default)"
+def _is_over(plan: Plan, key: str, count: int) -> bool:
+    """Whether so much of it is more than the fixture may leave."""
+    maximum = plan.limits[key].maximum
+    return key in plan.wanted and maximum is not None and count > maximum
+
+
+def _finding(up: _Up, limit: Limit, things: list[str], level: str, why: str | None) -> Finding:
+    by = "its" if level == "suspicion" else "each"
+    most = format_quantity(limit.maximum or 0, "count")
+    summary = f"{limit.key}: {len(things)} left by {by} teardown > {most} ({limit.origin})"
     details = [*things[:5], *([f"seen once; {why}"] if why else [])]
-    return Finding(key, level, summary, details=tuple(details), owner=up.owner, tests=(up.item.nodeid,))
+    return Finding(limit.key, level, summary, details=tuple(details), owner=up.owner, tests=(up.item.nodeid,))

@@ -295,3 +295,88 @@ def test_a_level_that_pytest_takes_back_with_its_own_was_not_changed_by_the_test
     run = inner.run("--coresys-budget", "--coresys-profile", "strict", *level)
     # With log_level, pytest takes back what the test sets as well.
     assert run.found() == ({} if level else {"test_sets_it": {"globals.changed"}}), run.text
+
+
+LEAVES_ONE = """
+{head}
+@pytest.fixture(scope="module")
+def pool():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+{mark}
+def test_it(pool): pass
+def test_other(pool): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "head", "toml", "level"),
+    [
+        ("", "", "", "error"),
+        ("", "", 'descriptors.leaked = "off"', None),
+        ("", "", "descriptors.leaked = 1", None),
+        ("", "", 'descriptors.leaked = { max = 0, level = "warn" }', "warn"),
+        ("", 'pytestmark = pytest.mark.coresys_budget("descriptors.leaked", max=1)', "", None),
+        ("", 'pytestmark = pytest.mark.coresys_skip("descriptors.*", reason="mine")', "", None),
+        # A fixture of the module is not held to what one test of it says of itself.
+        ('@pytest.mark.coresys_budget("descriptors.leaked", max=1)', "", "", "error"),
+        ('@pytest.mark.coresys_skip("descriptors.*", reason="mine")', "", "", "error"),
+    ],
+    ids=["default", "off", "allowed", "warned", "allowed around", "skipped around", "one test", "one test skips"],
+)
+def test_budgets_are_those_of_what_the_fixture_is_for(
+    inner: InnerSuite, mark: str, head: str, toml: str, level: str | None
+) -> None:
+    write(inner, LEAVES_ONE.format(mark=mark, head=head))
+    Path(inner.path, "coresys.toml").write_text(f"[budgets]\n{toml}\n")
+    run = inner.run("--coresys-budget")
+    assert [finding["level"] for finding in run.facts["findings"]] == ([level] if level else []), run.text
+    assert run.status == (1 if level == "error" else 0)
+    origin = "coresys.toml:2" if "warn" in toml else "default"
+    for finding in run.facts["findings"]:
+        assert finding["summary"] == f"descriptors.leaked: 1 left by each teardown > 0 ({origin})"
+
+
+def test_a_test_that_may_not_be_repeated_is_not_for_its_fixtures_either(inner: InnerSuite) -> None:
+    write(inner, LEAVES_ONE.format(mark="@pytest.mark.coresys_no_repeat(reason='books a flight')", head=""))
+    run = inner.run("--coresys-budget")
+    (finding,) = run.facts["findings"]
+    assert (finding["level"], run.status) == ("suspicion", 0)
+    assert finding["details"][-1] == "seen once; not repeated: coresys_no_repeat of test_it: books a flight"
+
+
+@pytest.mark.parametrize(
+    ("accept", "level"),
+    [
+        ('owner = "fixture pool (test_it.py:5)"', "warn"),
+        ("", "warn"),
+        ('owner = "fixture other (test_it.py:5)"', "error"),
+        ('paths = ["test_it.py:6"]', "error"),
+        ('locks = ["a.py:1"]', "error"),
+    ],
+)
+def test_what_is_accepted_of_a_fixture_is_told_and_fails_nothing(inner: InnerSuite, accept: str, level: str) -> None:
+    write(inner, LEAVES_ONE.format(mark="", head=""))
+    text = f'[[accept]]\nkey = "descriptors.leaked"\nreason = "#412: ends with the process"\n{accept}\n'
+    Path(inner.path, "coresys.toml").write_text(text)
+    run = inner.run("--coresys-budget")
+    (finding,) = run.facts["findings"]
+    assert (finding["level"], run.status) == (level, 1 if level == "error" else 0), run.text
+    assert run.facts["summary"]["compliant"] is (level == "warn")
+    noted = finding["details"][0] == "accepted: #412: ends with the process (coresys.toml:1)"
+    assert noted is (level == "warn")
+
+
+def test_what_is_accepted_of_a_test_is_told_and_fails_nothing(inner: InnerSuite) -> None:
+    write(
+        inner,
+        "def test_agreed(): KEPT.append(os.open(os.devnull, os.O_RDONLY))\n"
+        "def test_new(): KEPT.append(os.open(os.devnull, os.O_RDONLY))\n",
+    )
+    text = '[[accept]]\nkey = "descriptors.leaked"\nreason = "#412"\npaths = ["test_it.py:3"]\n'
+    Path(inner.path, "coresys.toml").write_text(text + '[budgets]\nmemory.growth = "off"\n')
+    run = inner.run("--coresys-budget")
+    outcomes = {nodeid.rpartition("::")[2]: phases[1] for nodeid, phases in run.seen.items()}
+    assert outcomes == {"test_agreed": "call passed", "test_new": "call failed"}, run.text
+    told = " ".join(run.text.split())
+    assert "test_it.py::test_agreed descriptors.leaked: 1 per run > 0" in told
+    assert "accepted: #412 (coresys.toml:1)" in told
