@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from statistics import fmean, median
 from typing import Literal
 
@@ -197,7 +197,7 @@ def highs(values: Sequence[float]) -> int:
     return sum(after > before for before, after in zip(highest, highest[1:], strict=False))
 
 
-_FEWEST_STAIRS = 4
+_FEWEST_STAIRS = 3
 _ALIKE = 0.1
 
 
@@ -205,31 +205,33 @@ def beneath_stairs(values: Sequence[float]) -> list[float] | None:
     """What was in a container that grows ahead of need, as lists and text buffers do; None where none is to be seen.
 
     Each time that it is full it takes room for an eighth more, say: the readings stand still, and for longer each time.
-    But every step pays for the repetitions until the next. Where the last steps, four or more over half of the
-    series, pay for the same with each repetition, within a tenth, the series of that is returned: from the first to
-    the last of them. Events at random are not as regular.
+    But every step pays for the repetitions until the next. Where the last steps, three or more in half of the series,
+    are all of its growth there, pay for the same with each repetition, within a tenth, and none is overdue, the
+    series of that is returned: from the first to the last of them. Events at random are not as regular.
     """
     steps = increments(values, len(values))
-    late = steps[len(steps) // 2 :]
-    events: list[tuple[int, float]] = []  # the latest first
-    least = max(late, default=0.0) / 2
+    events: list[int] = []  # the latest first
+    least = max(steps[len(steps) // 2 :], default=0.0) / 2
     for at in range(len(steps) - 1, -1, -1):
-        if least > 0 and steps[at] <= -least:
+        if least <= 0 or steps[at] <= -least:
             break  # something was let go of
-        if least > 0 and steps[at] >= least:
-            events.append((at, steps[at]))
+        if steps[at] >= least:
+            events.append(at)
             least = steps[at] / 2
-    prices = [step / (following - at) for (following, _), (at, step) in zip(events, events[1:], strict=False)]
-    usual = median(prices[:_FEWEST_STAIRS]) if len(prices) >= _FEWEST_STAIRS else 0.0
-    alike = next((n for n, price in enumerate(prices) if abs(price - usual) > _ALIKE * usual), len(prices))
-    if alike < _FEWEST_STAIRS or 2 * (events[0][0] - events[alike][0]) < len(steps):
+    prices = [steps[at] / (following - at) for following, at in zip(events, events[1:], strict=False)]
+    if len(prices) < _FEWEST_STAIRS:
         return None
-    paid = [
-        price
-        for (following, _), (at, _), price in zip(events, events[1 : alike + 1], prices, strict=False)
-        for _ in range(following - at)
-    ]
-    return list(accumulate(reversed(paid), initial=0.0))
+    usual = median(prices[:_FEWEST_STAIRS])
+    alike = next((n for n, price in enumerate(prices) if abs(price - usual) > _ALIKE * usual), len(prices))
+    last, first = events[0], events[alike]
+    grown, paid = values[last] - values[first], sum(steps[at] for at in events[1 : alike + 1])
+    overdue = (len(steps) - last) * usual > (1 + _ALIKE) * steps[last]
+    if alike < _FEWEST_STAIRS or overdue or 2 * first > len(steps) or abs(grown - paid) > _ALIKE * paid:
+        return None
+    spread = (
+        [price] * (following - at) for following, at, price in zip(events, events[1:], prices[:alike], strict=False)
+    )
+    return list(accumulate(reversed(list(chain.from_iterable(spread))), initial=0.0))
 
 
 _FEWEST_FALLS = 3

@@ -15,6 +15,7 @@ from typing import Literal
 
 from coresys.measure.series import (
     beneath,
+    beneath_stairs,
     first_fall,
     highs,
     increments,
@@ -187,7 +188,13 @@ def conclude(
     values = settled(values, floor)
     count = len(values)
     trend = judge_series(values, floor=floor).trend
+    seen = highs(values)
     if rule is MEMORY:
+        if trend != "growing" or not is_even(values):
+            content = beneath_stairs(values) if without_rare_steps(values) is None else None
+            if content is not None:
+                values, count = content, len(content)
+                trend = judge_series(values, floor=floor).trend
         if trend == "growing" and judge_series(without_jump(values), floor=floor).trend != "growing":
             trend = "unclear"  # all that is late of it is one container that moved
         later = values[count // 8 :]
@@ -221,7 +228,7 @@ def conclude(
             trend = "unclear"
     if trend == "flat" or (trend == "fading" and count >= _FADED_FOR_SURE):
         return "flat"
-    if trend == "growing" and count >= rule.least and highs(values) >= rule.events and not _falls(values):
+    if trend == "growing" and count >= rule.least and seen >= rule.events and not _falls(values):
         if rule is not MEMORY:
             if (count >= rule.certain or spent) and _keeps_up(values, rule.certain, fmean):
                 return "leak"

@@ -313,6 +313,22 @@ def test_a_descriptor_in_each_run_beside_a_pool_that_fills_first() -> None:
     assert judged(lambda n: 5.0 * min(n, 20), None, most=633, rule=COUNTED)[0] == "flat"
 
 
+@pytest.mark.parametrize("asked_at", [451, 600])
+def test_a_list_that_moves_in_long_steps_is_a_leak(asked_at: int) -> None:
+    """A text buffer: a pointer with each write, room for an eighth more when it is full; asking took 1,100 writes."""
+    room, hidden, series = 0, 0, []
+    for n in range(2000):
+        count = n + 40 + (1100 if n >= asked_at else 0)
+        before = room
+        if count > room:
+            room = (count + (count >> 3) + 6) & ~3
+        hidden += room - before if n == asked_at else 0
+        series.append(8.0 * (room - hidden))
+    assert conclude(series, MEMORY, spent=True, structure=UNKNOWN) == "leak"
+    full = [*series[:1200], *([series[1200]] * 800)]
+    assert conclude(full, MEMORY, spent=True, structure=UNKNOWN) != "leak"
+
+
 def test_few_are_those_of_which_no_pool_is_larger_than_the_machine() -> None:
     assert FEW.least > (os.cpu_count() or 1)
 

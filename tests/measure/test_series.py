@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate
 
 import pytest
 
 from coresys.measure.series import (
     Trend,
+    beneath_stairs,
     event_share,
     first_fall,
     highs,
@@ -139,3 +141,42 @@ def test_the_first_fall_of_a_window_that_moves_on() -> None:
     assert first_fall(window) == 210
     assert first_fall([56.0 * at for at in range(400)]) == 0
     assert first_fall([56.0 * at - 500.0 * (at > 300) for at in range(400)]) == 0
+
+
+def list_of(entries: Iterable[int]) -> list[float]:
+    """Bytes of a list that holds so many at each reading, as CPython makes room ahead of need."""
+    room, readings = 0, []
+    for count in entries:
+        if count > room:
+            room = (count + (count >> 3) + 6) & ~3
+        readings.append(8.0 * room)
+    return readings
+
+
+def test_what_is_in_a_list_is_told_from_the_room_that_it_takes() -> None:
+    readings = list_of(range(500, 1500))
+    content = beneath_stairs(readings)
+    assert content is not None
+    steps = [after - before for before, after in zip(content, content[1:], strict=False)]
+    assert min(steps) == pytest.approx(8.0, rel=0.02)
+    assert max(steps) == pytest.approx(8.0, rel=0.02)
+    assert not is_even(readings), "of the readings themselves nothing can be said"
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [],
+        [1.0],
+        [0.0] * 100,
+        [8.0 * n for n in range(1000)][:3],
+        list_of([*range(500, 1000), *([1000] * 500)]),  # full half way
+        [n // 333 * 4096.0 for n in range(1000)],  # too few steps
+        [float(sum(512.0 for at in (100, 420, 450, 640, 950) if at <= n)) for n in range(1000)],  # at random
+        [n // 100 * 800.0 + 8.0 * n for n in range(1000)],  # steps are half of the growth only
+        [n // 100 * 800.0 - (900.0 if n > 850 else 0.0) for n in range(1000)],  # something was let go of
+    ],
+    ids=["none", "one", "flat", "three", "full", "few", "random", "beside others", "falls"],
+)
+def test_where_no_container_is_to_be_seen_nothing_is_made_of_it(readings: list[float]) -> None:
+    assert beneath_stairs(readings) is None
