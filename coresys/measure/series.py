@@ -217,19 +217,22 @@ def beneath_stairs(values: Sequence[float]) -> list[float] | None:
             break  # something was let go of
         if steps[at] >= least:
             events.append(at)
-            least = steps[at] / 2
+            least = min(least, steps[at] / 2)
     prices = [steps[at] / (following - at) for following, at in zip(events, events[1:], strict=False)]
     if len(prices) < _FEWEST_STAIRS:
         return None
     usual = median(prices[:_FEWEST_STAIRS])
-    alike = next((n for n, price in enumerate(prices) if abs(price - usual) > _ALIKE * usual), len(prices))
+    odd = [n for n, price in enumerate(prices) if abs(price - usual) > _ALIKE * usual]
+    spare = 1 if odd and prices[odd[0]] > usual else 0  # one at which something else was kept too, once
+    alike = odd[spare] if len(odd) > spare else len(prices)
     last, first = events[0], events[alike]
     grown, paid = values[last] - values[first], sum(steps[at] for at in events[1 : alike + 1])
     overdue = (len(steps) - last) * usual > (1 + _ALIKE) * steps[last]
-    if alike < _FEWEST_STAIRS or overdue or 2 * first > len(steps) or abs(grown - paid) > _ALIKE * paid:
+    if alike - spare < _FEWEST_STAIRS or overdue or 2 * first > len(steps) or abs(grown - paid) > _ALIKE * paid:
         return None
     spread = (
-        [price] * (following - at) for following, at, price in zip(events, events[1:], prices[:alike], strict=False)
+        [min(price, (1 + _ALIKE) * usual)] * (following - at)
+        for following, at, price in zip(events, events[1:], prices[:alike], strict=False)
     )
     return list(accumulate(reversed(list(chain.from_iterable(spread))), initial=0.0))
 

@@ -161,6 +161,10 @@ def test_what_is_in_a_list_is_told_from_the_room_that_it_takes() -> None:
     assert min(steps) == pytest.approx(8.0, rel=0.02)
     assert max(steps) == pytest.approx(8.0, rel=0.02)
     assert not is_even(readings), "of the readings themselves nothing can be said"
+    moved = readings.index(readings[600])  # when something else was kept, once
+    other = beneath_stairs([value + (900.0 if at >= moved else 0.0) for at, value in enumerate(readings)])
+    assert other is not None
+    assert other[-1] == pytest.approx(content[-1], rel=0.05)
 
 
 @pytest.mark.parametrize(
