@@ -1,9 +1,10 @@
 """Run the plugin on the examples: what is planted in the leaky one fails by line, and nothing else does.
 
 Runs the leaky one alone and with two workers, its cured twin, and the service of orders that is built on the core
-systems. Writes leaky.json, leaky-n2.json, cured.json and orders.json to build/. Exit status 0 when exactly the tests of
-planted.txt failed, each once, by its measure, with its line named in the text and in the run file, and
-none in the cured twin and among the orders.
+systems. Writes leaky.json, leaky-n2.json, cured.json, cured-n2.json and orders.json to build/. Exit status 0 when
+exactly the tests of planted.txt failed, each once, by its measure and what follows from that, with its line named in
+the text and in the run file; when the cured twin has no finding at all, of a test or of the run; and the orders none
+but suspicions, which fail nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Run:
 
     name: str
     text: str
+    status: int
     tests: dict[str, dict[str, Any]]
+    findings: list[dict[str, Any]]  # of the run, which no test owns
 
     @property
     def failed(self) -> set[str]:
@@ -65,7 +68,8 @@ def run(example: str, name: str, *options: str) -> Run:
     )
     print(done.stdout, flush=True)
     facts = json.loads(target.read_text(encoding="utf-8"))
-    return Run(name, done.stdout, {test["nodeid"]: test for test in facts["tests"]})
+    tests = {test["nodeid"]: test for test in facts["tests"]}
+    return Run(name, done.stdout, done.returncode, tests, facts["findings"])
 
 
 def problems_of(leaky: Run, leaks: list[Planted]) -> Iterator[str]:
@@ -81,23 +85,44 @@ def problems_of(leaky: Run, leaks: list[Planted]) -> Iterator[str]:
             yield f"{leaky.name}: {leak.nodeid} failed, and not for {leak.key}"
         elif leak.place not in places:
             yield f"{leaky.name}: {leak.nodeid}: {leak.place} is not among {sorted(places)}"
+        # What leaks keeps memory too, a pipe with a process, a setting with a handler: at the same place, or at none.
+        file = leak.place.rpartition(":")[0]
+        for other in test["findings"]:
+            files = {place["path"] for place in other["locations"]} or {file}
+            if other["level"] == "error" and file not in files:
+                yield f"{leaky.name}: {leak.nodeid}: not planted there: {other['summary']}"
         if leak.place not in leaky.text:
             yield f"{leaky.name}: {leak.place} is not in the text ({leak.nodeid})"
         if leaky.text.count(f"\nFAILED {leak.nodeid}") != 1 or f"\nERROR {leak.nodeid}" in leaky.text:
             yield f"{leaky.name}: {leak.nodeid} is not reported exactly once"
     for nodeid in sorted(leaky.failed - {leak.nodeid for leak in leaks}):
         yield f"{leaky.name}: failed though nothing is planted there: {nodeid}"
+    yield from (f"{leaky.name}: {finding['summary']} ({finding['owner']})" for finding in leaky.findings)
+    if leaky.status != 1:
+        yield f"{leaky.name}: exit status {leaky.status}, not 1"
+
+
+def problems_of_clean(clean: Run, *, suspicions: bool = False) -> Iterator[str]:
+    """Whatever was found in a run in which there is nothing to find; but for suspicions, if there may be any."""
+    for nodeid, test in clean.tests.items():
+        found = (each for each in test["findings"] if not (suspicions and each["level"] == "suspicion"))
+        yield from (f"{clean.name}: {nodeid}: {finding['summary']}" for finding in found)
+    yield from (f"{clean.name}: {finding['summary']} ({finding['owner']})" for finding in clean.findings)
+    yield from (f"{clean.name}: {nodeid} failed" for nodeid in sorted(clean.failed))
+    if not clean.tests or clean.status != 0:
+        yield f"{clean.name}: {len(clean.tests)} tests, exit status {clean.status}"
 
 
 def main() -> int:
     """Run all, and print a line for each thing that is not as planted."""
     leaks = planted()
-    alone, shared, cured = run("leaky", "leaky"), run("leaky", "leaky-n2", "-n", "2"), run("cured", "cured")
-    orders = run("orders", "orders")
-    wrong = [*problems_of(alone, leaks), *problems_of(shared, leaks)]
-    for clean, name in ((cured, "the cured twin"), (orders, "the service of orders")):
-        wrong += [f"in {name}: {nodeid} failed" for nodeid in sorted(clean.failed)]
-        wrong += [f"{name} ran no test"] if not clean.tests else []
+    workers = ("-n", "2")
+    leaky = (run("leaky", "leaky"), run("leaky", "leaky-n2", *workers))
+    cured = (run("cured", "cured"), run("cured", "cured-n2", *workers))
+    wrong = [line for each in leaky for line in problems_of(each, leaks)]
+    wrong += [line for each in cured for line in problems_of_clean(each)]
+    # Its tests take so long that the profile's share of time does not settle all of them.
+    wrong += problems_of_clean(run("orders", "orders"), suspicions=True)
     print(
         "\n".join(wrong)
         or f"validated: {len(leaks)} planted leaks found, nothing else; the cured twin and the orders are clean"

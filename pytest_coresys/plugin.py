@@ -8,15 +8,6 @@ import pytest
 
 from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options, joined
 
-_NEED_A_FLAG = (
-    "coresys_set",
-    "coresys_profile",
-    "coresys_json",
-    "coresys_repeat",
-    "coresys_require_measured",
-    "coresys_explain",
-)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
@@ -41,18 +32,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def pytest_configure(config: pytest.Config) -> None:
     for line in MARKERS:
         config.addinivalue_line("markers", line)
-    if config.getoption("coresys_budget") or config.getoption("coresys_observe"):
+    measures = config.getoption("coresys_budget") or config.getoption("coresys_observe")
+    if (
+        config.getoption("coresys_json") is not None and not measures
+    ):  # else nobody would miss the file until it is read
+        raise pytest.UsageError("--coresys-json belongs to a measuring run: add --coresys-budget or --coresys-observe")
+    if measures or config.getoption("coresys_explain") is not None:
         from pytest_coresys.imports import unrewritten
 
         with unrewritten():
             from pytest_coresys.session import open_session  # heavy, and only wanted now
 
         open_session(config)
-        return
-    for name in _NEED_A_FLAG:
-        if config.getoption(name) not in (None, []):
-            option = "--" + name.replace("_", "-")
-            raise pytest.UsageError(f"{option} belongs to a measuring run: add --coresys-budget or --coresys-observe")
 
 
 __all__ = [

@@ -7,7 +7,6 @@ which want code that is already known to leak.
 from __future__ import annotations
 
 import ast
-import gc
 import io
 import math
 import os
@@ -25,6 +24,7 @@ from typing import Any
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
+from coresys.measure import meters
 from coresys.measure.evictions import (
     bounds,
     cut_where_made,
@@ -107,7 +107,7 @@ Total = dict[Line, tuple[int, int]]
 
 
 def _snapshot() -> tracemalloc.Snapshot:
-    gc.collect()
+    meters.collect()
     return tracemalloc.take_snapshot()
 
 

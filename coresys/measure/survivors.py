@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from coresys.clock import monotonic
+from coresys.measure import meters
 from coresys.measure.holders import type_name
 
 _SLOW = 1.0  # seconds of a window, from which on two repetitions have to do
@@ -58,7 +59,7 @@ def look_for_growth(
 ) -> Grown:
     """Run, and compare what there is after each window. ``run`` may return a text, a problem: then it ends there."""
     gc.unfreeze()
-    gc.collect()
+    meters.collect()
     known = _ids()
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     types: list[Counter[type]] = [_types()]
@@ -70,7 +71,7 @@ def look_for_growth(
             problem = run()
             if isinstance(problem, str):
                 return Grown([], [], [], problem=problem)
-        gc.collect()
+        meters.collect()
         watched.look()
         types.append(_types())
     found = _compare(known, watched, types, runs, most)

@@ -77,7 +77,7 @@ class Readings:
                 self._left_out[key] = value - self.values[key][self.count - 1]
 
     def _row(self) -> tuple[int, ...]:
-        gc.collect()
+        meters.collect()
         memory = self._memory.read()
         return (
             memory.in_use - self._reserve.at(memory.mapped),

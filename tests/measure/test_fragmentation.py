@@ -185,7 +185,7 @@ def test_pages_that_were_given_back_are_not_stranded_though_malloc_calls_them_fr
 @pytest.mark.parametrize("load", [TEMPORARY, UNTOUCHED], ids=["temporary", "in use and never touched"])
 def test_nothing_is_stranded_by(load: str) -> None:
     seen, _, _, _ = run(load)
-    assert abs(seen) < 0.1 * MIB
+    assert abs(seen) < 0.25 * MIB, "of 20: what was free before, and is in use now, counts against it"
 
 
 @needs_counters

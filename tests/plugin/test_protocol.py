@@ -553,24 +553,37 @@ def test_nothing_is_there():
     assert bare.status == 0, bare.text
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("--coresys-json", "run.json"),
-        ("--coresys-set", "memory.growth=2 KB"),
-        ("--coresys-profile", "strict"),
-        ("--coresys-repeat", "0"),
-        ("--coresys-require-measured", "memory.*"),
-        ("--coresys-explain", "memory.growth"),
-    ],
-)
-def test_off_it_refuses_options_that_nobody_would_heed(pytester: pytest.Pytester, option: str, value: str) -> None:
+def test_off_it_refuses_to_write_a_run_file_of_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_nothing(): pass")
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", option, value)
+    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--coresys-json", "run.json")
     assert result.ret == 4
-    line = f"ERROR: {option} belongs to a measuring run: add --coresys-budget or --coresys-observe"
+    line = "ERROR: --coresys-json belongs to a measuring run: add --coresys-budget or --coresys-observe"
     assert [each for each in result.errlines if each] == [line]
     assert not Path(pytester.path, "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--coresys-set=memory.growth=2 KB",
+        "--coresys-profile=strict",
+        "--coresys-repeat=0",
+        "--coresys-require-measured=memory.*",
+    ],
+)
+def test_options_that_stand_in_addopts_do_nothing_while_it_is_off(pytester: pytest.Pytester, option: str) -> None:
+    pytester.makepyfile("def test_nothing(): pass")
+    pytester.makeini(f"[pytest]\naddopts = '{option}'\n")
+    result = pytester.runpytest_inprocess("-p", "no:asyncio")
+    result.assert_outcomes(passed=1)
+    assert "coresys:" not in result.stdout.str()
+
+
+def test_explaining_needs_no_other_flag(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_nothing(): assert 0")
+    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--coresys-explain", "memory.growth")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*::test_nothing", "  -> default: 0 B, level error (in force: 0 B, level error)"])
 
 
 def on_terminal(path: Path, *words: str) -> str:
