@@ -19,7 +19,7 @@ EXAMPLES = [
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
@@ -35,5 +35,9 @@ def test_an_example_is_right(tmp_path: Path, text: str) -> None:
         require_measured=(),
         measures=MEASURES,
     )
+    if "accept" in text:
+        (accept,) = settings.accepts
+        assert accept.origin == "pyproject.toml:1"
+        return
     assert settings.profile in ("ci", "nightly")
     assert any("pyproject.toml" in limit.origin for limit in settings.limits("tests/test_a.py", ()).values())
