@@ -327,7 +327,8 @@ class BudgetSession:
         """Show on a terminal that a test is being repeated, behind what stands on the line."""
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if self.worker is None and reporter is not None and reporter.isatty:
-            room = reporter._tw.fullwidth - reporter._tw.width_of_current_line - 1
+            writer = self.config.get_terminal_writer()
+            room = writer.fullwidth - writer.width_of_current_line - 1
             if room >= _LEAST_FOR_PROGRESS:
                 self._show(terminal.progress_text(item.name, count, width=room))
 
@@ -502,7 +503,7 @@ class BudgetSession:
         path, problem = self.written
         lines = terminal.summary_lines(
             terminal.renamed(self.run, self.nodeid_here),
-            width=terminalreporter._tw.fullwidth,
+            width=self.config.get_terminal_writer().fullwidth,
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
             run_file=path,

@@ -45,6 +45,7 @@ UNITS: dict[str, str] = {
 _NO_BLOCK = {
     "memory.peak": "has no budget for a block: only tracemalloc would see the peak, of Python's own allocators alone, "
     "and makes the block 3.5 to 8 times slower; give the test a budget for it",
+    "globals.changed": "has no budget for a block: it may well set what is put back later; give the test one",
     **dict.fromkeys(
         ("memory.fragmentation", "memory.growth_rate", "threads.peak", "loop.blocked", "time.setup", "time.teardown"),
         "has no budget for a block: one pass does not show it; give the test a budget for it",
