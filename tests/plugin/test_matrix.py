@@ -292,6 +292,36 @@ def test_marked(): pass
     assert re.findall(r"\d+ \w+, .*\d rerun", bare.text) == re.findall(r"\d+ \w+, .*\d rerun", measured.text) != []
 
 
+def test_what_one_run_shows_fails_a_test_that_another_plugin_runs(inner: InnerSuite) -> None:
+    """Its report is amended, in the place of the pass: so that plugin runs it again, as all that fails."""
+    inner._pytester.makepyfile(
+        """
+import time, pytest
+runs = []
+@pytest.mark.coresys_budget("time.call", max="10 ms")
+def test_slow(): time.sleep(0.05)
+@pytest.mark.coresys_budget("time.call", max="10 ms", level="warn")
+def test_slow_and_only_warned(): time.sleep(0.05)
+@pytest.mark.coresys_budget("time.call", max="1 min")
+def test_second_time():
+    runs.append(1)
+    assert len(runs) == 2
+@pytest.mark.coresys_budget("time.cal", max="1 min")
+def test_wrong(): pass
+"""
+    )
+    bare, measured = inner.both("--reruns", "1")
+    failed_last = {"test_slow": {"time.call"}, "test_wrong": {"coresys"}}
+    assert measured.found() == failed_last, measured.text
+    assert bare.status == 0
+    assert measured.status == 1
+    assert {name.rpartition("::")[2] for name in changed(bare, measured)} == set(failed_last)
+    failures = [line for line in measured.text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    assert len(failures) == 2, "once each, and not passed as well"
+    assert "2 failed, 2 passed, 3 rerun" in measured.text
+    assert measured.test("test_second_time")["outcome"] == "passed"
+
+
 def test_rerunfailures_that_reruns_nothing_leaves_us_the_tests(inner: InnerSuite) -> None:
     inner._pytester.makepyfile(LEAK)
     only_the_leak_is_changed(inner)
