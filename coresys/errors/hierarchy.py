@@ -311,3 +311,59 @@ class TaskCycleError(ThreadsError, RuntimeError):
     def __init__(self, *, task: str) -> None:
         self.task = task
         super().__init__(f"task {task} waits for its own result")
+
+
+class ResourceError(CoreSysError):
+    """Base of what goes wrong with resources that have an owner."""
+
+
+class LeaseSizeError(ResourceError, ValueError):
+    """A buffer was asked for of a size that no tier has; ``largest`` is what a buffer may have, in bytes."""
+
+    def __init__(self, *, size: int, owner: str, largest: int) -> None:
+        self.size, self.owner, self.largest = size, owner, largest
+        super().__init__(f"{owner!r} asked for a buffer of {size} bytes; there are such of 1 to {largest}")
+
+
+class LeaseLimitError(ResourceError, MemoryError):
+    """An owner asked for more than it may hold; nothing was taken. All figures are bytes, of whole slots."""
+
+    def __init__(self, *, owner: str, wanted: int, held: int, limit: int, why: str = "") -> None:
+        self.owner, self.wanted, self.held, self.limit, self.why = owner, wanted, held, limit, why
+        super().__init__(
+            f"{owner!r} asked for {wanted} bytes and holds {held} of the {limit} that it may hold"
+            f"{f': {why}' if why else ''}; release some, or raise its limit"
+        )
+
+
+class PoolExhaustedError(ResourceError, TimeoutError):
+    """No buffer of a tier was free for an owner; ``holders`` are those who hold most, with how many, the first most."""
+
+    def __init__(
+        self, *, tier: str, owner: str, slots: int, reserved: int, waited: float, holders: tuple[tuple[str, int], ...]
+    ) -> None:
+        self.tier, self.owner, self.slots, self.reserved, self.waited = tier, owner, slots, reserved, waited
+        self.holders = holders
+        kept = f", {reserved} free ones are kept for others" if reserved else ""
+        most = ", ".join(f"{name!r} {count}" for name, count in holders)
+        held = f"held by {most or 'nobody'}"
+        super().__init__(f"no {tier} buffer was free for {owner!r} within {waited:.3g} s: of {slots}{kept}; {held}")
+
+
+class LeaseReleasedError(ResourceError, ValueError):
+    """A buffer was used, or given back, that had been given back; ``where`` is the place that it was lent at."""
+
+    def __init__(self, *, number: int, owner: str, where: str | None = None) -> None:
+        self.number, self.owner, self.where = number, owner, where
+        super().__init__(f"lease {number} of {owner!r}{f' ({where})' if where else ''} has been released")
+
+
+class LeaseInUseError(ResourceError, BufferError):
+    """A buffer can't be given back: something else still stands on its memory, as an array does."""
+
+    def __init__(self, *, number: int, owner: str, where: str | None = None) -> None:
+        self.number, self.owner, self.where = number, owner, where
+        super().__init__(
+            f"lease {number} of {owner!r}{f' ({where})' if where else ''} cannot be released while something else "
+            "uses its memory (an array made from it, say): let go of that first"
+        )

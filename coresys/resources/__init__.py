@@ -1,0 +1,1 @@
+"""Buffers and other resources that have an owner."""

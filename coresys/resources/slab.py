@@ -1,0 +1,122 @@
+"""The memory of one tier: a mapping that is cut in slots, and costs nothing until a slot is used.
+
+Not safe among threads: the pool that has it holds its lock around each call.
+
+Invariant: a slot is in exactly one place: ``warm`` (used before, and free), ``cold`` (free, and all zero), above
+``fresh`` (never used, and all zero), or with whoever took it. ``exposed[slot]`` is how many of its first bytes anybody
+could write since it was zero; so no more than that has to be zeroed.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import deque
+
+from coresys.measure.meters import PAGE
+from coresys.resources.tiers import Tier
+
+
+def _map(size: int) -> mmap.mmap:
+    flags = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+    # Private: what a forked child writes is its own. The default of mmap() is to share.
+    mapping = mmap.mmap(-1, size, flags=flags) if flags else mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        try:
+            mapping.madvise(mmap.MADV_NOHUGEPAGE)  # else the first byte of a small slot may take 2 MiB
+        except OSError:  # a kernel without huge pages
+            pass
+    return mapping
+
+
+class Slab:
+    """The slots of one tier."""
+
+    __slots__ = ("_base", "_mapping", "_zeros", "cold", "exposed", "fresh", "slot", "slots", "warm")
+
+    def __init__(self, tier: Tier) -> None:
+        self.slot, self.slots = tier.slot, tier.slots
+        self._mapping = _map(tier.slot * tier.slots)
+        self._base = memoryview(self._mapping)
+        self._zeros = memoryview(_map(tier.slot)).toreadonly()  # never written, so never there
+        self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
+        self.cold: list[int] = []
+        self.fresh = 0
+        self.exposed = [0] * tier.slots
+
+    @property
+    def free(self) -> int:
+        """How many slots nobody has."""
+        return len(self.warm) + len(self.cold) + self.slots - self.fresh
+
+    @property
+    def idle(self) -> int:
+        """How many slots were used before and are free: memory that is there for nobody."""
+        return len(self.warm)
+
+    def take(self) -> int | None:
+        """A slot that nobody has; None where there is none."""
+        if self.warm:
+            return self.warm.pop()
+        if self.cold:
+            return self.cold.pop()
+        if self.fresh < self.slots:
+            self.fresh += 1
+            return self.fresh - 1
+        return None
+
+    def view(self, number: int, size: int) -> memoryview:
+        """The first ``size`` bytes of a slot, to be written."""
+        at = number * self.slot
+        if size > self.exposed[number]:
+            self.exposed[number] = size
+        return self._base[at : at + size]
+
+    def put_back(self, number: int) -> None:
+        """Nobody has the slot any more."""
+        self.warm.append(number)
+
+    def zero(self, number: int) -> None:
+        """Make what anybody may have written in a slot zero."""
+        dirty = self.exposed[number]
+        if dirty:
+            at = number * self.slot
+            self._base[at : at + dirty] = self._zeros[:dirty]
+            self.exposed[number] = 0
+
+    def fill(self, number: int, byte: int) -> None:
+        """Write one byte over all that was exposed of a slot."""
+        at, dirty = number * self.slot, self.exposed[number]
+        self._base[at : at + dirty] = bytes((byte,)) * dirty
+
+    def is_filled(self, number: int, byte: int) -> bool:
+        """Whether ``fill`` was the last that wrote there."""
+        at, dirty = number * self.slot, self.exposed[number]
+        return self._base[at : at + dirty] == bytes((byte,)) * dirty
+
+    def cool(self, most: int) -> int:
+        """Give the memory of the slots back that have been free for longest, all but ``most``; returns the bytes.
+
+        Only whole pages can be given back; of tiers whose slots are none, nothing is.
+        """
+        if not hasattr(mmap, "MADV_DONTNEED") or self.slot % PAGE:
+            return 0
+        given = 0
+        while len(self.warm) > most:
+            number = self.warm[0]
+            self._mapping.madvise(mmap.MADV_DONTNEED, number * self.slot, self.slot)
+            self.exposed[number] = 0
+            self.cold.append(number)
+            self.warm.popleft()
+            given += self.slot
+        return given
+
+    def renew(self, taken: set[int]) -> None:
+        """Put everything right again after an interruption: those taken are with others, all else is free."""
+        free = [number for number in range(self.fresh) if number not in taken]
+        self.cold = [number for number in free if not self.exposed[number]]
+        self.warm = deque(number for number in free if self.exposed[number])
+
+    def close(self) -> None:
+        """Give the mapping back. Raises BufferError while a view of a slot is in use."""
+        self._base.release()
+        self._mapping.close()

@@ -1,0 +1,502 @@
+"""Buffers that are lent: sizes, limits, reserves, whoever waits, and what is never given back."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import random
+import sys
+import threading
+from typing import Any
+
+import pytest
+from interrupting import NOT_TRACED, Hitting
+
+from coresys.errors.hierarchy import (
+    LeaseInUseError,
+    LeaseLimitError,
+    LeaseReleasedError,
+    LeaseSizeError,
+    PoolExhaustedError,
+)
+from coresys.resources.pools import BufferPools, Lease
+from coresys.resources.tiers import DEFAULT_TIERS, Tier, checked
+
+SMALL = (Tier("small", 4096, 4), Tier("large", 65536, 2))
+
+
+def pools(**given: Any) -> BufferPools:
+    return BufferPools(**{"tiers": SMALL, "timeout": 0.0, **given})
+
+
+def busy(given: BufferPools) -> list[int]:
+    return [tier.busy for tier in given.statistics()]
+
+
+# -- sizes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_tiers_are_those_of_the_design() -> None:
+    assert [(tier.slot, tier.slots) for tier in DEFAULT_TIERS] == [(4096, 500), (65536, 250), (1048576, 125)]
+
+
+@pytest.mark.parametrize(("size", "tier"), [(1, "small"), (4096, "small"), (4097, "large"), (65536, "large")], ids=str)
+def test_a_buffer_comes_from_the_smallest_tier_that_has_such(size: int, tier: str) -> None:
+    lease = pools().lease(size, owner="a")
+    assert (lease.record.tier, lease.record.requested, len(lease.view), len(lease)) == (tier, size, size, size)
+    lease.release()
+
+
+@pytest.mark.parametrize("size", [0, -1, 65537])
+def test_a_size_that_no_tier_has_is_refused(size: int) -> None:
+    with pytest.raises(LeaseSizeError, match=rf"'a' asked for a buffer of {size} bytes; there are such of 1 to 65536"):
+        pools().lease(size, owner="a")
+
+
+@pytest.mark.parametrize("tiers", [(), (Tier("a", 1, 1), Tier("a", 2, 1)), (Tier("a", 1, 1), Tier("b", 1, 1))])
+def test_tiers_have_names_and_sizes_of_their_own(tiers: tuple[Tier, ...]) -> None:
+    with pytest.raises(ValueError, match="names and sizes of their own"):
+        checked(tiers)
+
+
+@pytest.mark.parametrize(("slot", "slots"), [(0, 1), (1, 0), (-1, 1)])
+def test_a_tier_holds_something(slot: int, slots: int) -> None:
+    with pytest.raises(ValueError, match="hold nothing"):
+        Tier("a", slot, slots)
+
+
+# -- lending and giving back -------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_there_until_it_is_given_back() -> None:
+    given = pools()
+    with given.lease(100, owner="a") as view:
+        view[:] = b"x" * 100
+        assert bytes(view) == b"x" * 100
+        assert busy(given) == [1, 0]
+    assert busy(given) == [0, 0]
+    with pytest.raises(ValueError, match="released"):
+        view[0]
+
+
+def test_what_was_given_back_raises_for_whoever_uses_it() -> None:
+    lease = pools().lease(10, owner="a")
+    lease.release()
+    line = sys._getframe().f_lineno - 2
+    for use in (lease.release, lambda: lease.view, lease.__enter__):
+        with pytest.raises(LeaseReleasedError, match=rf"of 'a' \(.*test_buffer_pools.py:{line}\) has been released"):
+            use()
+    assert repr(lease) == "<Lease: released>"
+
+
+def test_two_leases_never_stand_on_the_same_bytes() -> None:
+    given = pools()
+    leases = [given.lease(4096, owner="a") for _ in range(4)]
+    for number, lease in enumerate(leases):
+        lease.view[:] = bytes([number]) * 4096
+    assert [set(lease.view) for lease in leases] == [{0}, {1}, {2}, {3}]
+    for lease in leases:
+        lease.release()
+
+
+def test_what_something_stands_on_cannot_be_given_back() -> None:
+    given = pools()
+    lease = given.lease(16, owner="a")
+    stands = pickle.PickleBuffer(lease.view)  # as an array of NumPy's does
+    with pytest.raises(LeaseInUseError, match="cannot be released while something else uses its memory"):
+        lease.release()
+    assert busy(given) == [1, 0]
+    with pytest.raises(LeaseInUseError):
+        given.release_owner("a")
+    with pytest.raises(LeaseInUseError):
+        given.close()
+    stands.release()
+    lease.release()
+    assert busy(given) == [0, 0]
+
+
+def test_what_something_stands_on_stays_lent_where_its_lease_is_dropped() -> None:
+    given = pools()
+    stands = pickle.PickleBuffer(given.lease(16, owner="a").view)
+    assert len(given.leaked()) == 1
+    assert busy(given) == [1, 0]
+    stands.release()
+    assert given.release_owner("a") == 1
+    assert busy(given) == [0, 0]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the buffer protocol came to Python with 3.12")
+def test_a_lease_is_a_buffer() -> None:
+    lease: Any = pools().lease(4, owner="a")
+    memoryview(lease)[:] = b"abcd"
+    assert bytes(lease.view) == b"abcd"
+
+
+def test_a_file_is_read_into_a_lease(tmp_path: Any) -> None:
+    path = tmp_path / "it"
+    path.write_bytes(b"some bytes")
+    with pools().lease(4096, owner="a") as view, path.open("rb", buffering=0) as file:
+        count = file.readinto(view)
+        assert count is not None
+        assert bytes(view[:count]) == b"some bytes"
+
+
+# -- whose bytes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zeroing", "next_owner", "seen"),
+    [
+        ("owner", "b", b"\0" * 8),
+        ("owner", "a", b"secret!!"),
+        ("always", "a", b"\0" * 8),
+        ("never", "b", b"secret!!"),
+    ],
+)
+def test_another_owner_gets_no_bytes_of_the_last(zeroing: Any, next_owner: str, seen: bytes) -> None:
+    given = pools(zeroing=zeroing)
+    with given.lease(8, owner="a") as view:
+        view[:] = b"secret!!"
+    with given.lease(4096, owner=next_owner) as view:
+        assert bytes(view[:8]) == seen
+        assert bytes(view[8:]) == b"\0" * 4088
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is resident is read from /proc")
+def test_what_was_never_used_and_what_has_cooled_is_not_in_memory() -> None:
+    def resident() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    given = BufferPools(exhausted="error")  # 148 MB
+    before = resident()
+    leases = [given.lease(1 << 20, owner="a") for _ in range(20)]
+    assert resident() - before < 2 << 20, "nothing was written"
+    for lease in leases:
+        lease.view[:] = b"x" * (1 << 20)
+        lease.release()
+    assert resident() - before > 15 << 20
+    assert given.statistics()[2].idle == 20 / 125
+    assert given.cool(most=2) == 18 << 20
+    assert resident() - before < 6 << 20
+    assert given.statistics()[2].idle == 2 / 125
+    with (
+        given.lease(1 << 20, owner="a") as view,
+        given.lease(1 << 20, owner="a"),
+        given.lease(1 << 20, owner="a") as cold,
+    ):
+        assert view[0] == ord("x")
+        assert not any(cold[::4096])
+    given.close()
+
+
+# -- owners ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_gets_no_more_than_its_limit_and_nothing_is_taken() -> None:
+    given = pools()
+    given.limit("a", lease=2 * 4096)
+    first, second = given.lease(1, owner="a"), given.lease(4096, owner="a")
+    with pytest.raises(LeaseLimitError, match=r"'a' asked for 4096 bytes and holds 8192 of the 8192 .*: its limit"):
+        given.lease(1, owner="a")
+    assert given.usage("a").leased == 8192
+    first.release()
+    given.lease(1, owner="a").release()
+    second.release()
+    assert given.usage("a").leased == 0
+    assert given.statistics()[0].refused == 1
+
+
+def test_a_large_buffer_needs_a_grant_where_the_largest_is_stated() -> None:
+    given = pools()
+    given.limit("a", largest=4096)
+    with pytest.raises(LeaseLimitError, match="buffers of 4096 bytes at most, larger ones by a grant"):
+        given.lease(5000, owner="a")
+    given.limit("a")
+    given.lease(5000, owner="a").release()
+
+
+def test_the_exhaustion_of_one_leaves_another_its_reserve() -> None:
+    given = pools(exhausted="error")
+    given.limit("b", reserve=2 * 4096)
+    greedy = [given.lease(1, owner="a") for _ in range(2)]
+    with pytest.raises(PoolExhaustedError, match=r"of 4, 2 free ones are kept for others; held by 'a' 2"):
+        given.lease(1, owner="a")
+    mine = [given.lease(1, owner="b") for _ in range(2)]
+    with pytest.raises(PoolExhaustedError):
+        given.lease(1, owner="b")
+    for lease in (*mine, *greedy):
+        lease.release()
+
+
+def test_reserves_that_do_not_fit_are_refused_and_change_nothing() -> None:
+    given = pools()
+    given.limit("a", reserve=2 * 4096)
+    for reserve, limit in ((3 * 4096, None), (4096, 10)):
+        with pytest.raises(LeaseLimitError, match="reserve"):
+            given.limit("b", lease=limit, reserve=reserve)
+    assert given.usage("b").lease_reserve == 0
+    given.limit("b", reserve=2 * 4096)
+
+
+def test_an_owner_that_is_gone_leaves_nothing_and_its_views_raise() -> None:
+    given = pools()
+    leases, other = [given.lease(10, owner="a") for _ in range(3)], given.lease(10, owner="b")
+    view = leases[0].view
+    assert given.release_owner("a") == 3
+    assert [record.owner for record in given.leases()] == ["b"]
+    for use in (lambda: view[0], lambda: leases[0].view, leases[0].release):
+        with pytest.raises(ValueError, match="released"):
+            use()
+    other.release()
+    leases.clear()
+    assert given.leaked() == ()
+
+
+# -- exhaustion --------------------------------------------------------------------------------------------------------
+
+
+def test_overflow_is_on_the_heap_counted_and_charged() -> None:
+    given = pools(exhausted="overflow")
+    given.limit("a", lease=6 * 4096)
+    leases = [given.lease(4096, owner="a") for _ in range(6)]
+    assert given.statistics()[0].overflowed == 2
+    assert busy(given) == [4, 0]
+    with pytest.raises(LeaseLimitError):
+        given.lease(1, owner="a")
+    for lease in leases:
+        lease.release()
+    assert given.usage("a").leased == 0
+
+
+def waits(given: BufferPools, order: list[str], owner: str, line: int) -> threading.Thread:
+    """A thread that waits for a buffer, once it stands in line as the ``line``-th."""
+
+    def run() -> None:
+        lease = given.lease(1, owner=owner, timeout=30)
+        order.append(owner)
+        lease.release()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while len(given._waiting[0]) < line:
+        pass
+    return thread
+
+
+def test_who_came_first_is_served_first() -> None:
+    given, order = pools(), list[str]()
+    held = [given.lease(1, owner="holder") for _ in range(4)]
+    threads = [waits(given, order, name, line) for line, name in enumerate("abcdef", 1)]
+    held[0].release()
+    for thread in threads:
+        thread.join()
+    assert order == list("abcdef")
+    assert given.statistics()[0].most_busy == 4
+
+
+def test_a_timeout_names_who_holds_the_buffers() -> None:
+    given = pools()
+    held = [given.lease(1, owner="a") for _ in range(3)] + [given.lease(1, owner="b")]
+    with pytest.raises(
+        PoolExhaustedError, match=r"no small buffer was free for 'c' within .* s: of 4; held by 'a' 3, 'b' 1"
+    ):
+        given.lease(1, owner="c", timeout=0.01)
+    assert not given._waiting[0]
+    assert given.statistics()[0].refused == 1
+    for lease in held:
+        lease.release()
+
+
+def test_one_that_waits_gets_the_slot_of_a_lease_that_was_dropped() -> None:
+    given = pools()
+    held = [given.lease(1, owner="a") for _ in range(4)]
+    order: list[str] = []
+    thread = waits(given, order, "b", 1)
+    del held[0]
+    gc.collect()
+    given.take_back_orphans()
+    thread.join()
+    assert order == ["b"]
+    assert [record.owner for record in given.leaked()] == ["a"]
+    for lease in held:
+        lease.release()
+
+
+def test_external_fragmentation_is_told_where_free_bytes_were_of_no_use() -> None:
+    given = pools(exhausted="error")
+    large = [given.lease(65536, owner="a") for _ in range(2)]
+    assert [tier.external for tier in given.statistics()] == [0.0, 0.0]
+    with pytest.raises(PoolExhaustedError):
+        given.lease(65536, owner="a")
+    whole = 4 * 4096 + 2 * 65536
+    assert [tier.external for tier in given.statistics()] == [0.0, 4 * 4096 / whole]
+    large.pop().release()
+    large.append(given.lease(65536, owner="a"))
+    assert [tier.external for tier in given.statistics()] == [0.0, 0.0]
+    for lease in large:
+        lease.release()
+
+
+def test_internal_fragmentation_is_what_was_not_asked_for() -> None:
+    given = pools()
+    with given.lease(1024, owner="a"), given.lease(4096, owner="a"):
+        assert given.statistics()[0].internal == pytest.approx(1 - 5120 / 8192)
+
+
+# -- what is never given back ------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_is_dropped_is_told_with_its_place_and_taken_back() -> None:
+    told: list[Any] = []
+    given = pools(on_leak=told.append)
+    given.lease(100, owner="a")
+    line = sys._getframe().f_lineno - 1
+    (record,) = given.leaked()
+    assert told == [record]
+    assert (record.owner, record.requested) == ("a", 100)
+    assert str(record.where) == f"{__file__}:{line}"
+    assert busy(given) == [0, 0]
+
+
+def test_a_view_of_a_dropped_lease_raises_rather_than_stand_on_anothers_bytes() -> None:
+    given = pools()
+    view = given.lease(100, owner="a").view
+    given.lease(100, owner="b").release()
+    with pytest.raises(ValueError, match="released"):
+        view[0] = 1
+
+
+def test_a_listener_that_raises_takes_nothing_from_the_request_that_came_by() -> None:
+    def fails(record: object) -> None:
+        raise RuntimeError("of the user's")
+
+    given = pools(on_leak=fails)
+    given.lease(100, owner="a")
+    given.lease(100, owner="b").release()
+    assert len(given.leaked()) == 1
+
+
+def test_debugging_finds_who_writes_through_a_slice_after_it_was_given_back() -> None:
+    given = pools(debug=True)
+    lease = given.lease(100, owner="a")
+    stale = lease.view[10:20]
+    lease.release()
+    given.lease(100, owner="a").release()
+    assert given.stale_writes() == ()
+    stale[0] = 7
+    given.lease(100, owner="b").release()
+    assert given.stale_writes() == ("small slot 0, which 'a' had, was written to after that",)
+
+
+# -- threads, forks, interruptions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_no_slot_is_lent_twice_by_eight_threads() -> None:
+    given = BufferPools((Tier("small", 64, 12), Tier("large", 256, 3)), timeout=30)
+    given.limit("0", reserve=128)
+    wrong: list[str] = []
+
+    def work(name: str) -> None:
+        chosen = random.Random(name)
+        for turn in range(2000):
+            with given.lease(chosen.choice((8, 64, 256)), owner=name) as view:
+                mark = f"{name}{turn:07}".encode()
+                view[:8] = mark
+                if chosen.random() < 0.05:
+                    threading.Event().wait(0)
+                if bytes(view[:8]) != mark:
+                    wrong.append(name)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(str(number),)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+    assert busy(given) == [0, 0]
+    assert sum(tier.leases for tier in given.statistics()) == 16_000
+    assert all(given.usage(str(number)).leased == 0 for number in range(8))
+
+
+def consistent(given: BufferPools, where: str) -> None:
+    """Every slot is in one place, and what is charged is what is lent."""
+    for at, slab in enumerate(given._slabs):
+        taken = [lent.slot for lent in given._lent.values() if lent.tier == at and lent.slot >= 0]
+        places = [*taken, *slab.warm, *slab.cold, *range(slab.fresh, slab.slots)]
+        assert sorted(places) == list(range(slab.slots)), where
+    for name, account in given._accounts.items():
+        sizes = [given._sizes[lent.tier] for lent in given._lent.values() if lent.account.name == name]
+        assert (account.held, account.leases) == (sum(sizes), len(sizes)), where
+        assert account.kept == account.keeps(given._sizes), where
+    assert given._kept == [sum(each) for each in zip(*(a.kept for a in given._accounts.values()), strict=True)], where
+
+
+FILES = {sys.modules[name].__file__ for name in ("coresys.resources.pools", "coresys.resources.slab")}
+
+
+@NOT_TRACED
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
+@pytest.mark.parametrize("what", ["lease", "release", "orphan", "serve", "owner"])
+def test_an_interruption_at_any_place_loses_no_slot(what: str) -> None:
+    at, there_are_more = 0, True
+    while there_are_more:
+        at += 1
+        given = pools(exhausted="error")
+        given.limit("a", reserve=4096)
+        kept: list[Lease] = [given.lease(8, owner="b")]
+
+        def work(given: BufferPools = given, kept: list[Lease] = kept) -> None:
+            if what == "release":
+                kept[0].release()
+            elif what == "orphan":
+                kept.clear()
+                given.take_back_orphans()
+            elif what == "owner":
+                given.release_owner("b")
+            elif what == "serve":
+                given.limit("a", reserve=8192)
+            else:
+                kept.append(given.lease(8, owner="a"))
+
+        hitting = Hitting(FILES, at, same_handler=True)
+        there_are_more = hitting.watching(work)
+        where = f"{what}, {hitting.where}"
+        assert given._lock.acquire(timeout=1), where
+        given._lock.release()
+        consistent(given, where)
+        kept.clear()
+        gc.collect()
+        given.take_back_orphans()
+        consistent(given, where)
+        assert busy(given) == [0, 0], where
+    assert at > 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_in_a_forked_child_the_lock_is_free_and_nobody_waits() -> None:
+    given, order = pools(), list[str]()
+    held = [given.lease(1, owner="holder") for _ in range(4)]
+    thread = waits(given, order, "b", 1)
+    given._lock.acquire()  # as if another thread were inside
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            held[0].release()
+            given.lease(1, owner="c").release()
+            status = 0 if not given._waiting[0] else 2
+        finally:
+            os._exit(status)
+    given._lock.release()
+    assert os.waitpid(pid, 0)[1] == 0
+    for lease in held:
+        lease.release()
+    thread.join()
