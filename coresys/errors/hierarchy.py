@@ -325,7 +325,7 @@ class LeaseSizeError(ResourceError, ValueError):
         super().__init__(f"{owner!r} asked for a buffer of {size} bytes; there are such of 1 to {largest}")
 
 
-class LeaseLimitError(ResourceError, MemoryError):
+class LeaseLimitError(ResourceError, RuntimeError):
     """An owner asked for more than it may hold; nothing was taken. All figures are bytes, of whole slots."""
 
     def __init__(self, *, owner: str, wanted: int, held: int, limit: int, why: str = "") -> None:
@@ -367,3 +367,28 @@ class LeaseInUseError(ResourceError, BufferError):
             f"lease {number} of {owner!r}{f' ({where})' if where else ''} cannot be released while something else "
             "uses its memory (an array made from it, say): let go of that first"
         )
+
+
+class DuplicateResourceError(ResourceError, ValueError):
+    """An owner has a resource of that name already; ``where`` is the place that it was registered at."""
+
+    def __init__(self, *, name: str, owner: str, where: str | None = None) -> None:
+        self.name, self.owner, self.where = name, owner, where
+        super().__init__(f"{owner!r} has a resource {name!r} already{f', registered at {where}' if where else ''}")
+
+
+class UnknownResourceError(ResourceError, LookupError):
+    """An owner has no resource of that name."""
+
+    def __init__(self, *, name: str, owner: str) -> None:
+        self.name, self.owner = name, owner
+        super().__init__(f"{owner!r} has no resource {name!r}")
+
+
+class ResourcesNotClosedError(ResourceError):
+    """Some of what an owner had could not be closed, all else was; ``problems``: name and error of each, as text."""
+
+    def __init__(self, *, owner: str, closed: int, problems: tuple[tuple[str, str], ...]) -> None:
+        self.owner, self.closed, self.problems = owner, closed, problems
+        told = "; ".join(f"{name}: {error}" for name, error in problems)
+        super().__init__(f"{len(problems)} of {closed + len(problems)} resources of {owner!r} failed to close: {told}")

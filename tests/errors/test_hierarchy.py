@@ -45,6 +45,10 @@ def texts(values: Iterable[object]) -> Iterator[str]:
 def example_value(name: str, annotation: str) -> object:
     if "tuple[tuple[str, str, str]" in annotation:
         return ((f"{name} 1", "a", "b"), (f"{name} 2", "c", "d"))
+    if "tuple[tuple[str, int]" in annotation:
+        return ((f"{name} 1", 7), (f"{name} 2", 8))
+    if "tuple[tuple[str, str]" in annotation:
+        return ((f"{name} 1", "a"), (f"{name} 2", "b"))
     if "tuple" in annotation:
         return (f"{name} 1", f"{name} 2")
     if annotation.startswith(("int", "float")):
