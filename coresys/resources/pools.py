@@ -65,6 +65,7 @@ class _Lent(NamedTuple):
 
 
 _NOTHING = memoryview(b"")
+_new, _tuple = object.__new__, tuple.__new__
 
 
 class _Waiter:
@@ -87,10 +88,8 @@ class Lease:
     __slots__ = ("__weakref__", "_lent", "_pools", "number")
 
     _lent: _Lent
-
-    def __init__(self, pools: BufferPools) -> None:
-        self._pools = pools
-        self.number = 0  # 0: nothing was lent yet, or it was given back
+    _pools: BufferPools
+    number: int  # 0: nothing was lent yet, or it was given back
 
     @property
     def view(self) -> memoryview:
@@ -169,7 +168,6 @@ class BufferPools:
         self._last_number = 0
         self._waiting: list[deque[_Waiter]] = [deque() for _ in self.tiers]
         self._kept = [0] * len(self.tiers)  # of all accounts
-        self._last_owner: list[list[Account | None]] = [[None] * tier.slots for tier in self.tiers]
         self._most_busy, self._leases = [0] * len(self.tiers), [0] * len(self.tiers)
         self._refused, self._overflowed = [0] * len(self.tiers), [0] * len(self.tiers)
         self._was_refused = [False] * len(self.tiers)
@@ -188,28 +186,25 @@ class BufferPools:
         ``depth``: how many calls up is the place that is remembered for it.
         """
         frame = _getframe(depth)
-        lease, code, offset = Lease(self), frame.f_code, frame.f_lasti
+        code, offset = frame.f_code, frame.f_lasti
         if self.orphans:
             self.take_back_orphans()
-        tier = self._tier_for(size, owner)
+        tier = 0 if 0 < size <= self._sizes[0] else self._tier_for(size, owner)
+        lease = _new(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
+        lease._pools, lease.number = self, 0
         with self._lock:
-            account = self._account(owner)
-            why = account.refuses(self._sizes[tier])
-            if why is not None:
-                self._refused[tier] += 1
-                raise LeaseLimitError(
-                    owner=owner,
-                    wanted=self._sizes[tier],
-                    held=account.held,
-                    limit=account.limit if account.limit is not None else 0,
-                    why=why,
-                )
-            if self._is_free_for(account, tier):
+            account = self._accounts.get(owner)
+            if account is None:
+                account = self._accounts[owner] = Account(owner, len(self.tiers))
+            if account.is_bound:
+                self._check(account, tier)
+            if self._slabs[tier].free > self._kept[tier] - account.kept[tier]:
                 self._lend(lease, account, tier, size, code, offset)
                 return lease
             if self._exhausted == "overflow":
                 self._overflowed[tier] += 1
-                self._charge(lease, _Lent(account, tier, _OVERFLOW, size, code, offset, memoryview(bytearray(size))))
+                on_heap = memoryview(bytearray(size))
+                self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
                 return lease
             waiter = _Waiter(account, tier, size, lease)
             lease._lent = _Lent(account, tier, _OVERFLOW, size, code, offset, _NOTHING)
@@ -219,11 +214,18 @@ class BufferPools:
         return lease
 
     def _tier_for(self, size: int, owner: str) -> int:
-        if size > 0:
-            for at, slot in enumerate(self._sizes):
-                if size <= slot:
-                    return at
+        for at, slot in enumerate(self._sizes):
+            if 0 < size <= slot:
+                return at
         raise LeaseSizeError(size=size, owner=owner, largest=self._sizes[-1])
+
+    def _check(self, account: Account, tier: int) -> None:
+        why = account.refuses(self._sizes[tier])
+        if why is None:
+            return
+        self._refused[tier] += 1
+        most = account.limit if account.limit is not None else account.largest or 0
+        raise LeaseLimitError(owner=account.name, wanted=self._sizes[tier], held=account.held, limit=most, why=why)
 
     def _account(self, owner: str) -> Account:
         account = self._accounts.get(owner)
@@ -239,14 +241,15 @@ class BufferPools:
         slab = self._slabs[tier]
         try:
             slot = slab.take()
-            assert slot is not None
-            last = self._last_owner[tier][slot]
             if self._debug:
                 self._look_for_stale_writes(slab, tier, slot)
-            if self._zeroing == "always" or (self._zeroing == "owner" and last is not account):
+            if slab.last[slot] is not account:
+                if self._zeroing == "owner":
+                    slab.zero(slot)
+                slab.last[slot] = account
+            if self._zeroing == "always":
                 slab.zero(slot)
-            self._last_owner[tier][slot] = account
-            self._charge(lease, _Lent(account, tier, slot, size, code, offset, slab.view(slot, size)))
+            self._charge(lease, account, (account, tier, slot, size, code, offset, slab.view(slot, size)))
         except BaseException:
             self._lent.pop(self._last_number, None)
             self._dropped.pop(self._last_number, None)
@@ -259,15 +262,14 @@ class BufferPools:
         if busy > self._most_busy[tier]:
             self._most_busy[tier] = busy
 
-    def _charge(self, lease: Lease, lent: _Lent) -> None:
+    def _charge(self, lease: Lease, account: Account, lent: Any) -> None:
         self._last_number = number = self._last_number + 1
-        account = lent.account
         dropped = _Dropped(lease, self.orphans.append)
         dropped.number = number
-        self._lent[number] = lease._lent = lent
+        self._lent[number] = lease._lent = _tuple(_Lent, lent)  # half the price of calling _Lent
         self._dropped[number] = dropped
         lease.number = number
-        account.held += self._sizes[lent.tier]
+        account.held += self._sizes[lent[1]]
         account.leases += 1
         if account.reserve:
             self._keep(account)
@@ -343,25 +345,21 @@ class BufferPools:
             if lent is None:
                 return False
             self._dropped.pop(number, None)
-            self._give_up(lent)
+            account, tier, slot, *_ = lent
+            account.held -= self._sizes[tier]
+            account.leases -= 1
+            if account.reserve:
+                self._keep(account)
+            if slot != _OVERFLOW:
+                if self._debug:
+                    self._slabs[tier].fill(slot, _POISON)
+                self._slabs[tier].put_back(slot)
+            if self._waiting[tier]:
+                self._serve(tier)
         except BaseException:
             self._put_right()
             raise
         return True
-
-    def _give_up(self, lent: _Lent) -> None:
-        account, tier = lent.account, lent.tier
-        account.held -= self._sizes[tier]
-        account.leases -= 1
-        if account.reserve:
-            self._keep(account)
-        if lent.slot != _OVERFLOW:
-            slab = self._slabs[tier]
-            if self._debug:
-                slab.fill(lent.slot, _POISON)
-            slab.put_back(lent.slot)
-        if self._waiting[tier]:
-            self._serve(tier)
 
     def take_back_orphans(self) -> None:
         """Take slots back whose leases were dropped, and tell of them."""
@@ -527,7 +525,7 @@ class BufferPools:
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
     def _look_for_stale_writes(self, slab: Slab, tier: int, slot: int) -> None:
-        last = self._last_owner[tier][slot]
+        last: Any = slab.last[slot]
         if last is not None and not slab.is_filled(slot, _POISON):
             self._stale.append(
                 f"{self.tiers[tier].name} slot {slot}, which {last.name!r} had, was written to after that"

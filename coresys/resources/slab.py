@@ -31,7 +31,9 @@ def _map(size: int) -> mmap.mmap:
 class Slab:
     """The slots of one tier."""
 
-    __slots__ = ("_base", "_mapping", "_zeros", "cold", "exposed", "fresh", "slot", "slots", "warm")
+    __slots__ = ("_base", "_mapping", "_zeros", "cold", "exposed", "free", "fresh", "last", "slot", "slots", "warm")
+
+    free: int  # how many slots nobody has
 
     def __init__(self, tier: Tier) -> None:
         self.slot, self.slots = tier.slot, tier.slots
@@ -41,28 +43,27 @@ class Slab:
         self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
         self.cold: list[int] = []
         self.fresh = 0
+        self.free = tier.slots
         self.exposed = [0] * tier.slots
-
-    @property
-    def free(self) -> int:
-        """How many slots nobody has."""
-        return len(self.warm) + len(self.cold) + self.slots - self.fresh
+        self.last: list[object] = [None] * tier.slots  # whoever had it last
 
     @property
     def idle(self) -> int:
         """How many slots were used before and are free: memory that is there for nobody."""
         return len(self.warm)
 
-    def take(self) -> int | None:
-        """A slot that nobody has; None where there is none."""
+    def take(self) -> int:
+        """A slot that nobody has. Raises IndexError where there is none."""
         if self.warm:
-            return self.warm.pop()
-        if self.cold:
-            return self.cold.pop()
-        if self.fresh < self.slots:
-            self.fresh += 1
-            return self.fresh - 1
-        return None
+            slot = self.warm.pop()
+        elif self.cold:
+            slot = self.cold.pop()
+        elif self.fresh < self.slots:
+            slot, self.fresh = self.fresh, self.fresh + 1
+        else:
+            raise IndexError("no slot is free")
+        self.free -= 1
+        return slot
 
     def view(self, number: int, size: int) -> memoryview:
         """The first ``size`` bytes of a slot, to be written."""
@@ -74,6 +75,7 @@ class Slab:
     def put_back(self, number: int) -> None:
         """Nobody has the slot any more."""
         self.warm.append(number)
+        self.free += 1
 
     def zero(self, number: int) -> None:
         """Make what anybody may have written in a slot zero."""
@@ -115,6 +117,7 @@ class Slab:
         free = [number for number in range(self.fresh) if number not in taken]
         self.cold = [number for number in free if not self.exposed[number]]
         self.warm = deque(number for number in free if self.exposed[number])
+        self.free = len(free) + self.slots - self.fresh
 
     def close(self) -> None:
         """Give the mapping back. Raises BufferError while a view of a slot is in use."""

@@ -53,6 +53,11 @@ class Account:
         self.largest: int | None = None  # the largest slot that it may take without a grant; None: any
         self.kept = [0] * tiers
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is anything that it may not take."""
+        return self.limit is not None or self.largest is not None
+
     def keeps(self, sizes: Sequence[int]) -> list[int]:
         """What ``kept`` has to be now, for slots of these sizes."""
         left = max(self.reserve - self.held, 0)
