@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import sleep
 from typing import Protocol
@@ -17,6 +17,18 @@ time_of_day: Callable[[], float] = time.time
 if hasattr(time, "clock_gettime"):  # not on Windows
     monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     monotonic_ns = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
+
+
+def pauses(until: float, each: float, *, least: int = 30) -> Iterator[None]:
+    """Sleep again and again, ``each`` seconds, until that time has come: a grace for what is about to end.
+
+    But ``least`` times, whatever the clock says: while a machine stood still, time went by that nobody had.
+    """
+    count = 0
+    while count < least or monotonic() < until:
+        sleep(each)
+        count += 1
+        yield
 
 
 class Clock(Protocol):
@@ -44,4 +56,4 @@ class MonotonicClock:
     sleep = staticmethod(sleep)
 
 
-__all__ = ["Clock", "MonotonicClock", "WallClock", "monotonic", "monotonic_ns", "sleep", "time_of_day"]
+__all__ = ["Clock", "MonotonicClock", "WallClock", "monotonic", "monotonic_ns", "pauses", "sleep", "time_of_day"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from coresys.clock import monotonic, sleep
+from coresys.clock import monotonic, pauses
 from coresys.measure import meters
 from coresys.measure.reserved import Reserve
 from coresys.measure.series import Judged, beneath, event_share, increments, judge_series, lows, settled, without_spikes
@@ -294,9 +294,7 @@ class Confirmation:
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
         until = (self._began_by_the_wall + monotonic()) / 2 + _GRACE
-        while read() > enough and monotonic() < until:
-            sleep(0.01)
-        return read() <= enough
+        return read() <= enough or any(read() <= enough for _ in pauses(until, 0.01))
 
     def _result(self, key: str) -> dict[str, Any]:
         memory = key == "memory.growth"

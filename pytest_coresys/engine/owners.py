@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coresys.clock import monotonic, sleep
+from coresys.clock import monotonic, pauses
 from coresys.measure.leftovers import KINDS
 from coresys.measure.system import FAILURES, System
 
@@ -39,11 +39,16 @@ def _listed(key: str) -> Mapping[Hashable, Any] | None:
 def still_there(made: Identities, grace: float) -> dict[str, list[str]]:
     """By measure, what is left of the things made, described; after a grace that is waited only if something is."""
     left = _left(made)
-    until = monotonic() + grace
-    while ("threads.leaked" in left or "processes.leaked" in left) and monotonic() < until:
-        sleep(0.02)
-        left = _left(made)
+    if grace and _may_end(left):
+        for _ in pauses(monotonic() + grace, 0.02, least=12):
+            left = _left(made)
+            if not _may_end(left):
+                break
     return left
+
+
+def _may_end(left: Mapping[str, object]) -> bool:
+    return "threads.leaked" in left or "processes.leaked" in left
 
 
 def _left(made: Identities) -> dict[str, list[str]]:
