@@ -65,6 +65,28 @@ def test_what_asking_left_in_caches_is_no_step_down() -> None:
     assert min(memory["series"]) > 0
 
 
+@pytest.mark.parametrize("full_at", [590, 640, 720, None])
+def test_what_stops_growing_while_its_holder_is_looked_for_is_no_leak(full_at: int | None) -> None:
+    """Convicted after 633 repetitions that grew; but a cache of so many entries is full, and nobody read that."""
+    leaks = Leaks()
+    run = leaks.run
+
+    def run_bounded() -> str | None:
+        problem = run()
+        if full_at is not None:
+            del leaks.kept[: max(len(leaks.kept) - full_at, 0)]
+        return problem
+
+    def ask(grown: float, often: float) -> Structure:
+        for _ in range(100):
+            run_bounded()
+        return KEYED
+
+    leaks.ask = ask  # type: ignore[method-assign]
+    result = confirmed(leaks, 1200, run_bounded)
+    assert result.keys["memory.growth"]["conclusion"] == ("leak" if full_at is None else "flat")
+
+
 @pytest.mark.parametrize("grows", [5000, -5000])
 def test_what_judging_keeps_or_frees_is_not_the_tests(grows: int) -> None:
     """One run in ten keeps 100 bytes; what is told of the progress keeps or frees far more than that."""
