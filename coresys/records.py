@@ -34,6 +34,7 @@ class Reading:
 
 # How those details of a finding begin that change what to try next: whoever writes such a one takes these.
 GROWS_ALONG = "grows along with "
+STANDS_HERE = "stands here now"  # of a thread: no place that it is from
 NATIVE = "native: "
 
 

@@ -47,4 +47,4 @@ def plan_around(item: pytest.Item, scope: str, planner: Planner) -> Plan:
     inside = _INSIDE[scope]
     marks = [mark for node, mark in item.iter_markers_with_node() if not isinstance(node, inside)]
     own = planner.plan(marks=list(item.iter_markers("coresys_no_repeat")), **location)
-    return replace(planner.plan(marks=marks, **location), no_repeat=own.no_repeat)
+    return replace(planner.plan(marks=marks, **location), no_repeat=own.no_repeat or own.problem)

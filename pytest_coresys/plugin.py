@@ -33,10 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in MARKERS:
         config.addinivalue_line("markers", line)
     measures = config.getoption("coresys_budget") or config.getoption("coresys_observe")
-    if (
-        config.getoption("coresys_json") is not None and not measures
-    ):  # else nobody would miss the file until it is read
-        raise pytest.UsageError("--coresys-json belongs to a measuring run: add --coresys-budget or --coresys-observe")
+    # The others may stand in addopts. Who waits for a file, or for a gate to close, would wait in vain.
+    for option, given in (("json", None), ("require-measured", [])):
+        if config.getoption(f"coresys_{option.replace('-', '_')}") not in (None, given) and not measures:
+            needed = "add --coresys-budget or --coresys-observe"
+            raise pytest.UsageError(f"--coresys-{option} belongs to a measuring run: {needed}")
     if measures or config.getoption("coresys_explain") is not None:
         from pytest_coresys.imports import unrewritten
 

@@ -32,7 +32,7 @@ from coresys.measure.origins_watch import (
     stack_of,
     thread_ids,
 )
-from coresys.records import Location
+from coresys.records import STANDS_HERE, Location
 
 Kind = Literal["thread", "native thread", "descriptor", "process", "task"]
 KINDS: frozenset[Kind] = frozenset(get_args(Kind))
@@ -371,7 +371,7 @@ class _Naming:
 
     def stands(self, stack: Stack) -> Location | None:
         """Where something stands."""
-        return self._first((stack,), "stands here now")
+        return self._first((stack,), STANDS_HERE)
 
     def _first(self, stacks: Iterable[Stack], note: str) -> Location | None:
         """The user's innermost place in any of the stacks; only if there is none, one of others' code."""

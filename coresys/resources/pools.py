@@ -238,7 +238,7 @@ class BufferPools:
 
     def _lend(self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int) -> None:
         """Take a free slot and charge it. Interrupted at any place, all is as before."""
-        slab = self._slabs[tier]
+        slab, before = self._slabs[tier], self._last_number
         try:
             slot = slab.take()
             if self._debug:
@@ -251,8 +251,9 @@ class BufferPools:
                 slab.zero(slot)
             self._charge(lease, account, (account, tier, slot, size, code, offset, slab.view(slot, size)))
         except BaseException:
-            self._lent.pop(self._last_number, None)
-            self._dropped.pop(self._last_number, None)
+            if self._last_number != before:  # else that number is of somebody else's lease
+                self._lent.pop(self._last_number, None)
+                self._dropped.pop(self._last_number, None)
             lease.number = 0
             self._put_right()
             raise

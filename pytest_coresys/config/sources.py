@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pytest_coresys.config.documents import Document, find_ini_line, read_document
+from pytest_coresys.config.documents import OWN_FILE, Document, find_ini_line, read_document
 from pytest_coresys.config.errors import ConfigError, ValueProblem
 from pytest_coresys.config.keys import PLANNED, check_key, matching_keys
 from pytest_coresys.config.lines import KeyPath
@@ -67,6 +67,8 @@ def load_settings(
 
 def _read_file(reader: TableReader) -> FileSettings:
     top = reader.document.tables
+    if reader.document.name == OWN_FILE and "tool" in top:
+        reader.document.fail(("tool",), f"{OWN_FILE} has the tables without [tool.coresys]: write [budgets]", table=())
     reader.check_names((), top, _TOP_KEYS)
     return FileSettings(
         profile=reader.text(("profile",), top["profile"]) if "profile" in top else None,

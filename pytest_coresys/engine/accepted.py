@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from coresys.budgets.model import Verdict
-from coresys.records import Finding
+from coresys.records import GROWS_ALONG, STANDS_HERE, Finding
 from pytest_coresys.config.resolve import Accept
 
 
 def agreed(finding: Finding, accepts: Sequence[Accept]) -> Accept | None:
-    """What accepts this finding, if anything does: it is of that key, of that owner, and of those places alone.
+    """What accepts this finding, if anything does: it is of that key, of that owner, and of those places.
 
-    Of the places none may be unknown: what grows at another line too is no longer what was agreed to.
+    The place at fault, which a finding names first, has to be named. Others may be in the same file: one leak grows at
+    several lines. Where a thing stands now is no place that it is from.
     """
     fitting = [
         each for each in accepts if each.key == finding.key and not each.locks and each.owner in (None, finding.owner)
@@ -21,26 +22,42 @@ def agreed(finding: Finding, accepts: Sequence[Accept]) -> Accept | None:
     anywhere = [each for each in fitting if not each.paths]
     if anywhere:
         return anywhere[0]
-    seen = {f"{place.path}:{place.line}" for place in finding.locations}
-    by_place = [each for each in fitting if seen.intersection(each.paths)]
-    return by_place[0] if by_place and seen <= {path for each in by_place for path in each.paths} else None
+    seen = [place for place in finding.locations if not place.note.startswith(STANDS_HERE)]
+    named = {path for each in fitting for path in each.paths}
+    files = {path.rpartition(":")[0] for path in named}
+    if not seen or f"{seen[0].path}:{seen[0].line}" not in named or not files.issuperset(each.path for each in seen):
+        return None
+    return next(each for each in fitting if f"{seen[0].path}:{seen[0].line}" in each.paths)
 
 
 def with_agreed(
     verdicts: Sequence[Verdict], findings: Sequence[Finding], accepts: Sequence[Accept]
 ) -> tuple[tuple[Verdict, ...], list[Finding]]:
-    """The verdicts and findings of a test, or of the run, with what is agreed to at the level of a warning."""
+    """The verdicts and findings of a test, or of the run, with what is agreed to at the level of a warning.
+
+    The memory that leaks along with a thread or a socket is agreed to with it.
+    """
     told: list[Finding] = []
     reasons: dict[str, str] = {}
-    for finding in findings:
+    for finding in findings:  # causes come before what follows from them
         accept = agreed(finding, accepts) if finding.level == "error" else None
-        if accept is None:
+        along = [] if accept or finding.level != "error" else _goes_along(finding)
+        if accept is not None:
+            reason, note = accept.reason, f"accepted: {accept.reason} ({accept.origin})"
+        elif along and all(key in reasons for key in along):
+            reason, note = reasons[along[0]], f"accepted along with {', '.join(along)}: {reasons[along[0]]}"
+        else:
             told.append(finding)
             continue
-        reasons[finding.key] = accept.reason
-        note = f"accepted: {accept.reason} ({accept.origin})"
+        reasons[finding.key] = reason
         told.append(replace(finding, level="warn", details=(note, *finding.details)))
     softened = (
         replace(each, level="warn", reason=reasons[each.key]) if each.key in reasons else each for each in verdicts
     )
     return tuple(softened), told
+
+
+def _goes_along(finding: Finding) -> list[str]:
+    """The keys of which a finding says that it grows along with them."""
+    found = [detail for detail in finding.details if detail.startswith(GROWS_ALONG)]
+    return found[0].removeprefix(GROWS_ALONG).partition(", which ")[0].split(", ") if found else []

@@ -45,7 +45,8 @@ class FixtureJudge:
         self._up: dict[int, _Up] = {}
         self._fallen: list[tuple[_Up, Fallen]] = []
         self._findings: list[dict[str, Any]] = []
-        self._told: set[str] = set()
+        self._told: set[str] = set()  # owners of which there is nothing more to be said
+        self._suspected: set[str] = set()
 
     @property
     def made_now(self) -> list[int]:
@@ -84,7 +85,6 @@ class FixtureJudge:
         for up, each in fallen:
             left = None if up.owner in self._told else self._owners.left_of(each)
             if left is not None:
-                self._told.add(up.owner)
                 self._findings += [wire.finding_to_dict(finding) for finding in self._judged(up, left)]
 
     def take(self) -> list[dict[str, Any]]:
@@ -95,6 +95,14 @@ class FixtureJudge:
     def _judged(self, up: _Up, left: LeftByFixture) -> list[Finding]:
         plan = self._plan_of(up.item, up.scope)
         over = {key: things for key, things in left.things.items() if _is_over(plan, key, len(things))}
+        grown = not left.things and _is_over(plan, "memory.growth", left.grown)
+        if not over and not grown:
+            return []  # allowed to those that used it now; others may not allow it
+        if plan.no_repeat is None:
+            self._told.add(up.owner)
+        elif up.owner in self._suspected:
+            return []
+        self._suspected.add(up.owner)
         findings = []
         if over:
             whole, why = self._repeated(up, plan)
@@ -104,7 +112,7 @@ class FixtureJudge:
                     continue  # once, not each time: something that lives as long as the process
                 level = plan.limits[key].level if each else "suspicion"
                 findings.append(_finding(up, plan.limits[key], things, level, why))
-        elif not left.things and _is_over(plan, "memory.growth", left.grown):
+        else:
             text = f"memory.growth: {format_quantity(left.grown, 'B')} kept by its setup and teardown, seen once"
             findings.append(Finding("memory.growth", "suspicion", text, owner=up.owner, tests=(up.item.nodeid,)))
         return with_agreed((), findings, self._accepts)[1]

@@ -32,6 +32,7 @@ SUSPECTED = "suspected:"
 _MOST_ROWS = 10
 _MOST_SMALL = 5  # what takes two lines each
 _MOST_IN_COMMAND = 3
+_MOST_DETAILS = 2  # of a finding that stands beside others
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
 _VERBOSE_FACTOR = 5
@@ -394,6 +395,7 @@ def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
             *(Line(f"  {text}") if text.startswith(command) else style.line(f"  {text}") for text in rest),
         ]
     lines = [style.line(f"  {head}{finding['summary']}", markup)]
+    lines += [line for detail in finding["details"][:_MOST_DETAILS] for line in style.wrapped("      ", detail)]
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
     lines += _where(finding["locations"], style)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coresys.budgets.model import Verdict
-from coresys.records import Finding, Location
+from coresys.records import GROWS_ALONG, STANDS_HERE, Finding, Location
 from pytest_coresys.config.resolve import Accept
 from pytest_coresys.engine.accepted import agreed, with_agreed
 
@@ -13,9 +13,12 @@ KEY = "threads.leaked"
 
 
 def finding(*places: str, owner: str | None = None, level: str = "error") -> Finding:
-    split = (place.rpartition(":") for place in places)
-    locations = tuple(Location(path, int(line), "f", "") for path, _, line in split)
-    return Finding(KEY, level, f"{KEY}: 1 > 0", details=("seen",), locations=locations, owner=owner)
+    locations = []
+    for place in places:
+        path, _, rest = place.partition(":")
+        line, _, note = rest.partition(" ")
+        locations.append(Location(path, int(line), "f", note))
+    return Finding(KEY, level, f"{KEY}: 1 > 0", details=("seen",), locations=tuple(locations), owner=owner)
 
 
 def accept(key: str = KEY, **given: object) -> Accept:
@@ -34,6 +37,10 @@ def accept(key: str = KEY, **given: object) -> Accept:
         (finding(), [accept(paths=("a.py:1",))], False),
         (finding("a.py:1", "b.py:2"), [accept(paths=("a.py:1",))], False),
         (finding("a.py:1", "b.py:2"), [accept(paths=("a.py:1",)), accept(paths=("b.py:2",))], True),
+        (finding("a.py:1", "a.py:7"), [accept(paths=("a.py:1",))], True),
+        (finding("a.py:7", "a.py:1"), [accept(paths=("a.py:1",))], False),
+        (finding("a.py:1", f"threading.py:331 {STANDS_HERE}"), [accept(paths=("a.py:1",))], True),
+        (finding(f"threading.py:331 {STANDS_HERE}"), [accept(paths=("threading.py:331",))], False),
         (finding(owner="fixture pool (t.py:9)"), [accept(owner="fixture pool (t.py:9)")], True),
         (finding(owner="fixture pool (t.py:9)"), [accept(owner="fixture pond (t.py:9)")], False),
         (finding("a.py:1"), [accept(owner="fixture pool (t.py:9)")], False),
@@ -51,3 +58,18 @@ def test_only_what_would_fail_is_softened(level: str, told: str) -> None:
     assert after.level == told
     assert after.details == (("accepted: #412 (coresys.toml:3)", "seen") if level == "error" else ("seen",))
     assert (softened.level, softened.reason) == (("warn", "#412") if level == "error" else ("error", None))
+
+
+@pytest.mark.parametrize(("along", "level"), [(KEY, "warn"), (f"{KEY}, descriptors.leaked", "error")])
+def test_the_memory_that_leaks_along_with_what_is_agreed_to_is_so_too(along: str, level: str) -> None:
+    note = f"{GROWS_ALONG}{along}, which may be all there is to it"
+    memory = Finding("memory.growth", "error", "memory.growth: 5 KiB > 0 B", details=(note,))
+    verdicts = [
+        Verdict(key, "over", 1.0, 0.0, unit, "error", "default", "repeated", 0.0)
+        for key, unit in ((KEY, "count"), ("memory.growth", "B"))
+    ]
+    softened, told = with_agreed(verdicts, [finding("a.py:1"), memory], [accept(paths=("a.py:1",))])
+    assert [each.level for each in told] == ["warn", level]
+    assert [each.level for each in softened] == ["warn", level]
+    if level == "warn":
+        assert told[1].details[0] == f"accepted along with {KEY}: #412"

@@ -380,3 +380,34 @@ def test_what_is_accepted_of_a_test_is_told_and_fails_nothing(inner: InnerSuite)
     told = " ".join(run.text.split())
     assert "test_it.py::test_agreed descriptors.leaked: 1 per run > 0" in told
     assert "accepted: #412 (coresys.toml:1)" in told
+
+
+@pytest.mark.parametrize("first", ["coresys_budget('descriptors.leaked', max=1)", "coresys_no_repeat(reason='mine')"])
+def test_what_one_user_of_a_fixture_allows_is_not_allowed_to_all(inner: InnerSuite, first: str) -> None:
+    write(
+        inner,
+        f"""
+@pytest.fixture(scope="class")
+def pool(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+@pytest.mark.{first}
+class TestAllowed:
+    def test_it(self, pool): pass
+class TestOther:
+    def test_it(self, pool): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    assert "error" in [finding["level"] for finding in run.facts["findings"]], run.text
+    assert run.status == 1
+
+
+def test_a_wrong_marker_repeats_nothing_for_fixtures(inner: InnerSuite) -> None:
+    write(inner, LEAVES_ONE.format(mark="@pytest.mark.coresys_no_repeat('why', 'more')", head=""))
+    run = inner.run("--coresys-budget")
+    assert [finding["level"] for finding in run.facts["findings"]] == ["suspicion"], run.text
+
+
+def test_the_reason_of_what_is_accepted_is_told_at_the_end(inner: InnerSuite) -> None:
+    write(inner, LEAVES_ONE.format(mark="", head=""))
+    Path(inner.path, "coresys.toml").write_text('[[accept]]\nkey = "descriptors.leaked"\nreason = "#412"\n')
+    assert "accepted: #412 (coresys.toml:1)" in inner.run("--coresys-budget").text

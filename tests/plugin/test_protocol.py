@@ -553,11 +553,12 @@ def test_nothing_is_there():
     assert bare.status == 0, bare.text
 
 
-def test_off_it_refuses_to_write_a_run_file_of_nothing(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(("option", "value"), [("json", "run.json"), ("require-measured", "memory.*")])
+def test_off_it_refuses_what_somebody_would_wait_for(pytester: pytest.Pytester, option: str, value: str) -> None:
     pytester.makepyfile("def test_nothing(): pass")
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--coresys-json", "run.json")
+    result = pytester.runpytest_inprocess("-p", "no:asyncio", f"--coresys-{option}", value)
     assert result.ret == 4
-    line = "ERROR: --coresys-json belongs to a measuring run: add --coresys-budget or --coresys-observe"
+    line = f"ERROR: --coresys-{option} belongs to a measuring run: add --coresys-budget or --coresys-observe"
     assert [each for each in result.errlines if each] == [line]
     assert not Path(pytester.path, "run.json").exists()
 
@@ -568,7 +569,6 @@ def test_off_it_refuses_to_write_a_run_file_of_nothing(pytester: pytest.Pytester
         "--coresys-set=memory.growth=2 KB",
         "--coresys-profile=strict",
         "--coresys-repeat=0",
-        "--coresys-require-measured=memory.*",
     ],
 )
 def test_options_that_stand_in_addopts_do_nothing_while_it_is_off(pytester: pytest.Pytester, option: str) -> None:
