@@ -10,7 +10,7 @@ from coresys import clock
 @pytest.mark.parametrize(
     ("times", "until", "slept"),
     [
-        ([0, 1, 2, 3, 4, 5], 3.0, 3),  # as long as it takes
+        ([0, 1, 2, 3, 4, 5], 3.0, 4),  # two, and as long as it takes
         ([0, 100, 100, 100], 3.0, 2),  # the machine stood still in the first pause: the second one counts
         ([9, 9, 9, 9], 3.0, 2),  # it is over before it begins
     ],
