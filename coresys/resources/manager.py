@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from coresys.clock import monotonic
 from coresys.resources.owned import OwnedResources
-from coresys.resources.pools import BufferPools, Exhausted, Lease, Zeroing
-from coresys.resources.tiers import DEFAULT_TIERS, Tier
+from coresys.resources.pools import BufferPools, Lease
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
 
 if TYPE_CHECKING:
@@ -28,23 +26,11 @@ class ResourceManager:
     closed
     1
 
-    Arguments are those of BufferPools.
+    ``pools`` are where buffers come from; the default tiers where none are given.
     """
 
-    def __init__(
-        self,
-        tiers: Iterable[Tier] = DEFAULT_TIERS,
-        *,
-        exhausted: Exhausted = "block",
-        zeroing: Zeroing = "owner",
-        timeout: float = 1.0,
-        debug: bool = False,
-        on_leak: Callable[[LeaseRecord], object] | None = None,
-        now: Callable[[], float] = monotonic,
-    ) -> None:
-        self.pools = BufferPools(
-            tiers, exhausted=exhausted, zeroing=zeroing, timeout=timeout, debug=debug, on_leak=on_leak, now=now
-        )
+    def __init__(self, pools: BufferPools | None = None) -> None:
+        self.pools = BufferPools() if pools is None else pools
         self.owned = OwnedResources()
 
     def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:

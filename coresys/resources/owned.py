@@ -14,7 +14,6 @@ from coresys.threads.sites import site
 
 
 class _Owned(NamedTuple):
-    owner: str
     close: Callable[[], object]
     code: CodeType
     offset: int
@@ -35,23 +34,23 @@ class OwnedResources:
     def register(self, name: str, *, owner: str, close: Callable[[], object], depth: int = 1) -> None:
         """Put something in an owner's hands. Raises DuplicateResourceError where it has one of that name."""
         frame = _getframe(depth)
-        owned = _Owned(owner, close, frame.f_code, frame.f_lasti)
+        owned = _Owned(close, frame.f_code, frame.f_lasti)
         with self._lock:
-            if (owner, name) in self._owned:
-                other = self._owned[owner, name]
-                raise DuplicateResourceError(name=name, owner=owner, where=site(other.code, other.offset))
-            self._owned[owner, name] = owned
+            self._put(owner, name, owned)
 
     def transfer(self, name: str, *, owner: str, to: str) -> None:
         """Give it to another owner. Raises UnknownResourceError, or DuplicateResourceError; then nothing changed."""
         with self._lock:
             if (owner, name) not in self._owned:
                 raise UnknownResourceError(name=name, owner=owner)
-            if (to, name) in self._owned:
-                other = self._owned[to, name]
-                raise DuplicateResourceError(name=name, owner=to, where=site(other.code, other.offset))
-            self._owned[to, name] = self._owned[owner, name]._replace(owner=to)
+            self._put(to, name, self._owned[owner, name])
             del self._owned[owner, name]
+
+    def _put(self, owner: str, name: str, owned: _Owned) -> None:
+        other = self._owned.get((owner, name))
+        if other is not None:
+            raise DuplicateResourceError(name=name, owner=owner, where=site(other.code, other.offset))
+        self._owned[owner, name] = owned
 
     def forget(self, name: str, *, owner: str) -> None:
         """It was closed by somebody else. Raises UnknownResourceError."""
@@ -62,7 +61,7 @@ class OwnedResources:
     def names(self, owner: str) -> tuple[tuple[str, str | None], ...]:
         """What an owner has, and where each was registered, in the order they came."""
         with self._lock:
-            owned = [(name, each) for (_, name), each in self._owned.items() if each.owner == owner]
+            owned = [(name, each) for (of, name), each in self._owned.items() if of == owner]
         return tuple((name, site(each.code, each.offset)) for name, each in owned)
 
     def close_all(self, owner: str) -> int:

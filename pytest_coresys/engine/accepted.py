@@ -23,11 +23,10 @@ def agreed(finding: Finding, accepts: Sequence[Accept]) -> Accept | None:
     if anywhere:
         return anywhere[0]
     seen = [place for place in finding.locations if not place.note.startswith(STANDS_HERE)]
-    named = {path for each in fitting for path in each.paths}
-    files = {path.rpartition(":")[0] for path in named}
-    if not seen or f"{seen[0].path}:{seen[0].line}" not in named or not files.issuperset(each.path for each in seen):
-        return None
-    return next(each for each in fitting if f"{seen[0].path}:{seen[0].line}" in each.paths)
+    at_fault = f"{seen[0].path}:{seen[0].line}" if seen else ""
+    accept = next((each for each in fitting if at_fault in each.paths), None)
+    files = {path.rpartition(":")[0] for each in fitting for path in each.paths}
+    return accept if files.issuperset(place.path for place in seen) else None
 
 
 def with_agreed(

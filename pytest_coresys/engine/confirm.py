@@ -101,7 +101,6 @@ class Readings:
 
 _OF_THE_LAST_FAILURE = ("last_exc", "last_type", "last_value", "last_traceback")
 # What was convicted has to go on: for so many repetitions, fewer where they take long, at half of its rate.
-_MOSTLY = 0.5
 _TO_GO_ON, _FEWEST_TO_GO_ON = 24, 8
 _SHARE_TO_GO_ON, _SECONDS_TO_GO_ON = 0.05, 0.2
 _STILL = 0.5
@@ -264,7 +263,7 @@ class Confirmation:
         have been filled meanwhile, or just before, so that nobody was seen to hold anything that grows.
         """
         begin, rate = self._readings.count, self._judged("memory.growth").rate
-        if self._often("memory.growth") < _MOSTLY:
+        if self._often("memory.growth") < repeat.OFTEN:
             return True
         self._readings.leave_out(("memory.growth",))
         until = self._now() + max((self._now() - self._began) * _SHARE_TO_GO_ON, _SECONDS_TO_GO_ON)

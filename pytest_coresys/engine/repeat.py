@@ -36,6 +36,7 @@ Conclusion = Literal["more", "flat", "leak", "unclear", "too few", "ask"]
 WARM_UP = 5
 FEWEST = 9  # readings, below which a series shows nothing
 SCREEN = 24
+OFTEN = 0.5  # share of repetitions that show growth; below it, it comes rarely
 _FADED_FOR_SURE = 96
 _SLIGHT = 1.0  # bytes with each repetition: less than the smallest object in one run of ten; pytest's own come to 0.4
 _OBJECT = 8.0  # bytes with each repetition, from third to third: less is no object in each, but caches that go on

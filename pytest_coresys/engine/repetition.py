@@ -49,7 +49,6 @@ _BY_OTHERS = 3  # times as long as on a machine that nobody else uses
 _HUNG = 5.0  # seconds, over what the test itself may take, without a sign of life
 _HUNG_ALONE = 2.0  # where it may wait for a thread that is not there, and would wait for ever
 _NOISE_UNKNOWN = 1024.0  # bytes: far more than an empty test shows, where none could be run
-_OFTEN = 0.5  # share of repetitions that show growth
 _SIGN_EVERY = 1.0  # seconds, between two signs of life
 _KINDS = {
     "threads.leaked": ("thread", "native thread"),
@@ -311,7 +310,7 @@ class Work:
         self._asked += self._clock.now() - began
         self._send({"patience": self._order.patience})
         # What comes rarely is judged as what nothing is known of, though it is found: by evenness, in 600 repetitions.
-        known = bool(found.lines) and often >= _OFTEN
+        known = bool(found.lines) and often >= repeat.OFTEN
         return repeat.Structure(
             only_grows=known and found.only_grows and found.evicts is None,
             may_end=found.may_end or self._kept_by_a_fixture(found),

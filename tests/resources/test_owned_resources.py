@@ -10,6 +10,7 @@ import pytest
 from coresys.errors.hierarchy import DuplicateResourceError, ResourcesNotClosedError, UnknownResourceError
 from coresys.resources.manager import ResourceManager
 from coresys.resources.owned import OwnedResources
+from coresys.resources.pools import BufferPools
 from coresys.resources.tiers import Tier
 
 
@@ -80,7 +81,7 @@ def test_what_closes_may_register_and_is_closed_too() -> None:
 
 
 def test_an_owner_that_goes_leaves_nothing_in_its_manager() -> None:
-    resources = ResourceManager((Tier("small", 64, 2),), timeout=0.0)
+    resources = ResourceManager(BufferPools((Tier("small", 64, 2),), timeout=0.0))
     lease = resources.lease(10, owner="a")
     line = sys._getframe().f_lineno - 1
     assert str(lease.record.where) == f"{__file__}:{line}"
