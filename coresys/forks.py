@@ -30,5 +30,11 @@ def free_lock(owner: Any) -> None:
 
 @call_in_children
 def _renew_all() -> None:
+    failed: Exception | None = None
     for owner, renew in tuple(_owners.items()):
-        renew(owner)
+        try:
+            renew(owner)
+        except Exception as error:  # the others have to be renewed all the same
+            failed = error
+    if failed is not None:
+        raise failed  # which the interpreter prints, and goes on

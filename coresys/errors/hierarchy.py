@@ -317,6 +317,30 @@ class ResourceError(CoreSysError):
     """Base of what goes wrong with resources that have an owner."""
 
 
+class PoolsClosedError(ResourceError, RuntimeError):
+    """Buffers were asked for, or about, after their pools had been closed."""
+
+    def __init__(self, *, owner: str = "") -> None:
+        self.owner = owner
+        asked = f"{owner!r} asked for a buffer, but " if owner else ""
+        super().__init__(f"{asked}the pools have been closed")
+
+
+class ReentrantCallError(ResourceError, RuntimeError):
+    """Pools were called by a finalizer, or by a signal's handler, that ran in the middle of a change of theirs.
+
+    Their lock is held by the very thread that calls, which would wait for itself. To give a lease back is allowed even
+    there: it is taken back when the change is over.
+    """
+
+    def __init__(self, *, action: str) -> None:
+        self.action = action
+        super().__init__(
+            f"{action} was called from a finalizer or a signal handler that interrupted a change of the same pools in "
+            "this thread: do it later, or in another thread"
+        )
+
+
 class LeaseSizeError(ResourceError, ValueError):
     """A buffer was asked for of a size that no tier has; ``largest`` is what a buffer may have, in bytes."""
 

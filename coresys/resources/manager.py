@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from coresys.resources.lease import Lease
 from coresys.resources.owned import OwnedResources
-from coresys.resources.pools import BufferPools, Lease
+from coresys.resources.pools import BufferPools
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
 
 if TYPE_CHECKING:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable
 from sys import _getframe
+from threading import RLock
 from types import CodeType
 from typing import NamedTuple
 
 from coresys.errors.hierarchy import DuplicateResourceError, ResourcesNotClosedError, UnknownResourceError
-from coresys.forks import renew_in_children
+from coresys.forks import free_lock, renew_in_children
 from coresys.threads.sites import site
+
+_MOST_ROUNDS = 100
 
 
 class _Owned(NamedTuple):
@@ -22,14 +24,15 @@ class _Owned(NamedTuple):
 class OwnedResources:
     """What was registered, by owner and name, in the order it came.
 
-    Invariant: a resource is closed by whoever took it out, once, and outside of the lock: to close may take long, and
-    may come back here.
+    Invariants: a resource is closed by whoever took it out, once, and outside of the lock: to close may take long, and
+    may come back here. The lock is re-entrant, for a finalizer or a signal's handler may come in while its own thread
+    is inside; so under it nothing is decided by two looks: each change is one step of a dictionary.
     """
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._owned: dict[tuple[str, str], _Owned] = {}
-        renew_in_children(self, OwnedResources._renew)
+        self._lock = RLock()
+        self._owned: dict[str, dict[str, _Owned]] = {}
+        renew_in_children(self, free_lock)
 
     def register(self, name: str, *, owner: str, close: Callable[[], object], depth: int = 1) -> None:
         """Put something in an owner's hands. Raises DuplicateResourceError where it has one of that name."""
@@ -41,54 +44,72 @@ class OwnedResources:
     def transfer(self, name: str, *, owner: str, to: str) -> None:
         """Give it to another owner. Raises UnknownResourceError, or DuplicateResourceError; then nothing changed."""
         with self._lock:
-            if (owner, name) not in self._owned:
+            owned = self._owned.get(owner, {}).get(name)
+            if owned is None:
                 raise UnknownResourceError(name=name, owner=owner)
-            self._put(to, name, self._owned[owner, name])
-            del self._owned[owner, name]
+            if to != owner:
+                self._put(to, name, owned)
+                self._take(owner, name)
 
     def _put(self, owner: str, name: str, owned: _Owned) -> None:
-        other = self._owned.get((owner, name))
-        if other is not None:
+        other = self._owned.setdefault(owner, {}).setdefault(name, owned)
+        if other is not owned:
             raise DuplicateResourceError(name=name, owner=owner, where=site(other.code, other.offset))
-        self._owned[owner, name] = owned
+
+    def _take(self, owner: str, name: str | None) -> tuple[str, _Owned] | None:
+        """Out of an owner's hands: what has that name, or (None) what came last; None where there is no such."""
+        has = self._owned.get(owner, {})
+        try:
+            taken = has.popitem() if name is None else (name, has.pop(name))
+        except KeyError:
+            return None
+        if not has:
+            self._owned.pop(owner, None)
+            if has:  # registered by a finalizer between the two lines
+                self._owned.setdefault(owner, {}).update(has)
+        return taken
 
     def forget(self, name: str, *, owner: str) -> None:
         """It was closed by somebody else. Raises UnknownResourceError."""
         with self._lock:
-            if self._owned.pop((owner, name), None) is None:
+            if self._take(owner, name) is None:
                 raise UnknownResourceError(name=name, owner=owner)
 
     def names(self, owner: str) -> tuple[tuple[str, str | None], ...]:
         """What an owner has, and where each was registered, in the order they came."""
         with self._lock:
-            owned = [(name, each) for (of, name), each in self._owned.items() if of == owner]
+            owned = list(self._owned.get(owner, {}).items())
         return tuple((name, site(each.code, each.offset)) for name, each in owned)
 
     def close_all(self, owner: str) -> int:
         """Close all that an owner has, the latest first; returns how many that were.
 
-        Goes on where one fails, and raises ResourcesNotClosedError in the end, with all of the errors. What failed to
-        close is no longer registered: a second attempt would fail too, or close what another got meanwhile.
+        What is registered meanwhile is closed too, for some rounds: whatever registers itself anew whenever it is
+        closed is named as a problem. Goes on where one fails, and raises ResourcesNotClosedError in the end, with all
+        of the errors. What failed to close is no longer registered: a second attempt would fail too, or close what
+        another got meanwhile.
         """
         closed, problems, first = 0, [], None
+        times: dict[str, int] = {}
         while True:
             with self._lock:
-                key = next((key for key in reversed(self._owned) if key[0] == owner), None)
-                if key is None:
-                    break
-                owned = self._owned.pop(key)
+                taken = self._take(owner, None)
+            if taken is None:
+                break
+            name, owned = taken
+            times[name] = times.get(name, 0) + 1
             try:
                 owned.close()
                 closed += 1
             except Exception as error:
-                problems.append((key[1], f"{type(error).__name__}: {error}"))
+                problems.append((name, f"{type(error).__name__}: {error}"))
                 first = first or error
+            if times[name] == _MOST_ROUNDS:
+                problems.append((name, f"is registered anew whenever it is closed, {_MOST_ROUNDS} times by now"))
+                break
         if problems:
             raise ResourcesNotClosedError(owner=owner, closed=closed, problems=tuple(problems)) from first
         return closed
-
-    def _renew(self) -> None:
-        self._lock = allocate_lock()
 
 
 __all__ = ["OwnedResources"]

@@ -8,64 +8,50 @@ Invariants, all under one lock, which is a leaf (nothing of a user's, and nothin
 - In each tier there are as many free slots as all accounts keep together (``Account.kept``), as far as slots were free
   when the reserves were declared.
 
-A lease that nobody holds any more, and that was never given back, is found by the interpreter, at any place of any
-thread, in here too: so what is called then takes no lock, and is no Python, which could be interrupted; it is noted,
-and whoever comes by next takes the slot back.
+The interpreter may run code of a user's after any call of any thread, in here too, under the lock: a finalizer that the
+collector calls, the handler of a signal. So who holds the lock is written down, and there is no call between taking it
+and that. What comes in from there and *gives back* is noted, and taken back when the change is over; all else is
+refused (ReentrantCallError), as a buffered file refuses it.
+A lease that nobody holds any more, and that was never given back, is found by the interpreter as well: what it calls
+takes no lock, and is no Python, which could be interrupted; it is noted, and whoever comes by next takes the slot back.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from sys import _getframe
 from types import CodeType
-from typing import Any, Literal, NamedTuple
-from weakref import ref
+from typing import Any, Literal, TypeVar
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import (
     LeaseInUseError,
     LeaseLimitError,
-    LeaseReleasedError,
     LeaseSizeError,
     PoolExhaustedError,
+    PoolsClosedError,
+    ReentrantCallError,
 )
 from coresys.forks import renew_in_children
+from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
 from coresys.resources.slab import Slab
-from coresys.resources.tiers import DEFAULT_TIERS, Account, Tier, checked
+from coresys.resources.tiers import DEFAULT_TIERS, Account, Reserve, Tier, checked, reserved_slots
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
-from coresys.threads.sites import location, site
+from coresys.threads.sites import location
 
 Exhausted = Literal["block", "overflow", "error"]
 Zeroing = Literal["owner", "always", "never"]
+T = TypeVar("T")
 
 _POISON = 0xA5
 _MOST_LEAKED = 1000
 _MOST_NAMED = 3
 _OVERFLOW = -1  # the slot of a lease that is on the heap
-
-
-class _Dropped(ref[Any]):
-    """Is put among the orphans when its lease dies, unless it was thrown away before."""
-
-    __slots__ = ("number",)
-
-    number: int
-
-
-class _Lent(NamedTuple):
-    account: Account
-    tier: int
-    slot: int
-    size: int
-    code: CodeType | None
-    offset: int
-    view: memoryview  # the one that the user has: releasing it takes the memory from whoever kept it
-
+_FEWEST_ACCOUNTS = 64  # that are kept, whether anything is held by them or not
 
 _NOTHING = memoryview(b"")
-_new, _tuple = object.__new__, tuple.__new__
 
 
 class _Waiter:
@@ -75,59 +61,6 @@ class _Waiter:
         self.account, self.tier, self.size, self.lease = account, tier, size, lease
         self.gate = allocate_lock()
         self.gate.acquire()
-
-
-class Lease:
-    """A buffer that is lent; what is used after it was given back raises.
-
-    ``with lease as view:`` gives it back at the end. Where ``view`` was handed on, and something else stands on the
-    memory (an array of NumPy's), it can't be given back before that is gone. A slice of the view, or a ctypes array,
-    that was made before goes on to stand on it unseen: ``debug=True`` of the pools finds writes through such.
-    """
-
-    __slots__ = ("__weakref__", "_lent", "_pools", "number")
-
-    _lent: _Lent
-    _pools: BufferPools
-    number: int  # 0: nothing was lent yet, or it was given back
-
-    @property
-    def view(self) -> memoryview:
-        """The bytes, as many as were asked for. Raises LeaseReleasedError."""
-        if not self._pools.is_lent(self.number):
-            raise self._released()
-        return self._lent.view
-
-    @property
-    def record(self) -> LeaseRecord:
-        """To whom it was lent, and where."""
-        return self._pools.record_of(self.number, self._lent)
-
-    def release(self) -> None:
-        """Give it back. Raises LeaseReleasedError where that was done before, LeaseInUseError while it can't be."""
-        self._pools.take_back(self)
-
-    def __enter__(self) -> memoryview:
-        return self.view
-
-    def __exit__(self, *exc: object) -> None:
-        self._pools.take_back(self)
-
-    def __len__(self) -> int:
-        return self._lent.size
-
-    def __buffer__(self, flags: int) -> memoryview:  # of Python 3.12 and later
-        return memoryview(self.view)
-
-    def __repr__(self) -> str:
-        if not self._pools.is_lent(self.number):
-            return "<Lease: released>"
-        lent = self._lent
-        return f"<Lease {self.number} of {lent.account.name!r}: {lent.size} bytes>"
-
-    def _released(self) -> LeaseReleasedError:
-        lent = self._lent
-        return LeaseReleasedError(number=self.number, owner=lent.account.name, where=site(lent.code, lent.offset))
 
 
 class BufferPools:
@@ -159,61 +92,102 @@ class BufferPools:
     ) -> None:
         self.tiers = checked(tiers)
         self._sizes = tuple(tier.slot for tier in self.tiers)
+        self._smallest = self._sizes[0]  # 0 when closed: so the quick way leads to nothing
         self._slabs = [Slab(tier) for tier in self.tiers]
         self._exhausted, self._zeroing, self._timeout, self._debug = exhausted, zeroing, timeout, debug
         self._on_leak, self._now = on_leak, now
         self._lock = allocate_lock()
+        self._holder = 0  # the thread that is inside; after an interruption it may say so of one that is out again
+        self._closed = False
         self._accounts: dict[str, Account] = {}
-        self._lent: dict[int, _Lent] = {}
+        self._most_accounts = _FEWEST_ACCOUNTS
+        self._lent: dict[int, Lent] = {}
         self._last_number = 0
-        self._waiting: list[deque[_Waiter]] = [deque() for _ in self.tiers]
+        self._waiting: deque[_Waiter] = deque()  # for whichever tier; whoever came first is first
         self._kept = [0] * len(self.tiers)  # of all accounts
         self._most_busy, self._leases = [0] * len(self.tiers), [0] * len(self.tiers)
         self._refused, self._overflowed = [0] * len(self.tiers), [0] * len(self.tiers)
         self._was_refused = [False] * len(self.tiers)
         self._stale: deque[str] = deque(maxlen=_MOST_LEAKED)
         self._leaked: deque[LeaseRecord] = deque(maxlen=_MOST_LEAKED)
-        self._dropped: dict[int, _Dropped] = {}
-        self.orphans: deque[_Dropped] = deque()
+        self._dropped: dict[int, Dropped] = {}
+        self.orphans: deque[Dropped] = deque()
+        self._orphaned = self.orphans.append
+        self._put_off: deque[int] = deque()  # numbers that were given back in the middle of a change
+        self._stuck: dict[int, object] = {}  # dropped, but something stands on the memory
         renew_in_children(self, BufferPools._renew)
+
+    # -- the lock ----------------------------------------------------------------------------------------------------
+
+    def _is_inside(self, thread: int) -> bool:
+        """Whether the thread that asks is in the middle of a change: it may not wait for the lock."""
+        return self._holder == thread and self._lock.locked()
+
+    def _locked(self, action: str, do: Callable[..., T], *given: Any) -> T:
+        """Call under the lock what is not called often. Raises ReentrantCallError."""
+        me = get_ident()
+        if self._is_inside(me):
+            raise ReentrantCallError(action=action)
+        with self._lock:
+            self._holder = me
+            try:
+                done = do(*given)
+            finally:
+                self._holder = 0
+        if self._put_off:
+            self._take_back_put_off()
+        return done
 
     # -- lending -----------------------------------------------------------------------------------------------------
 
     def lease(self, size: int, *, owner: str, timeout: float | None = None, depth: int = 1) -> Lease:
         """A buffer of ``size`` bytes, from the smallest tier that has such.
 
-        Raises LeaseSizeError, LeaseLimitError (before anything is taken), PoolExhaustedError after ``timeout`` seconds.
-        ``depth``: how many calls up is the place that is remembered for it.
+        Raises LeaseSizeError, LeaseLimitError (before anything is taken), PoolExhaustedError after ``timeout`` seconds,
+        PoolsClosedError. ``depth``: how many calls up is the place that is remembered for it.
         """
-        frame = _getframe(depth)
+        frame, me = _getframe(depth), get_ident()
         code, offset = frame.f_code, frame.f_lasti
-        if self.orphans:
+        if self._holder == me and self._lock.locked():  # as _is_inside
+            raise ReentrantCallError(action="lease()")
+        if self.orphans or self._put_off:
             self.take_back_orphans()
-        tier = 0 if 0 < size <= self._sizes[0] else self._tier_for(size, owner)
-        lease = _new(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
+        tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner)
+        lease = new_lease(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
         lease._pools, lease.number = self, 0
-        with self._lock:
-            account = self._accounts.get(owner)
-            if account is None:
-                account = self._accounts[owner] = Account(owner, len(self.tiers))
-            if account.is_bound:
-                self._check(account, tier)
-            if self._slabs[tier].free > self._kept[tier] - account.kept[tier]:
-                self._lend(lease, account, tier, size, code, offset)
-                return lease
-            if self._exhausted == "overflow":
-                self._overflowed[tier] += 1
-                on_heap = memoryview(bytearray(size))
-                self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
-                return lease
-            waiter = _Waiter(account, tier, size, lease)
-            lease._lent = _Lent(account, tier, _OVERFLOW, size, code, offset, _NOTHING)
-            if self._exhausted == "block":
-                self._waiting[tier].append(waiter)
-        self._wait(waiter, timeout if timeout is not None else self._timeout)
+        waiter: _Waiter | None = None
+        try:
+            with self._lock:
+                self._holder = me
+                try:
+                    account = self._accounts.get(owner) or self._account(owner)
+                    if account.limit is not None or account.largest is not None:
+                        self._check(account, tier)
+                    if self._closed:
+                        raise PoolsClosedError(owner=owner)
+                    if self._slabs[tier].free > self._kept[tier] - account.kept[tier]:
+                        self._lend(lease, account, tier, size, code, offset)
+                    elif self._exhausted == "overflow":
+                        self._lend_on_heap(lease, account, tier, size, code, offset)
+                    else:
+                        waiter = self._queue(lease, account, tier, size, code, offset)
+                finally:
+                    self._holder = 0
+            if self._put_off:
+                self._take_back_put_off()
+            if waiter is not None:
+                self._wait(waiter, timeout if timeout is not None else self._timeout)
+        except BaseException:
+            if waiter is not None:
+                self._locked("lease()", self._leave_the_line, waiter)
+            if lease.number:
+                self.take_back(lease)
+            raise
         return lease
 
     def _tier_for(self, size: int, owner: str) -> int:
+        if self._closed:
+            raise PoolsClosedError(owner=owner)
         for at, slot in enumerate(self._sizes):
             if 0 < size <= slot:
                 return at
@@ -228,8 +202,17 @@ class BufferPools:
         raise LeaseLimitError(owner=account.name, wanted=self._sizes[tier], held=account.held, limit=most, why=why)
 
     def _account(self, owner: str) -> Account:
+        """The account of an owner. Those that hold nothing, and of which nothing was said, are dropped at times."""
         account = self._accounts.get(owner)
         if account is None:
+            if len(self._accounts) >= self._most_accounts:
+                waited_for = {waiter.account.name for waiter in self._waiting}
+                self._accounts = {
+                    name: each
+                    for name, each in self._accounts.items()
+                    if each.leases or each.is_declared or name in waited_for
+                }
+                self._most_accounts = max(2 * len(self._accounts), _FEWEST_ACCOUNTS)
             account = self._accounts[owner] = Account(owner, len(self.tiers))
         return account
 
@@ -251,11 +234,7 @@ class BufferPools:
                 slab.zero(slot)
             self._charge(lease, account, (account, tier, slot, size, code, offset, slab.view(slot, size)))
         except BaseException:
-            if self._last_number != before:  # else that number is of somebody else's lease
-                self._lent.pop(self._last_number, None)
-                self._dropped.pop(self._last_number, None)
-            lease.number = 0
-            self._put_right()
+            self._undo(lease, before)
             raise
         self._was_refused[tier] = False
         self._leases[tier] += 1
@@ -263,77 +242,140 @@ class BufferPools:
         if busy > self._most_busy[tier]:
             self._most_busy[tier] = busy
 
+    def _lend_on_heap(
+        self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int
+    ) -> None:
+        """A buffer of its own, counted and charged as any."""
+        before = self._last_number
+        try:
+            on_heap = memoryview(bytearray(size))
+            self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
+            self._overflowed[tier] += 1
+        except BaseException:
+            self._undo(lease, before)
+            raise
+
     def _charge(self, lease: Lease, account: Account, lent: Any) -> None:
         self._last_number = number = self._last_number + 1
-        dropped = _Dropped(lease, self.orphans.append)
+        dropped = Dropped(lease, self._orphaned)
         dropped.number = number
-        self._lent[number] = lease._lent = _tuple(_Lent, lent)  # half the price of calling _Lent
+        self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
         self._dropped[number] = dropped
         lease.number = number
-        account.held += self._sizes[lent[1]]
+        tier = lent[1]
+        account.held += self._sizes[tier]
         account.leases += 1
-        if account.reserve:
-            self._keep(account)
+        if lent[2] != _OVERFLOW:
+            account.slots[tier] += 1
+            if account.reserved is not None:
+                self._keep(account, tier)
+
+    def _undo(self, lease: Lease, before: int) -> None:
+        """What was lent since the number was ``before`` was not."""
+        if self._last_number != before:  # else that number is of somebody else's lease
+            self._dropped.pop(self._last_number, None)
+            self._lent.pop(self._last_number, None)
+        lease.number = 0
+        self._put_right()
+
+    # -- the line ----------------------------------------------------------------------------------------------------
+
+    def _queue(
+        self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int
+    ) -> _Waiter:
+        lease._lent = Lent(account, tier, _OVERFLOW, size, code, offset, _NOTHING)
+        waiter = _Waiter(account, tier, size, lease)
+        if self._exhausted == "block":
+            try:
+                self._waiting.append(waiter)
+            except BaseException:
+                self._leave_the_line(waiter)
+                raise
+        return waiter
 
     def _wait(self, waiter: _Waiter, seconds: float) -> None:
-        """Until a slot was handed over. Raises PoolExhaustedError."""
+        """Until a slot was handed over. Raises PoolExhaustedError, PoolsClosedError."""
         began = self._now()
-        try:
-            if self._exhausted == "block" and waiter.gate.acquire(True, max(seconds, 0.0)):
-                return
-        except BaseException:
-            if self._leaves_the_line(waiter):
-                self.take_back(waiter.lease)
-            raise
-        if self._leaves_the_line(waiter):  # handed over in the very last moment
+        if self._exhausted == "block":
+            waiter.gate.acquire(True, min(max(seconds, 0.0), TIMEOUT_MAX))
+        if waiter.lease.number:
             return
-        with self._lock:
-            tier = waiter.tier
-            self._refused[tier] += 1
-            self._was_refused[tier] = True
-            held = Counter(lent.account.name for lent in self._lent.values() if lent.tier == tier)
-            reserved = min(self._kept[tier] - waiter.account.kept[tier], self._slabs[tier].free)
-        raise PoolExhaustedError(
+        self.take_back_orphans()
+        self._take_back_stuck()
+        error = self._locked("lease()", self._last_look, waiter, began)
+        if error is not None:
+            raise error
+
+    def _last_look(self, waiter: _Waiter, began: float) -> Exception | None:
+        """Wait no longer: None where there is a slot now, else what is raised."""
+        if self._closed:
+            return PoolsClosedError(owner=waiter.account.name)
+        account, tier = self._account(waiter.account.name), waiter.tier
+        self._serve()
+        if not waiter.lease.number:
+            self._leave_the_line(waiter)
+            lent = waiter.lease._lent
+            if self._exhausted != "block" and self._is_free_for(account, tier):
+                self._lend(waiter.lease, account, tier, waiter.size, lent.code, lent.offset)
+        if waiter.lease.number:
+            return None
+        self._refused[tier] += 1
+        self._was_refused[tier] = True
+        held = Counter(lent.account.name for lent in self._lent.values() if lent.tier == tier)
+        return PoolExhaustedError(
             tier=self.tiers[tier].name,
-            owner=waiter.account.name,
+            owner=account.name,
             slots=self.tiers[tier].slots,
-            reserved=reserved,
+            reserved=min(self._kept[tier] - account.kept[tier], self._slabs[tier].free),
             waited=self._now() - began,
             holders=tuple(held.most_common(_MOST_NAMED)),
         )
 
-    def _leaves_the_line(self, waiter: _Waiter) -> bool:
-        """Wait no longer; whether it was served before."""
-        with self._lock:
-            if waiter in self._waiting[waiter.tier]:
-                self._waiting[waiter.tier].remove(waiter)
-            return waiter.lease.number != 0
+    def _leave_the_line(self, waiter: _Waiter) -> None:
+        """Nobody serves it from now on."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
 
-    def _serve(self, tier: int) -> None:
+    def _serve(self) -> None:
         """Hand free slots to those who wait for them, whoever came first; passed over are those who may have none."""
-        for waiter in tuple(self._waiting[tier]):
-            account, lent = waiter.account, waiter.lease._lent
-            if self._is_free_for(account, tier) and account.refuses(self._sizes[tier]) is None:
+        for waiter in tuple(self._waiting):
+            account, tier, lent = waiter.account, waiter.tier, waiter.lease._lent
+            if not waiter.lease.number:  # else an interruption came between this line and those below
+                if not self._is_free_for(account, tier) or account.refuses(self._sizes[tier]) is not None:
+                    continue
                 self._lend(waiter.lease, account, tier, waiter.size, lent.code, lent.offset)
-                self._waiting[tier].remove(waiter)
-                waiter.gate.release()
+            self._waiting.remove(waiter)
+            waiter.gate.release()
 
     # -- taking back -------------------------------------------------------------------------------------------------
 
     def take_back(self, lease: Lease) -> None:
         """What ``Lease.release`` does."""
-        if lease.number not in self._lent:
-            raise lease._released()
+        number, me = lease.number, get_ident()
+        if number not in self._lent:
+            raise lease._lent.released(number)
         lent = lease._lent
         try:
             lent.view.release()
         except BufferError:
-            raise _in_use(lease.number, lent) from None
+            raise lent.in_use(number) from None
+        if self._holder == me and self._lock.locked():  # as _is_inside
+            self._put_off.append(number)
+            self._dropped.pop(number, None)
+            lease.number = 0
+            return
         with self._lock:
-            if self._free(lease.number):
-                lease.number = 0
-                return
-        raise lease._released()  # another thread was faster
+            self._holder = me
+            try:
+                freed = self._free(number)
+                if freed:
+                    lease.number = 0
+            finally:
+                self._holder = 0
+        if self._put_off:
+            self._take_back_put_off()
+        if not freed:
+            raise lent.released(number)  # another thread was faster
 
     def is_lent(self, number: int) -> bool:
         """Whether a lease of that number was not given back yet."""
@@ -341,52 +383,90 @@ class BufferPools:
 
     def _free(self, number: int) -> bool:
         """Nobody has that lease any more; false where that was so before."""
+        lent = self._lent.get(number)
+        if lent is None:
+            return False
         try:
-            lent = self._lent.pop(number, None)
-            if lent is None:
-                return False
+            del self._lent[number]
             self._dropped.pop(number, None)
             account, tier, slot, *_ = lent
             account.held -= self._sizes[tier]
             account.leases -= 1
-            if account.reserve:
-                self._keep(account)
             if slot != _OVERFLOW:
+                account.slots[tier] -= 1
+                if account.reserved is not None:
+                    self._keep(account, tier)
+                slab = self._slabs[tier]
                 if self._debug:
-                    self._slabs[tier].fill(slot, _POISON)
-                self._slabs[tier].put_back(slot)
-            if self._waiting[tier]:
-                self._serve(tier)
+                    slab.fill(slot, _POISON)
+                slab.put_back(slot)
+            if self._stuck:
+                self._stuck.pop(number, None)
+            if self._waiting:
+                self._serve()
         except BaseException:
+            if lent.slot != _OVERFLOW and number not in self._lent:
+                self._slabs[lent.tier].last[lent.slot] = None  # it may be half filled: nobody's writes are looked for
             self._put_right()
             raise
         return True
 
+    def _take_back_put_off(self) -> None:
+        """Take back what finalizers and handlers of signals gave back in the middle of a change."""
+        me = get_ident()
+        while self._put_off and not self._is_inside(me):
+            try:
+                number = self._put_off[0]  # and out of there when all is done: no interruption loses it
+            except IndexError:  # another thread's by now
+                return
+            with self._lock:
+                self._holder = me
+                try:
+                    self._free(number)
+                    if number in self._put_off:
+                        self._put_off.remove(number)
+                finally:
+                    self._holder = 0
+
     def take_back_orphans(self) -> None:
         """Take slots back whose leases were dropped, and tell of them."""
+        if self._is_inside(get_ident()):
+            return  # whoever is inside, or comes by next, does it
+        self._take_back_put_off()
         while self.orphans:
             try:
                 dropped = self.orphans[0]  # and out of there when all is done: no interruption loses it
             except IndexError:  # another thread's by now
                 return
             lent = self._lent.get(dropped.number)
-            if lent is not None and not self._take_from(dropped.number, lent):
-                lent = None  # another thread was faster
+            mine = lent is not None and self._take_from(dropped.number, lent)
             try:
                 self.orphans.remove(dropped)
-            except ValueError:
-                continue
-            if lent is not None:
+            except ValueError:  # by another thread, for which it was not there any more
+                pass
+            if lent is not None and mine:
                 self._tell(self.record_of(dropped.number, lent))
 
-    def _take_from(self, number: int, lent: _Lent) -> bool:
-        """Take a slot from whoever may have the view, and say if that is news; what something stands on stays lent."""
+    def _take_from(self, number: int, lent: Lent) -> bool:
+        """Take a slot from whoever may have the view; true for one of those who try. What is stood on stays lent."""
         try:
             lent.view.release()
         except BufferError:
-            return True
-        with self._lock:
-            return self._free(number)
+            mine = object()
+            return self._stuck.setdefault(number, mine) is mine
+        return self._locked("taking back", self._free, number)
+
+    def _take_back_stuck(self) -> None:
+        """Take back what was dropped while something stood on its memory, and has been let go since."""
+        for number in tuple(self._stuck):
+            lent = self._lent.get(number)
+            try:
+                if lent is not None:
+                    lent.view.release()
+            except BufferError:
+                continue
+            self._locked("taking back", self._free, number)
+            self._stuck.pop(number, None)
 
     def _tell(self, record: LeaseRecord) -> None:
         self._leaked.append(record)
@@ -402,126 +482,168 @@ class BufferPools:
         Whoever goes on to use one of its views gets an error. What an array or the like stands on stays lent: raises
         LeaseInUseError for the first of these, when all others are free.
         """
-        with self._lock:
-            lent = [(number, each) for number, each in self._lent.items() if each.account.name == owner]
         freed, in_use = 0, None
-        for number, each in lent:
+        for number, lent in self._locked("release_owner()", self._lent_now, owner):
             try:
-                each.view.release()
+                lent.view.release()
             except BufferError:
-                in_use = in_use or _in_use(number, each)
+                in_use = in_use or lent.in_use(number)
                 continue
-            with self._lock:
-                freed += self._free(number)
+            freed += self._locked("release_owner()", self._free, number)
         if in_use is not None:
             raise in_use
         return freed
 
+    def _lent_now(self, owner: str | None) -> list[tuple[int, Lent]]:
+        return [(number, lent) for number, lent in self._lent.items() if owner in (None, lent.account.name)]
+
     # -- owners ------------------------------------------------------------------------------------------------------
 
-    def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0, largest: int | None = None) -> None:
+    def limit(self, owner: str, *, lease: int | None = None, reserve: Reserve = 0, largest: int | None = None) -> None:
         """What an owner may hold, and what is kept for it, in bytes of whole slots; ``largest``: of one buffer.
 
-        Raises LeaseLimitError where the reserves of all do not fit, or are more than the limit; then nothing changed.
+        A ``reserve`` in bytes is kept in each tier, for the owner may want any; one by the names of tiers, in slots
+        (``{"medium": 4}``), takes less from others. Raises LeaseLimitError where the reserves of all do not fit, or are
+        more than the limit, and ValueError for a tier that there is not; then nothing changed. Where others hold the
+        slots that are reserved, they are kept as they come back.
         """
-        with self._lock:
-            account = self._account(owner)
-            before = account.limit, account.reserve, account.largest
-            try:
-                account.limit, account.reserve, account.largest = lease, reserve, largest
-                self._keep(account)
-                room = all(kept <= tier.slots for kept, tier in zip(self._kept, self.tiers, strict=True))
-                if not room or (lease is not None and reserve > lease):
-                    why = "all reserves together are more than there is" if not room else "a reserve above the limit"
-                    raise LeaseLimitError(owner=owner, wanted=reserve, held=account.held, limit=lease or 0, why=why)
-            except BaseException:
-                account.limit, account.reserve, account.largest = before
-                self._put_right()
-                raise
-            for tier, waiting in enumerate(self._waiting):
-                if waiting:
-                    self._serve(tier)
+        reserved = reserved_slots(reserve, self.tiers)
+        told = reserve if isinstance(reserve, int) else self._bytes_of(reserved)
+        self._locked("limit()", self._declare, owner, lease, told, reserved, largest)
 
-    def _keep(self, account: Account) -> None:
-        """Keep as many free slots for an account as what is left of its reserve asks for."""
-        now = account.keeps(self._sizes) if account.reserve else [0] * len(self._sizes)
-        for tier, (before, after) in enumerate(zip(account.kept, now, strict=True)):
-            self._kept[tier] += after - before
-        account.kept = now
+    def _bytes_of(self, slots: Iterable[int]) -> int:
+        return sum(count * size for count, size in zip(slots, self._sizes, strict=True))
+
+    def _declare(
+        self, owner: str, limit: int | None, reserve: int, reserved: tuple[int, ...], largest: int | None
+    ) -> None:
+        account = self._account(owner)
+        before = account.limit, account.reserve, account.reserved, account.largest
+        try:
+            others = [each.reserved for each in self._accounts.values() if each.reserved and each is not account]
+            for at, tier in enumerate(self.tiers):
+                taken = sum(each[at] for each in others)
+                if reserved[at] > tier.slots - taken:
+                    why = (
+                        f"{reserved[at]} {tier.name} slots do not fit beside the {taken} of {tier.slots} that are "
+                        f"reserved for others (say how many of which tier: reserve={{{tier.name!r}: 1}})"
+                    )
+                    raise self._refusal(account, reserve, limit, why)
+            if limit is not None and reserve > limit:
+                raise self._refusal(account, reserve, limit, "a reserve above the limit")
+            account.limit, account.reserve, account.largest = limit, reserve, largest
+            account.reserved = reserved if any(reserved) else None
+            for at in range(len(self.tiers)):
+                self._keep(account, at)
+            if self._waiting:
+                self._serve()
+        except BaseException:
+            account.limit, account.reserve, account.reserved, account.largest = before
+            self._put_right()
+            raise
+
+    def _refusal(self, account: Account, reserve: int, limit: int | None, why: str) -> LeaseLimitError:
+        most = limit if limit is not None else self._bytes_of(tier.slots for tier in self.tiers)
+        return LeaseLimitError(owner=account.name, wanted=reserve, held=account.held, limit=most, why=f"reserve: {why}")
+
+    def _keep(self, account: Account, tier: int) -> None:
+        """Keep as many free slots for an account as its reserve asks for."""
+        now = account.keeps(tier)
+        self._kept[tier] += now - account.kept[tier]
+        account.kept[tier] = now
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
-        with self._lock:
-            account = self._account(owner)
-            return OwnerUsage(owner, account.held, account.limit, account.reserve, account.leases)
+        account = self._accounts.get(owner) or Account(owner, len(self.tiers))
+        return OwnerUsage(owner, account.held, account.limit, account.reserve, account.leases)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
         """What is lent now, oldest first."""
-        with self._lock:
-            lent = tuple(self._lent.items())
-        return tuple(self.record_of(*each) for each in lent if owner is None or each[1].account.name == owner)
+        return tuple(self.record_of(*each) for each in self._locked("leases()", self._lent_now, owner))
 
     def leaked(self) -> tuple[LeaseRecord, ...]:
         """Leases that were dropped and never given back: the last thousand, with the place that each was lent at."""
         self.take_back_orphans()
+        self._take_back_stuck()
         return tuple(self._leaked)
 
     def stale_writes(self) -> tuple[str, ...]:
         """With ``debug``: a line for each slot that was written to after it had been given back."""
         return tuple(self._stale)
 
-    def record_of(self, number: int, lent: _Lent) -> LeaseRecord:
+    def record_of(self, number: int, lent: Lent) -> LeaseRecord:
         """A lease as plain values."""
         tier = self.tiers[lent.tier]
         where = location(lent.code, lent.offset)
         return LeaseRecord(number, lent.account.name, tier.name, tier.slot, lent.size, where)
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
-        """One record for each tier, smallest first."""
+        """One record for each tier, smallest first. Raises PoolsClosedError."""
         self.take_back_orphans()
-        with self._lock:
-            asked, busy = [0] * len(self.tiers), [0] * len(self.tiers)
-            for lent in self._lent.values():
-                if lent.slot != _OVERFLOW:
-                    asked[lent.tier] += lent.size
-                    busy[lent.tier] += 1
-            whole = sum(tier.slot * tier.slots for tier in self.tiers)
-            found, smaller = [], 0
-            for at, (tier, slab) in enumerate(zip(self.tiers, self._slabs, strict=True)):
-                found.append(
-                    PoolStatistics(
-                        tier=tier.name,
-                        slot=tier.slot,
-                        slots=tier.slots,
-                        busy=busy[at],
-                        most_busy=self._most_busy[at],
-                        leases=self._leases[at],
-                        refused=self._refused[at],
-                        overflowed=self._overflowed[at],
-                        external=smaller / whole if self._was_refused[at] else 0.0,
-                        internal=1 - asked[at] / (busy[at] * tier.slot) if busy[at] else 0.0,
-                        idle=slab.idle / tier.slots,
-                    )
+        self._take_back_stuck()
+        return self._locked("statistics()", self._count)
+
+    def _count(self) -> tuple[PoolStatistics, ...]:
+        if self._closed:
+            raise PoolsClosedError()
+        asked, busy = [0] * len(self.tiers), [0] * len(self.tiers)
+        for lent in self._lent.values():
+            if lent.slot != _OVERFLOW:
+                asked[lent.tier] += lent.size
+                busy[lent.tier] += 1
+        whole = self._bytes_of(tier.slots for tier in self.tiers)
+        found, smaller = [], 0
+        for at, (tier, slab) in enumerate(zip(self.tiers, self._slabs, strict=True)):
+            found.append(
+                PoolStatistics(
+                    tier=tier.name,
+                    slot=tier.slot,
+                    slots=tier.slots,
+                    busy=busy[at],
+                    most_busy=self._most_busy[at],
+                    leases=self._leases[at],
+                    refused=self._refused[at],
+                    overflowed=self._overflowed[at],
+                    external=smaller / whole if self._was_refused[at] else 0.0,
+                    internal=1 - asked[at] / (busy[at] * tier.slot) if busy[at] else 0.0,
+                    idle=slab.idle / tier.slots,
                 )
-                smaller += slab.free * tier.slot
-            return tuple(found)
+            )
+            smaller += slab.free * tier.slot
+        return tuple(found)
 
     def cool(self, most: int = 0) -> int:
         """Give the memory of free slots back to the system, all but so many of each tier; returns the bytes."""
-        with self._lock:
-            return sum(slab.cool(most) for slab in self._slabs)
+        return self._locked("cool()", lambda: sum(slab.cool(most) for slab in self._slabs))
 
     def close(self) -> None:
-        """Give all mappings back. Raises LeaseInUseError while something is lent, and changes nothing then."""
+        """Give all mappings back; whoever waits, or asks later, gets PoolsClosedError. Once is as good as twice.
+
+        Raises LeaseInUseError while something is lent, or a slice of a view that was given back is alive, and changes
+        nothing then.
+        """
         self.take_back_orphans()
-        with self._lock:
-            for number, lent in self._lent.items():
-                raise _in_use(number, lent)
-            for slab in self._slabs:
+        self._take_back_stuck()
+        self._locked("close()", self._close)
+
+    def _close(self) -> None:
+        for number, lent in self._lent.items():
+            raise lent.in_use(number)
+        slabs, self._slabs, self._closed, self._smallest = self._slabs, [], True, 0
+        for at, slab in enumerate(slabs):
+            try:
                 slab.close()
-            self._slabs = []
+            except BufferError:
+                self._slabs = [*(Slab(tier) for tier in self.tiers[:at]), *slabs[at:]]  # nothing was in those before
+                self._closed, self._smallest = False, self._sizes[0]
+                last = sorted({account.name for account in slab.last if isinstance(account, Account)})
+                where = f"a slice of a {self.tiers[at].name} buffer"
+                raise LeaseInUseError(number=0, owner=", ".join(last[:_MOST_NAMED]), where=where) from None
+        for waiter in self._waiting:
+            waiter.gate.release()
+        self._waiting.clear()
 
     # -- what goes wrong ---------------------------------------------------------------------------------------------
 
@@ -534,25 +656,27 @@ class BufferPools:
 
     def _put_right(self) -> None:
         """After an interruption, whichever step it came in: all follows from what is lent."""
-        taken: list[set[int]] = [set() for _ in self.tiers]
+        tiers = range(len(self.tiers))
+        taken: list[set[int]] = [set() for _ in tiers]
         for account in self._accounts.values():
             account.held = account.leases = 0
+            account.slots = [0 for _ in tiers]
         for lent in self._lent.values():
             lent.account.held += self._sizes[lent.tier]
             lent.account.leases += 1
-            taken[lent.tier].add(lent.slot)
-        for slab, numbers in zip(self._slabs, taken, strict=True):
+            if lent.slot != _OVERFLOW:
+                lent.account.slots[lent.tier] += 1
+                taken[lent.tier].add(lent.slot)
+        for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
             slab.renew(numbers)
         for account in self._accounts.values():
-            account.kept = account.keeps(self._sizes)
-        kept = [account.kept for account in self._accounts.values()]
-        self._kept = [sum(each) for each in zip(*kept, strict=True)] if kept else [0] * len(self.tiers)
+            account.kept = [account.keeps(tier) for tier in tiers]
+        self._kept = [sum(account.kept[tier] for account in self._accounts.values()) for tier in tiers]
 
     def _renew(self) -> None:
         """In a forked child: other threads, and their places in line, are gone."""
-        self._lock = allocate_lock()
-        for waiting in self._waiting:
-            waiting.clear()
+        self._lock, self._holder = allocate_lock(), 0
+        self._waiting.clear()
         self._put_right()
 
     def __repr__(self) -> str:
@@ -563,8 +687,4 @@ class BufferPools:
         return f"<BufferPools: {'; '.join(parts) or 'closed'}>"
 
 
-def _in_use(number: int, lent: _Lent) -> LeaseInUseError:
-    return LeaseInUseError(number=number, owner=lent.account.name, where=site(lent.code, lent.offset))
-
-
-__all__ = ["BufferPools", "Lease"]
+__all__ = ["BufferPools"]

@@ -120,6 +120,10 @@ class Slab:
         self.free = len(free) + self.slots - self.fresh
 
     def close(self) -> None:
-        """Give the mapping back. Raises BufferError while a view of a slot is in use."""
+        """Give the mapping back. Raises BufferError while anything stands on it, and changes nothing then."""
         self._base.release()
-        self._mapping.close()
+        try:
+            self._mapping.close()
+        except BufferError:  # of a slice, which outlives the view that it was made from
+            self._base = memoryview(self._mapping)
+            raise

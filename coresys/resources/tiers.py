@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 KIB = 1024
@@ -34,23 +34,47 @@ def checked(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     return tuple(ordered)
 
 
-class Account:
-    """What one owner holds and may hold, in bytes of whole slots. Whoever changes it holds the lock of the pools.
+Reserve = int | Mapping[str, int]
 
-    ``kept``: by tier, how many free slots nobody else may take, so that this owner gets its reserve whatever others
-    hold. As many as what is left of it fills: an owner with 64 KiB left keeps one medium slot *and* sixteen small
-    ones, for it may take either, and no large one, which would not be of its reserve.
+
+def reserved_slots(reserve: Reserve, tiers: Sequence[Tier]) -> tuple[int, ...]:
+    """How many slots of each tier a reserve is: by name, or so many bytes *of whichever tier* the owner may want.
+
+    Bytes are kept in each tier, for an owner may take them from any: 128 KiB are two medium slots and 32 small ones.
+    Raises ValueError for a name that no tier has, or less than nothing.
+    """
+    if isinstance(reserve, int):
+        slots = tuple(reserve // tier.slot for tier in tiers)
+    else:
+        unknown = sorted(reserve.keys() - {tier.name for tier in tiers})
+        if unknown:
+            raise ValueError(f"there is no tier {unknown[0]!r}; there are {', '.join(tier.name for tier in tiers)}")
+        slots = tuple(reserve.get(tier.name, 0) for tier in tiers)
+    if min(slots) < 0:
+        raise ValueError(f"a reserve of less than nothing: {reserve!r}")
+    return slots
+
+
+class Account:
+    """What one owner holds and may hold. Whoever changes it holds the lock of the pools.
+
+    ``held`` are bytes of whole slots. ``kept``: by tier, how many free slots nobody else may take, so that the owner
+    gets what is reserved for it whatever others hold: as many as it was promised and does not hold now. Tiers do not
+    depend on one another: what it takes of one takes nothing from its reserve in another, or the promise could be
+    broken by others who take there what is free for a moment.
     """
 
-    __slots__ = ("held", "kept", "largest", "leases", "limit", "name", "reserve")
+    __slots__ = ("held", "kept", "largest", "leases", "limit", "name", "reserve", "reserved", "slots")
 
     def __init__(self, name: str, tiers: int) -> None:
         self.name = name
         self.held = 0
         self.leases = 0
+        self.slots = [0] * tiers  # that it holds, of each tier
         self.limit: int | None = None
-        self.reserve = 0
         self.largest: int | None = None  # the largest slot that it may take without a grant; None: any
+        self.reserve = 0  # bytes, as they are told
+        self.reserved: tuple[int, ...] | None = None  # by tier; None: nothing is reserved for it
         self.kept = [0] * tiers
 
     @property
@@ -58,10 +82,14 @@ class Account:
         """Whether there is anything that it may not take."""
         return self.limit is not None or self.largest is not None
 
-    def keeps(self, sizes: Sequence[int]) -> list[int]:
-        """What ``kept`` has to be now, for slots of these sizes."""
-        left = max(self.reserve - self.held, 0)
-        return [left // size for size in sizes]
+    @property
+    def is_declared(self) -> bool:
+        """Whether anything was said about it that has to be remembered while it holds nothing."""
+        return self.reserved is not None or self.is_bound
+
+    def keeps(self, tier: int) -> int:
+        """What ``kept`` has to be now in a tier."""
+        return 0 if self.reserved is None else max(self.reserved[tier] - self.slots[tier], 0)
 
     def refuses(self, slot: int) -> str | None:
         """Why it may not take one more slot of this size; None where it may."""

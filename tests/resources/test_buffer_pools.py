@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 import pytest
-from interrupting import NOT_TRACED, Hitting
+from interrupting import NOT_TRACED, Hitting, untraced
 
 from coresys.errors.hierarchy import (
     LeaseInUseError,
@@ -19,8 +19,11 @@ from coresys.errors.hierarchy import (
     LeaseReleasedError,
     LeaseSizeError,
     PoolExhaustedError,
+    PoolsClosedError,
+    ReentrantCallError,
 )
-from coresys.resources.pools import BufferPools, Lease
+from coresys.resources.lease import Lease
+from coresys.resources.pools import BufferPools
 from coresys.resources.tiers import DEFAULT_TIERS, Tier, checked
 
 SMALL = (Tier("small", 4096, 4), Tier("large", 65536, 2))
@@ -129,8 +132,13 @@ def test_what_something_stands_on_stays_lent_where_its_lease_is_dropped() -> Non
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the buffer protocol came to Python with 3.12")
 def test_a_lease_is_a_buffer() -> None:
     lease: Any = pools().lease(4, owner="a")
-    memoryview(lease)[:] = b"abcd"
+    stands = memoryview(lease)
+    stands[:] = b"abcd"
     assert bytes(lease.view) == b"abcd"
+    with pytest.raises(LeaseInUseError):
+        lease.release()
+    stands.release()
+    lease.release()
 
 
 def test_a_file_is_read_into_a_lease(tmp_path: Any) -> None:
@@ -240,6 +248,49 @@ def test_reserves_that_do_not_fit_are_refused_and_change_nothing() -> None:
     given.limit("b", reserve=2 * 4096)
 
 
+def test_what_an_owner_takes_of_one_tier_takes_nothing_from_its_reserve_in_another() -> None:
+    given = pools(exhausted="error")
+    given.limit("b", reserve={"small": 4, "large": 1})
+    large = given.lease(65536, owner="b")
+    for owner in ("a", "c"):
+        with pytest.raises(PoolExhaustedError, match="4 free ones are kept for others"):
+            given.lease(1, owner=owner)
+    large.release()
+    small = [given.lease(1, owner="b") for _ in range(4)]
+    for lease in small:
+        lease.release()
+
+
+def test_a_reserve_by_tiers_leaves_the_others_alone() -> None:
+    given = pools(exhausted="error")
+    for owner in "ab":
+        given.limit(owner, reserve={"large": 1})
+    assert given.usage("a").lease_reserve == 65536
+    taken = [given.lease(1, owner="c") for _ in range(4)]
+    with pytest.raises(PoolExhaustedError, match="2 free ones are kept for others"):
+        given.lease(65536, owner="c")
+    with pytest.raises(LeaseLimitError, match=r"1 large slots do not fit beside the 2 of 2 .*reserve=\{'large': 1\}"):
+        given.limit("c", reserve={"large": 1})
+    with pytest.raises(ValueError, match="there is no tier 'huge'; there are small, large"):
+        given.limit("c", reserve={"huge": 1})
+    with pytest.raises(ValueError, match="less than nothing"):
+        given.limit("c", reserve=-1)
+    for lease in (*taken, *(given.lease(65536, owner=owner) for owner in "ab")):
+        lease.release()
+
+
+def test_owners_that_hold_nothing_are_not_kept_for_ever() -> None:
+    given = pools()
+    given.limit("declared", reserve=4096)
+    held = given.lease(1, owner="holds")
+    for number in range(10_000):
+        given.lease(1, owner=f"request {number}").release()
+    assert len(given._accounts) <= 64
+    assert (given.usage("declared").lease_reserve, given.usage("holds").leased) == (4096, 4096)
+    assert given.usage("request 1").leased == 0
+    held.release()
+
+
 def test_an_owner_that_is_gone_leaves_nothing_and_its_views_raise() -> None:
     given = pools()
     leases, other = [given.lease(10, owner="a") for _ in range(3)], given.lease(10, owner="b")
@@ -280,7 +331,7 @@ def waits(given: BufferPools, order: list[str], owner: str, line: int) -> thread
 
     thread = threading.Thread(target=run)
     thread.start()
-    while len(given._waiting[0]) < line:
+    while len(given._waiting) < line:
         pass
     return thread
 
@@ -296,6 +347,47 @@ def test_who_came_first_is_served_first() -> None:
     assert given.statistics()[0].most_busy == 4
 
 
+def test_room_that_an_owner_makes_in_one_tier_serves_its_wait_in_another() -> None:
+    given, order = pools(), list[str]()
+    held = [given.lease(1, owner="holder") for _ in range(4)]
+    given.limit("a", lease=65536 + 4095)
+    thread = waits(given, order, "a", 1)
+    large = given.lease(65536, owner="a")  # it waits for a small one, which would be too much from now on
+    held.pop().release()
+    assert given._waiting
+    large.release()
+    thread.join()
+    assert order == ["a"]
+    for lease in held:
+        lease.release()
+
+
+def test_a_wait_may_be_for_ever() -> None:
+    given, order = pools(timeout=float("inf")), list[str]()
+    held = [given.lease(1, owner="holder") for _ in range(4)]
+    thread = waits(given, order, "a", 1)
+    with pytest.raises(PoolExhaustedError):
+        given.lease(1, owner="b", timeout=-1)
+    held.pop().release()
+    thread.join()
+    for lease in held:
+        lease.release()
+
+
+def test_who_waited_in_vain_looks_once_more() -> None:
+    given = pools(exhausted="error")
+    kept = [given.lease(1, owner="a") for _ in range(4)]
+    stands = pickle.PickleBuffer(kept.pop().view)
+    with pytest.raises(PoolExhaustedError):
+        given.lease(1, owner="b")
+    assert [record.owner for record in given.leaked()] == ["a"]
+    stands.release()  # nobody tells of this
+    given.lease(1, owner="b").release()
+    assert len(given.leaked()) == 1, "told once"
+    for lease in kept:
+        lease.release()
+
+
 def test_a_timeout_names_who_holds_the_buffers() -> None:
     given = pools()
     held = [given.lease(1, owner="a") for _ in range(3)] + [given.lease(1, owner="b")]
@@ -303,7 +395,7 @@ def test_a_timeout_names_who_holds_the_buffers() -> None:
         PoolExhaustedError, match=r"no small buffer was free for 'c' within .* s: of 4; held by 'a' 3, 'b' 1"
     ):
         given.lease(1, owner="c", timeout=0.01)
-    assert not given._waiting[0]
+    assert not given._waiting
     assert given.statistics()[0].refused == 1
     for lease in held:
         lease.release()
@@ -390,6 +482,52 @@ def test_debugging_finds_who_writes_through_a_slice_after_it_was_given_back() ->
     assert given.stale_writes() == ("small slot 0, which 'a' had, was written to after that",)
 
 
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_closed_lends_nothing_and_wakes_whoever_waits() -> None:
+    given, order = pools(), list[str]()
+    lease = given.lease(1, owner="a")
+    given.limit("b", reserve=4 * 4096)
+    lease.release()
+    problems: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            given.lease(1, owner="a", timeout=30)
+        except PoolsClosedError as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not given._waiting:
+        pass
+    given.close()
+    thread.join()
+    given.close()
+    for use in (lambda: given.lease(1, owner="a"), lambda: given.lease(9**9, owner="a"), given.statistics):
+        with pytest.raises(PoolsClosedError, match="the pools have been closed"):
+            use()
+    assert str(problems[0]) == "'a' asked for a buffer, but the pools have been closed"
+    assert (given.leases(), given.leaked(), given.cool(), order) == ((), (), 0, [])
+    assert repr(given) == "<BufferPools: closed>"
+
+
+def test_a_slice_that_is_alive_keeps_the_pools_open_and_whole() -> None:
+    given = pools()
+    lease = given.lease(65536, owner="a")
+    piece = lease.view[:4]
+    lease.release()
+    with pytest.raises(LeaseInUseError, match="a slice of a large buffer"):
+        given.close()
+    for size in (1, 65536):
+        with given.lease(size, owner="b") as view:
+            view[0] = 1
+    assert busy(given) == [0, 0]
+    piece.release()
+    given.close()
+
+
 # -- threads, forks, interruptions -----------------------------------------------------------------------------------
 
 
@@ -435,7 +573,7 @@ def consistent(given: BufferPools, where: str) -> None:
     for name, account in given._accounts.items():
         sizes = [given._sizes[lent.tier] for lent in given._lent.values() if lent.account.name == name]
         assert (account.held, account.leases) == (sum(sizes), len(sizes)), where
-        assert account.kept == account.keeps(given._sizes), where
+        assert account.kept == [account.keeps(tier) for tier in range(len(given._sizes))], where
     assert given._kept == [sum(each) for each in zip(*(a.kept for a in given._accounts.values()), strict=True)], where
 
 
@@ -492,7 +630,7 @@ def test_in_a_forked_child_the_lock_is_free_and_nobody_waits() -> None:
         try:
             held[0].release()
             given.lease(1, owner="c").release()
-            status = 0 if not given._waiting[0] else 2
+            status = 0 if not given._waiting else 2
         finally:
             os._exit(status)
     given._lock.release()
@@ -500,3 +638,127 @@ def test_in_a_forked_child_the_lock_is_free_and_nobody_waits() -> None:
     for lease in held:
         lease.release()
     thread.join()
+
+
+def in_child(work: Any) -> None:
+    """Run it in a forked child; fails where it raises or prints that something in a hook for forks did."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.dup2(write, 2)
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    with open(read, "rb") as told:
+        assert told.read() == b""
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_after_the_end_renews_all_others() -> None:
+    closed, given = pools(), pools()
+    closed.close()
+    given._lock.acquire()
+
+    def work() -> None:
+        assert given._lock.acquire(timeout=10)
+        given._lock.release()
+
+    in_child(work)
+    given._lock.release()
+
+
+@NOT_TRACED
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
+@pytest.mark.parametrize("what", ["lease", "release", "orphan", "limit", "statistics", "overflow"])
+def test_a_handler_of_a_signal_never_waits_for_the_thread_that_it_interrupts(what: str) -> None:
+    at, there_are_more, refused = 0, True, 0
+    while there_are_more:
+        at += 1
+        given = pools(exhausted="overflow" if what == "overflow" else "error")
+        given.limit("a", reserve=4096)
+        kept: list[Lease] = [given.lease(8, owner="b")]
+        handlers: list[Lease] = [given.lease(8, owner="b")]
+        said: list[str] = []
+
+        def come_in(given: BufferPools = given, handlers: list[Lease] = handlers, said: list[str] = said) -> None:
+            handlers.pop().release()
+            try:
+                given.lease(8, owner="c").release()
+                given.statistics()
+            except ReentrantCallError as error:
+                said.append(error.action)
+
+        def work(given: BufferPools = given, kept: list[Lease] = kept) -> None:
+            if what == "release":
+                kept.pop().release()
+            elif what == "orphan":
+                kept.clear()
+                given.take_back_orphans()
+            elif what == "limit":
+                given.limit("a", reserve=8192)
+            elif what == "statistics":
+                given.statistics()
+            else:
+                kept.append(given.lease(8, owner="a"))
+
+        hitting = Hitting(FILES, at, untraced(come_in))
+        there_are_more = hitting.watching(work)
+        where = f"{what}, {hitting.where}"
+        assert given._lock.acquire(timeout=1), where
+        given._lock.release()
+        given.take_back_orphans()
+        consistent(given, where)
+        assert given.usage("c").leased == 0, where
+        assert not there_are_more or not handlers, where
+        assert [record.owner for record in given.leaked()] == (["b"] if what == "orphan" else []), where
+        refused += len(said)
+        for lease in kept:
+            lease.release()
+        handlers.clear()
+        assert busy(given) == [0, 0], where
+    assert refused > 3, "it came in while the lock was held"
+
+
+def test_the_collector_may_give_back_in_the_middle_of_anything() -> None:
+    given = pools(exhausted="overflow")
+
+    class Upload:
+        def __init__(self) -> None:
+            self.lease, self.me = given.lease(8, owner="a"), self
+
+        def __del__(self) -> None:
+            self.lease.release()
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(300):
+            Upload()
+            given.statistics()
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    assert busy(given) == [0, 0]
+    assert given.usage("a").leased == 0
+
+
+@NOT_TRACED
+def test_an_interruption_while_a_slot_is_poisoned_blames_nobody() -> None:
+    at, there_are_more = 0, True
+    while there_are_more:
+        at += 1
+        given = pools(debug=True)
+        lease = given.lease(100, owner="a")
+        hitting = Hitting(FILES, at, same_handler=True)
+        there_are_more = hitting.watching(lease.release)
+        del lease
+        gc.collect()
+        for _ in range(6):
+            given.lease(4096, owner="b").release()
+        assert given.stale_writes() == (), hitting.where
+    assert at > 5

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from interrupting import NOT_TRACED, Hitting, untraced
 
 from coresys.errors.hierarchy import DuplicateResourceError, ResourcesNotClosedError, UnknownResourceError
 from coresys.resources.manager import ResourceManager
@@ -92,3 +93,56 @@ def test_an_owner_that_goes_leaves_nothing_in_its_manager() -> None:
     assert (resources.usage("a").leases, resources.usage("a").resources) == (0, 0)
     assert resources.leases() == ()
     assert resources.statistics()[0].busy == 0
+
+
+def test_what_registers_itself_anew_is_named_and_does_not_go_on_for_ever() -> None:
+    owned, order = OwnedResources(), list[str]()
+
+    def again() -> None:
+        owned.register("phoenix", owner="a", close=again)
+
+    owned.register("file", owner="a", close=noting(order, "file"))
+    owned.register("phoenix", owner="a", close=again)
+    with pytest.raises(ResourcesNotClosedError, match="phoenix: is registered anew whenever it is closed, 100 times"):
+        owned.close_all("a")
+    assert owned.close_all("b") == 0
+
+
+def test_what_is_registered_while_others_are_closed_is_closed_too() -> None:
+    owned, order = OwnedResources(), list[str]()
+    owned.register("first", owner="a", close=noting(order, "first"))
+    owned.register("second", owner="a", close=lambda: owned.register("log", owner="a", close=noting(order, "log")))
+    assert owned.close_all("a") == 3
+    assert order == ["log", "first"]
+
+
+def test_to_give_something_to_whoever_has_it_changes_nothing() -> None:
+    owned = OwnedResources()
+    owned.register("file", owner="a", close=fails)
+    owned.transfer("file", owner="a", to="a")
+    assert [name for name, _ in owned.names("a")] == ["file"]
+
+
+@NOT_TRACED
+def test_a_handler_of_a_signal_may_come_in_at_any_place() -> None:
+    at, there_are_more = 0, True
+    while there_are_more:
+        at += 1
+        owned, order = OwnedResources(), list[str]()
+        owned.register("one", owner="a", close=noting(order, "one"))
+
+        def come_in(owned: OwnedResources = owned, order: list[str] = order) -> None:
+            owned.register("handler's", owner="a", close=noting(order, "handler's"))
+            owned.transfer("handler's", owner="a", to="b")
+
+        def work(owned: OwnedResources = owned) -> None:
+            owned.register("two", owner="a", close=lambda: None)
+            owned.transfer("two", owner="a", to="b")
+            owned.close_all("a")
+            owned.close_all("b")
+
+        hitting = Hitting({sys.modules["coresys.resources.owned"].__file__}, at, untraced(come_in))
+        there_are_more = hitting.watching(work)
+        owned.close_all("b")
+        assert sorted(order) == ["handler's", "one"] if there_are_more else ["one"], hitting.where
+    assert at > 20

@@ -1,0 +1,101 @@
+"""What whoever asked for a buffer has in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
+
+from coresys.errors.hierarchy import LeaseInUseError, LeaseReleasedError
+from coresys.resources.tiers import Account
+from coresys.system_records import LeaseRecord
+from coresys.threads.sites import site
+
+if TYPE_CHECKING:
+    from coresys.resources.pools import BufferPools
+
+
+class Dropped(ref[Any]):
+    """Is put among the orphans when its lease dies, unless it was thrown away before."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+
+class Lent(NamedTuple):
+    """A lease as its pools know it."""
+
+    account: Account
+    tier: int
+    slot: int
+    size: int
+    code: CodeType | None
+    offset: int
+    view: memoryview  # the one that the user has: releasing it takes the memory from whoever kept it
+
+    def in_use(self, number: int) -> LeaseInUseError:
+        """What whoever takes it back gets while something stands on its memory."""
+        return LeaseInUseError(number=number, owner=self.account.name, where=site(self.code, self.offset))
+
+    def released(self, number: int) -> LeaseReleasedError:
+        """What whoever uses it gets after it was taken back."""
+        return LeaseReleasedError(number=number, owner=self.account.name, where=site(self.code, self.offset))
+
+
+class Lease:
+    """A buffer that is lent; what is used after it was given back raises.
+
+    ``with lease as view:`` gives it back at the end. Where ``view`` was handed on, and something else stands on the
+    memory (an array of NumPy's), it can't be given back before that is gone. A slice of the view, or a ctypes array,
+    that was made before goes on to stand on it unseen: ``debug=True`` of the pools finds writes through such.
+    """
+
+    __slots__ = ("__weakref__", "_lent", "_pools", "number")
+
+    _lent: Lent
+    _pools: BufferPools
+    number: int  # 0: nothing was lent yet, or it was given back
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes, as many as were asked for. Raises LeaseReleasedError."""
+        if not self._pools.is_lent(self.number):
+            raise self._lent.released(self.number)
+        return self._lent.view
+
+    @property
+    def record(self) -> LeaseRecord:
+        """To whom it was lent, and where."""
+        return self._pools.record_of(self.number, self._lent)
+
+    def release(self) -> None:
+        """Give it back. Raises LeaseReleasedError where that was done before, LeaseInUseError while it can't be."""
+        self._pools.take_back(self)
+
+    def __enter__(self) -> memoryview:
+        return self.view
+
+    def __exit__(self, *exc: object) -> None:
+        self._pools.take_back(self)
+
+    def __len__(self) -> int:
+        return self._lent.size
+
+    def __buffer__(self, flags: int) -> memoryview:  # of Python 3.12 and later
+        # Itself, not another view of the same bytes: whoever stands on that keeps the lease from being given back.
+        return self.view
+
+    def __repr__(self) -> str:
+        if not self._pools.is_lent(self.number):
+            return "<Lease: released>"
+        lent = self._lent
+        return f"<Lease {self.number} of {lent.account.name!r}: {lent.size} bytes>"
+
+
+# What a lease is given, and its Lent as a tuple: both are made where nobody may wait for a call of Python's.
+new_lease: Callable[[type[Lease]], Lease] = object.__new__
+new_lent: Callable[[type[Lent], Any], Lent] = tuple.__new__
+
+__all__ = ["Dropped", "Lease", "Lent", "new_lease", "new_lent"]
