@@ -267,25 +267,40 @@ class ComponentRecord:
 
 @dataclass(frozen=True, slots=True)
 class CleanupStep:
-    """One step of a cleanup: what it needs to be done before, its phase, and how long it may take, in seconds."""
+    """One step of a cleanup: what has to be done before it, its phase, and how long it may take, in seconds.
+
+    ``here``: it has to run in the thread that runs the cleanup (what it closes belongs to that thread), where nothing
+    can leave it behind; it is told as late where it overruns its deadline.
+    """
 
     name: str
     phase: str = "release"  # stop-intake, drain, flush, release, verify
     after: tuple[str, ...] = ()
     deadline: float | None = None
-    blocking: bool = False  # may hang: it is run on a thread of its own
+    blocking: bool = False  # may hang: it is run on a thread of its own, also where it has no deadline
     channel: str = ""
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupReport:
-    """What became of a cleanup: names of steps in the order they ended, and the problems, by step."""
+    """What became of a cleanup: names of steps in the order they ended, and the problems, by step.
+
+    ``hung`` were left behind, each in a thread or a task; ``left`` is what the verification found to be still there,
+    ``unmeasured`` what it could not look for, and why.
+    """
 
     done: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
-    hung: tuple[str, ...]  # each left a thread behind
-    left: tuple[str, ...]  # what the verification found to be still there
+    hung: tuple[str, ...]
+    left: tuple[str, ...]
     seconds: float
+    unmeasured: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was done, nothing hung, and nothing was found to be left."""
+        return not (self.failed or self.hung or self.left)
 
 
 @dataclass(frozen=True, slots=True)

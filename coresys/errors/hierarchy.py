@@ -416,3 +416,40 @@ class ResourcesNotClosedError(ResourceError):
         self.owner, self.closed, self.problems = owner, closed, problems
         told = "; ".join(f"{name}: {error}" for name, error in problems)
         super().__init__(f"{len(problems)} of {closed + len(problems)} resources of {owner!r} failed to close: {told}")
+
+
+class CleanupError(CoreSysError):
+    """Base of what goes wrong with taking things down."""
+
+
+class CleanupOrderError(CleanupError, ValueError):
+    """A step of a cleanup cannot be declared; nothing was changed."""
+
+    def __init__(self, *, step: str, problem: str) -> None:
+        self.step, self.problem = step, problem
+        super().__init__(f"cleanup step {step!r}: {problem}")
+
+
+class CleanupIncompleteError(CleanupError):
+    """A cleanup was gone through to its end, but some of it failed, hung, or left something; by step, as text.
+
+    ``errors`` are what was raised, in the order it was; from Python 3.11 on they are the cause too, as one group.
+    """
+
+    def __init__(
+        self,
+        *,
+        failed: tuple[tuple[str, str], ...],
+        hung: tuple[str, ...] = (),
+        left: tuple[str, ...] = (),
+        errors: tuple[BaseException, ...] = (),
+    ) -> None:
+        self.failed, self.hung, self.left, self.errors = failed, hung, left, errors
+        told = [f"{step} failed: {problem}" for step, problem in failed]
+        told += [f"{step} hung" for step in hung]
+        told += [f"left: {line}" for line in left]
+        super().__init__(f"the cleanup is not complete: {'; '.join(told)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The texts travel; what was raised may not be able to.
+        return (_rebuild, (type(self), self.args, {**self.__dict__, "errors": ()}))
