@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError, LockOrderError
 from coresys.system_records import LockStatistics
+from coresys.threads.contexts import Context
 from coresys.threads.held import here
 from coresys.threads.locks import OrderedLock, OrderedRLock, keep
 from coresys.threads.ranks import Rank
@@ -21,7 +22,7 @@ from coresys.threads.sites import count_of, site_of
 T = TypeVar("T")
 
 
-class OrderedCondition:
+class OrderedCondition(metaclass=Context):
     """As ``threading.Condition``, over an ordered lock: one that is given, or an OrderedRLock of its own.
 
     ``wait`` lets the lock go and takes it again before it returns, whatever happens meanwhile. To wait while holding a
@@ -60,6 +61,10 @@ class OrderedCondition:
         @property
         def __exit__(self) -> Callable[..., None]:
             return self._lock.__exit__
+
+    def enter_at(self, frame: FrameType) -> OrderedLock:
+        """As ``__enter__``, for a place that is given."""
+        return self._lock.enter_at(frame)
 
     @property
     def lock(self) -> OrderedLock:

@@ -13,7 +13,7 @@ it and the block.
   before which no signal is looked for; the raw lock itself refuses when it had not been taken.
 - ``__exit__`` is the C method of the raw lock, kept in a slot of that name: there is no instruction of ours between the
   end of the block and the lock being free. So nobody is told when a lock is let go; that is found out when the
-  thread takes its next one (see ``held``).
+  thread takes its next one (see ``held``). Who looks the method up on the type gets a function: see ``contexts``.
 
 Locks without a rank (``rank=None``) are checked for re-entry and for waiting in circles only. The order that such code
 keeps could be learned in ``admit``, the one place that sees both what is held and what is wanted.
@@ -34,6 +34,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError, LockOrderError, LockOwnershipError
 from coresys.forks import call_in_children
 from coresys.system_records import LockStatistics
+from coresys.threads.contexts import Context
 from coresys.threads.held import BOTTOM, Entry, here, thread_name
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import owner_of, site_of
@@ -43,7 +44,7 @@ _serials = count(1)  # next() on it is one step of the interpreter; only made un
 L = TypeVar("L", bound="OrderedLock")
 
 
-class OrderedLock(Entry):
+class OrderedLock(Entry, metaclass=Context):
     """A mutual exclusion lock that is taken in the order of its rank, and knows who holds it.
 
     >>> from coresys.threads import LockHierarchy, OrderedLock
@@ -122,6 +123,11 @@ class OrderedLock(Entry):
             except RuntimeError:
                 pass  # it had not been taken
             raise
+        return self
+
+    def enter_at(self: L, frame: FrameType) -> L:
+        """As ``__enter__``, for a place that is given."""
+        self.take(frame, timeout=self.timeout)
         return self
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
@@ -312,6 +318,8 @@ class SampledLock(OrderedLock):
         self.take(_getframe(1), timeout=self.timeout)
         return self
 
+    enter_at = OrderedLock.enter_at
+
     def take(self, frame: FrameType | None = None, **how: Any) -> bool:
         """As OrderedLock, and the clock is started where this time is one that is measured."""
         taken = super().take(frame or _getframe(1), **how)
@@ -358,7 +366,7 @@ class _Takes(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
-class Within:
+class Within(metaclass=Context):
     """One way to take a lock, once: what ``with lock.within(seconds)`` enters.
 
     Its ``__enter__`` is ``take`` itself, with its arguments: a method that called it would have a moment after the call
@@ -369,12 +377,16 @@ class Within:
 
     if TYPE_CHECKING:
 
-        def __enter__(self) -> bool: ...
+        def __enter__(self, frame: FrameType | None = None) -> bool: ...
         def __exit__(self, *exc: object) -> None: ...
 
     def __init__(self, lock: _Takes, seconds: float | None, *, asked: bool = True) -> None:
         object.__setattr__(self, "__enter__", partial(lock.take, timeout=seconds, asked=asked))
         object.__setattr__(self, "__exit__", lock.__exit__)
+
+    def enter_at(self, frame: FrameType) -> bool:
+        """As ``__enter__``, for a place that is given."""
+        return self.__enter__(frame)
 
 
 def _refuse(name: str, *_: object) -> NoReturn:

@@ -23,6 +23,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import LockClosedError
 from coresys.forks import call_in_children
 from coresys.system_records import LockStatistics
+from coresys.threads.contexts import Context
 from coresys.threads.held import Entry, here
 from coresys.threads.locks import OrderedLock, Within, admit, keep
 from coresys.threads.ranks import Rank
@@ -30,7 +31,7 @@ from coresys.threads.sites import owner_of
 from coresys.threads.waits import wait
 
 
-class Share(Entry):
+class Share(Entry, metaclass=Context):
     """The calling thread's side of a lock that it reads. Belongs to one thread, and ends with it."""
 
     __slots__ = ("__exit__", "_gate", "_ident")
