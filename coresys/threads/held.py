@@ -58,7 +58,11 @@ class Entry:
         return site(self.code, self.offset)
 
     def renew(self) -> None:
-        """Make it free, whoever holds it: nobody will let it go any more. For forked children."""
+        """Make it free, whoever holds it: nobody will let it go any more."""
+
+    def renew_in_child(self) -> None:
+        """Make it free in a forked child, with all that a thread may hold while only this stands in its list."""
+        self.renew()
 
 
 class _Bottom(Entry):
@@ -139,7 +143,7 @@ def _forget_other_threads() -> None:
     global _process
     for number, (holder, life) in list(_holders.items()):
         for entry in holder.held[1:]:
-            entry.renew()
+            entry.renew_in_child()
         del holder.held[1:]
         holder.waiting = None
         if life() is None:

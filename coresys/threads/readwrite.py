@@ -7,6 +7,9 @@ one C method, as with OrderedLock, and what is said there of exceptions out of n
 - Who has the gate, and has passed every share since, is alone: a new reader would need the gate.
 - Writers are not starved: from when one has the gate, no reader comes in. Readers that are inside may read again.
 - A thread that writes may read too; one that reads and asks to write would wait for itself, and is refused.
+- What a thread holds for a moment only stands in no list: the gate, of one that begins to read, and another's share,
+  of one that passes. The share or the gate that it is about to have does, so in a forked child either renews both
+  sides.
 """
 
 from __future__ import annotations
@@ -50,6 +53,10 @@ class Share(Entry, metaclass=Context):
         raw: Any = RLock()
         self.raw, self.owned = raw, raw._is_owned
         object.__setattr__(self, "__exit__", raw.__exit__)
+
+    def renew_in_child(self) -> None:
+        """Renew the gate and every share: see above."""
+        self._gate.renew_in_child()
 
     def take(
         self,
@@ -138,6 +145,15 @@ class Gate(OrderedLock):
         """The shares of all threads. One that is made after this begins outside, and will need the gate."""
         with _making:
             return list(self._shares)
+
+    def renew_in_child(self) -> None:
+        """Renew the gate and every share: see above."""
+        self.renew()
+        # No lock, for whoever had it is not here; and a set of its own, for somebody may have been iterating over that.
+        shares = list(self._shares)
+        self._shares = WeakSet(shares)
+        for share in shares:
+            share.renew()
 
     def take(self, frame: FrameType | None = None, **how: Any) -> bool:
         """As every lock, and then wait until nobody reads."""

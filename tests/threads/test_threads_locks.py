@@ -463,6 +463,104 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(
+    ("other", "held"),
+    [
+        ("writing", "main_share"),  # a writer passes through the share of whoever forks
+        ("writing", "third_share"),  # or through that of a thread that the child does not have either
+        ("reading", "shared._gate"),  # a reader has the gate for a moment
+        ("writing", "shared._gate"),
+    ],
+)
+def test_a_read_write_lock_is_free_in_a_child_forked_while_another_thread_is_in_the_midst_of_taking_it(
+    other: str, held: str
+) -> None:
+    result = child(
+        f"""
+import os, threading, sys
+from coresys.threads import *
+shared, another = ReadWriteLock(name="shared"), OrderedLock()
+def visit():
+    with shared.reading(): pass
+    with another: pass  # or the share would still stand in this thread's list
+    return shared._gate.share()
+class Stopping:
+    \"\"\"A raw lock, with which whoever takes it stands still.\"\"\"
+    def __init__(self, raw): self.raw, self.owner, self.taken = raw, threading.get_ident(), threading.Event()
+    def __getattr__(self, name): return getattr(self.raw, name)
+    def acquire(self, *args):
+        took = self.raw.acquire(*args)
+        if threading.get_ident() != self.owner:
+            self.taken.set()
+            leave.wait(20)
+        return took
+main_share, leave, shares = visit(), threading.Event(), []
+third = threading.Thread(target=lambda: (shares.append(visit()), leave.wait(20)), daemon=True)
+third.start()
+while not shares: pass
+third_share = shares[0]
+stopping = Stopping({held}.raw)
+{held}.raw = stopping
+if {held} is shared._gate: shared._gate._acquire = stopping.acquire
+def take():
+    with shared.{other}(): pass
+threading.Thread(target=take, daemon=True).start()
+assert stopping.taken.wait(20)
+pid = os.fork()
+if pid == 0:
+    status = 1
+    try:
+        with shared.reading(.2): pass
+        with shared.writing(.2): pass
+        status = 0
+    finally:
+        os._exit(status)
+leave.set()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_read_write_locks_are_free_in_children_forked_at_any_moment() -> None:
+    result = child(
+        """
+import os, sys, threading, time
+from coresys.threads import *
+sys.setswitchinterval(1e-6)
+shared = ReadWriteLock()
+with shared.reading(): pass
+with OrderedLock(): pass
+stop = threading.Event()
+def loop(side):
+    while not stop.is_set():
+        with side(): pass
+loops = [threading.Thread(target=loop, args=(side,)) for side in (shared.writing, shared.writing, shared.reading)]
+for each in loops: each.start()
+failed = 0
+for _ in range(60):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            with shared.reading(5): pass
+            with shared.writing(5): pass
+            status = 0
+        finally:
+            os._exit(status)
+    failed += os.waitpid(pid, 0)[1] != 0
+stop.set()
+for each in loops: each.join()
+sys.exit(failed)
+"""
+    )
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_sampled_lock_held_over_a_fork_is_let_go_and_nobody_waits_in_the_child() -> None:
     result = child(
