@@ -23,6 +23,7 @@ from coresys.threads.scheduler import LEVELS, PROCESSING, SYSTEM, Scheduler, Wor
 from coresys.threads.stacks import STACK_DEFAULT, check_stack_size, start
 
 MOST_WORKERS = 20
+LOOK = 0.02  # seconds after which a task that shuts a pool down looks again who waits for it
 T = TypeVar("T")
 Priority = Literal["system", "processing", "monitoring"]
 
@@ -250,7 +251,8 @@ class ThreadPool(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of every executor: take no more tasks, and with ``wait`` return when all that was taken is done.
 
-        Called in a task of this pool, it does not wait for the thread it runs in.
+        Called in a task, it does not wait for the thread it runs in, nor for tasks that wait for that one: to shut a
+        pool down, or for its result.
         """
         scheduler = self._scheduler
         with scheduler.lock:
@@ -382,14 +384,43 @@ def _let_end(scheduler: Scheduler) -> None:
 
 
 def _join(scheduler: Scheduler, threads: set[threading.Thread]) -> None:
+    """Return when all workers have ended, but for the calling thread, and for those that wait for it themselves.
+
+    Only a worker can be waited for by one: all others join the threads, and look no further. A worker looks again
+    while it waits, for those it waits for may begin to wait for it at any time. Whoever is in such a circle sees it,
+    perhaps more than one of them; each of them goes on then, and those it was about do so because it does.
+    """
+    me, mine = get_ident(), here.worker
+    if mine is None:
+        _join_others(scheduler, threads, me, lambda _: False, None)
+        return
+    outer, mine.joins = mine.joins, scheduler
+    try:
+        _join_others(scheduler, threads, me, lambda ident: scheduler.waits_for(ident, me), LOOK)
+    finally:
+        mine.joins = outer
+
+
+def _join_others(
+    scheduler: Scheduler,
+    threads: set[threading.Thread],
+    me: int,
+    waits_for_me: Callable[[int], bool],
+    pause: float | None,
+) -> None:
     while True:
         scheduler.staff()  # where whoever was to do it was interrupted
         for thread in list(threads):
-            if thread.ident not in (None, get_ident()):  # None: it is being started just now
-                thread.join()
+            ident = thread.ident
+            if ident not in (None, me):  # None: it is being started just now
+                while thread.is_alive() and not waits_for_me(ident):
+                    thread.join(pause)
         with scheduler.lock:
-            if scheduler.workers <= {here.worker}:
-                return
+            left = scheduler.workers - {here.worker}
+            running = dict(scheduler.running)
+        left -= {worker for ident, worker in running.items() if worker in left and waits_for_me(ident)}
+        if not left:
+            return
         sleep(0.001)  # one was given its place, and is being started just now
 
 

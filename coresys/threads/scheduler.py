@@ -74,6 +74,7 @@ class Worker:
         "dismissed",
         "every",
         "gate",
+        "joins",
         "outer",
         "reserved",
         "stale",
@@ -94,6 +95,7 @@ class Worker:
         self.stale: list[Any] = []  # what it found in the queues that is done or cancelled
         self.waits_for: Sequence[Task[Any]] = ()  # without a timeout
         self.every = True  # for all of them, not for any
+        self.joins: Scheduler | None = None  # whose workers it waits for, that they end
 
 
 class _Here(threading.local):
@@ -519,7 +521,7 @@ class Scheduler:
     def _waits_for_me(self, task: Task[Any], me: int, seen: set[int]) -> bool:
         if task.done():
             return False
-        runner = task.runner if task._state == RUNNING or task.channel is None else task.channel.runner
+        runner = self._runner(task)
         if runner == me:
             return True
         worker = self.running.get(runner)
@@ -528,6 +530,32 @@ class Scheduler:
         return any(self._waits_for_me(each, me, seen | {runner}) for each in worker.waits_for)
 
     # -- ending ------------------------------------------------------------------------------------------------------
+
+    def waits_for(self, ident: int, me: int, seen: set[int] | None = None) -> bool:
+        """Whether the worker in thread ``ident`` waits, in the end, for the thread ``me``: to end, or to do its task.
+
+        Under no lock, for it looks at the pools that are being waited for too, one after the other.
+        """
+        seen = set() if seen is None else seen  # each thread is looked at once
+        with self.lock:
+            worker = self.running.get(ident)
+            if worker is None or ident in seen:
+                return False
+            seen.add(ident)
+            joins = worker.joins
+            wanted = [self._runner(task) for task in worker.waits_for if not task.done()]
+        if me in wanted or any(self.waits_for(each, me, seen) for each in wanted):
+            return True
+        if joins is None:
+            return False
+        with joins.lock:
+            others = [each for each in joins.running if each not in seen]
+        return me in others or any(joins.waits_for(each, me, seen) for each in others)
+
+    @staticmethod
+    def _runner(task: Task[Any]) -> int:
+        """The thread that runs a task, or will: that of its channel."""
+        return task.runner if task._state == RUNNING or task.channel is None else task.channel.runner
 
     def end(self) -> None:
         """Workers end when there is nothing left; those that are parked are woken."""

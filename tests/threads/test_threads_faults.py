@@ -205,6 +205,87 @@ def test_a_callback_that_exits_ends_no_worker(channel: str | None) -> None:
         assert called == [first]
 
 
+# -- tasks that shut pools down --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 5])
+def test_tasks_of_one_pool_that_shut_it_down_do_not_wait_for_one_another(tasks: int) -> None:
+    with a_pool(tasks + 1, reserved=0) as pool:
+        met = threading.Barrier(tasks)
+
+        def end() -> str:
+            met.wait(PATIENCE)
+            pool.shutdown()
+            return "done"
+
+        futures = [pool.submit(end) for _ in range(tasks)]
+        assert [each.result(PATIENCE) for each in futures] == ["done"] * tasks
+
+
+def test_tasks_that_shut_their_pool_down_wait_for_those_that_work() -> None:
+    with a_pool(3, reserved=0) as pool:
+        met, leave, order = threading.Barrier(3), threading.Event(), []
+
+        def work() -> None:
+            met.wait(PATIENCE)
+            leave.wait(PATIENCE)
+            order.append("worked")
+
+        def end() -> None:
+            met.wait(PATIENCE)
+            pool.shutdown()
+            order.append("ended")
+
+        pool.submit(work)
+        ending = [pool.submit(end) for _ in range(2)]
+        until(lambda: sum(worker.joins is not None for worker in pool._scheduler.workers) == 2)
+        assert not wait(ending, timeout=3 * pool_module.LOOK).done
+        leave.set()
+        for each in ending:
+            each.result(PATIENCE)
+        assert order == ["worked", "ended", "ended"]
+
+
+def test_tasks_that_shut_each_others_pools_down_do_not_wait_for_one_another() -> None:
+    with a_pool(2, reserved=0) as first, a_pool(2, reserved=0) as second, a_pool(2, reserved=0) as third:
+        met = threading.Barrier(3)
+
+        def end(pool: ThreadPool) -> str:
+            met.wait(PATIENCE)
+            pool.shutdown()
+            return "done"
+
+        futures = [first.submit(end, second), second.submit(end, third), third.submit(end, first)]
+        assert [each.result(PATIENCE) for each in futures] == ["done"] * 3
+
+
+@pytest.mark.parametrize("first", ["ends", "waits"])
+def test_a_task_that_shuts_its_pool_down_does_not_wait_for_one_that_waits_for_it(first: str) -> None:
+    with a_pool(3, reserved=0) as pool:
+        begun, ending = threading.Event(), threading.Event()
+        waiting: list[Future[str]] = []
+
+        def waits() -> str:
+            begun.set()
+            if first == "ends":
+                until(lambda: any(worker.joins is not None for worker in pool._scheduler.workers))
+            else:
+                ending.set()
+            return f"it {end.result()}"
+
+        def ends() -> str:
+            assert begun.wait(PATIENCE)
+            if first == "waits":
+                assert ending.wait(PATIENCE)
+                until(lambda: any(worker.waits_for for worker in pool._scheduler.workers))
+            pool.shutdown()
+            return "ended"
+
+        end = pool.submit(ends)
+        waiting.append(pool.submit(waits))
+        assert waiting[0].result(PATIENCE) == "it ended"
+
+
 # -- locks and signal handlers ---------------------------------------------------------------------------------------
 
 
