@@ -21,7 +21,6 @@ from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from sys import intern
 from types import CodeType
 from typing import Any
 from weakref import ref
@@ -39,7 +38,7 @@ class Entry:
 
     name: str
     rank: Rank | None
-    group: str | None  # the name of the hierarchy; None: no order
+    group: str | None  # of its rank; None: no order
     index: int
     serial: int
     raw: Any  # the RLock inside; another one after renew or close
@@ -49,7 +48,7 @@ class Entry:
 
     def __init__(self, name: str, rank: Rank | None, serial: int) -> None:
         self.name, self.rank, self.serial = name, rank, serial
-        self.group = None if rank is None else intern(rank.hierarchy)
+        self.group = None if rank is None else rank.group
         self.index = -1 if rank is None else rank.index
         self.code, self.offset = None, 0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from sys import intern
 from typing import Literal, NoReturn, get_args
 
 from coresys.errors.hierarchy import RankError
@@ -28,6 +29,13 @@ class Rank:
     name: str
     index: int
     same: SameRank = "together"
+    # All that its hierarchy says: ranks of one name and index may belong to two hierarchies that share a name only.
+    declared: str = field(default="", repr=False)
+
+    @property
+    def group(self) -> str:
+        """What locks have to share to have an order between them; compared by identity."""
+        return intern(self.declared or self.hierarchy)
 
     def __str__(self) -> str:
         return f"{self.hierarchy}.{self.name}"
@@ -44,8 +52,9 @@ class LockHierarchy:
     >>> service.may_follow("registry", "buffer"), service.may_follow("buffer", "registry")
     (True, False)
 
-    Locks of different hierarchies have no order between them: whoever needs one declares one hierarchy. Raises
-    RankError for no ranks, a name twice or empty, or a rule that is none.
+    Locks of different hierarchies have no order between them, also where two hierarchies have one name and differ in
+    what else they say: whoever needs an order declares one hierarchy. Raises RankError for no ranks, a name twice or
+    empty, or a rule that is none.
     """
 
     __slots__ = ("_by_name", "name", "ranks")
@@ -59,9 +68,11 @@ class LockHierarchy:
         names, rules = tuple(ranks), dict(same or {})
         for problem in _problems(name, names, rules):
             raise RankError(hierarchy=name, problem=problem)
+        ranked = [(each, rules.get(each, "together")) for each in names]
+        declared = repr((name, ranked))
         made = tuple(
-            Rank(hierarchy=name, name=each, index=index, same=rules.get(each, "together"))
-            for index, each in enumerate(names)
+            Rank(hierarchy=name, name=each, index=index, same=rule, declared=declared)
+            for index, (each, rule) in enumerate(ranked)
         )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "ranks", made)

@@ -62,6 +62,38 @@ def test_a_hierarchy_is_immutable_comparable_and_may_be_pickled() -> None:
     assert repr(SIX) == "<LockHierarchy six: system > registry > channel > buffer > slot > log>"
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        LockHierarchy("six", ["cache", "index"]),
+        LockHierarchy("six", NAMES[:2]),
+        LockHierarchy("six", NAMES, same={"log": "one"}),
+    ],
+)
+def test_hierarchies_that_share_a_name_only_have_no_order(other: LockHierarchy) -> None:
+    inner, outer = OrderedLock(SIX["channel"]), OrderedLock(other.ranks[0])
+    with inner, outer:
+        pass
+    with outer, inner:
+        pass
+    condition = OrderedCondition(other.ranks[0])
+    with condition, inner:
+        assert condition.wait(0) is False
+    first, second = OrderedLock(SIX["system"]), OrderedLock(SIX["registry"])
+    for given in ((first, outer, second), (second, first, outer), (outer, second, first)):
+        with acquire_all(*given):
+            pass
+
+
+def test_hierarchies_that_say_the_same_are_one() -> None:
+    again = pickle.loads(pickle.dumps(LockHierarchy("six", list(NAMES))))
+    assert again.ranks[0] in SIX
+    with OrderedLock(SIX["channel"]), pytest.raises(LockOrderError), OrderedLock(again["registry"]):
+        pass
+    with OrderedLock(pickle.loads(pickle.dumps(again["slot"]))), pytest.raises(LockOrderError):
+        OrderedLock(SIX["slot"]).acquire()
+
+
 def test_a_rank_that_does_not_exist_is_refused_with_the_one_that_was_meant() -> None:
     with pytest.raises(RankError, match="did you mean channel"):
         SIX["chanel"]
