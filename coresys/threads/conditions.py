@@ -18,6 +18,7 @@ from coresys.threads.held import here
 from coresys.threads.locks import OrderedLock, OrderedRLock, keep
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import count_of, site_of
+from coresys.threads.waits import limit
 
 T = TypeVar("T")
 
@@ -73,9 +74,7 @@ class OrderedCondition(metaclass=Context):
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """As the lock's."""
-        asked = timeout is not None and timeout >= 0
-        limit = timeout if asked else self._lock.timeout
-        return self._lock.take(_getframe(1), blocking=blocking, timeout=limit, asked=asked)
+        return self._lock.acquire_at(_getframe(1), blocking, timeout)
 
     def release(self) -> None:
         """As the lock's."""
@@ -87,12 +86,13 @@ class OrderedCondition(metaclass=Context):
 
         Raises LockOwnershipError where the lock is not held, LockOrderError, LockClosedError.
         """
-        return self._wait(timeout, _getframe(1))
+        return self._wait(limit(timeout), _getframe(1))
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait until ``predicate()`` is true, and return what it was; after ``timeout`` seconds, what it is then."""
         frame = _getframe(1)
-        until = None if timeout is None else monotonic() + timeout
+        seconds = limit(timeout)
+        until = None if seconds is None else monotonic() + seconds
         result = predicate()
         while not result:
             left = None if until is None else until - monotonic()

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
 from coresys.clock import monotonic
+from coresys.threads.waits import limit
 
 if TYPE_CHECKING:
     from coresys.threads.scheduler import Channel, Scheduler
@@ -186,6 +187,7 @@ class Task(Future[T], Generic[T]):
         """Help where that is called for, and return what is left of the timeout."""
         if self._state in _DONE or not self.scheduler.is_worker():
             return timeout
+        timeout = limit(timeout)
         until = None if timeout is None else monotonic() + timeout
         try:
             self.scheduler.help((self,), self.done, self._block, until)
@@ -230,6 +232,7 @@ class _HelpingEvent(threading.Event):
         self.every: bool | None = None
 
     def wait(self, timeout: float | None = None) -> bool:
+        timeout = limit(timeout)
         until = None if timeout is None else monotonic() + timeout
         if not self._scheduler.is_worker():  # a generator of as_completed that was handed to another thread
             return super().wait(timeout)

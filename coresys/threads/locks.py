@@ -38,7 +38,7 @@ from coresys.threads.contexts import Context
 from coresys.threads.held import BOTTOM, Entry, here, thread_name
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import owner_of, site_of
-from coresys.threads.waits import Waits, wait
+from coresys.threads.waits import Waits, asked_for, limit, wait
 
 _serials = count(1)  # next() on it is one step of the interpreter; only made under no lock, only compared
 L = TypeVar("L", bound="OrderedLock")
@@ -56,8 +56,8 @@ class OrderedLock(Entry, metaclass=Context):
     <OrderedLock orders (service.channel): held by MainThread>
 
     A request out of order raises LockOrderError before it waits. ``timeout``: the seconds that any wait for it may last
-    where the caller gives none; None: for ever. Not re-entrant. Only the holder may release it. It cannot be copied or
-    pickled; in a forked child it is free.
+    where the caller gives none; None or infinity: for ever; NaN raises ValueError, here and wherever seconds are given.
+    Not re-entrant. Only the holder may release it. It cannot be copied or pickled; in a forked child it is free.
     """
 
     __slots__ = ("__exit__", "_acquire", "_closed", "_release", "acquired", "timeout", "waits")
@@ -72,7 +72,7 @@ class OrderedLock(Entry, metaclass=Context):
     def __init__(self, rank: Rank | None = None, *, name: str = "", timeout: float | None = None) -> None:
         serial = next(_serials)
         super().__init__(name or (f"{rank}-{serial}" if rank is not None else f"lock-{serial}"), rank, serial)
-        self.timeout = timeout
+        self.timeout = limit(timeout)
         self.acquired = 0  # written by the holder only
         self.waits: Waits | None = None  # few locks are ever waited for
         self._closed = False
@@ -137,12 +137,16 @@ class OrderedLock(Entry, metaclass=Context):
         every way of taking it, LockOrderError, DeadlockError and LockClosedError. ``timeout`` None or negative: that of
         the lock.
         """
-        asked = timeout is not None and timeout >= 0
-        return self.take(_getframe(1), blocking=blocking, timeout=timeout if asked else self.timeout, asked=asked)
+        return self.acquire_at(_getframe(1), blocking, timeout)
+
+    def acquire_at(self, frame: FrameType, blocking: bool, timeout: float | None) -> bool:
+        """As ``acquire``, for a place that is given."""
+        seconds, asked = asked_for(None if timeout is not None and timeout < 0 else timeout, self.timeout)
+        return self.take(frame, blocking=blocking, timeout=seconds, asked=asked)
 
     def within(self, seconds: float) -> Within:
         """``with lock.within(0.5):`` takes it as ``with lock:``, and raises LockTimeoutError after so many seconds."""
-        return Within(self, seconds)
+        return Within(self, *asked_for(seconds, None))
 
     def take(
         self,
@@ -380,7 +384,7 @@ class Within(metaclass=Context):
         def __enter__(self, frame: FrameType | None = None) -> bool: ...
         def __exit__(self, *exc: object) -> None: ...
 
-    def __init__(self, lock: _Takes, seconds: float | None, *, asked: bool = True) -> None:
+    def __init__(self, lock: _Takes, seconds: float | None, asked: bool) -> None:
         object.__setattr__(self, "__enter__", partial(lock.take, timeout=seconds, asked=asked))
         object.__setattr__(self, "__exit__", lock.__exit__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from _thread import allocate_lock, get_ident
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures._base import LOGGER, PENDING, RUNNING
@@ -21,6 +21,7 @@ from coresys.system_records import ThreadPoolStatistics
 from coresys.threads.futures import Task, Work
 from coresys.threads.scheduler import LEVELS, PROCESSING, SYSTEM, Scheduler, Worker, here
 from coresys.threads.stacks import STACK_DEFAULT, check_stack_size, start
+from coresys.threads.waits import limit
 
 MOST_WORKERS = 20
 LOOK = 0.02  # seconds after which a task that shuts a pool down looks again who waits for it
@@ -88,7 +89,7 @@ class ThreadPool(Executor):
             raise ValueError(f"when_full is block or raise, not {when_full!r}")
         self.name = name or thread_name_prefix or f"coresys-{next(_numbers)}"
         self._max_workers = most
-        self._max_queued, self._when_full, self._queue_timeout = max_queued, when_full, queue_timeout
+        self._max_queued, self._when_full, self._queue_timeout = max_queued, when_full, limit(queue_timeout)
         self._threads: set[threading.Thread] = set()
         staff = _Staff(self.name, check_stack_size(stack_size), initializer, initargs, self._threads)
         self._scheduler = Scheduler(
@@ -182,7 +183,7 @@ class ThreadPool(Executor):
                 task = self._try_submit(work, level, channel, gate.release)
                 if task is not None:
                     return task
-                told = gate.acquire(True, -1 if until is None else max(0.0, until - monotonic()))
+                told = gate.acquire(True, -1 if until is None else min(max(0.0, until - monotonic()), TIMEOUT_MAX))
                 if not told:
                     raise self._full()
             finally:

@@ -31,7 +31,7 @@ from coresys.threads.held import Entry, here
 from coresys.threads.locks import OrderedLock, Within, admit, keep
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import owner_of
-from coresys.threads.waits import wait
+from coresys.threads.waits import asked_for, wait
 
 
 class Share(Entry, metaclass=Context):
@@ -228,8 +228,9 @@ class ReadWriteLock:
         return self._within(self._gate, timeout)
 
     def _within(self, side: Share | Gate, timeout: float | None) -> Within:
-        asked = timeout is not None
-        return Within(side, timeout if asked else self._gate.timeout, asked=asked)
+        if timeout is None:
+            return Within(side, self._gate.timeout, False)
+        return Within(side, *asked_for(timeout, None))
 
     @property
     def readers(self) -> int:

@@ -8,6 +8,7 @@ from sys import _getframe
 from coresys.clock import monotonic
 from coresys.threads.locks import OrderedLock
 from coresys.threads.sites import count_of
+from coresys.threads.waits import asked_for, limit
 
 
 class Together:
@@ -25,13 +26,16 @@ class Together:
             raise RuntimeError("it is entered already")
         self._ident = get_ident()
         frame = _getframe(1)
-        until = None if self._timeout is None else monotonic() + self._timeout
+        seconds, asked = asked_for(self._timeout, None)
+        until = None if seconds is None else monotonic() + seconds
         try:
             for lock in self._locks:
-                left = lock.timeout if until is None else max(0.0, until - monotonic())
+                left = lock.timeout if self._timeout is None else None
+                if until is not None:
+                    left = max(0.0, until - monotonic())
                 # Noted first: to let go a lock that was not taken does no harm, to forget one would.
                 self._taken.append((lock, count_of(lock.raw) if lock.owned() else 0))
-                lock.take(frame, timeout=left, asked=until is not None, together=True)
+                lock.take(frame, timeout=left, asked=asked, together=True)
         except BaseException:
             self._let_go()
             raise
@@ -58,10 +62,11 @@ def acquire_all(*locks: OrderedLock, timeout: float | None = None) -> Together:
     (or without one) in the order they were made in, whatever order they are given in.
 
     ``timeout`` is in seconds, for all together; None: that of each lock. Raises what a lock raises, and ValueError for
-    one that is given twice. Locks of a rank that allows one only are refused together too.
+    one that is given twice, or a timeout of NaN. Locks of a rank that allows one only are refused together too.
     """
     if len({id(lock) for lock in locks}) != len(locks):
         raise ValueError("a lock is given twice")
+    limit(timeout)  # it raises here rather than where they are taken
     ordered = sorted(locks, key=lambda lock: (lock.group or "", lock.index, lock.serial))
     return Together(tuple(ordered), timeout)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from _thread import RLock
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from coresys.clock import monotonic
@@ -28,6 +29,26 @@ SLICE = 0.1  # seconds after which a wait looks again; a lock that is closed wak
 # the middle may have to wait for a lock itself.
 lock = RLock()
 _waiting: dict[object, tuple[Holder, Waits]] = {}  # each wait that goes on: whose it is, and what it counts for
+
+
+def limit(seconds: float | None) -> float | None:
+    """How long something may be waited for, as it was given: None where for ever, which infinity is too.
+
+    Raises ValueError for NaN: no time is ever later than that, so such a wait would have no end that anybody meant.
+    """
+    if seconds is None or seconds == inf:
+        return None
+    if seconds != seconds:
+        raise ValueError("nan is no number of seconds to wait for")
+    return seconds
+
+
+def asked_for(timeout: float | None, otherwise: float | None) -> tuple[float | None, bool]:
+    """How long to wait, and whether that ends because somebody asked for it: ``otherwise`` is a lock's own timeout."""
+    if timeout is None:
+        return otherwise, False
+    seconds = limit(timeout)
+    return seconds, seconds is not None
 
 
 class Waits:
@@ -142,4 +163,4 @@ def _forget() -> None:
             del _waiting[each]
 
 
-__all__ = ["PATIENCE", "SLICE", "Waits", "wait"]
+__all__ = ["PATIENCE", "SLICE", "Waits", "asked_for", "limit", "wait"]

@@ -29,6 +29,8 @@ from coresys.threads import (
     OrderedCondition,
     OrderedLock,
     OrderedRLock,
+    ReadWriteLock,
+    SampledLock,
     ThreadPool,
     acquire_all,
     conditions,
@@ -676,3 +678,115 @@ def test_tasks_of_a_pool_that_is_broken_are_counted() -> None:
         figures = pool.statistics()
         assert figures.queued == (0, 0, 0)
         assert (figures.submitted, figures.completed, figures.failed) == (4, 4, 4)
+
+
+# -- timeouts that are no number ---------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_a_timeout_of_nan_is_refused_where_it_is_given_and_takes_nothing() -> None:
+    lock, other, shared, condition = OrderedLock(), OrderedLock(), ReadWriteLock(), OrderedCondition()
+    for way in (
+        lambda: lock.within(NAN),
+        lambda: lock.acquire(timeout=NAN),
+        lambda: condition.acquire(timeout=NAN),
+        lambda: shared.reading(NAN),
+        lambda: shared.writing(NAN),
+        lambda: acquire_all(lock, other, timeout=NAN),
+        lambda: OrderedLock(timeout=NAN),
+        lambda: OrderedCondition(timeout=NAN),
+        lambda: ReadWriteLock(timeout=NAN),
+        lambda: SampledLock(timeout=NAN),
+        lambda: ThreadPool(1, max_queued=1, queue_timeout=NAN),
+    ):
+        with pytest.raises(ValueError, match="nan is no number of seconds"):
+            way()
+    with condition:
+        for waiting in (condition.wait, partial(condition.wait_for, lambda: pytest.fail("it was asked"))):
+            with pytest.raises(ValueError, match="nan is no number of seconds"):
+                waiting(timeout=NAN)
+    assert held_locks() == ()
+    assert not lock.locked()
+
+
+def _within(lock: OrderedLock) -> None:
+    with lock.within(INF):
+        pass
+
+
+def _acquire(lock: OrderedLock) -> None:
+    lock.acquire(timeout=INF)
+    lock.release()
+
+
+def _all(lock: OrderedLock) -> None:
+    with acquire_all(lock, timeout=INF):
+        pass
+
+
+@pytest.mark.parametrize("way", [_within, _acquire, _all])
+def test_an_infinite_timeout_is_none_so_that_a_circle_is_told(way: Callable[[OrderedLock], None]) -> None:
+    first, second = OrderedLock(name="first"), OrderedLock(name="second", timeout=0.001)
+    met = threading.Barrier(2)
+    told: list[str] = []
+
+    def take(mine: OrderedLock, other: OrderedLock) -> None:
+        with mine:
+            met.wait(PATIENCE)
+            try:
+                way(other)
+            except DeadlockError:
+                told.append(mine.name)
+
+    runners = [Runner(lambda: take(first, second)), Runner(lambda: take(second, first))]
+    for runner in runners:
+        runner.finish()
+    assert len(told) == 1
+
+
+def test_a_condition_may_be_waited_for_without_end() -> None:
+    condition = OrderedCondition(timeout=INF)
+    ready: list[int] = []
+
+    def wait_for() -> bool:
+        with condition:
+            return condition.wait(INF) and condition.wait_for(lambda: len(ready) > 1, INF)
+
+    waiter = Runner(wait_for)
+    for _ in range(2):
+        until(lambda: condition._waiters)
+        with condition:
+            ready.append(1)
+            condition.notify()
+    assert waiter.finish() is True
+
+
+@pytest.mark.parametrize("seconds", [INF, 1e300, None])
+def test_room_in_a_queue_may_be_waited_for_without_end(seconds: float | None) -> None:
+    with a_pool(1, max_queued=1, queue_timeout=seconds) as pool:
+        leave = occupied(pool)
+        pool.submit(int)
+        last = Runner(lambda: pool.submit(int).result(PATIENCE))
+        until(lambda: pool._scheduler.room)
+        leave()
+        assert last.finish() == 0
+
+
+def test_a_task_that_waits_for_another_for_nan_seconds_is_refused_and_does_not_spin() -> None:
+    with a_pool(2, reserved=0) as pool:
+        leave, begun = threading.Event(), threading.Event()
+
+        def stay() -> bool:
+            begun.set()
+            return leave.wait(PATIENCE)
+
+        staying = pool.submit(stay)
+        assert begun.wait(PATIENCE)
+        waiting = pool.submit(lambda: staying.result(NAN))
+        with pytest.raises(ValueError, match="nan is no number of seconds"):
+            waiting.result(PATIENCE)
+        assert wait([staying], timeout=0).not_done
+        endless = pool.submit(lambda: staying.result(INF))
+        leave.set()
+        assert endless.result(PATIENCE) is True
