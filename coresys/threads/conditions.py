@@ -80,6 +80,10 @@ class OrderedCondition(metaclass=Context):
         """As the lock's."""
         self._lock.release()
 
+    def assert_held(self) -> None:
+        """As the lock's."""
+        self._lock.assert_held()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until told, or for ``timeout`` seconds; False where those have passed. Somebody else's turn may come
         first, so ask again what was waited for, or use ``wait_for``.

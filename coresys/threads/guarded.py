@@ -8,10 +8,17 @@ T = TypeVar("T")
 
 
 class Guard(Protocol):
-    """A lock that knows its holder."""
+    """A lock that knows its holder.
+
+    One that may be held for looking only, as a ReadWriteLock, has ``assert_writing`` too.
+    """
 
     def assert_held(self) -> None:
         """Raise LockOwnershipError unless the calling thread holds it."""
+
+
+def _assert_may_change(lock: Any) -> None:
+    getattr(lock, "assert_writing", lock.assert_held)()
 
 
 class Guarded(Generic[T]):
@@ -28,7 +35,8 @@ class Guarded(Generic[T]):
         ...
     coresys.errors.hierarchy.LockOwnershipError: access needs lock 'orders', which MainThread does not hold; ...
 
-    What was taken out is not watched: ``orders.value`` kept beyond the lock is not seen.
+    The lock is any of this package, also a condition. Who reads a ReadWriteLock may get the value, who writes may set
+    it too. What was taken out is not watched: neither ``orders.value`` kept beyond the lock, nor a reader that changes it.
     """
 
     __slots__ = ("_lock", "_value")
@@ -46,7 +54,7 @@ class Guarded(Generic[T]):
     @value.setter
     def value(self, value: T) -> None:
         if __debug__:
-            self._lock.assert_held()
+            _assert_may_change(self._lock)
         self._value = value
 
     def __repr__(self) -> str:
@@ -84,12 +92,12 @@ class guarded_by(Generic[T]):  # read as a declaration: ``orders = guarded_by("_
 
     def __set__(self, instance: Any, value: T) -> None:
         if __debug__ and self._name in vars(instance):
-            getattr(instance, self._lock).assert_held()
+            _assert_may_change(getattr(instance, self._lock))
         vars(instance)[self._name] = value
 
     def __delete__(self, instance: Any) -> None:
         if __debug__:
-            getattr(instance, self._lock).assert_held()
+            _assert_may_change(getattr(instance, self._lock))
         del vars(instance)[self._name]
 
 

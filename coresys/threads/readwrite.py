@@ -242,6 +242,8 @@ class ReadWriteLock:
         if not self._gate.share().owned():
             self._gate.assert_held()
 
+    assert_held = assert_reading  # what ``Guarded`` asks of a lock; it asks for more where a value is set
+
     def assert_writing(self) -> None:
         """Raise LockOwnershipError unless the calling thread writes."""
         self._gate.assert_held()

@@ -836,6 +836,44 @@ def test_guarded_values_are_touched_only_with_their_lock() -> None:
         _ = orders.value
 
 
+def test_a_value_may_be_guarded_by_a_condition() -> None:
+    condition = OrderedCondition(name="orders")
+    orders = Guarded(condition, 1)
+    with condition:
+        orders.value += 1
+        assert orders.value == 2
+    for touch in (lambda: orders.value, condition.assert_held):
+        with pytest.raises(LockOwnershipError, match="'orders'"):
+            touch()
+
+
+def test_who_reads_may_get_a_guarded_value_and_who_writes_may_set_it() -> None:
+    class Ledger:
+        total = guarded_by[int]("_lock")
+
+        def __init__(self) -> None:
+            self._lock = ReadWriteLock(name="ledger")
+            self.total = 0
+
+    ledger, lock = Ledger(), ReadWriteLock(name="orders")
+    orders = Guarded(lock, 1)
+    with lock.writing(), ledger._lock.writing():
+        orders.value += 1
+        ledger.total += 1
+    with lock.reading(), ledger._lock.reading():
+        assert (orders.value, ledger.total) == (2, 1)
+        with pytest.raises(LockOwnershipError, match="'orders'"):
+            orders.value = 3
+        with pytest.raises(LockOwnershipError, match="'ledger'"):
+            ledger.total = 3
+        with pytest.raises(LockOwnershipError, match="'ledger'"):
+            del ledger.total
+    for touch in (lambda: orders.value, lambda: ledger.total, lock.assert_held):
+        with pytest.raises(LockOwnershipError):
+            touch()
+    assert (orders._value, vars(ledger)["total"]) == (2, 1)
+
+
 def test_guarded_attributes_are_touched_only_with_their_lock() -> None:
     class Ledger:
         total = guarded_by[int]("_lock")
