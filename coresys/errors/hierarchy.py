@@ -262,12 +262,18 @@ class DeadlockError(LockError, RuntimeError):
     """Threads wait for one another in a circle; raised in one of them, whose leaving breaks it.
 
     ``cycle`` has a (thread, lock it waits for, thread that holds that lock) for each; the first is the one it is raised
-    in.
+    in. ``sites`` has, in the same order, the two places (file:line) of that: where the thread waits, and where the
+    holder took the lock.
     """
 
-    def __init__(self, *, lock: str, cycle: tuple[tuple[str, str, str], ...]) -> None:
-        self.lock, self.cycle = lock, cycle
-        told = "; ".join(f"{waiter} waits for {wanted!r}, held by {holder}" for waiter, wanted, holder in cycle)
+    def __init__(
+        self, *, lock: str, cycle: tuple[tuple[str, str, str], ...], sites: tuple[tuple[str, str], ...]
+    ) -> None:
+        self.lock, self.cycle, self.sites = lock, cycle, sites
+        told = "; ".join(
+            f"{waiter} waits at {waits_at} for {wanted!r}, held by {holder}, acquired at {taken_at}"
+            for (waiter, wanted, holder), (waits_at, taken_at) in zip(cycle, sites, strict=True)
+        )
         super().__init__(f"deadlock: {told}")
 
 

@@ -17,7 +17,7 @@ from coresys.threads.contexts import Context
 from coresys.threads.held import here
 from coresys.threads.locks import OrderedLock, OrderedRLock, keep
 from coresys.threads.ranks import Rank
-from coresys.threads.sites import count_of, site_of
+from coresys.threads.sites import NOT_KNOWN, count_of, site_of
 from coresys.threads.waits import limit
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ class OrderedCondition(metaclass=Context):
                     site=site_of(frame),
                     held=entry.name,
                     held_rank=str(entry.rank),
-                    held_site=entry.where() or "a place not known",
+                    held_site=entry.where() or NOT_KNOWN,
                     rule="waiting on a condition takes its lock again, after the inner one",
                 )
 

@@ -36,7 +36,7 @@ class Guarded(Generic[T]):
     coresys.errors.hierarchy.LockOwnershipError: access needs lock 'orders', which MainThread does not hold; ...
 
     The lock is any of this package, also a condition. Who reads a ReadWriteLock may get the value, who writes may set
-    it too. What was taken out is not watched: neither ``orders.value`` kept beyond the lock, nor a reader that changes it.
+    it too. What was taken out is not watched: neither ``orders.value`` kept beyond the lock, nor a reader's changes.
     """
 
     __slots__ = ("_lock", "_value")

@@ -37,7 +37,7 @@ from coresys.system_records import LockStatistics
 from coresys.threads.contexts import Context
 from coresys.threads.held import BOTTOM, Entry, here, thread_name
 from coresys.threads.ranks import Rank
-from coresys.threads.sites import owner_of, site_of
+from coresys.threads.sites import NOT_KNOWN, owner_of, site_of
 from coresys.threads.waits import Waits, asked_for, limit, wait
 
 _serials = count(1)  # next() on it is one step of the interpreter; only made under no lock, only compared
@@ -449,7 +449,7 @@ def _refusal(wanted: Entry, held: Entry, frame: FrameType, rule: str) -> LockOrd
         site=site_of(frame),
         held=held.name,
         held_rank=None if held.rank is None else str(held.rank),
-        held_site=held.where() or "a place not known",
+        held_site=held.where() or NOT_KNOWN,
         rule=rule,
     )
 

@@ -10,6 +10,8 @@ from coresys.records import Location
 
 _OWNER = re.compile(r"owner=(\d+)")
 _COUNT = re.compile(r"count=(\d+)")
+NOT_KNOWN = "a place not known"
+_PACKAGE = __name__.rpartition(".")[0] + "."
 
 
 def location(code: CodeType | None, offset: int) -> Location | None:
@@ -35,6 +37,16 @@ def site_of(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def standing(frame: FrameType | None) -> str | None:
+    """Where a frame is now, outside of what takes locks for it: this package, and stacks of contexts."""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module != "contextlib" and not module.startswith(_PACKAGE):
+            return site_of(frame)
+        frame = frame.f_back
+    return None
+
+
 def owner_of(raw: Any) -> int:
     """The identity of the thread that holds a raw RLock, 0 where nobody does.
 
@@ -51,4 +63,4 @@ def count_of(raw: Any) -> int:
     return int(found.group(1)) if found else 0
 
 
-__all__ = ["count_of", "location", "owner_of", "site", "site_of"]
+__all__ = ["NOT_KNOWN", "count_of", "location", "owner_of", "site", "site_of", "standing"]

@@ -14,13 +14,14 @@ from __future__ import annotations
 from _thread import RLock
 from collections.abc import Callable
 from math import inf
+from sys import _current_frames
 from typing import Any
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError, LockClosedError, LockTimeoutError
 from coresys.forks import call_in_children
 from coresys.threads.held import Entry, Holder, here, thread_name
-from coresys.threads.sites import owner_of
+from coresys.threads.sites import NOT_KNOWN, owner_of, standing
 
 PATIENCE = 0.04  # seconds that a wait lasts before it looks for a circle
 SLICE = 0.1  # seconds after which a wait looks again; a lock that is closed wakes its waiters within this
@@ -130,12 +131,19 @@ def _look(me: Holder, entry: Entry) -> None:
         found = _circle(me)
         if not found or not all(holder.patient for holder, _, _ in found) or found != _circle(me):
             return
+        # Read before it leaves: until then all of them stand where they wait, and hold what they took.
+        frames = _current_frames()
+        sites = tuple(
+            (standing(frames.get(holder.ident)) or NOT_KNOWN, wanted.where() or NOT_KNOWN)
+            for holder, wanted, _ in found
+        )
+        del frames  # among them this one, and those of all who have nothing to do with it
         me.waiting = None  # it leaves: whoever looks next finds no circle
     cycle = []
     for at, (holder, wanted, _) in enumerate(found):
         by = found[(at + 1) % len(found)][0]
         cycle.append((thread_name(holder.ident), wanted.name, thread_name(by.ident)))
-    raise DeadlockError(lock=entry.name, cycle=tuple(cycle))
+    raise DeadlockError(lock=entry.name, cycle=tuple(cycle), sites=sites)
 
 
 def _circle(me: Holder) -> list[tuple[Holder, Entry, int]]:

@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -245,8 +246,58 @@ def test_a_planted_circle_is_named_in_one_of_its_threads(size: int, kind: type[O
         (f"t{number}", f"lock{(number + 1) % size}", f"t{(number + 1) % size}") for number in range(size)
     ]
     assert error.cycle[0][1] == error.lock
-    assert "waits for 'lock" in str(error)
+    assert error.lock == error.cycle[0][1]
+    assert "for 'lock" in str(error)
     assert not any(lock.locked() for lock in locks)
+
+
+@pytest.mark.parametrize("by_stack", [False, True])
+def test_who_is_told_of_a_circle_is_told_where_each_thread_waits_and_where_it_took_its_lock(by_stack: bool) -> None:
+    a, b = OrderedLock(name="a"), ReadWriteLock(name="b")
+    barrier = threading.Barrier(2)
+    lines: dict[str, int] = {}
+
+    def line(what: str) -> None:
+        lines[what] = sys._getframe(1).f_lineno + 1
+
+    def enter(context: Any) -> None:
+        if by_stack:
+            with ExitStack() as stack:
+                line("a waits")
+                stack.enter_context(context)
+        else:
+            line("a waits")
+            with context:
+                pass
+
+    def first() -> None:
+        line("a taken")
+        with a:
+            barrier.wait(PATIENCE)
+            enter(b.writing())
+
+    def second() -> None:
+        line("b taken")
+        with b.reading():
+            barrier.wait(PATIENCE)
+            line("b waits")
+            with a:
+                pass
+
+    runners = [Runner(first, "one"), Runner(second, "two")]
+    for runner in runners:
+        runner.join(PATIENCE)
+    (error,) = [runner.error for runner in runners if runner.error is not None]
+    assert isinstance(error, DeadlockError)
+    places = {what: f"{__file__}:{number}" for what, number in lines.items()}
+    told = {
+        ("one", "b", "two"): (places["a waits"], places["b taken"]),
+        ("two", "a", "one"): (places["b waits"], places["a taken"]),
+    }
+    assert dict(zip(error.cycle, error.sites, strict=True)) == told
+    assert f"two waits at {places['b waits']} for 'a', held by one, acquired at {places['a taken']}" in str(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.cycle, again.sites, str(again)) == (error.cycle, error.sites, str(error))
 
 
 @pytest.mark.parametrize(("first", "second"), [("reading", "writing"), ("writing", "writing"), ("writing", "reading")])

@@ -56,6 +56,7 @@ def test_a_circle_is_told_to_one_of_its_threads_and_to_no_other() -> None:
         ("thread 3", "lock of 1", "thread 1"),
         ("thread 1", "lock of 2", "thread 2"),
     )
+    assert told.value.sites == (("a place not known", "a place not known"),) * 3
     look(threads[0])  # the one that was told has left
     look(threads[2])
 
