@@ -89,14 +89,17 @@ class OrderedLock(Entry, metaclass=Context):
     # -- taking ------------------------------------------------------------------------------------------------------
 
     def __enter__(self: L) -> L:
+        # What is called is first put into a variable: to call an attribute that is kept in a slot costs twice as much.
         held = here.held
         top = held[-1]
-        while not top.owned():
+        owned = top.owned
+        while not owned():
             if top is self:  # let go before, and still in its place
                 break
             if held[-1] is top:  # else a signal handler or a finalizer was here meanwhile
                 del held[-1]
             top = held[-1]
+            owned = top.owned
         else:
             if top is BOTTOM or (top.group is self.group and top.index < self.index):
                 held.append(self)
@@ -108,8 +111,9 @@ class OrderedLock(Entry, metaclass=Context):
                     self._release()
                     raise
                 return self
+        acquire = self._acquire
         try:
-            if not self._acquire(False):
+            if not acquire(False):
                 self._wait(self.timeout, asked=False)
             if held[-1] is not self:
                 keep(held, self)
