@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from threads_helping import PATIENCE, no_threads_left  # noqa: F401  # autouse
 
-from coresys.errors.hierarchy import LockOrderError, LockOwnershipError
-from coresys.threads import LockHierarchy, OrderedLock, OrderedRLock, ThreadPool, held_locks
+from coresys.errors.hierarchy import LockClosedError, LockOrderError, LockOwnershipError
+from coresys.threads import LockHierarchy, OrderedLock, OrderedRLock, ThreadManager, ThreadPool, held_locks
 
 RANKS = {
     "first": LockHierarchy("first", ["a", "b", "c"], same={"b": "ascending", "c": "one"}),
@@ -174,7 +174,124 @@ class QueuesOfAPool(RuleBasedStateMachine):
         assert figures.submitted == figures.completed + figures.cancelled
 
 
+class AManager(RuleBasedStateMachine):
+    """A manager whose locks are made, taken, dropped and closed, and which runs tasks that take them; the model is what
+    each lock was taken, and what each task has to have become."""
+
+    RANKS = ("outer", "inner")
+    KINDS = ("lock", "sampled", "rlock", "condition", "reading", "writing")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = ThreadManager(pool=ThreadPool(2), hierarchy=LockHierarchy("model", self.RANKS))
+        # Each lock that is in use: itself, its kind, its rank, and how often it was taken.
+        self.locks: dict[str, tuple[Any, str, int, int]] = {}
+        self.made = self.submitted = self.failed = 0
+        self.closed = False
+
+    def context(self, name: str) -> Any:
+        lock, kind, _, _ = self.locks[name]
+        return lock.reading() if kind == "reading" else lock.writing() if kind == "writing" else lock
+
+    def count(self, name: str, times: int = 1) -> None:
+        lock, kind, rank, taken = self.locks[name]
+        self.locks[name] = (lock, kind, rank, taken + times)
+
+    @rule(kind=st.sampled_from(KINDS), rank=st.integers(0, 1))
+    def make(self, kind: str, rank: int) -> None:
+        name = f"{self.made:03}"
+        self.made += 1
+        ways: dict[str, Any] = {
+            "lock": self.threads.lock,
+            "sampled": partial(self.threads.lock, sample_every=2),
+            "rlock": self.threads.rlock,
+            "condition": self.threads.condition,
+        }
+        made = ways.get(kind, self.threads.read_write_lock)(self.RANKS[rank], name=name)
+        self.locks[name] = (made, kind, rank, 0)
+
+    @precondition(lambda self: self.locks)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        del self.locks[data.draw(st.sampled_from(sorted(self.locks)))]
+        with OrderedLock():  # or this thread's list would keep it as well
+            pass
+
+    @precondition(lambda self: self.locks)
+    @rule(data=st.data(), by_task=st.booleans())
+    def take(self, data: st.DataObject, by_task: bool) -> None:
+        first, second = (data.draw(st.sampled_from(sorted(self.locks))) for _ in range(2))
+        if by_task and self.closed:
+            return
+
+        def take() -> str:
+            try:
+                with self.context(first):
+                    assert held_locks() == (first,)
+                    try:
+                        with self.context(second):
+                            return "both"
+                    except LockOrderError:
+                        return "first"
+            except LockClosedError:
+                return "none"
+
+        if by_task:
+            self.submitted += 1
+        got = self.threads.submit(take).result(PATIENCE) if by_task else take()
+        # A condition's own lock may be taken again, and who reads may read again.
+        again = first == second and self.locks[first][1] in ("rlock", "condition", "reading")
+        allowed = again or self.locks[first][2] < self.locks[second][2]
+        assert got == ("none" if self.closed else "both" if allowed else "first")
+        if not self.closed:
+            self.count(first)
+            if allowed and not again:
+                self.count(second)
+
+    @precondition(lambda self: not self.closed)
+    @rule(fails=st.booleans(), channel=st.sampled_from([None, "c"]), level=st.sampled_from(["system", "monitoring"]))
+    def run(self, fails: bool, channel: str | None, level: str) -> None:
+        function = partial(int, "x" if fails else "7")
+        future = self.threads.submit_with(function, priority=level, channel=channel)
+        assert (future.exception(PATIENCE) is not None) == fails
+        self.submitted += 1
+        self.failed += fails
+
+    @rule(times=st.integers(1, 2))
+    def shut_down(self, times: int) -> None:
+        for _ in range(times):
+            self.threads.shutdown()
+        self.closed = True
+
+    @precondition(lambda self: self.closed)
+    @rule()
+    def submit_in_vain(self) -> None:
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            self.threads.submit(int)
+
+    @invariant()
+    def it_lists_what_the_model_has(self) -> None:
+        listed = self.threads.locks()
+        assert [lock.name for lock in listed] == [lock.name for lock in sorted(listed, key=lambda x: (x.rank, x.name))]
+        seen = {lock.name: (lock.rank, lock.acquired) for lock in listed}
+        # A lock that was dropped is listed for as long as it stands in the list of a worker that took it last.
+        assert {name: seen.pop(name) for name in self.locks} == {
+            name: (rank, taken) for name, (_, _, rank, taken) in self.locks.items()
+        }
+        assert len(seen) <= 2 * self.threads.statistics().workers
+        assert all(lock.holder is None for lock in listed)
+        assert self.threads.contention() == ()
+        figures = self.threads.statistics()
+        assert (figures.submitted, figures.completed, figures.failed) == (self.submitted, self.submitted, self.failed)
+        assert figures.workers == 0 or not self.closed
+
+    def teardown(self) -> None:
+        self.threads.shutdown()
+
+
 TestLocksOfOneThread = pytest.mark.slow(LocksOfOneThread.TestCase)
 TestLocksOfOneThread.settings = SETTINGS
 TestQueuesOfAPool = pytest.mark.slow(QueuesOfAPool.TestCase)
 TestQueuesOfAPool.settings = SETTINGS
+TestAManager = pytest.mark.slow(AManager.TestCase)
+TestAManager.settings = SETTINGS
