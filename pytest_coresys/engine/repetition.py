@@ -318,8 +318,11 @@ class Work:
         )
 
     def _kept_by_a_fixture(self, found: Attribution) -> str | None:
-        """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may."""
-        names = [] if found.holders or not found.lines else wider_values(self._item)
+        """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may.
+
+        Also where no line was seen: what grows outside of Python is often seen without one.
+        """
+        names = [] if found.holders else wider_values(self._item)
         return f"no holder was found, and {' or '.join(names)}, which is still up, may be it" if names else None
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:
