@@ -88,7 +88,7 @@ def fades(values: Sequence[float]) -> bool:
     of a thousand keys the later half of 600 repetitions adds 0.74 of the earlier; a leak adds as much as ever. What
     each repetition adds is compared between the halves by its mean, in standard errors of the difference (Welch). It
     must be less without the first quarter too, and in the last of them than in the one before: beside a leak, a cache
-    may have filled in the earlier. A step that is far above the usual, of a container that moved, counts as a usual one.
+    may have filled in the earlier. A step that is far above the usual, of a container that moved, counts as usual.
     """
     steps = increments(values, len(values))
     up = [step for step in steps if step > 0]

@@ -203,12 +203,9 @@ def _keys(count: int, repetitions: int, seed: int) -> list[float]:
     return values
 
 
-@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("count", "repetitions"), [(676, 650), (1000, 650), (2000, 1500)])
-def test_keys_at_random_are_seen_to_fade_in_spite_of_a_table_that_moves(
-    count: int, repetitions: int, seed: int
-) -> None:
-    assert sum(fades(_keys(count, repetitions, each)) for each in range(seed * 4, seed * 4 + 4)) >= 3
+def test_keys_at_random_are_seen_to_fade_in_spite_of_a_table_that_moves(count: int, repetitions: int) -> None:
+    assert sum(fades(_keys(count, repetitions, seed)) for seed in range(20)) >= 14
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.1])
@@ -221,7 +218,7 @@ def test_a_leak_does_not_fade_also_beside_a_cache_that_has_filled(share: float) 
             for at in range(800):
                 values.append(values[-1] + (60 if chosen.random() < share else 0) + (100 if at < filling else 0))
             seen += fades(values)
-        # While the cache filled for longer than a quarter, the later half alone tells: by chance, at times a little less.
+        # Where the cache fills for longer than a quarter the later half alone tells: by chance, at times a little less.
         assert seen <= (0 if share == 1.0 else 2 if filling < 200 else 14), filling
 
 
