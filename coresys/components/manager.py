@@ -551,7 +551,7 @@ class ComponentManager:
 
     # -- communication -----------------------------------------------------------------------------------------------
 
-    def provide(self, name: str, interface: Callable[..., T], provided: T) -> None:
+    def provide(self, name: str, interface: Callable[..., object], provided: object) -> None:
         """Have a component provide an object under an interface: a Protocol, or an abstract class.
 
         Others get it with ``require``, while the component runs. What was provided during a run (from start() on) is

@@ -65,7 +65,7 @@ class ComponentView:
         self._see(name)
         return self._manager.check(name)
 
-    def provide(self, name: str, interface: Callable[..., T], provided: T) -> None:
+    def provide(self, name: str, interface: Callable[..., object], provided: object) -> None:
         """As ComponentManager.provide, for components of this part."""
         self._see(name)
         self._manager.provide(name, interface, provided)
