@@ -258,8 +258,8 @@ class ComponentManager:
         needed = self._of(self._registry.with_needs(self._named(work)))
         work.starts = [each for each in needed if not each.running]
         work.touches = _names(work.starts)
-        # Where all run there is nothing to lean on, nor to wait for: that was so at this moment.
-        work.leans = _names(needed) - work.touches if work.starts else frozenset()
+        # Leant on also where there is nothing to start: another thread may be about to stop what runs yet.
+        work.leans = _names(needed) - work.touches
         work.asked = tuple(each.name for each in work.starts)
         self._keep_to_scope(work, work.touches, "it has to be started first")
 
@@ -271,7 +271,8 @@ class ComponentManager:
             each for each in reversed(users) if each.state != STOPPED and not (each.name in outside and not _up(each))
         ]
         work.unwanted = [each for each in users if each.name not in outside]
-        work.touches = _names(work.stops)
+        # Claimed also where it has stopped: another thread may be about to start it.
+        work.touches = _names(work.stops) | _names(work.unwanted)
         work.asked = tuple(each.name for each in work.stops)
         self._keep_to_scope(work, work.touches, "it needs what is to be stopped")
 

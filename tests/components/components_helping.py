@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -81,3 +82,55 @@ def starts(*names: str) -> list[str]:
 
 def stops(*names: str) -> list[str]:
     return [f"stop {name}" for name in names]
+
+
+PATIENCE = 20.0  # seconds: only what hangs lasts as long
+
+
+class Runner(threading.Thread):
+    """A thread that keeps what its function raised."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self.function = function
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.function()
+        except BaseException as error:
+            self.error = error
+
+    def finish(self) -> None:
+        """Raises what it raised, or AssertionError where it hangs."""
+        self.join(PATIENCE)
+        assert not self.is_alive(), "it hangs"
+        if self.error is not None:
+            raise self.error
+
+
+class Held:
+    """Something that a component does until it is let go: ``reached`` says that it has begun."""
+
+    def __init__(self) -> None:
+        self.reached, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.let_go.wait(PATIENCE)
+
+    def begun(self) -> None:
+        assert self.reached.wait(PATIENCE)
+
+
+def waits(world: World, runner: Runner) -> None:
+    """Return when a thread waits for its claim."""
+    until = threading.Event()
+    for _ in range(int(PATIENCE * 1000)):
+        with world.components._claims.lock:
+            if any(each.thread == runner.ident and each.gate for each in world.components._claims._waiting):
+                return
+        assert runner.is_alive(), runner.error
+        until.wait(0.001)
+    raise AssertionError("it does not wait")
