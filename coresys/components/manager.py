@@ -380,10 +380,13 @@ class ComponentManager:
     def _start_one(self, work: Work, component: Component) -> None:
         """Start it. Where that raises, ``_settle_start`` has to be called."""
         work.begin(component)
-        self._move(work, component, STARTING)
+        if not self._move(work, component, STARTING, unless=RUNNING):
+            work.current = None  # a signal's handler has come in since it was looked at, and has started it
+            return
         began = self._clock.now()
-        work.called = True
-        work.done.extend(starmap(component.start, _NO_ARGUMENTS))
+        call = starmap(component.start, _NO_ARGUMENTS)
+        work.called = True  # from here to the end of the next line no interruption comes but from start() itself
+        work.done.extend(call)
         work.started.append((component, component.wanted))
         component.wanted = True
         component.starts += 1
@@ -442,9 +445,10 @@ class ComponentManager:
             return
         work.begin(component)
         self._move(work, component, STOPPING)
-        work.called = True
+        call = starmap(component.stop, _NO_ARGUMENTS)
         try:
-            work.done.extend(starmap(component.stop, _NO_ARGUMENTS))
+            work.called = True  # as in _start_one
+            work.done.extend(call)
         except Exception as error:
             problems.append((component.name, error))
             self._move(work, component, FAILED, in_short(error))
@@ -463,15 +467,21 @@ class ComponentManager:
             self._move(work, component, FAILED, in_short(error))
         work.current = None
 
-    def _move(self, work: Work, component: Component, state: str, problem: str | None = None) -> None:
+    def _move(
+        self, work: Work, component: Component, state: str, problem: str | None = None, *, unless: str = ""
+    ) -> bool:
+        """Have it in a state; False where it is in the one that is excepted."""
         offers = component.offers  # what is let go is let go outside of the lock: that may call its finalizer
         with self._claims.lock:
+            if component.state == unless:
+                return False
             if component.state == state and component.problem == problem:
-                return
+                return True
             component.state, component.problem, component.healthy = state, problem, None
             if state in (STOPPED, FAILED):
                 component.offers = {key: offer for key, offer in offers.items() if offer.lasts}
         self._teller.moved(component.name, state, problem or work.cause)
+        return True
 
     def _raise(
         self, kind: type[StartFailedError | StopFailedError], work: Work, problems: Problems, first: int = 0
