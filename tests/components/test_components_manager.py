@@ -621,3 +621,19 @@ def test_what_is_logged_is_under_a_name_of_ours(caplog: pytest.LogCaptureFixture
         with world.raising("stop a", OSError()):
             world.components.restart("a")
     assert [(record.name, record.getMessage()) for record in caplog.records] == [("coresys.components", "a: OSError")]
+
+
+def test_what_was_started_for_it_stays_where_another_needs_it_by_now() -> None:
+    world = World({})
+    world.add(ComponentSpec("n"))
+    world.add(ComponentSpec("x", needs=("n",), strategy="rest-for-one"))
+    world.add(ComponentSpec("m", needs=("n",)))
+    world.components.start()
+    world.components.restart("n")
+    assert not world.components.restart("n")
+    world.called()
+    assert world.states() == {"n": "failed", "x": "stopped", "m": "stopped"}
+    with world.raising("start x", OSError("no port")), pytest.raises(StartFailedError, match="no port"):
+        world.components.restart("x")
+    assert world.called() == starts("n", "x", "m")
+    assert world.states() == {"n": "running", "x": "failed", "m": "running"}
