@@ -22,7 +22,7 @@ class Offer:
 
 
 class Component:
-    """A registered component. What changes in it is changed by whoever has claimed it, under the manager's lock.
+    """A registered component. It is changed by whoever has claimed it; what others look at, under the manager's lock.
 
     ``wanted``: it was started, and nobody has asked for it to be stopped since; it may be down for what befell it, or
     one that it needs, and is brought back with that. ``starts`` numbers its runs. ``offers`` are what it provides, by
