@@ -29,7 +29,9 @@ from coresys.components.offers import lacking, named
 from coresys.components.registry import Registry
 from coresys.components.telling import FAILED, RUNNING, STARTING, STOPPED, STOPPING, Teller, in_short
 from coresys.components.work import WHOLE, Component, Offer, Scope, Work, scope_of
+from coresys.errors.guards import makes_coroutines
 from coresys.errors.hierarchy import (
+    ComponentSpecError,
     DuplicateComponentError,
     InterfaceError,
     NotProvidedError,
@@ -102,9 +104,9 @@ class ComponentManager:
         """Declare a component, which is stopped. What it needs may be declared later, and has to be when it starts.
 
         ``start`` returns when the component runs, ``stop`` when it does so no more; what they return is not looked at.
-        ``stop`` is not called after a ``start`` that raised. Raises ComponentSpecError, DuplicateComponentError,
-        ComponentCycleError with the circle, ChangeRefusedError, and what a state manager raises that cannot hold a
-        machine for it; then nothing was declared.
+        ``stop`` is not called after a ``start`` that raised. None of them is a coroutine function. Raises
+        ComponentSpecError, DuplicateComponentError, ComponentCycleError with the circle, ChangeRefusedError, and what a
+        state manager raises that cannot hold a machine for it; then nothing was declared.
         """
         self._register(spec, start, stop, healthy, WHOLE)
 
@@ -118,6 +120,11 @@ class ComponentManager:
     ) -> None:
         self._check_scope(spec.name, scope, "it is to be registered")
         self._claims.refuse_within("register", spec.name)
+        for what, function in (("start", start), ("stop", stop), ("healthy", healthy)):
+            # What it returns is not looked at: nobody would await it, and a coroutine is always true.
+            if function is not None and makes_coroutines(function):
+                problem = f"its {what} is a coroutine function: give one that runs it"
+                raise ComponentSpecError(component=spec.name, problem=problem)
         new = held = False
         try:
             with self._claims.lock:

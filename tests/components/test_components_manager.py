@@ -17,6 +17,7 @@ from coresys.components.telling import LIFE, STATES, WAYS
 from coresys.errors.hierarchy import (
     ChangeRefusedError,
     ComponentCycleError,
+    ComponentSpecError,
     DuplicateComponentError,
     DuplicateMachineError,
     StartFailedError,
@@ -94,6 +95,17 @@ def test_a_circle_and_a_second_of_one_name_are_refused_and_change_nothing() -> N
     world.add(ComponentSpec("b"))
     world.components.start()
     assert world.running() == ["b", "a"]
+
+
+@pytest.mark.parametrize("which", ["start", "stop", "healthy"])
+def test_what_nobody_would_await_is_refused(world: World, which: str) -> None:
+    async def later() -> bool:
+        raise AssertionError("awaited")
+
+    given: dict[str, Any] = {"start": list, "stop": list, "healthy": bool, which: later}
+    with pytest.raises(ComponentSpecError, match=f"'new': its {which} is a coroutine function"):
+        world.components.register(ComponentSpec("new"), **given)
+    assert "new" not in world.states()
 
 
 @pytest.mark.parametrize("ask", ["start", "stop", "restart", "status", "check"])
