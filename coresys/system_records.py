@@ -261,7 +261,7 @@ class ComponentRecord:
     state: str
     needs: tuple[str, ...]
     restarted: int
-    healthy: bool | None = None  # None: it has no health check
+    healthy: bool | None = None  # None: it has no health check, or was not asked since it started
     problem: str | None = None
 
 
