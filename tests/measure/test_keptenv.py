@@ -66,5 +66,6 @@ def test_an_emptied_cache_shows_the_next_chunk_at_once() -> None:
     before = meter.read()[0]
     seen = malloc(600)
     assert meter.read()[0] - before > 300
-    free(hidden)
-    free(seen)
+    for chunk in (hidden, seen):
+        assert chunk is not None
+        free(chunk)
