@@ -72,7 +72,7 @@ class ErrorManager:
         self.clock: WallClock = clock or MonotonicClock()
         self._monitoring = monitoring
         self._capture = capture or Capture()
-        self._journal = journal or Journal()
+        self._journal = Journal() if journal is None else journal  # not "or": an empty one has no length, and is false
         self._key = f"__coresys_error_{next(_managers)}__"
         self._numbers = count(1)
         self._declaring = RLock()  # of _paths and _receivers, which are replaced and never changed

@@ -635,6 +635,15 @@ def test_the_journal_is_bounded_by_bytes_and_keeps_the_last_whatever_its_size() 
     assert journal.size == size_of(journal.entries()[0].record)
 
 
+def test_the_journal_that_is_given_is_the_one_that_is_kept_although_it_is_empty() -> None:
+    journal = Journal(count=1)
+    world = World(journal=journal)
+    for number in range(2):
+        world.errors.report(ValueError("x"), component=f"part {number}")
+    assert (len(journal), journal.forgotten) == (1, 1)
+    assert [entry.component for entry in world.errors.entries()] == ["part 1"]
+
+
 def test_the_size_of_a_record_is_about_what_it_takes() -> None:
     import tracemalloc
 
