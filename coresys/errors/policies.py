@@ -125,6 +125,8 @@ class RestoreState:
     ) -> None:
         if to_snapshot is not None and steps is not None:
             raise ValueError("a machine goes back to a snapshot, or by steps")
+        if not times >= 0:  # NaN, say, which no call would reach
+            raise ValueError("times is at least 0")
         self._states, self._machine, self._times = states, machine, times
         self._to_snapshot, self._steps = to_snapshot, steps
 
@@ -179,6 +181,8 @@ class RestartComponent:
         self._intensity = intensity or (RestartIntensity() if strategy is not None else None)
         if times is None:
             times = 1 if self._intensity is None else self._intensity.restarts
+        if not times >= 0:
+            raise ValueError("times is at least 0")
         self._times = times
 
     def recover(self, failure: Failure) -> float | None:

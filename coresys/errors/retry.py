@@ -65,7 +65,7 @@ class Retrying:
         sleep: Callable[[float], object] | None = None,
         async_sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
-        if deadline is not None and deadline < 0:
+        if deadline is not None and not deadline >= 0:  # so that NaN is refused, which no time goes beyond
             raise ValueError("a deadline is a number of seconds from the start")
         self._classes: tuple[type[BaseException], ...] = ()
         self._predicate: Callable[[BaseException], bool] | None = None

@@ -76,7 +76,7 @@ class Values:
         secrets: Secrets = SECRETS,
         describe: Mapping[type, Callable[[Any], str]] | None = None,
     ) -> None:
-        if min(frames, count, characters, depth, items, total) < 1:
+        if not all(each >= 1 for each in (frames, count, characters, depth, items, total)):  # NaN is not
             raise ValueError("frames, count, characters, depth, items and total are at least 1")
         self.frames, self.count, self.total = frames, count, total
         self.characters, self.depth, self.items = characters, depth, items
