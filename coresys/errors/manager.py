@@ -141,7 +141,7 @@ class ErrorManager:
             try:
                 record = self._count_new(error, mark, component, severity, task)
             except BaseException:  # a signal's, before anything was counted: the next who sees the exception does it
-                if mark.record is None:
+                if mark.record is None and dict_of(error).get(self._key) is mark:
                     dict_of(error).pop(self._key, None)
                 raise
         elif not mark.counted:
@@ -229,13 +229,23 @@ class ErrorManager:
         mark = dict_of(error).get(self._key)
         if not isinstance(mark, Mark):
             return 0
-        if not mark.number and mark.leaf and mark.counted:
+        return self._number_of(mark) if mark.leaf and mark.counted else mark.number
+
+    def _number_of(self, mark: Mark) -> int:
+        if not mark.number:
             with self._declaring:
                 if not mark.number:
                     mark.number = next(self._numbers)
         return mark.number
 
-    def _captured(self, error: BaseException, component: str, severity: str, task: str | None) -> ErrorRecord:
+    def _captured(
+        self,
+        error: BaseException,
+        component: str,
+        severity: str,
+        task: str | None,
+        number: Callable[[BaseException], int] | None = None,
+    ) -> ErrorRecord:
         return self._capture(
             error,
             component=component,
@@ -243,14 +253,19 @@ class ErrorManager:
             time=self.clock.time(),
             task=task,
             route=self._paths.resolve(component),
-            number=self._number,
+            number=number or self._number,
         )
 
     def _count_new(
         self, error: BaseException, mark: Mark, component: str, severity: str, task: str | None
     ) -> ErrorRecord:
         if not group_members(error):
-            mark.record = record = self._captured(error, component, severity, task)
+
+            def numbered(each: BaseException) -> int:
+                # Of this mark: by now, a thread that raises the same object may have put its own into the exception.
+                return self._number_of(mark) if each is error else self._number(each)
+
+            mark.record = record = self._captured(error, component, severity, task, numbered)
             self._seen(record)
             self._deliver(record)
             return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import gc
 import os
 import pickle
@@ -488,6 +489,40 @@ def test_one_exception_that_eight_threads_report_is_counted_once(world: World) -
         error = caught(lambda: fail(ValueError("x")))
         at_once(8, lambda number: void(world.errors.report(error, component=f"part {number}")))  # noqa: B023
         assert world.errors.statistics().seen == turn
+
+
+@pytest.mark.usefixtures("hurried")
+def test_of_one_object_that_several_threads_raise_at_once_each_that_is_counted_is_whole(world: World) -> None:
+    """How many are counted cannot be held to: the interpreter mixes the tracebacks. What is counted, is as always."""
+    world = World(journal=Journal(count=10))
+    same = TimeoutError("shared")
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with pytest.raises(TimeoutError), world.errors.guard("orders"):
+                raise same
+
+    at_once(8, work)
+    statistics = world.errors.statistics()
+    assert 0 < statistics.seen <= 400
+    assert (statistics.delivered, statistics.undelivered) == (statistics.seen, 0)
+    assert world.numbers() == list(range(1, statistics.seen + 1))
+    assert [entry.count for entry in world.errors.entries()] == [statistics.seen]
+    same.__traceback__ = None
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_copy_for_each_time_that_it_is_raised_is_counted_exactly(world: World) -> None:
+    """What the limits say to do about that."""
+    same = TimeoutError("shared")
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with pytest.raises(TimeoutError), world.errors.guard("orders"):
+                raise copy.copy(same)
+
+    at_once(8, work)
+    assert world.errors.statistics().seen == 400
 
 
 def void(anything: object) -> None:
