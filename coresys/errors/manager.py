@@ -321,14 +321,13 @@ class ErrorManager:
         if waiting is not None:
             waiting.append((record, errors, self._delivering.depth + 1))
             return
-        self._delivering.depth = depth  # before anybody can find that there is something waiting
+        self._delivering.depth = -1  # before anybody can find that there is something waiting
         waiting = deque([(record, errors, depth)])
         while waiting:  # once more: a finalizer may have put something in after the last look
             self._delivering.waiting = waiting
             try:
                 while waiting:
-                    record, errors, self._delivering.depth = waiting.popleft()
-                    self._give(record, errors)
+                    self._give(*waiting.popleft())
             except BaseException:  # a signal's: what waits is kept and counted, if not delivered
                 while waiting:  # a finalizer may put more in
                     record, errors, _ = waiting.popleft()
@@ -337,16 +336,19 @@ class ErrorManager:
             finally:
                 self._delivering.waiting = None
 
-    def _give(self, record: ErrorRecord, errors: int) -> None:
+    def _give(self, record: ErrorRecord, errors: int, depth: int) -> None:
         receive = self._receivers.get(record.route[-1]) if record.route else None
         became = "undelivered"
         try:
-            if receive is not None and self._delivering.depth <= _MOST_NESTED:
+            if receive is not None and depth <= _MOST_NESTED:
+                # Only for as long as the sink runs: what a signal's handler reports beside it is not what it reports.
+                self._delivering.depth = depth
                 receive(record)
                 became = "delivered"
         except Exception as problem:
             self.report(problem, component=f"sink {record.route[-1]}", ended=True)
         finally:
+            self._delivering.depth = -1
             self._keep(record, errors, became)
 
     def _keep(self, record: ErrorRecord, errors: int, became: str) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from coresys.errors.capture import Capture, leaves
 from coresys.errors.hierarchy import RouteError
-from coresys.errors.journal import Journal, size_of
+from coresys.errors.journal import Journal, JournalEntry, size_of
 from coresys.errors.manager import ErrorManager
 from coresys.errors.paths import Paths
 from coresys.errors.rates import OTHERS, Rate, Rates
@@ -408,6 +408,26 @@ def test_a_sink_that_reports_has_its_own_delivered_after_it(world: World) -> Non
     world.errors.report(ValueError("outer"), component="deep")
     assert order == ["begin outer", "end outer", "begin inner", "end inner"]
     assert world.errors.statistics().delivered == 2
+
+
+def test_what_interrupts_each_delivery_beside_the_sink_is_delivered_however_often() -> None:
+    """As a timer's signal does on a busy machine: not what a sink reports itself, which has to end."""
+    busy: World
+    left = 10
+
+    class Interrupted(Journal):
+        def add(self, record: ErrorRecord, times: int = 1) -> JournalEntry:
+            nonlocal left
+            if left:
+                left -= 1
+                busy.errors.report(KeyError("handler"), component="orders")
+            return super().add(record, times)
+
+    busy = World(journal=Interrupted())
+    busy.errors.report(ValueError("x"), component="orders")
+    statistics = busy.errors.statistics()
+    assert (statistics.seen, statistics.delivered, statistics.undelivered) == (11, 11, 0)
+    assert busy.numbers() == list(range(1, 12))
 
 
 def test_an_interrupt_in_a_sink_goes_on_and_what_waited_is_kept(world: World) -> None:
