@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from coresys.errors.hierarchy import DuplicateMachineError, RollbackError, TransitionRefusedError, UnknownMachineError
+from coresys.errors.restart import RestartIntensity
 from coresys.system_records import (
     ComponentRecord,
     ComponentSpec,
@@ -20,7 +21,7 @@ from coresys.system_records import (
 )
 
 if TYPE_CHECKING:
-    from coresys.clock import WallClock
+    from coresys.clock import Clock, WallClock
     from coresys.interfaces import IComponentManager, IMonitoringManager, IStateManager
 
 
@@ -106,17 +107,23 @@ class RecordingMonitoringManager:
 class RecordingComponentManager:
     """Starts and stops nothing, and keeps what it was asked to in ``calls``.
 
-    ``components`` are there from the start, running, in the order they start in. ``refuse`` names those that were
-    restarted too often; ``fail`` are errors that starting a component raises, by its name, once each.
+    ``components`` are there from the start, running, in the order they start in. As every IComponentManager it refuses
+    what was restarted too often, by the ``restarts`` and ``within`` of the component's spec and the time of ``clock``
+    (by default the real one). ``refuse`` names those that it refuses besides; ``fail`` are errors that starting a
+    component raises, by its name, once each.
     """
 
-    def __init__(self, *components: str) -> None:
+    def __init__(self, *components: str, clock: Clock | None = None) -> None:
+        self._clock = clock
         self.calls: list[tuple[str, str | None]] = []
         self.refuse: set[str] = set()
         self.fail: dict[str, Exception] = {}
-        self._specs: dict[str, ComponentSpec] = {name: ComponentSpec(name) for name in components}
-        self._states: dict[str, str] = dict.fromkeys(components, "running")
-        self._restarted: dict[str, int] = dict.fromkeys(components, 0)
+        self._specs: dict[str, ComponentSpec] = {}
+        self._states: dict[str, str] = {}
+        self._restarted: dict[str, int] = {}
+        self._intensities: dict[str, RestartIntensity] = {}
+        for name in components:
+            self._know(ComponentSpec(name), "running")
 
     def register(
         self,
@@ -127,9 +134,11 @@ class RecordingComponentManager:
         healthy: Callable[[], bool] | None = None,
     ) -> None:
         """Know of a component, which is stopped; its callables are not called."""
-        self._specs[spec.name] = spec
-        self._states[spec.name] = "stopped"
-        self._restarted[spec.name] = 0
+        self._know(spec, "stopped")
+
+    def _know(self, spec: ComponentSpec, state: str) -> None:
+        self._specs[spec.name], self._states[spec.name], self._restarted[spec.name] = spec, state, 0
+        self._intensities[spec.name] = RestartIntensity(spec.restarts, spec.within, clock=self._clock)
 
     def start(self, name: str | None = None) -> None:
         """Note that, and say so in ``status``; or raise what it was told to."""
@@ -148,12 +157,12 @@ class RecordingComponentManager:
             self._states[each] = "stopped"
 
     def restart(self, name: str, *, cause: str | None = None) -> bool:
-        """Note that; False, and failed, for those in ``refuse``."""
+        """Note that; False, and failed, for what was restarted too often, and for those in ``refuse``."""
         self.calls.append(("restart", name))
         problem = self.fail.pop(name, None)
         if problem is not None:
             raise problem
-        allowed = name not in self.refuse
+        allowed = name not in self.refuse and self._intensities[name].allow(name)
         self._states[name] = "running" if allowed else "failed"
         self._restarted[name] += allowed
         return allowed
