@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import Token
 from inspect import isawaitable
 from typing import Any, NoReturn, TypeVar
@@ -44,6 +44,7 @@ from coresys.state.making import (
     Telling,
     inside_now,
     log,
+    not_run,
     note,
     publish_all,
     telling,
@@ -176,7 +177,7 @@ class Machine:
                 self._owner = me
                 try:
                     last = self._last
-                    edge = self._table.edges[last[4]].get(event)
+                    edge = self._table._edges[last[4]].get(event)
                     if edge is not None and edge.plain and self._scope.plain:
                         # The quick way: what _publish does, without a call.
                         target = edge.target
@@ -266,7 +267,7 @@ class Machine:
         return self._locked(lambda: self._would(event, payload))
 
     def _would(self, event: str, payload: Any) -> bool:
-        edge = self._table.edges[self._last[4]].get(event)
+        edge = self._table._edges[self._last[4]].get(event)
         if edge is None:
             return False
         trigger = Trigger(self, event, self._last[4], payload, None, None)
@@ -356,7 +357,7 @@ class Machine:
         def work() -> Made:
             source = self._last[4]
             trigger = Trigger(self, event.name, source, event.payload, event.cause, event.actor)
-            return self._transact(self._table.edges[source].get(event.name), trigger, asynchronous=asynchronous)
+            return self._transact(self._table._edges[source].get(event.name), trigger, asynchronous=asynchronous)
 
         return self._locked(work)
 
@@ -412,7 +413,9 @@ class Machine:
         try:
             inside_now.add(me)
             for observer in edge.within:
-                observer(trigger)
+                answer = observer(trigger)
+                if answer is not None and isinstance(answer, Coroutine):
+                    raise not_run(answer, observer, "an observer inside")
         finally:
             if not nested:
                 inside_now.discard(me)
@@ -421,10 +424,14 @@ class Machine:
         """The first edge whose guards all say yes."""
         at: Edge | None = edge
         while at is not None:
-            trigger.target = at.target
+            trigger._target = at.target
             for guard in at.guards:
-                if not guard(trigger):
-                    break
+                answer = guard(trigger)
+                if answer is not True:
+                    if not answer:
+                        break
+                    if isawaitable(answer):  # which is true, whatever would come out of it
+                        raise not_run(answer, guard, "a guard")
             else:
                 return at
             at = at.otherwise
@@ -433,7 +440,9 @@ class Machine:
     def _objection(self, edge: Edge, trigger: Trigger) -> Exception | None:
         for validator in edge.validators:
             try:
-                validator(trigger)
+                answer: object = validator(trigger)
+                if answer is not None and isawaitable(answer):
+                    return not_run(answer, validator, "a validator")
             except Exception as error:
                 return error
         return None
@@ -441,12 +450,10 @@ class Machine:
     def _entered(self, edge: Edge, trigger: Trigger, began: float) -> Made:
         """The transition as it would be published."""
         before = self._last
-        trigger.target = edge.target
-        trigger.sequence = before[0] + 1
-        trigger.time = self._scope.time()
-        entry = (
-            trigger.sequence, trigger.time, trigger.event, before[4], edge.target, trigger.cause, trigger.actor,
-        )  # fmt: skip
+        trigger._target = edge.target
+        trigger._sequence = sequence = before[0] + 1
+        trigger._time = now = self._scope.time()
+        entry = (sequence, now, trigger._event, before[4], edge.target, trigger._cause, trigger._actor)
         made = Made(self, edge, trigger, entry, before, began)
         extra = self._extra
         if edge.exited or edge.armed or (extra is not None and extra.spent is not None):
@@ -455,7 +462,7 @@ class Machine:
                 for key, timer in ({} if extra is None else extra.timers).items()
                 if timer.state not in edge.exited and timer is not (None if extra is None else extra.spent)
             }
-            made.armed = tuple(PendingTimer(state, name, trigger.time + delay) for state, name, delay in edge.armed)
+            made.armed = tuple(PendingTimer(state, name, now + delay) for state, name, delay in edge.armed)
             made.timers.update(((timer.state, timer.event), timer) for timer in made.armed)
         return made
 
@@ -564,7 +571,7 @@ class Machine:
 
     def _earlier(self, steps: int | None, to_sequence: int | None, to_snapshot: str | None) -> str:
         state = self._state_then(steps, to_sequence, to_snapshot)
-        if state not in self._table.edges:
+        if state not in self._table._edges:
             problem = f"table {self._table.name!r} no longer has state {state!r}"
             raise RollbackError(machine=self.name, wanted="an earlier state", problem=problem)
         return state
@@ -633,7 +640,7 @@ class Machine:
 
     def _timed_edge(self, timer: PendingTimer) -> Edge | None:
         """The edge of a timer: not of one of the same name that another state of the path declares."""
-        edge = self._table.edges[self._last[4]].get(timer.event)
+        edge = self._table._edges[self._last[4]].get(timer.event)
         while edge is not None:
             declared = edge.transition
             if declared is None or declared.delay is None or declared.source == timer.state:
@@ -764,7 +771,9 @@ class Machine:
         self._tell_watchers(made, causes)
         for observer in made.edge.later:
             try:
-                observer(made.trigger)
+                answer = observer(made.trigger)
+                if answer is not None and isinstance(answer, Coroutine):
+                    causes.append(not_run(answer, observer, "an observer of 'fire', not 'await fire_async',"))
             except Exception as error:
                 causes.append(error)
         if made.error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
 from logging import getLogger
 from threading import RLock
@@ -14,7 +14,7 @@ from coresys.errors.hierarchy import TransitionFailedError
 from coresys.forks import call_in_children
 from coresys.state.history import Entry
 from coresys.state.scope import Scope
-from coresys.state.table import Edge, Trigger
+from coresys.state.table import Edge, Trigger, name_of
 from coresys.system_records import PendingTimer
 
 if TYPE_CHECKING:
@@ -137,6 +137,17 @@ def note(error: BaseException, text: str) -> None:
     """As ``error.add_note``, which CPython 3.10 does not have."""
     notes = getattr(error, "__notes__", None) or []
     error.__notes__ = [*notes, text]  # type: ignore[attr-defined]
+
+
+def not_run(answer: object, function: object, role: str) -> TypeError:
+    """What is wrong with an answer that would have to be awaited; it is closed, for nobody will.
+
+    A table refuses what it can see to be asynchronous; a plain function that calls such a one shows when it is asked.
+    A task is another matter: it runs by itself, and an observer may start and return one.
+    """
+    if isinstance(answer, Coroutine):
+        answer.close()
+    return TypeError(f"{name_of(function)}, {role}, returned what has to be awaited: {type(answer).__name__}")
 
 
 @call_in_children

@@ -94,7 +94,7 @@ def _transact(
         for machine, event, payload in events:
             source = machine._last[4]
             trigger = Trigger(machine, event, source, payload, cause, actor)
-            edge = machine._table.edges[source].get(event)
+            edge = machine._table._edges[source].get(event)
             all_made.append(machine._prepare(edge, trigger, began, asynchronous=False))
         events[0][0]._keep(all_made)
     except BaseException as error:
