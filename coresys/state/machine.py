@@ -42,6 +42,7 @@ from coresys.state.making import (
     Failure,
     Made,
     Telling,
+    cut_short,
     inside_now,
     log,
     not_run,
@@ -51,7 +52,7 @@ from coresys.state.making import (
 )
 from coresys.state.scope import ALONE, Scope
 from coresys.state.store import StateStore
-from coresys.state.table import ERROR, ROLLBACK, Edge, TransitionTable, Trigger
+from coresys.state.table import ERROR, ROLLBACK, Edge, Observer, TransitionTable, Trigger, is_async, name_of
 from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 T = TypeVar("T")
@@ -220,7 +221,9 @@ class Machine:
         """As ``fire``, and awaits observers that are asynchronous, one after the other in their declared order.
 
         The transition itself is made at once, before the first await; no lock is held over one. When the task is
-        cancelled while observers are told, the transition stands.
+        cancelled while observers are told, the transition stands: observers that follow are called if they are plain
+        functions, events that were queued are made, and ``ObserverFailedError`` (to ``on_error``, or noted on what is
+        raised) says which ones were not called because nobody awaits them any more.
         """
         now = self._now_or_queued(Event(event, payload, cause, actor))
         if now is None:
@@ -470,6 +473,7 @@ class Machine:
         """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
         store = self._scope.store
         if store is None:
+            self._note_end(all_made)
             publish_all(all_made)
             return
         records = [made.machine._record(made.entry) for made in all_made]
@@ -479,6 +483,7 @@ class Machine:
                 store.append(records, timers or None)
             except Exception as error:
                 raise Failure("store", error, all_made[0].trigger) from error
+            self._note_end(all_made)
             publish_all(all_made)
         except Failure:
             raise
@@ -659,20 +664,36 @@ class Machine:
             self._last = (
                 last.sequence, last.time, last.event, last.source, last.target, last.cause, last.actor,
             )  # fmt: skip
-        elif record.sequence:
+        else:  # of one that made none, since when it is where it begins
             self._last = (record.sequence, record.since, "", "", record.state, None, None)
         if record.snapshots:
             self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
         if record.timers:
             self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
 
-    def _release(self, gone: Scope) -> bool:
+    def _reload(self, find: Callable[[], MachineRecord]) -> MachineRecord:
+        """Stand where the record that ``find`` returns says. It is asked under the lock: nothing is fired between."""
+
+        def work() -> MachineRecord:
+            if self._scope.released:
+                raise StateError(f"{self.name}: the machine was released")
+            record = find()
+            extra = self._extra
+            if extra is not None:
+                extra.snapshots, extra.timers = {}, {}
+            self._history = None  # what it has is of another past
+            self._take_up(record)
+            return record
+
+        return self._locked(work)
+
+    def _release(self, gone: Scope, *, keep: bool) -> bool:
         """Forget it in the store; from now on every event is refused. False where that was done before."""
 
         def work() -> bool:
             if self._scope.released:
                 return False
-            if self._scope.store is not None:
+            if self._scope.store is not None and not keep:
                 self._scope.store.forget(self.name, self._last[0])
             self._scope = gone
             if self._extra is not None:
@@ -691,7 +712,11 @@ class Machine:
     # -- telling: without the lock -----------------------------------------------------------------------------------
 
     def _tell(self, made: Made) -> None:
-        """Tell everybody, then make the events that they fired; raises what came of it."""
+        """Tell everybody, then make the events that they fired; raises what came of it.
+
+        Who interrupts (``sys.exit()`` in an observer, a signal, being cancelled) keeps nobody else from being told, but
+        ends the chain of events that fire others: those that wait are made by ``_end_telling``, and he is raised then.
+        """
         frame = self._begin_telling(made)
         causes: list[BaseException] = []
         if frame is not None and frame.queue is not None:
@@ -700,8 +725,10 @@ class Machine:
                 token = telling.set(frame)
                 self._more().telling.add(frame)
                 self._tell_one(made, causes)
-                while frame.queue:
+                while frame.queue and not cut_short(causes):
                     self._tell_next(frame.queue.popleft(), frame, causes)
+            except BaseException as error:
+                causes.append(error)
             finally:
                 left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
                 self._end_telling(frame, token, left)
@@ -716,11 +743,13 @@ class Machine:
                 token = telling.set(frame)
                 self._more().telling.add(frame)
                 await self._tell_one_async(made, causes)
-                while frame.queue:
+                while frame.queue and not cut_short(causes):
                     await self._tell_next_async(frame.queue.popleft(), frame, causes)
+            except BaseException as error:
+                causes.append(error)
             finally:
                 left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
-                self._end_telling(frame, token, left)
+                self._end_telling(frame, token, left, asynchronous=True)
         self._finish(made, causes)
 
     def _begin_telling(self, made: Made) -> Telling | None:
@@ -734,7 +763,14 @@ class Machine:
             queue.extend(self._take_queue())
         return Telling(self, queue)
 
-    def _end_telling(self, frame: Telling, token: Token[Telling | None] | None, left: deque[Event] | None) -> None:
+    def _end_telling(
+        self,
+        frame: Telling,
+        token: Token[Telling | None] | None,
+        left: deque[Event] | None,
+        *,
+        asynchronous: bool = False,
+    ) -> None:
         frame.machine = frame.outer = None  # a task that was made by an observer inherited the frame, and lives on
         self._more().telling.discard(frame)
         if token is not None:
@@ -742,10 +778,9 @@ class Machine:
                 telling.reset(token)
             except ValueError:  # a coroutine that is closed in another context than it ran in; an ended frame is none
                 pass
-        if (
-            left
-        ):  # observers were cut short, by a signal or by being cancelled; what they had fired is made all the same
-            self._make_all(left, None)
+        if left:
+            # Observers were cut short, by a signal or by being cancelled; what they had fired is made all the same.
+            self._make_all(left, None, asynchronous=asynchronous)
 
     def _tell_next(self, event: Event, frame: Telling, causes: list[BaseException]) -> None:
         try:
@@ -769,27 +804,45 @@ class Machine:
 
     def _tell_one(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
+        unheard = made.edge.asynchronous  # by whoever was cut short: nobody awaits any more
         for observer in made.edge.later:
+            if unheard and is_async(observer):
+                causes.append(self._not_awaited(observer))
+                continue
             try:
                 answer = observer(made.trigger)
                 if answer is not None and isinstance(answer, Coroutine):
                     causes.append(not_run(answer, observer, "an observer of 'fire', not 'await fire_async',"))
-            except Exception as error:
+            except BaseException as error:
                 causes.append(error)
         if made.error is not None:
             causes.append(made.error)
 
     async def _tell_one_async(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
+        unheard = cut_short(causes)
         for observer in made.edge.later:
+            if unheard and is_async(observer):
+                causes.append(self._not_awaited(observer))
+                continue
             try:
                 answer = observer(made.trigger)
-                if isawaitable(answer):
+                if unheard:
+                    if isinstance(answer, Coroutine):
+                        causes.append(not_run(answer, observer, "an observer"))
+                elif isawaitable(answer):
                     await answer
             except Exception as error:
                 causes.append(error)
+            except BaseException as error:  # cancelled, or closed: it may not await again
+                unheard = True
+                causes.append(error)
         if made.error is not None:
             causes.append(made.error)
+
+    def _not_awaited(self, observer: Observer) -> StateError:
+        problem = "is asynchronous, and whoever would have awaited it was cut short: it was not called"
+        return StateError(f"{self.name}: observer {name_of(observer)} {problem}")
 
     def _tell_watchers(self, made: Made, causes: list[BaseException]) -> None:
         scope = made.scope
@@ -797,18 +850,18 @@ class Machine:
             return
         record = self._record(made.entry)
         if scope.sink is not None:
+            # Of a bare machine nobody noted since when it was where it begins.
+            since = made.entry[1] if made.before is self._table.beginning else made.before[1]
             try:
                 scope.sink.transition_made(
-                    record,
-                    seconds=scope.clock.now() - made.began,
-                    seconds_in_source=max(0.0, made.entry[1] - made.before[1]) if made.before[0] else 0.0,
+                    record, seconds=made.ended - made.began, seconds_in_source=max(0.0, made.entry[1] - since)
                 )
-            except Exception as error:
+            except BaseException as error:
                 causes.append(error)
         for watcher in scope.watchers:
             try:
                 watcher(record)
-            except Exception as error:
+            except BaseException as error:
                 causes.append(error)
 
     def _finish(self, made: Made, causes: list[BaseException]) -> None:
@@ -817,7 +870,8 @@ class Machine:
         made.error = None
         if error is None and not causes:
             return
-        others = [cause for cause in causes if cause is not error]
+        interruption = next((cause for cause in causes if not isinstance(cause, Exception)), None)
+        others = [cause for cause in causes if cause is not error and cause is not interruption]
         try:
             if others:
                 failed = ObserverFailedError(
@@ -830,17 +884,23 @@ class Machine:
                 )
                 failed.__cause__ = others[0]
                 if not self._handed_on(failed):
-                    if error is None:
+                    if interruption is not None:
+                        note(interruption, str(failed))
+                    elif error is None:
                         error = failed
                     else:
                         note(error, str(failed))
                 del failed
+            if interruption is not None:
+                if error is not None and not self._handed_on(error):
+                    note(interruption, str(error))
+                raise interruption
             if error is not None:
                 raise error
         finally:
             # A frame that names an exception which names the frame would keep all of it until a collection.
             causes.clear()
-            del error, others, made
+            del error, interruption, others, made
 
     def _handed_on(self, error: StateError) -> bool:
         """Whether somebody asked for such errors, and took this one."""
@@ -858,22 +918,42 @@ class Machine:
         if self._extra is not None and self._extra.queue and not self._holds():
             self._make_all(self._take_queue(), error)
 
-    def _make_all(self, events: Iterable[Event], error: BaseException | None) -> None:
-        """Make events that nobody waits for; what comes of them goes to ``on_error``, or the log."""
+    def _make_all(self, events: Iterable[Event], error: BaseException | None, *, asynchronous: bool = False) -> None:
+        """Make events that nobody waits for; what comes of them goes to ``on_error``, or the log.
+
+        ``asynchronous``: those too that have asynchronous observers, which are not called.
+        """
+        interruption: BaseException | None = None
         for event in events:
             try:
-                self.fire(event.name, event.payload, cause=event.cause, actor=event.actor)
+                now = self._now_or_queued(event)
+                if now is not None:
+                    self._tell(self._make(now, asynchronous=asynchronous))
             except Exception as second:
                 if isinstance(second, StateError) and self._handed_on(second):
                     continue
                 if error is not None:
                     note(error, f"then {event.name!r}, which had been queued: {type(second).__name__}: {second}")
                 log.error("%s: event %r, which had been queued", self.name, event.name, exc_info=second)
+            except BaseException as second:  # keeps no other from being made
+                interruption = second
+        if interruption is not None:
+            try:
+                raise interruption
+            finally:
+                del interruption
 
     # -- small things ------------------------------------------------------------------------------------------------
 
     def _began(self) -> float:
         return self._scope.clock.now() if self._scope.sink is not None else 0.0
+
+    def _note_end(self, all_made: Sequence[Made]) -> None:
+        """What a transition takes ends when it is made: observers take their own time, of it and of others."""
+        if self._scope.sink is not None:
+            now = self._scope.clock.now()
+            for made in all_made:
+                made.ended = now
 
     def _more(self) -> Extra:
         if self._extra is None:

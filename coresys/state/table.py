@@ -365,7 +365,7 @@ def _plain_and_inside(observers: Iterable[Observer | Inside]) -> tuple[list[Obse
     return within, later
 
 
-def _is_async(function: object) -> bool:
+def is_async(function: object) -> bool:
     call = getattr(type(function), _CALL, None)  # of an instance whose calls are asynchronous
     inner = getattr(function, "func", None)  # a partial
     return any(inspect.iscoroutinefunction(each) for each in (function, call, inner))
@@ -413,7 +413,7 @@ def _edge(
     if told:
         exits = [each for name in left for each in states[name].exit]
         if transition is None:
-            exits = [each for each in exits if not isinstance(each, Inside) and not _is_async(each)]
+            exits = [each for each in exits if not isinstance(each, Inside) and not is_async(each)]
         observers += exits
         observers += transition.observers if transition is not None else ()
         observers += [each for name in entered for each in states[name].entry]
@@ -429,7 +429,7 @@ def _edge(
         later=tuple(later),
         exited=tuple(name for name in left if name in timers),
         armed=tuple(timer for name in entered for timer in timers.get(name, ())),
-        asynchronous=any(_is_async(each) for each in later),
+        asynchronous=any(is_async(each) for each in later),
         otherwise=otherwise,
     )
 
@@ -508,7 +508,7 @@ class _Compiler:
         function: object = observer.observer if isinstance(observer, Inside) else observer
         if not callable(function):
             yield f"{where}: observer {function!r} cannot be called"
-        elif isinstance(observer, Inside) and _is_async(function):
+        elif isinstance(observer, Inside) and is_async(function):
             yield f"{where}: observer {name_of(function)} is asynchronous, and inside: no lock is held over an await"
 
     def _of_transitions(self) -> Iterator[str]:
@@ -529,7 +529,7 @@ class _Compiler:
                 for function in functions:
                     if not callable(function):
                         yield f"transition {each}: {role} {function!r} cannot be called"
-                    elif _is_async(function):
+                    elif is_async(function):
                         yield f"transition {each}: {role} {name_of(function)} is asynchronous; it is asked under a lock"
             for observer in each.observers:
                 yield from self._of_observer(observer, f"transition {each}")
@@ -649,7 +649,7 @@ class _Compiler:
         if self.error_state is not None:
             for name in _upwards(self.states, self.error_state):
                 for observer in self.states[name].entry:
-                    if _is_async(observer):
+                    if is_async(observer):
                         who = name_of(observer)
                         yield f"observer {who} of the error state is asynchronous, and nobody may await it"
         for source, event in sorted(timed):

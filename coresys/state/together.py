@@ -50,14 +50,15 @@ def fire_all(
         except BaseException as error:
             _drain(machines, error)
             raise
-    problems: list[Exception] = []
-    for made in all_made:
+    problems: list[BaseException] = []
+    for made in all_made:  # whatever one of them meets, the others were made too, and are told of
         try:
             made.machine._tell(made)
-        except Exception as error:
+        except BaseException as error:
             problems.append(error)
     try:
         if problems:
+            problems.sort(key=lambda problem: isinstance(problem, Exception))  # who interrupts is raised
             for other in problems[1:]:
                 note(problems[0], str(other))
             raise problems[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from coresys.errors.hierarchy import DuplicateMachineError, RollbackError, TransitionRefusedError, UnknownMachineError
@@ -71,17 +71,26 @@ class FakeClock:
 
 
 class RecordingMonitoringManager:
-    """Keeps all that it is told. ``fail`` makes it raise, which it must not: to see what comes of that."""
+    """Keeps all that it is told. ``fail`` makes it raise, which it must not: to see what comes of that.
+
+    ``seconds`` and ``seconds_in_source`` are those of ``transitions``, each at the place of its transition.
+    """
 
     def __init__(self) -> None:
         self.errors: list[ErrorRecord] = []
         self.transitions: list[TransitionRecord] = []
+        self.seconds: list[float] = []
+        self.seconds_in_source: list[float] = []
+        self._lock = RLock()  # of these three, which go together; re-entrant for a signal's handler
         self.values: list[tuple[str, str, float]] = []
         self.fail: Exception | None = None
 
     def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
-        """Keep it."""
-        self.transitions.append(record)
+        """Keep it, with its times."""
+        with self._lock:
+            self.transitions.append(record)
+            self.seconds.append(seconds)
+            self.seconds_in_source.append(seconds_in_source)
 
     def error_seen(self, record: ErrorRecord) -> None:
         """Keep it, or fail."""

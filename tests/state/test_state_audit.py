@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 import warnings
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from state_helping import DOOR
+from state_helping import DOOR, FLIP, frozen
 
-from coresys.errors.hierarchy import ObserverFailedError, TableError, TransitionFailedError, TransitionRefusedError
-from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, Trigger, inside, on
+from coresys.errors.hierarchy import (
+    ObserverFailedError,
+    StateError,
+    StoreConflictError,
+    StoreError,
+    TableError,
+    TransitionFailedError,
+    TransitionRefusedError,
+)
+from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, Trigger, after, inside, on
+from coresys.state.timers import AGAIN
 from coresys.system_records import TransitionRecord
+from coresys.testing.fakes import RecordingMonitoringManager
+
+LATE = TransitionTable(
+    "late", states=[State("a", initial=True), State("b")], transitions=[after(3600, "a", "b", event="late")]
+)
 
 
 def two_states(*observers: Any, **more: Any) -> TransitionTable:
@@ -152,3 +171,309 @@ def test_an_observer_that_would_have_to_be_awaited_is_told_where_nobody_awaits()
     with pytest.raises(ObserverFailedError, match=r"TypeError: .*lambda.* awaited"):
         machine.fire("go")
     assert (machine.state, told) == ("b", ["b"])
+
+
+# -- timers, and the end of a manager ---------------------------------------------------------------------------------
+
+
+def in_time(work: Callable[[], object]) -> bool:
+    """Whether ``work`` ends, on a thread of its own; what it raises comes out."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    if raised:
+        raise raised[0]
+    return not thread.is_alive()
+
+
+def leave(trigger: Trigger) -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param(
+            TransitionTable(
+                "t",
+                states=[State("a", initial=True), State("b")],
+                transitions=[after(10, "a", "b", event="late", observers=[inside(leave)])],
+            ),
+            id="observer",
+        ),
+        pytest.param(
+            TransitionTable(
+                "t",
+                states=[State("a", initial=True), State("b")],
+                transitions=[after(10, "a", "b", event="late", guards=[leave])],
+            ),
+            id="guard",
+        ),
+    ],
+)
+def test_a_timer_that_ends_its_thread_each_time_is_not_tried_again_at_once(table: TransitionTable) -> None:
+    clock = frozen()
+    manager = StateManager(clock=clock, timers="manual")
+    machine = manager.add("m", table)
+    clock.advance(10)
+    with pytest.raises(SystemExit):
+        manager.run_due()
+    assert manager.run_due() == 0
+    assert manager.next_due() == clock.time() + AGAIN
+    clock.advance(AGAIN)
+    with pytest.raises(SystemExit):
+        manager.run_due()
+    assert (machine.state, len(machine.describe().timers)) == ("a", 1)
+
+
+@pytest.mark.parametrize("place", ["guards", "observers"])
+def test_a_manager_may_be_closed_from_inside_a_transition_while_a_timer_waits_for_it(place: str) -> None:
+    clock = frozen()
+    manager = StateManager(clock=clock)
+
+    def close(trigger: Trigger) -> bool:
+        clock.advance(100)
+        manager.add("n", quick)  # which wakes the thread
+        while any(entry[2]() is machine for entry in manager._timers._heap):
+            time.sleep(0)  # until the timer of this machine was taken up, and waits for this transition to end
+        manager.close()
+        return True
+
+    asked: dict[str, Any] = {place: [inside(close) if place == "observers" else close]}
+    quick = TransitionTable(
+        "quick", states=[State("a", initial=True), State("b")], transitions=[after(1, "a", "b", event="late")]
+    )
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b"), State("c")],
+        transitions=[after(10, "a", "c", event="late"), on("go", "a", "b", **asked)],
+    )
+    machine = manager.add("m", table)
+    thread = manager._timers._thread
+    assert in_time(lambda: machine.fire("go"))
+    assert thread is not None
+    thread.join(20)
+    assert (machine.state, thread.is_alive(), manager.state("n")) == ("b", False, "a")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_manager_that_nobody_refers_to_is_gone_and_so_is_its_thread(held: bool) -> None:
+    manager = StateManager()
+    machine = manager.add("m", LATE)
+    thread = manager._timers._thread
+    assert thread is not None
+    gone = weakref.ref(manager)
+    del manager
+    assert gone() is None
+    if held:  # it is still a machine with a timer, for whoever has it
+        assert thread.is_alive()
+        assert machine.fire("late") == "b"
+    del machine
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+# -- two who use one file --------------------------------------------------------------------------------------------
+
+
+def test_who_lost_a_conflict_reloads_the_machine_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "states.db"
+    with StateManager(store=SQLiteStore(path)) as first, StateManager(store=SQLiteStore(path)) as second:
+        machine = first.add("m", FLIP)
+        machine.fire("go", cause="of the first")
+        machine.snapshot("mine")
+        second.recover([FLIP])
+        for _ in range(3):
+            second.fire("m", "go", cause="of the second")
+        second.snapshot("m", "theirs")
+        with pytest.raises(TransitionFailedError, match="StoreConflictError"):
+            machine.fire("go")
+        assert first.reload("m").sequence == 4
+        assert (machine.state, machine.sequence) == ("a", 4)
+        assert machine.history() == second.history("m")
+        assert [label for label, _, _ in machine.describe().snapshots] == ["mine", "theirs"]
+        assert machine.rollback(1) == "b"
+        assert machine.fire("go") == "a"
+        assert first.history("m")[-1].sequence == 6
+
+
+def test_who_lost_a_conflict_lets_the_machine_go_and_leaves_it_to_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "states.db"
+    with StateManager(store=SQLiteStore(path)) as first, StateManager(store=SQLiteStore(path)) as second:
+        old = first.add("m", FLIP)
+        second.recover([FLIP])
+        second.fire("m", "go")
+        with pytest.raises(StoreConflictError):
+            first.release("m")
+        first.release("m", keep=True)
+        assert (first.names(), second.fire("m", "go")) == ((), second.machine("m").last)
+        with pytest.raises(TransitionRefusedError, match="released"):
+            old.fire("go")
+        [again] = first.recover([FLIP])
+        assert (again.state, again.sequence, again.fire("go")) == ("a", 2, "b")
+
+
+def test_a_machine_that_the_store_has_no_longer_is_not_reloaded(tmp_path: Path) -> None:
+    path = tmp_path / "states.db"
+    with StateManager(store=SQLiteStore(path)) as first, StateManager(store=SQLiteStore(path)) as second:
+        machine = first.add("m", FLIP)
+        second.recover([FLIP])
+        second.release("m")
+        with pytest.raises(StoreError, match="keeps no machine 'm'"):
+            first.reload("m")
+        second.add("m", DOOR)
+        with pytest.raises(StoreError, match="table 'door'"):
+            first.reload("m")
+        assert machine.state == "a"
+    with pytest.raises(StateError, match="no store"):
+        StateManager().reload("m")
+
+
+def test_the_timer_of_a_machine_that_another_moved_waits_until_it_is_reloaded(tmp_path: Path) -> None:
+    path, clock = tmp_path / "states.db", frozen()
+    failed: list[StateError] = []
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b")],
+        transitions=[after(10, "a", "b", event="late"), on("stay", "a", "a", internal=True)],
+    )
+    with (
+        StateManager(store=SQLiteStore(path), clock=clock, timers="manual", on_error=failed.append) as first,
+        StateManager(store=SQLiteStore(path), clock=clock, timers="manual") as second,
+    ):
+        machine = first.add("m", table)
+        second.recover([table])
+        second.fire("m", "stay")
+        clock.advance(11)
+        assert (first.run_due(), len(failed), first.next_due()) == (1, 1, None)
+        clock.advance(1000)
+        assert (first.run_due(), len(failed)) == (0, 1)
+        first.reload("m")
+        assert (first.run_due(), machine.state, machine.sequence) == (1, "b", 2)
+
+
+# -- what monitoring is told -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_time_in_the_first_state_is_counted_from_when_the_machine_was_made(tmp_path: Path, stored: bool) -> None:
+    clock, monitoring = frozen(), RecordingMonitoringManager()
+    store = SQLiteStore(tmp_path / "s.db") if stored else None
+    with StateManager(store=store, clock=clock, monitoring=monitoring) as manager:
+        machine = manager.add("m", FLIP)
+        made = clock.time()
+        assert (machine.describe().since, machine.describe().last, machine.history()) == (made, None, ())
+        clock.advance(100)
+        machine.fire("go")
+        clock.advance(5)
+        machine.fire("go")
+        assert machine.rollback(to_sequence=0) == "a"
+        assert monitoring.seconds_in_source == [100.0, 5.0, 0.0]
+        assert [record.sequence for record in machine.history()] == [1, 2, 3]
+    if stored:
+        with StateManager(store=SQLiteStore(tmp_path / "s.db"), clock=clock, monitoring=monitoring) as manager:
+            manager.add("new", FLIP)
+            clock.advance(50)
+        with StateManager(store=SQLiteStore(tmp_path / "s.db"), clock=clock, monitoring=monitoring) as manager:
+            manager.recover([FLIP])
+            clock.advance(10)
+            manager.fire("new", "go")
+            assert monitoring.seconds_in_source[-1] == 60.0
+
+
+def test_what_a_transition_takes_does_not_include_the_observers_of_others() -> None:
+    clock, monitoring = frozen(), RecordingMonitoringManager()
+    slow = two_states(inside(lambda t: clock.advance(0.25)), lambda t: clock.advance(30))
+    manager = StateManager(clock=clock, monitoring=monitoring)
+    for name in ("slow", "quick"):
+        manager.add(name, slow if name == "slow" else FLIP)
+    manager.fire_all({"slow": "go", "quick": "go"})
+    manager.fire("quick", "go")
+    assert monitoring.seconds == [0.25, 0.25, 0.0]
+    assert [record.machine for record in monitoring.transitions] == ["slow", "quick", "quick"]
+
+
+def test_all_are_told_of_all_even_if_one_ends_the_thread() -> None:
+    monitoring = RecordingMonitoringManager()
+    seen: list[str] = []
+    table = two_states(leave, lambda t: seen.append(f"observer of {t.machine.name}"))
+    manager = StateManager(monitoring=monitoring)
+    manager.watch(leave)  # type: ignore[arg-type]  # it takes anything
+    manager.watch(lambda record: seen.append(f"watcher of {record.machine}"))
+    for name in "st":
+        manager.add(name, table)
+    with pytest.raises(SystemExit):
+        manager.fire_all({"s": "go", "t": "go"})
+    assert [record.machine for record in monitoring.transitions] == ["s", "t"]
+    assert seen == [f"{who} of {name}" for name in "st" for who in ("watcher", "observer")]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_observers_behind_one_that_ends_the_thread_are_told(asynchronous: bool) -> None:
+    seen: list[str] = []
+    handed: list[StateError] = []
+
+    def fail(trigger: Trigger) -> None:
+        raise ValueError("planted")
+
+    def fire_back(trigger: Trigger) -> None:
+        trigger.machine.fire("go", cause="queued")
+
+    table = two_states(fail, fire_back, leave, lambda t: seen.append(t.target))
+    manager = StateManager(on_error=handed.append)
+    machine = manager.add("m", table)
+    with pytest.raises(SystemExit):
+        asyncio.run(machine.fire_async("go")) if asynchronous else machine.fire("go")
+    assert (seen, machine.state, machine.last.cause) == (["b"], "a", "queued")
+    assert [str(cause) for error in handed for cause in getattr(error, "causes", ())] == ["planted"]
+
+
+def test_what_was_raised_beside_an_interruption_is_noted_on_it_where_nobody_asks() -> None:
+    def fail(trigger: Trigger) -> None:
+        raise ValueError("planted")
+
+    machine = Machine(two_states(fail, leave))
+    with pytest.raises(SystemExit) as raised:
+        machine.fire("go")
+    assert "planted" in "".join(getattr(raised.value, "__notes__", ()))
+
+
+# -- being cancelled -------------------------------------------------------------------------------------------------
+
+
+def test_what_was_queued_is_made_though_its_observers_cannot_be_awaited(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+
+    async def never(trigger: Trigger) -> None:
+        trigger.machine.fire("on")
+        await asyncio.sleep(3600)
+
+    async def late(trigger: Trigger) -> None:
+        told.append("awaited")
+
+    table = TransitionTable(
+        "t",
+        states=[State("a", initial=True), State("b", entry=(never, late, lambda t: told.append("plain"))), State("c")],
+        transitions=[on("go", "a", "b"), on("on", "b", "c", observers=[late, lambda t: told.append("plain, queued")])],
+    )
+    machine = Machine(table)
+
+    async def main() -> None:
+        task = asyncio.create_task(machine.fire_async("go"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert (machine.state, told) == ("c", ["plain", "plain, queued"])
+    assert [record.event for record in machine.history()] == ["go", "on"]
+    assert "late" in caplog.text
