@@ -33,6 +33,7 @@ from coresys.errors.hierarchy import (
     TransitionFailedError,
     TransitionRefusedError,
 )
+from coresys.forks import renew_in_children
 from coresys.state import making
 from coresys.state.history import Entry, Ring
 from coresys.state.making import (
@@ -173,6 +174,10 @@ class Machine:
             return None
         if cause is not None or actor is not None:
             _check_texts(cause, actor)
+        # Read without the lock: it may be that of before a reload, and then does not end with ``last``.
+        history = self._history
+        if history is None:
+            self._enrol()
         try:
             with self._lock:
                 self._owner = me
@@ -183,7 +188,6 @@ class Machine:
                         # The quick way: what _publish does, without a call.
                         target = edge.target
                         entry = (last[0] + 1, self._scope.time(), event, last[4], target, cause, actor)
-                        history = self._history
                         if (
                             history is None
                             or cause is not None
@@ -341,6 +345,8 @@ class Machine:
         if self._holds():
             raise StateError(f"{self.name}: asked for from inside a transition of its own")
         me = get_ident()  # not inside the block: after a call a signal's handler may come, and has to find its thread
+        if self._history is None:
+            self._enrol()
         try:
             with self._lock:
                 self._owner = me
@@ -473,7 +479,8 @@ class Machine:
         """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
         store = self._scope.store
         if store is None:
-            self._note_end(all_made)
+            if self._scope.sink is not None:
+                self._note_end(all_made)
             publish_all(all_made)
             return
         records = [made.machine._record(made.entry) for made in all_made]
@@ -483,7 +490,8 @@ class Machine:
                 store.append(records, timers or None)
             except Exception as error:
                 raise Failure("store", error, all_made[0].trigger) from error
-            self._note_end(all_made)
+            if self._scope.sink is not None:
+                self._note_end(all_made)
             publish_all(all_made)
         except Failure:
             raise
@@ -701,6 +709,15 @@ class Machine:
             return True
 
         return self._locked(work)
+
+    def _enrol(self) -> None:
+        """See to it that no forked child finds the lock held by a thread of the parent's.
+
+        Done before the lock is taken for the first time, and not when a machine is made, which is to be cheap; where it
+        has a manager, that sees to it.
+        """
+        if self._scope.timers is None:
+            renew_in_children(self, Machine._after_fork)
 
     def _after_fork(self) -> None:
         self._lock = allocate_lock()
@@ -950,10 +967,9 @@ class Machine:
 
     def _note_end(self, all_made: Sequence[Made]) -> None:
         """What a transition takes ends when it is made: observers take their own time, of it and of others."""
-        if self._scope.sink is not None:
-            now = self._scope.clock.now()
-            for made in all_made:
-                made.ended = now
+        now = self._scope.clock.now()
+        for made in all_made:
+            made.ended = now
 
     def _more(self) -> Extra:
         if self._extra is None:

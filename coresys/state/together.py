@@ -37,6 +37,7 @@ def fire_all(
         raise ValueError(f"fire_all takes at most {MOST_AT_ONCE} machines at once, not {len(machines)}")
     _check_texts(cause, actor)
     for machine in machines:
+        machine._enrol()
         if machine._holds():
             raise StateError(f"{machine.name}: asked for from inside a transition of its own")
     try:
