@@ -121,6 +121,22 @@ class ObserverFailedError(StateError):
             f"{machine}: {event!r} was made ({source!r} to {target!r}, number {sequence}); then observers raised {what}"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Causes are anybody's: one that does not come out of pickle again would keep this error from doing so.
+        rebuild, (cls, args, state) = super().__reduce__()
+        return rebuild, (cls, args, {**state, "causes": tuple(map(_picklable, self.causes))})
+
+
+def _picklable(error: BaseException) -> BaseException:
+    """The error itself; or what stands for it where it cannot be sent."""
+    import pickle  # only where errors are sent
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception as problem:
+        return StateError(f"{type(error).__name__}: {error} (itself it cannot be pickled: {problem})")
+    return error
+
 
 class RollbackError(StateError, ValueError):
     """There is nothing to go back to: no such snapshot, or a sequence number that the history does not reach."""

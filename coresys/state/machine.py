@@ -58,6 +58,8 @@ from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 T = TypeVar("T")
 
+MOST_SNAPSHOTS = 1000
+
 
 class Machine:
     """A state machine over a shared table. Any thread may use it.
@@ -322,18 +324,41 @@ class Machine:
         return made.entry[4]
 
     def snapshot(self, label: str) -> int:
-        """Keep where the machine stands under a name, to go back to; returns its sequence number."""
+        """Keep where the machine stands under a name, to go back to; returns its sequence number.
+
+        A label that exists is written anew. Raises StateError where there are too many of them (1,000): they are read
+        at each start, and nothing else ends them but ``drop_snapshot``.
+        """
 
         def keep() -> int:
             if self._scope.released:
                 raise StateError(f"{self.name}: the machine was released")
             last = self._last
+            held = {} if self._extra is None else self._extra.snapshots
+            if label not in held and len(held) >= MOST_SNAPSHOTS:
+                raise StateError(f"{self.name}: it has {len(held)} snapshots already; drop_snapshot those not wanted")
             if self._scope.store is not None:
                 self._scope.store.snapshot(self.name, label, last[4], last[0])
             self._more().snapshots[label] = (last[4], last[0])
             return last[0]
 
         return self._locked(keep)
+
+    def drop_snapshot(self, label: str) -> bool:
+        """Keep a snapshot no longer; False where there is none of that name."""
+
+        def drop() -> bool:
+            if self._scope.released:
+                raise StateError(f"{self.name}: the machine was released")
+            extra = self._extra
+            if extra is None or label not in extra.snapshots:
+                return False
+            if self._scope.store is not None:
+                self._scope.store.drop_snapshot(self.name, label, self._last[0])
+            del extra.snapshots[label]
+            return True
+
+        return self._locked(drop)
 
     # -- the transaction: under the lock -----------------------------------------------------------------------------
 
@@ -597,7 +622,11 @@ class Machine:
                 raise RollbackError(machine=self.name, wanted=f"snapshot {to_snapshot!r}", problem=problem)
             return held[to_snapshot][0]
         sequence = self._last[0] - (1 if steps is None else steps) if to_sequence is None else to_sequence
-        wanted = f"number {sequence}" if steps is None and to_sequence is not None else f"{steps or 1} steps before"
+        wanted = (
+            f"number {sequence}"
+            if steps is None and to_sequence is not None
+            else f"{1 if steps is None else steps} steps before"
+        )
         if not 0 <= sequence < self._last[0] or (steps is not None and steps < 1):
             raise RollbackError(machine=self.name, wanted=wanted, problem=f"it has made {self._last[0]} transitions")
         entries = {entry[0]: (entry[3], entry[4]) for entry in self._kept()}

@@ -116,12 +116,16 @@ class StateManager:
         """Take up every machine that the store keeps and that is not held yet, where it stood; timers go on.
 
         Histories stay in the store until somebody asks. Raises StoreError, and takes up none, where the store has
-        machines of a table that is not given, or in a state that their table does not have.
+        machines of a table that is not given, or in a state that their table does not have; ValueError where two tables
+        that are given have one name.
         """
         store = self._scope.store
         if store is None:
             raise StateError("there is no store to recover machines from")
-        by_name = {table.name: table for table in tables}
+        by_name: dict[str, TransitionTable] = {}
+        for table in tables:
+            if by_name.setdefault(table.name, table) is not table:
+                raise ValueError(f"there are two tables called {table.name!r}, and machines may be of either")
         before = self._taken()
         records = [record for record in store.machines() if record.name not in before]
         problems = sorted({problem for record in records if (problem := _problem(record, by_name)) is not None})
@@ -268,6 +272,10 @@ class StateManager:
     def snapshot(self, name: str, label: str) -> int:
         """As ``Machine.snapshot``."""
         return self.machine(name).snapshot(label)
+
+    def drop_snapshot(self, name: str, label: str) -> bool:
+        """As ``Machine.drop_snapshot``."""
+        return self.machine(name).drop_snapshot(label)
 
     def statistics(self) -> StateStatistics:
         """What is held, and what became of events, as of now."""

@@ -274,14 +274,17 @@ class RecordingStateManager:
         actor: str | None = None,
     ) -> str:
         """Go back. Raises RollbackError where there is nothing to go back to."""
-        self.calls.append(("rollback", name, str(to_snapshot or to_sequence or steps or 1)))
+        wanted = [each for each in (to_snapshot, to_sequence, steps) if each is not None]
+        self.calls.append(("rollback", name, str(wanted[0] if wanted else 1)))
         history = self._history[name]
         if to_snapshot is not None:
             if (name, to_snapshot) not in self._snapshots:
                 raise RollbackError(machine=name, wanted=to_snapshot, problem="no such snapshot")
             target, _ = self._snapshots[name, to_snapshot]
         else:
-            back = len(history) - to_sequence if to_sequence is not None else steps or 1
+            back = 1 if steps is None else steps
+            if to_sequence is not None:
+                back = len(history) - to_sequence
             if not 0 < back <= len(history):
                 raise RollbackError(machine=name, wanted=f"{back} steps", problem=f"only {len(history)} were made")
             target = history[-back].source

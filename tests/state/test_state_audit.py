@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import sqlite3
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from state_helping import DOOR, FLIP, frozen
 
 from coresys.errors.hierarchy import (
     ObserverFailedError,
+    RollbackError,
     StateError,
     StoreConflictError,
     StoreError,
@@ -25,9 +29,10 @@ from coresys.errors.hierarchy import (
     TransitionRefusedError,
 )
 from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, Trigger, after, inside, on
+from coresys.state import machine as machine_module
 from coresys.state.timers import AGAIN
-from coresys.system_records import TransitionRecord
-from coresys.testing.fakes import RecordingMonitoringManager
+from coresys.system_records import StateDefinition, TransitionRecord
+from coresys.testing.fakes import RecordingMonitoringManager, RecordingStateManager
 
 LATE = TransitionTable(
     "late", states=[State("a", initial=True), State("b")], transitions=[after(3600, "a", "b", event="late")]
@@ -477,3 +482,135 @@ def test_what_was_queued_is_made_though_its_observers_cannot_be_awaited(caplog: 
     assert (machine.state, told) == ("c", ["plain", "plain, queued"])
     assert [record.event for record in machine.history()] == ["go", "on"]
     assert "late" in caplog.text
+
+
+# -- what the store keeps --------------------------------------------------------------------------------------------
+
+
+def kept_bytes(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as database:
+        [found] = database.execute("SELECT ifnull(sum(length(cause)), 0) FROM history").fetchone()
+        return int(found)
+
+
+def test_what_the_store_keeps_is_bounded_by_bytes_at_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    most = 0
+    with StateManager(store=SQLiteStore(path, history_bytes=10_000)) as manager:
+        machine = manager.add("m", FLIP)
+        for length in [50_000] * 5 + [100] * 300 + [3_000] * 20:
+            machine.fire("go", cause="x" * length)
+            most = max(most, kept_bytes(path) - (length if length > 10_000 else 0))
+    assert most <= 10_000 * 9 // 8 + 3_000
+    for _ in range(30):  # also where each process makes a few
+        with StateManager(store=SQLiteStore(path, history_bytes=10_000)) as manager:
+            manager.recover([FLIP])
+            manager.fire("m", "go", cause="x" * 1000)
+    assert kept_bytes(path) <= 10_000 * 9 // 8 + 1000
+
+
+def test_a_snapshot_that_is_no_longer_wanted_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with StateManager(store=SQLiteStore(path)) as manager:
+        machine = manager.add("m", FLIP)
+        for label in "xyz":
+            machine.snapshot(label)
+        assert machine.drop_snapshot("x") is True
+        assert machine.drop_snapshot("x") is False
+        assert manager.drop_snapshot("m", "y") is True
+        assert [label for label, _, _ in machine.describe().snapshots] == ["z"]
+        with pytest.raises(RollbackError, match="'z'"):
+            machine.rollback(to_snapshot="x")
+    with StateManager(store=SQLiteStore(path)) as manager:
+        manager.recover([FLIP])
+        assert [label for label, _, _ in manager.describe("m").snapshots] == ["z"]
+
+
+def test_a_snapshot_that_another_wrote_is_not_dropped_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with StateManager(store=SQLiteStore(path)) as first, StateManager(store=SQLiteStore(path)) as second:
+        first.add("m", FLIP).snapshot("s")
+        second.recover([FLIP])
+        second.fire("m", "go")
+        with pytest.raises(StoreConflictError):
+            first.drop_snapshot("m", "s")
+        assert second.describe("m").snapshots == first.describe("m").snapshots != ()
+
+
+def test_snapshots_of_a_machine_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module, "MOST_SNAPSHOTS", 3)
+    machine = Machine(FLIP)
+    for label in "xyz":
+        machine.snapshot(label)
+    with pytest.raises(StateError, match="has 3 snapshots already; drop_snapshot"):
+        machine.snapshot("more")
+    machine.snapshot("x")  # anew
+    machine.drop_snapshot("y")
+    machine.snapshot("more")
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+class Holding(Exception):
+    """One that has what cannot be pickled."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+class Keyword(Exception):
+    """One that goes into pickle, and does not come out."""
+
+    def __init__(self, *, text: str) -> None:
+        super().__init__(text)
+
+
+def test_an_error_whose_causes_cannot_be_pickled_can_be() -> None:
+    def fail(error: Exception) -> Callable[[Trigger], None]:
+        def observer(trigger: Trigger) -> None:
+            raise error
+
+        return observer
+
+    causes = [Holding("a lock"), ValueError("plain"), Keyword(text="a keyword")]
+    machine = Machine(two_states(*map(fail, causes)))
+    with pytest.raises(ObserverFailedError) as raised:
+        machine.fire("go")
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), again.sequence) == (str(raised.value), 1)
+    assert [type(cause).__name__ for cause in again.causes] == ["StateError", "ValueError", "StateError"]
+    assert "Holding: a lock" in str(again.causes[0])
+    assert "Keyword: a keyword" in str(again.causes[2])
+    assert list(raised.value.causes) == causes
+    assert pickle.loads(pickle.dumps(again)).causes[0].args == again.causes[0].args
+
+
+# -- what was given twice, or by mistake -----------------------------------------------------------------------------
+
+
+def test_two_tables_of_one_name_are_not_taken_up_by_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    other = TransitionTable("flip", states=[State("a", initial=True)], transitions=[])
+    with StateManager(store=SQLiteStore(path)) as manager:
+        manager.add("m", FLIP)
+    with StateManager(store=SQLiteStore(path)) as manager:
+        with pytest.raises(ValueError, match="two tables called 'flip'"):
+            manager.recover([FLIP, other])
+        assert manager.names() == ()
+        assert len(manager.recover([FLIP, FLIP])) == 1
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_going_back_by_no_step_says_so(steps: int) -> None:
+    machine = Machine(FLIP)
+    machine.fire("go")
+    with pytest.raises(RollbackError, match=f"cannot go back to {steps} steps before"):
+        machine.rollback(steps)
+    fake = RecordingStateManager()
+    fake.define("m", StateDefinition("flip", ("a", "b"), "a", (("go", "a", "b"),)))
+    fake.fire("m", "go")
+    with pytest.raises(RollbackError, match=f"{steps} steps"):
+        fake.rollback("m", steps)
+    assert (machine.state, fake.state("m")) == ("b", "b")
