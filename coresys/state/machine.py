@@ -950,10 +950,11 @@ class Machine:
 
     def _handed_on(self, error: StateError) -> bool:
         """Whether somebody asked for such errors, and took this one."""
-        if self._scope.on_error is None:
+        told = self._scope.on_error
+        if told is None:
             return False
         try:
-            self._scope.on_error(error)
+            told(error)
         except Exception as second:
             note(error, f"on_error raised {type(second).__name__}: {second}")
             return False

@@ -45,7 +45,8 @@ class StateManager:
     is otherwise raised by ``fire``. ``history_count`` and ``history_bytes`` bound what a machine remembers in memory.
     ``timers``: ``thread`` has a thread fire what is due, from the first timer on; ``manual`` leaves it to ``run_due``.
 
-    Any thread may call any method. Closing it ends the timers and closes the store.
+    Any thread may call any method. Closing it ends the timers and closes the store. One that nobody refers to any
+    more, nor to its machines, ends its timers by itself; its store is for whoever opened that.
     """
 
     def __init__(
@@ -292,6 +293,18 @@ class StateManager:
         )
 
     # -- who is told, timers, the end --------------------------------------------------------------------------------
+
+    @property
+    def on_error(self) -> Callable[[StateError], object] | None:
+        """Who is given what observers raised after a transition, and what timers met with; None: ``fire`` raises it.
+
+        May be set at any time: ``ErrorStates`` is made of a manager that is there already, and then is who is told.
+        """
+        return self._scope.on_error
+
+    @on_error.setter
+    def on_error(self, told: Callable[[StateError], object] | None) -> None:
+        self._scope.on_error = told
 
     @property
     def durability(self) -> Durability:

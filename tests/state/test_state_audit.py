@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from state_helping import DOOR, FLIP, frozen
 
+from coresys.errors import ErrorManager, ErrorState, ErrorStates
 from coresys.errors.hierarchy import (
     ObserverFailedError,
     RollbackError,
@@ -31,7 +33,7 @@ from coresys.errors.hierarchy import (
 from coresys.state import Machine, SQLiteStore, State, StateManager, TransitionTable, Trigger, after, inside, on
 from coresys.state import machine as machine_module
 from coresys.state.timers import AGAIN
-from coresys.system_records import StateDefinition, TransitionRecord
+from coresys.system_records import ErrorRecord, StateDefinition, TransitionRecord
 from coresys.testing.fakes import RecordingMonitoringManager, RecordingStateManager
 
 LATE = TransitionTable(
@@ -614,3 +616,29 @@ def test_going_back_by_no_step_says_so(steps: int) -> None:
     with pytest.raises(RollbackError, match=f"{steps} steps"):
         fake.rollback("m", steps)
     assert (machine.state, fake.state("m")) == ("b", "b")
+
+
+def test_who_is_told_of_errors_may_be_made_of_the_manager() -> None:
+    """And the circle that the two then are keeps neither of them, nor the thread of the timers."""
+    errors = ErrorManager()
+    arrived: list[ErrorRecord] = []
+    errors.sink("operator", arrived.append)
+    errors.route("doors", "operator")
+
+    def fail(trigger: Trigger) -> None:
+        raise ValueError("planted")
+
+    manager = StateManager()
+    assert manager.on_error is None
+    watch = ErrorStates(errors=errors, states=manager, declared=[ErrorState("m", component="doors", state="a")])
+    manager.on_error = watch.observed
+    assert manager.add("m", two_states(fail)).fire("go") == "b"
+    assert [record.component for record in arrived] == ["doors"]
+    manager.add("late", LATE)
+    thread, gone = manager._timers._thread, weakref.ref(manager)
+    assert thread is not None
+    del manager, watch
+    gc.collect()
+    assert gone() is None
+    thread.join(20)
+    assert not thread.is_alive()
