@@ -732,6 +732,7 @@ class Machine:
                 return False
             if self._scope.store is not None and not keep:
                 self._scope.store.forget(self.name, self._last[0])
+            renew_in_children(self, Machine._after_fork)  # the manager sees to it no longer
             self._scope = gone
             if self._extra is not None:
                 self._extra.timers = {}
@@ -850,11 +851,11 @@ class Machine:
 
     def _tell_one(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
-        unheard = made.edge.asynchronous  # by whoever was cut short: nobody awaits any more
-        for observer in made.edge.later:
-            if unheard and is_async(observer):
-                causes.append(self._not_awaited(observer))
-                continue
+        observers = made.edge.later
+        if made.edge.asynchronous:  # whoever was to await some was cut short
+            causes.extend(self._not_awaited(observer) for observer in observers if is_async(observer))
+            observers = tuple(observer for observer in observers if not is_async(observer))
+        for observer in observers:
             try:
                 answer = observer(made.trigger)
                 if answer is not None and isinstance(answer, Coroutine):

@@ -74,6 +74,7 @@ class StateManager:
         if timers == "thread":
             self._timers.use_thread()
         self._scope.timers = self._timers
+        self._scope.manager = self
         # Of the four below; a leaf: no machine's lock is waited for under it.
         self._lock = RLock()
         self._machines: dict[str, Machine] = {}

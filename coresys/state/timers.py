@@ -35,6 +35,10 @@ class Bell:
     """What the thread sleeps by. ``condition`` is a leaf, re-entrant for a signal's handler."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Make it anew, in a forked child: in the place of the old one, which the end of the heap still rings."""
         self.condition = threading.Condition()
         self._rung = False
 
@@ -55,7 +59,7 @@ class Bell:
 class Timers:
     """The timers of all machines of a manager. ``armed`` is called under machines' locks, and only notes.
 
-    ``on_error`` may not refer to the manager: it ends with the last one who refers to it.
+    ``on_error`` may not refer to the manager: the thread keeps this alive while it is awake, and not more.
     """
 
     def __init__(self, clock: WallClock, on_error: Callable[[Machine, PendingTimer, Exception], object]) -> None:
@@ -169,7 +173,7 @@ class Timers:
 
     def after_fork(self) -> None:
         """In a forked child: no thread came along, and nobody holds the lock."""
-        self._bell = Bell()
+        self._bell.renew()
         self._condition = self._bell.condition
         self._thread = None
 

@@ -619,6 +619,42 @@ def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(hel
     assert machine.state == "b"
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_manager_is_dropped_in_a_forked_child_though_the_parents_thread_held_its_timers() -> None:
+    manager = StateManager()
+    manager.add(
+        "m",
+        TransitionTable(
+            "t", states=[State("a", initial=True), State("b")], transitions=[after(3600, "a", "b", event="late")]
+        ),
+    )
+    holds, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with manager._timers._condition:
+            holds.set()
+            leave.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holds.wait()
+
+    def drop() -> int:
+        nonlocal manager
+        gone = weakref.ref(manager)
+        del manager
+        gc.collect()
+        return 7 if gone() is None else 1
+
+    try:
+        assert in_a_child(drop) == 7
+    finally:
+        leave.set()
+        holder.join()
+        manager.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_timers_go_on_in_a_forked_child_when_it_says_so() -> None:
     """As the page says: the parent's thread fires them, and the child has copies of the machines."""
