@@ -696,6 +696,10 @@ class Machine:
 
     def _take_up(self, record: MachineRecord) -> None:
         """Stand where a machine is to begin, or where a stored one stood. For one that nobody else knows yet."""
+        if record.snapshots:
+            self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
+        if record.timers:
+            self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
         last = record.last
         if last is not None:
             self._last = (
@@ -703,10 +707,6 @@ class Machine:
             )  # fmt: skip
         else:  # of one that made none, since when it is where it begins
             self._last = (record.sequence, record.since, "", "", record.state, None, None)
-        if record.snapshots:
-            self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
-        if record.timers:
-            self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
 
     def _reload(self, find: Callable[[], MachineRecord]) -> MachineRecord:
         """Stand where the record that ``find`` returns says. It is asked under the lock: nothing is fired between."""
