@@ -113,7 +113,7 @@ class Counters:
                 # See the invariants of ``shards``: the key is made before the figure is read.
                 self._by_thread[get_ident()].values[name, component] += value
                 return
-            except (KeyError, TypeError):  # a new one; or a name that is none
+            except Exception:  # a new one mostly; or a name that is none, which is seen to there
                 pass
         self._add_new(name, value, component)
 

@@ -91,8 +91,8 @@ class MemorySource:
 
 
 class FragmentationSource:
-    """Bytes stranded since the first reading, over bytes in use. Gives free pages back to the system first, and takes
-    a tenth of a millisecond and more: seldom is often enough."""
+    """Bytes stranded since the first reading, over bytes that pymalloc and malloc have in use. Gives free pages back to
+    the system first, and takes a tenth of a millisecond and more: seldom is often enough."""
 
     names: tuple[str, ...] = ("memory.fragmentation",)
 
@@ -106,7 +106,7 @@ class FragmentationSource:
         after = stranded_now(memory)
         if self._before is None:
             self._before = after
-        readings[0] = share(stranded(self._before, after), memory.in_use)
+        readings[0] = share(stranded(self._before, after), memory.pymalloc + memory.malloc)
 
     def close(self) -> None:
         """Give back the meter's storage, and its descriptor."""
