@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from math import ceil, frexp, inf, ldexp
 
 from coresys.monitoring.shards import Shards
@@ -55,9 +58,10 @@ class _Shard:
 
 def _merge(shards: Sequence[_Shard]) -> _Shard:
     merged = _Shard()
+    counts = merged.counts
     for shard in shards:
         for key, count in shard.counts.items():
-            merged.counts[key] = merged.counts.get(key, 0) + count
+            counts[key] = counts.get(key, 0) + count
         merged.total += shard.total
         merged.least, merged.most = min(merged.least, shard.least), max(merged.most, shard.most)
         merged.refused += shard.refused
@@ -173,14 +177,13 @@ def quantile(distribution: Distribution, share: float) -> float:
         raise ValueError(f"a share is from 0 to 1, not {share!r}")
     if not distribution.count:
         raise ValueError(f"{distribution.name!r} has no values")
-    rank = max(ceil(share * distribution.count), 1)
-    found = distribution.most
-    for edge, count in distribution.buckets:
-        rank -= count
-        if rank <= 0:
-            found = _middle(edge)
-            break
-    return min(max(found, distribution.least), distribution.most)
+    return _quantile(distribution, list(accumulate(count for _, count in distribution.buckets)), share)
+
+
+def _quantile(distribution: Distribution, ranks: list[int], share: float) -> float:
+    at = bisect_left(ranks, max(ceil(share * ranks[-1]), 1))
+    edge = distribution.buckets[min(at, len(ranks) - 1)][0]
+    return min(max(_middle(edge), distribution.least), distribution.most)
 
 
 def _distribution(
@@ -196,7 +199,8 @@ def _distribution(
     if not count:
         return Distribution(of.name, of.component, of.unit, 0, 0.0, 0.0, 0.0, refused=refused)
     bare = Distribution(of.name, of.component, of.unit, count, total, least, most, buckets=tuple(buckets))
-    found = tuple((share, quantile(bare, share)) for share in quantiles)
+    ranks = list(accumulate(count for _, count in buckets))
+    found = tuple((share, _quantile(bare, ranks, share)) for share in quantiles)
     return Distribution(of.name, of.component, of.unit, count, total, least, most, found, tuple(buckets), refused)
 
 
@@ -205,6 +209,7 @@ def _key(value: float) -> int:
     return (exponent << _STEP_BITS) + int(mantissa * _UNITS + _UP if value > 0 else mantissa * _UNITS)
 
 
+@lru_cache(4096)  # of one unit there are some hundreds in use, and a snapshot asks for all of them
 def _edge(key: int) -> float:
     """The upper edge of a bucket, which is in it."""
     step = ((key + _UNITS - 1) & ((1 << _STEP_BITS) - 1)) - (_UNITS - 1)
