@@ -44,7 +44,7 @@ class MonitoringManager:
 
     ``sources`` are read ``rate`` times a second once it is started (``start``); by default nothing is, and
     ``process_sources`` makes the usual ones. Where memory is among them, its growth is judged against ``growth_limit``
-    in bytes per hour, every ten seconds: that is the gauge ``memory.growth_rate``, where the verdict is clear.
+    in bytes per hour, once a minute: that is the gauge ``memory.growth_rate``, where the verdict is clear.
     ``kept`` readings of each are kept. ``names`` bounds the names of each kind (counters, gauges, distributions),
     ``components`` those of each name. ``clock`` is what samples, alarms and snapshots are dated by.
     Alarms are told by the sampler, or by ``check`` where none runs.
