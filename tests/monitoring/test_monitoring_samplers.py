@@ -22,7 +22,14 @@ from monitoring_helping import (  # noqa: F401  # fixtures
     with_threads,
 )
 
-from coresys.monitoring import DescriptorSource, MemorySource, ProcessSource, Sampler
+from coresys.monitoring import (
+    DescriptorSource,
+    FragmentationSource,
+    MemorySource,
+    ProcessSource,
+    Sampler,
+    ThreadSource,
+)
 from coresys.testing.fakes import FakeClock
 
 
@@ -267,3 +274,26 @@ def test_sampling_keeps_nothing_but_numbers() -> None:
     sampler.close()
     assert second - first < 30  # a tuple kept of each would be 1,500
     assert sampler.not_measured == {}
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="counts CPython's blocks")
+def test_reading_leaves_nothing_for_the_collector() -> None:
+    """A library that was loaded for each reading came to 60 KB each, and looked like growth until it was collected."""
+    sampler = Sampler([FragmentationSource(every=0.0), ThreadSource(every=0.0), MemorySource()], kept=50)
+
+    def many() -> int:
+        for _ in range(10):
+            sampler.sample()
+        return sys.getallocatedblocks()
+
+    many()
+    gc.collect()
+    gc.disable()
+    try:
+        first = many()
+        assert many() - first < 100
+    finally:
+        gc.enable()
+        sampler.close()
