@@ -52,7 +52,7 @@ def test_what_fails_again_and_again_is_given_up_and_told(shop: Shop) -> None:
     def never() -> None:
         raise ConnectionError("lost for good")
 
-    shop.errors.policies("orders", {ConnectionError: [RestartComponent(shop.components)]})
+    shop.errors.policies("orders", {ConnectionError: [RestartComponent(shop.components, times=10)]})
     with pytest.raises(ConnectionError, match="lost for good"):
         shop.errors.recovering("orders").call(never)
     assert shop.states() == {**dict.fromkeys(SHOP, "running"), "shop": "stopped", "orders": "failed"}
