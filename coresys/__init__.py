@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ITestManager,
         IThreadManager,
     )
+    from coresys.monitoring.manager import MonitoringManager
     from coresys.state.manager import StateManager
     from coresys.threads.manager import ThreadManager
 
@@ -44,6 +45,7 @@ _LATER = {
     "IStateManager": "coresys.interfaces",
     "ITestManager": "coresys.interfaces",
     "IThreadManager": "coresys.interfaces",
+    "MonitoringManager": "coresys.monitoring.manager",
     "StateManager": "coresys.state.manager",
     "ThreadManager": "coresys.threads.manager",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "IThreadManager",
     "Limit",
     "Location",
+    "MonitoringManager",
     "Reading",
     "StateManager",
     "ThreadManager",

@@ -261,7 +261,7 @@ class ComponentRecord:
     state: str
     needs: tuple[str, ...]
     restarted: int
-    healthy: bool | None = None  # None: it has no health check
+    healthy: bool | None = None  # None: it has no health check, or was not asked since it started
     problem: str | None = None
 
 
@@ -327,7 +327,11 @@ class EnvironmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Values that were recorded under one name: count, sum, extremes, and quantiles by their rank."""
+    """Values that were recorded under one name: count, sum, extremes, and quantiles by their rank.
+
+    ``buckets`` are upper edges, which are in them, and counts, the lowest first, without empty ones. ``refused`` were
+    told and are no values: NaN, and the infinities.
+    """
 
     name: str
     component: str
@@ -337,13 +341,57 @@ class Distribution:
     least: float
     most: float
     quantiles: tuple[tuple[float, float], ...] = ()
+    buckets: tuple[tuple[float, int], ...] = ()
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoringSnapshot:
-    """Everything that a monitoring manager knows at a time (seconds since 1970); names with their component."""
+    """Everything that a monitoring manager knows at a time (seconds since 1970); names with their component.
+
+    ``refused`` were told and taken for nothing (no number, a counter that is to fall); ``left_out`` were told under
+    names beyond the bound, and are summed up under ``(others)``. ``not_measured`` are what a sampler could not go on
+    reading, and why.
+    """
 
     time: float
     counters: tuple[tuple[str, str, float], ...] = ()
     gauges: tuple[tuple[str, str, float], ...] = ()
     distributions: tuple[Distribution, ...] = ()
+    refused: int = 0
+    left_out: int = 0
+    not_measured: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthVerdict:
+    """Whether a series of memory readings grows by more than ``limit``; all rates in bytes per hour.
+
+    ``verdict`` is ``growing`` (the interval from ``low`` to ``high`` is above the limit), ``steady`` (it is below), or
+    ``unclear``, and ``why`` says why. ``rate`` is the estimate, of ``readings`` over ``seconds``. ``steps_out`` are
+    single steps, in bytes, that were taken out before.
+    """
+
+    verdict: str
+    rate: float
+    low: float
+    high: float
+    limit: float
+    readings: int
+    seconds: float
+    why: str = ""
+    steps_out: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRecord:
+    """A threshold was crossed, for the ``number``-th time: ``value`` is what was seen above ``above``, at ``time``
+    (seconds since 1970)."""
+
+    alarm: str
+    name: str
+    component: str
+    value: float
+    above: float
+    time: float
+    number: int

@@ -68,6 +68,8 @@ def open_session(config: pytest.Config) -> None:
             measures=measures,
         )
         path = config.getoption("coresys_json")
+        if path == "":
+            raise ConfigError(place="--coresys-json", problem="the path is empty")
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None

@@ -124,19 +124,23 @@ class Baseline:
 
     def left(self) -> tuple[str, ...]:
         """What is there now and was not then, a line each, after the moment that what ends by itself needs."""
-        lines = self._lines()
+        things = self._things()
         for _ in pauses(0.0, _EACH, least=_GRACE):
-            if not lines:
+            if not things:
                 break
-            lines = self._lines()
-        return tuple(lines)
+            things = self._things()
+        return (*things, *self._figures())
 
-    def _lines(self) -> list[str]:
+    def _things(self) -> list[str]:
         lines = []
         for probe, before in self._before:
             for identity, thing in (self._look(probe.name, probe.take) or {}).items():
                 if identity not in before:
                     lines.append(f"{probe.name}: {_described(probe, identity, thing)}")
+        return lines
+
+    def _figures(self) -> list[str]:
+        lines = []
         for level, was in self._levels:
             now = self._look(level.name, level.read)
             if now is not None and now - was > level.allowed:

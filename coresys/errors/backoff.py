@@ -79,7 +79,7 @@ class stop_after_attempt(stop_base):
     """Stop when that many attempts were made."""
 
     def __init__(self, max_attempt_number: int) -> None:
-        if max_attempt_number < 1:
+        if not max_attempt_number >= 1:  # so that NaN is refused, which no attempt reaches
             raise ValueError("one attempt is made at least")
         self.max_attempt_number = max_attempt_number
 
@@ -93,6 +93,7 @@ class stop_after_delay(stop_base):
     timed = True
 
     def __init__(self, max_delay: float) -> None:
+        _refuse_nan(max_delay)
         self.max_delay = max_delay
 
     def __call__(self, state: RetryState) -> bool:
@@ -105,6 +106,7 @@ class stop_before_delay(stop_base):
     timed = True
 
     def __init__(self, max_delay: float) -> None:
+        _refuse_nan(max_delay)
         self.max_delay = max_delay
 
     def __call__(self, state: RetryState) -> bool:
@@ -147,6 +149,7 @@ class wait_fixed(wait_base):
     """Always the same time."""
 
     def __init__(self, wait: float) -> None:
+        _refuse_nan(wait)
         self.wait = wait
 
     def __call__(self, state: RetryState) -> float:
@@ -164,6 +167,7 @@ class wait_random(wait_base):
     """Any time between two."""
 
     def __init__(self, min: float = 0.0, max: float = 1.0, *, rng: random.Random | None = None) -> None:
+        _refuse_nan(min, max)
         self.min, self.max = min, max
         self._uniform = (rng or random).uniform
 
@@ -180,6 +184,7 @@ class wait_exponential(wait_base):
     def __init__(
         self, multiplier: float = 1.0, max: float = MOST_SECONDS, exp_base: float = 2.0, min: float = 0.0
     ) -> None:
+        _refuse_nan(multiplier, max, exp_base, min)
         self.multiplier, self.max, self.exp_base, self.min = multiplier, max, exp_base, min
 
     def __call__(self, state: RetryState) -> float:
@@ -210,6 +215,12 @@ class wait_random_exponential(wait_exponential):
 
     def __call__(self, state: RetryState) -> float:
         return self._uniform(self.min, super().__call__(state))
+
+
+def _refuse_nan(*numbers: float) -> None:
+    """Raises ValueError for NaN: no time reaches it, so that nothing would stop; and as a wait it is none at all."""
+    if any(number != number for number in numbers):
+        raise ValueError("NaN is no number of seconds, nor of times")
 
 
 def is_timed(rule: Stop | Wait) -> bool:

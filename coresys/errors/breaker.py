@@ -89,7 +89,8 @@ class CircuitBreaker:
         changed: Callable[[CircuitBreaker, str, str], object] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if failures < 1 or probes < 1 or minimum < 1 or window <= 0 or recovery < 0:
+        # As what has to hold, here and elsewhere: NaN is neither too small nor anything else that it is compared with.
+        if not (failures >= 1 and probes >= 1 and minimum >= 1 and window > 0 and recovery >= 0):
             raise ValueError("failures, probes and minimum are at least 1, window more than 0, recovery at least 0")
         if rate is not None and not 0 < rate <= 1:
             raise ValueError("rate is a share of calls, more than 0 and at most 1")
@@ -350,7 +351,7 @@ class CircuitBreakers:
     __slots__ = ("__weakref__", "_breakers", "_lock", "_make", "_most")
 
     def __init__(self, make: Callable[[str], CircuitBreaker] = CircuitBreaker, *, most: int = 1024) -> None:
-        if most < 1:
+        if not most >= 1:
             raise ValueError("at least one circuit is kept")
         self._make, self._most = make, most
         self._lock = RLock()  # a finalizer may ask in the midst of this

@@ -27,7 +27,7 @@ class RetryBudget:
     __slots__ = ("__weakref__", "_at", "_clock", "_lock", "_refused", "_taken", "_tokens", "burst", "per_second")
 
     def __init__(self, *, per_second: float, burst: float, clock: Clock | None = None) -> None:
-        if per_second < 0 or burst < 1:
+        if not (per_second >= 0 and burst >= 1):  # so that NaN is refused
             raise ValueError("per_second is at least 0, burst at least 1")
         self.per_second, self.burst = per_second, burst
         self._clock: Clock = clock or MonotonicClock()

@@ -70,7 +70,7 @@ class Capture:
         characters: int = 1000,
         secrets: Secrets | None = None,
     ) -> None:
-        if frames < 4 or errors < 0 or characters < 1:
+        if not (frames >= 4 and errors >= 0 and characters >= 1):  # so that NaN is refused
             raise ValueError("at least 4 frames and 1 character are kept, and not fewer than 0 errors")
         self._frames, self._errors, self._characters, self._notes = frames, errors, characters, 8
         self._secrets = secrets or (values.secrets if values is not None else SECRETS)

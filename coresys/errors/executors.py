@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar
 from weakref import finalize
 
-from coresys.errors.guards import is_error
+from coresys.errors.guards import is_error, makes_coroutines, refuse_generators
 from coresys.system_records import ErrorRecord
 
 T = TypeVar("T")
@@ -31,7 +31,16 @@ class Preparer(Protocol):
 
 def carry(function: Callable[..., T], errors: Preparer, *, component: str) -> Callable[..., T]:
     """A function for another thread or a ``threading.Timer``: runs with the context variables of now, reports what it
-    raises, and lets it go on. It may be called several times; each call has the variables as they are now."""
+    raises, and lets it go on. It may be called several times; each call has the variables as they are now.
+
+    Raises TypeError for coroutine functions and generators, which run after the call. A task takes the variables along
+    by itself: guard the coroutine function, and hand that to the loop.
+    """
+    refuse_generators(function, "a guard")
+    if makes_coroutines(function):
+        raise TypeError(
+            f"{function!r} makes a coroutine, which runs after the call: guard it instead, errors.guard(component)(...)"
+        )
     context = copy_context()
 
     @wraps(function)

@@ -121,6 +121,22 @@ class ObserverFailedError(StateError):
             f"{machine}: {event!r} was made ({source!r} to {target!r}, number {sequence}); then observers raised {what}"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Causes are anybody's: one that does not come out of pickle again would keep this error from doing so.
+        rebuild, (cls, args, state) = super().__reduce__()
+        return rebuild, (cls, args, {**state, "causes": tuple(map(_picklable, self.causes))})
+
+
+def _picklable(error: BaseException) -> BaseException:
+    """The error itself; or what stands for it where it cannot be sent."""
+    import pickle  # only where errors are sent
+
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception as problem:
+        return StateError(f"{type(error).__name__}: {error} (itself it cannot be pickled: {problem})")
+    return error
+
 
 class RollbackError(StateError, ValueError):
     """There is nothing to go back to: no such snapshot, or a sequence number that the history does not reach."""
@@ -459,3 +475,122 @@ class CleanupIncompleteError(CleanupError):
     def __reduce__(self) -> tuple[Any, ...]:
         # The texts travel; what was raised may not be able to.
         return (_rebuild, (type(self), self.args, {**self.__dict__, "errors": ()}))
+
+
+class ComponentError(CoreSysError):
+    """Base of what the component manager raises; ``component`` is the name of the one it is about."""
+
+    component: str
+
+
+class ComponentSpecError(ComponentError, ValueError):
+    """A component is declared wrongly in itself; ``problem`` says how."""
+
+    def __init__(self, *, component: str, problem: str) -> None:
+        self.component, self.problem = component, problem
+        super().__init__(f"component {component!r}: {problem}")
+
+
+class DuplicateComponentError(ComponentError, ValueError):
+    """A component of that name is declared already."""
+
+    def __init__(self, *, component: str) -> None:
+        self.component = component
+        super().__init__(f"component {component!r} is registered already")
+
+
+class ComponentCycleError(ComponentError, ValueError):
+    """A component would need itself, through those in ``cycle``: each needs the one after it, the last is the first."""
+
+    def __init__(self, *, component: str, cycle: tuple[str, ...]) -> None:
+        self.component, self.cycle = component, cycle
+        super().__init__(f"component {component!r} would need itself: {' needs '.join(map(repr, cycle))}")
+
+
+class UnknownComponentError(ComponentError, LookupError):
+    """No component of that name is registered here. ``needed_by`` is who needs it, None where it was asked for by the
+    caller; ``near`` are names that look like it."""
+
+    def __init__(self, *, component: str, needed_by: str | None = None, near: tuple[str, ...] = ()) -> None:
+        self.component, self.needed_by, self.near = component, needed_by, near
+        needed = f", which {needed_by!r} needs" if needed_by is not None else ""
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        super().__init__(f"no component {component!r} is registered{needed}{hint}")
+
+
+class OutsideViewError(ComponentError, LookupError):
+    """A view was asked to change what is not its own part; nothing was changed. ``view`` says which part that is."""
+
+    def __init__(self, *, component: str, view: str, problem: str) -> None:
+        self.component, self.view, self.problem = component, view, problem
+        super().__init__(f"component {component!r} is outside of the view of {view}: {problem}")
+
+
+class ChangeRefusedError(ComponentError):
+    """A validation hook refused a change; nothing was changed. ``hook`` is its name, ``reason`` what it said."""
+
+    def __init__(self, *, component: str, action: str, hook: str, reason: str) -> None:
+        self.component, self.action, self.hook, self.reason = component, action, hook, reason
+        super().__init__(f"{action} of {component!r} was refused by {hook}: {reason}")
+
+
+class ComponentBusyError(ComponentError, RuntimeError):
+    """A change was not begun, for another one is at work on the same components and to wait for it would be in vain,
+    or was so for as long as was allowed. ``problem`` says which."""
+
+    def __init__(self, *, component: str, action: str, problem: str) -> None:
+        self.component, self.action, self.problem = component, action, problem
+        super().__init__(f"{action} of {component!r} was not begun: {problem}")
+
+
+class StartFailedError(ComponentError):
+    """A component did not start, and what had been started for it was stopped again.
+
+    ``component`` is the first that failed. ``problems`` are component and error, as text, of everything that went
+    wrong, also while stopping again; ``causes`` those exceptions, in the same order. ``__cause__`` is the first, or a
+    group of all (from Python 3.11 on).
+    """
+
+    def __init__(
+        self,
+        *,
+        component: str,
+        action: str,
+        problems: tuple[tuple[str, str], ...],
+        causes: tuple[BaseException, ...] = (),
+    ) -> None:
+        self.component, self.action, self.problems, self.causes = component, action, problems, causes
+        told = "; ".join(f"{name}: {error}" for name, error in problems)
+        super().__init__(f"{action}: {component!r} did not start; {told}")
+
+
+class StopFailedError(ComponentError):
+    """Components failed to stop; all others were stopped all the same. As StartFailedError in its attributes."""
+
+    def __init__(
+        self,
+        *,
+        component: str,
+        action: str,
+        problems: tuple[tuple[str, str], ...],
+        causes: tuple[BaseException, ...] = (),
+    ) -> None:
+        self.component, self.action, self.problems, self.causes = component, action, problems, causes
+        told = "; ".join(f"{name}: {error}" for name, error in problems)
+        super().__init__(f"{action}: {component!r} did not stop as it should; {told}")
+
+
+class InterfaceError(ComponentError, TypeError):
+    """What a component provides is not what the interface asks for, or that is no interface; ``problem`` says how."""
+
+    def __init__(self, *, component: str, interface: str, problem: str) -> None:
+        self.component, self.interface, self.problem = component, interface, problem
+        super().__init__(f"component {component!r} cannot provide {interface}: {problem}")
+
+
+class NotProvidedError(ComponentError, LookupError):
+    """A component asked for an interface that none of those it needs provides now; ``problem`` says why."""
+
+    def __init__(self, *, component: str, interface: str, problem: str) -> None:
+        self.component, self.interface, self.problem = component, interface, problem
+        super().__init__(f"component {component!r} cannot have {interface}: {problem}")

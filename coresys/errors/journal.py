@@ -30,7 +30,7 @@ class Journal:
     __slots__ = ("_bytes", "_count", "_entries", "_forgotten", "_lock", "_size")
 
     def __init__(self, *, count: int = 256, bytes: int = 1 << 20) -> None:
-        if count < 1 or bytes < 1:
+        if not (count >= 1 and bytes >= 1):  # so that NaN is refused, which would bound nothing
             raise ValueError("a journal keeps at least 1 entry and 1 byte")
         self._count, self._bytes = count, bytes
         self._entries: OrderedDict[tuple[str, str], tuple[JournalEntry, int]] = OrderedDict()

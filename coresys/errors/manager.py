@@ -72,7 +72,7 @@ class ErrorManager:
         self.clock: WallClock = clock or MonotonicClock()
         self._monitoring = monitoring
         self._capture = capture or Capture()
-        self._journal = journal or Journal()
+        self._journal = Journal() if journal is None else journal  # not "or": an empty one has no length, and is false
         self._key = f"__coresys_error_{next(_managers)}__"
         self._numbers = count(1)
         self._declaring = RLock()  # of _paths and _receivers, which are replaced and never changed
@@ -141,7 +141,7 @@ class ErrorManager:
             try:
                 record = self._count_new(error, mark, component, severity, task)
             except BaseException:  # a signal's, before anything was counted: the next who sees the exception does it
-                if mark.record is None:
+                if mark.record is None and dict_of(error).get(self._key) is mark:
                     dict_of(error).pop(self._key, None)
                 raise
         elif not mark.counted:
@@ -229,13 +229,23 @@ class ErrorManager:
         mark = dict_of(error).get(self._key)
         if not isinstance(mark, Mark):
             return 0
-        if not mark.number and mark.leaf and mark.counted:
+        return self._number_of(mark) if mark.leaf and mark.counted else mark.number
+
+    def _number_of(self, mark: Mark) -> int:
+        if not mark.number:
             with self._declaring:
                 if not mark.number:
                     mark.number = next(self._numbers)
         return mark.number
 
-    def _captured(self, error: BaseException, component: str, severity: str, task: str | None) -> ErrorRecord:
+    def _captured(
+        self,
+        error: BaseException,
+        component: str,
+        severity: str,
+        task: str | None,
+        number: Callable[[BaseException], int] | None = None,
+    ) -> ErrorRecord:
         return self._capture(
             error,
             component=component,
@@ -243,14 +253,19 @@ class ErrorManager:
             time=self.clock.time(),
             task=task,
             route=self._paths.resolve(component),
-            number=self._number,
+            number=number or self._number,
         )
 
     def _count_new(
         self, error: BaseException, mark: Mark, component: str, severity: str, task: str | None
     ) -> ErrorRecord:
         if not group_members(error):
-            mark.record = record = self._captured(error, component, severity, task)
+
+            def numbered(each: BaseException) -> int:
+                # Of this mark: by now, a thread that raises the same object may have put its own into the exception.
+                return self._number_of(mark) if each is error else self._number(each)
+
+            mark.record = record = self._captured(error, component, severity, task, numbered)
             self._seen(record)
             self._deliver(record)
             return record
@@ -306,14 +321,13 @@ class ErrorManager:
         if waiting is not None:
             waiting.append((record, errors, self._delivering.depth + 1))
             return
-        self._delivering.depth = depth  # before anybody can find that there is something waiting
+        self._delivering.depth = -1  # before anybody can find that there is something waiting
         waiting = deque([(record, errors, depth)])
         while waiting:  # once more: a finalizer may have put something in after the last look
             self._delivering.waiting = waiting
             try:
                 while waiting:
-                    record, errors, self._delivering.depth = waiting.popleft()
-                    self._give(record, errors)
+                    self._give(*waiting.popleft())
             except BaseException:  # a signal's: what waits is kept and counted, if not delivered
                 while waiting:  # a finalizer may put more in
                     record, errors, _ = waiting.popleft()
@@ -322,16 +336,19 @@ class ErrorManager:
             finally:
                 self._delivering.waiting = None
 
-    def _give(self, record: ErrorRecord, errors: int) -> None:
+    def _give(self, record: ErrorRecord, errors: int, depth: int) -> None:
         receive = self._receivers.get(record.route[-1]) if record.route else None
         became = "undelivered"
         try:
-            if receive is not None and self._delivering.depth <= _MOST_NESTED:
+            if receive is not None and depth <= _MOST_NESTED:
+                # Only for as long as the sink runs: what a signal's handler reports beside it is not what it reports.
+                self._delivering.depth = depth
                 receive(record)
                 became = "delivered"
         except Exception as problem:
             self.report(problem, component=f"sink {record.route[-1]}", ended=True)
         finally:
+            self._delivering.depth = -1
             self._keep(record, errors, became)
 
     def _keep(self, record: ErrorRecord, errors: int, became: str) -> None:

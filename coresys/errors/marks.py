@@ -11,7 +11,10 @@ from where it was reported, or was raised anew, as one object that is raised aga
   procedure that recovered from it. What grows after that was raised after that.
 
 What cannot be told: an exception object that is emptied (``with_traceback(None)``) and raised again at once by the
-same instruction may get a traceback at the address of the first, and then is taken for it.
+same instruction may get a traceback at the address of the first, and then is taken for it. Nor can occurrences of one
+object be told that threads raise at the same time: before 3.12 each unwinds with what it found in the object and puts
+that back, so that ways are lost; from 3.12 on the entries of all are in one list. The thread says nothing either, for
+another one may report what was handed to it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ or not any more, ask the next. What it raises counts as None, and is reported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from coresys.errors.backoff import RetryState
@@ -124,6 +125,8 @@ class RestoreState:
     ) -> None:
         if to_snapshot is not None and steps is not None:
             raise ValueError("a machine goes back to a snapshot, or by steps")
+        if not times >= 0:  # NaN, say, which no call would reach
+            raise ValueError("times is at least 0")
         self._states, self._machine, self._times = states, machine, times
         self._to_snapshot, self._steps = to_snapshot, steps
 
@@ -153,7 +156,12 @@ class RestartComponent:
     ``components`` is an IComponentManager, or has these of its methods. Without ``component``, the one that failed.
     Without ``strategy``, how and how often is left to what the manager knows of the component (False from it is no).
     With ``one-for-one`` or ``rest-for-one`` the components are stopped and started from here, those that start last
-    first, and ``intensity`` says how often; where it is spent, nothing is touched.
+    first, and ``intensity`` says how often; where it is spent, nothing is touched. What was stopped is started again
+    also where another of them does not stop or start, which is then raised; one that did not stop is not started.
+
+    ``times`` is how often for one call, whatever the manager and the intensity allow: a call that takes longer to fail
+    than they look back would never end. By default as often as ``intensity`` allows at once, and where there is none,
+    once.
     """
 
     name, acts = "restart", True
@@ -165,14 +173,22 @@ class RestartComponent:
         *,
         strategy: str | None = None,
         intensity: RestartIntensity | None = None,
+        times: int | None = None,
     ) -> None:
         if strategy is not None:
             affected(("any",), "any", strategy)  # raises for one that is none
         self._components, self._component, self._strategy = components, component, strategy
         self._intensity = intensity or (RestartIntensity() if strategy is not None else None)
+        if times is None:
+            times = 1 if self._intensity is None else self._intensity.restarts
+        if not times >= 0:
+            raise ValueError("times is at least 0")
+        self._times = times
 
     def recover(self, failure: Failure) -> float | None:
         """Restarted; None where that was too often."""
+        if failure.used >= self._times:
+            return None
         name = self._component or failure.component
         if self._intensity is not None and not self._intensity.allow(name):
             return None
@@ -180,11 +196,11 @@ class RestartComponent:
             cause = f"{type(failure.error).__name__} in {failure.component}"
             return 0.0 if self._components.restart(name, cause=cause) else None
         order = [record.name for record in self._components.components()]
-        restarted = affected(order, name, self._strategy)
-        for each in reversed(restarted):
-            self._components.stop(each)
-        for each in restarted:
-            self._components.start(each)
+        # The last that was stopped is the first that is started; what one of them raises keeps none of the others down.
+        with ExitStack() as stopped:
+            for each in reversed(affected(order, name, self._strategy)):
+                self._components.stop(each)
+                stopped.callback(self._components.start, each)
         return 0.0
 
 

@@ -44,7 +44,7 @@ class Rates:
     __slots__ = ("_bound", "_rates")
 
     def __init__(self, names: int = 128) -> None:
-        if names < 1:
+        if not names >= 1:  # so that NaN is refused, which would bound nothing
             raise ValueError("at least 1 name is counted")
         self._bound = names
         self._rates: dict[str, Rate] = {}

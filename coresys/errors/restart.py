@@ -30,7 +30,7 @@ class RestartIntensity:
     __slots__ = ("__weakref__", "_clock", "_lock", "_made", "restarts", "within")
 
     def __init__(self, restarts: int = 1, within: float = 5.0, *, clock: Clock | None = None) -> None:
-        if restarts < 0 or within <= 0:
+        if not (restarts >= 0 and within > 0):  # so that NaN is refused
             raise ValueError("restarts is at least 0, within more than 0 seconds")
         self.restarts, self.within = restarts, within
         self._clock: Clock = clock or MonotonicClock()

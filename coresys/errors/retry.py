@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, overload
 
 from coresys.clock import Clock, MonotonicClock
 from coresys.errors.backoff import RetryState, Stop, Wait, is_timed, stop_after_attempt, wait_random_exponential
@@ -26,6 +26,7 @@ RetryOn = Union[type[BaseException], "tuple[type[BaseException], ...]", Callable
 
 _STOP = stop_after_attempt(5)
 _WAIT = wait_random_exponential(multiplier=0.1, max=10.0)
+_NOT_GIVEN: Any = object()
 
 
 class Retrying:
@@ -65,7 +66,7 @@ class Retrying:
         sleep: Callable[[float], object] | None = None,
         async_sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
-        if deadline is not None and deadline < 0:
+        if deadline is not None and not deadline >= 0:  # so that NaN is refused, which no time goes beyond
             raise ValueError("a deadline is a number of seconds from the start")
         self._classes: tuple[type[BaseException], ...] = ()
         self._predicate: Callable[[BaseException], bool] | None = None
@@ -268,30 +269,37 @@ class Attempt:
         return True
 
 
+@overload
+def retry(function: F, /) -> F: ...
+
+
+@overload
 def retry(
     *,
-    retry_on: RetryOn = Exception,
-    stop: Stop = _STOP,
-    wait: Wait = _WAIT,
-    deadline: float | None = None,
-    budget: RetryBudget | None = None,
-    before_sleep: Callable[[RetryState], object] | None = None,
-    clock: Clock | None = None,
-    sleep: Callable[[float], object] | None = None,
-    async_sleep: Callable[[float], Awaitable[object]] | None = None,
-) -> Callable[[F], F]:
-    """Decorate a function, or coroutine function: it is tried again by such a rule (see Retrying)."""
-    return Retrying(
-        retry_on=retry_on,
-        stop=stop,
-        wait=wait,
-        deadline=deadline,
-        budget=budget,
-        before_sleep=before_sleep,
-        clock=clock,
-        sleep=sleep,
-        async_sleep=async_sleep,
-    ).wrap
+    retry_on: RetryOn = ...,
+    stop: Stop = ...,
+    wait: Wait = ...,
+    deadline: float | None = ...,
+    budget: RetryBudget | None = ...,
+    before_sleep: Callable[[RetryState], object] | None = ...,
+    clock: Clock | None = ...,
+    sleep: Callable[[float], object] | None = ...,
+    async_sleep: Callable[[float], Awaitable[object]] | None = ...,
+) -> Callable[[F], F]: ...
+
+
+def retry(function: Any = _NOT_GIVEN, /, **rule: Any) -> Any:
+    """Decorate a function, or coroutine function: it is tried again by such a rule (see Retrying).
+
+    ``@retry`` without brackets is the rule that there is by default. Raises TypeError for anything else that is not
+    given by keyword, as a class of errors: that would be called in place of the function.
+    """
+    wrap = Retrying(**rule).wrap
+    if function is _NOT_GIVEN:
+        return wrap
+    if not callable(function) or (isinstance(function, type) and issubclass(function, BaseException)):
+        raise TypeError(f"retry decorates a function, not {function!r}: what it retries on is given by keyword")
+    return wrap(function)
 
 
 async def _sleep_async(seconds: float) -> None:

@@ -29,12 +29,20 @@ _ASSIGNED = re.compile(
     r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}[=:]\s{0,3})""" + _VALUE,
     re.IGNORECASE | re.DOTALL,
 )
-# Short words are looked for where they can be names only: "pass: 3" may be a count.
-_SHORT = "pass|pw|auth|pin|otp|cvv|cvc|ssn|csrf|xsrf|sig|sid"
-_SHORT_ASSIGNED = re.compile(
-    rf"""((?<![a-z])(?:{_SHORT})(?:\s{{0,3}}=(?!=)\s{{0,3}}|\\{{0,4}}["']\s{{0,3}}:\s{{0,3}})){_VALUE}""",
-    re.IGNORECASE | re.DOTALL,
+# Of other names, what may give them a value is looked for, and then what stands before it: they may begin anyhow.
+_SIGN = re.compile(r"=(?!=)\s{0,3}|:\s{0,3}")
+_WORD = re.compile(r"[\w-]*")
+# A name in quotes may be followed by a colon; without them it may be a word of a sentence ("pass: 3" is a count), and
+# these may not.
+_NO_WORD = re.compile(r"[_-]keys?\Z|(?-i:[a-z0-9]Keys?\Z)", re.IGNORECASE)
+_GIVEN = re.compile("()" + _VALUE, re.DOTALL)  # the first group is the name's, elsewhere
+# Options of command lines, as they are typed and as lists of them are shown; their values are no options themselves.
+_OPTION = re.compile(
+    r"""(?<![\w-])--?([a-z][\w-]{0,60})(?:\s{1,3}|\\{0,4}["']\s{0,3},\s{0,3})(?!b?\\{0,4}["']?--?[a-z])""",
+    re.IGNORECASE,
 )
+_ARGUMENT = re.compile(r"""b?(\\{0,4}["'])(?:(?!\1).){0,4000}(?:\1|\Z)|[^\s"']{1,4000}""", re.DOTALL)
+_IS_OPTION = re.compile(r"--?([a-z][\w-]{0,60})", re.IGNORECASE)
 _HEADER = re.compile(
     r"""\b((?:proxy-)?authorization|(?:set-)?cookie)(["']?\s{0,3}[=:]\s{0,3}["']?)[^\s"'][^\r\n"']{0,4000}""",
     re.IGNORECASE,
@@ -47,7 +55,8 @@ _REMEMBERED = 4096  # names; then forgotten all at once, for keys of dictionarie
 class Secrets:
     """Decides which values are masked.
 
-    ``more`` are further words that make a name a secret one, looked for anywhere in it, in lower case. ``hook`` is
+    ``more`` are further words that make a name a secret one, looked for anywhere in it, in lower case. What a text says
+    of such a name is masked too, where it is given a value: ``name=``, ``"name":``, ``--name value``. ``hook`` is
     asked about each value that no name hides, with its name (empty where it has none): true hides it. A hook that
     raises hides it too.
 
@@ -108,10 +117,48 @@ class Secrets:
             text = _SCHEME.sub(rf"\1 {MASK}", text)
             text = _HEADER.sub(_header, text)
             text = _ASSIGNED.sub(rf"\1{MASK}", text)
-            text = _SHORT_ASSIGNED.sub(rf"\1{MASK}", text)
+            text = _without(text, _SIGN, self._named, _GIVEN)
+        if "-" in text:
+            text = _without(text, _OPTION, self._optional, _ARGUMENT)
         if " " in text or "\t" in text:
             text = _SCHEME.sub(rf"\1 {MASK}", text)
         return text
+
+    def _named(self, found: re.Match[str]) -> bool:
+        """Whether what stands before a sign is the name of a secret."""
+        before = found.string[max(0, found.start() - 208) : found.start()].rstrip()
+        bare = before.rstrip("\"'")
+        quoted = len(bare) < len(before)
+        name = _WORD.match(bare.rstrip("\\")[::-1])[0][::-1]  # type: ignore[index]  # it may be empty, but is there
+        return (quoted or found[0][0] == "=" or _NO_WORD.search(name) is not None) and self.names(name)
+
+    def _optional(self, found: re.Match[str]) -> bool:
+        """Whether an option is the name of a secret."""
+        return self.names(found[1])
+
+    def takes(self, argument: str) -> bool:
+        """Whether an argument is an option of a command line that a secret is given to, by the next one."""
+        option = _IS_OPTION.fullmatch(argument)
+        return option is not None and self.names(option[1])
+
+
+def is_option(argument: str) -> bool:
+    """Whether an argument of a command line is an option, and not the value of the one before."""
+    return _IS_OPTION.fullmatch(argument) is not None
+
+
+def _without(text: str, sign: Pattern[str], tells: Callable[[re.Match[str]], bool], value: Pattern[str]) -> str:
+    """A text without the values that follow those signs that tell of a secret."""
+    parts, at = [], 0
+    # A value is not a part of the sign, for there may be another one in it: "url=/x?pin=1".
+    for found in sign.finditer(text):
+        if found.start() < at or not tells(found):
+            continue
+        given = value.match(text, found.end())
+        if given is not None:
+            parts += [text[at : found.end()], MASK]
+            at = given.end()
+    return "".join([*parts, text[at:]]) if parts else text
 
 
 def _header(found: re.Match[str]) -> str:

@@ -162,6 +162,8 @@ class LeaveErrorState:
     name, acts = "leave error state", True
 
     def __init__(self, states: ErrorStates, machine: str | None = None, *, times: int = 1) -> None:
+        if not times >= 0:  # NaN, say, which no call would reach
+            raise ValueError("times is at least 0")
         self._states, self._machine, self._times = states, machine, times
 
     def recover(self, failure: Failure) -> float | None:

@@ -8,13 +8,14 @@ the failing code holds, ask a database, or never come back. ``describe`` adds ty
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from types import FunctionType
 from typing import Any
 
-from coresys.errors.secrets import MASK, SECRETS, Secrets
+from coresys.errors.secrets import MASK, SECRETS, Secrets, is_option
 
 _BIG = 128  # bits
 # Of a class itself, not what its metaclass makes of it.
@@ -25,6 +26,7 @@ _namespace: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__ge
 # Classes are told by identity: a metaclass may have an __eq__ and a __hash__ of its own, or none.
 _PLAIN = frozenset(map(id, (bool, float, complex, type(None), type(...))))  # of which repr is short and quick
 _UNREADABLE = "<unreadable>"
+_TELLING = re.compile(r"[=:,\s]").search  # without any of these in a text, there is nothing that a secret is told by
 _MOST_OPAQUE = 512  # bytes of a Decimal and the like: their texts are as long as they are
 
 # By module and name, so that nothing is imported for them; whether it is that very class is looked at.
@@ -76,7 +78,7 @@ class Values:
         secrets: Secrets = SECRETS,
         describe: Mapping[type, Callable[[Any], str]] | None = None,
     ) -> None:
-        if min(frames, count, characters, depth, items, total) < 1:
+        if not all(each >= 1 for each in (frames, count, characters, depth, items, total)):  # NaN is not
             raise ValueError("frames, count, characters, depth, items and total are at least 1")
         self.frames, self.count, self.total = frames, count, total
         self.characters, self.depth, self.items = characters, depth, items
@@ -154,8 +156,8 @@ class Values:
         return f"<{name}>"
 
     def _text(self, text: str, *, quoted: bool = True) -> str:
-        if quoted and len(text) <= self.characters and "=" not in text and ":" not in text and " " not in text:
-            return repr(text)  # nothing that a secret would be told by
+        if quoted and len(text) <= self.characters and not _TELLING(text):
+            return repr(text)
         # More than is shown is looked at, so that a secret is not cut in a way in which it is not told for one.
         window = text[: self.characters + 200]
         scrubbed = self.secrets.scrub(window, cut=len(window) < len(text))
@@ -214,11 +216,14 @@ class Values:
             return ""
         if depth <= 0:
             return f"...{size}"
-        asked = self.secrets.asks
-        parts = [
-            MASK if asked and self.secrets.hides("", each) else self._any(each, depth - 1)
-            for each in islice(values, self.items)
-        ]
+        asked, given = self.secrets.asks, False
+        parts = []
+        for each in islice(values, self.items):
+            # Of a command line, perhaps: an option that is given a secret, by what comes next.
+            option = _as_argument(each)
+            hidden = (given and not (option and is_option(option))) or (asked and self.secrets.hides("", each))
+            parts.append(MASK if hidden else self._any(each, depth - 1))
+            given = option != "" and not hidden and self.secrets.takes(option)
         if size > self.items:
             parts.append(f"...{size - self.items} more")
         return ", ".join(parts)
@@ -250,6 +255,14 @@ def _class(value: type, depth: int) -> str:
 
 def _function(value: FunctionType, depth: int) -> str:
     return f"<function {value.__qualname__}>"
+
+
+def _as_argument(value: Any) -> str:
+    """A text that may be an option of a command line; of anything else, and of most texts, nothing."""
+    kind = type(value)
+    if kind is str:
+        return value[:64] if value[:1] == "-" else ""
+    return str(value[:64], "latin-1") if kind is bytes and value[:1] == b"-" else ""
 
 
 def _as_name(key: Any) -> str:

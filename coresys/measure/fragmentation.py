@@ -15,7 +15,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from coresys.measure.meters import PAGE, MallocMeter, Memory, trim
+from coresys.measure.meters import PAGE, MallocMeter, Memory, mincore, trim
 from coresys.measure.system import READ_ONLY, System
 
 LEAST_IN_USE = 1024 * 1024
@@ -112,12 +112,10 @@ def _heap_size(address: int, info: bytes) -> int:
 
 def _resident(start: int, end: int) -> int:
     """Resident bytes of a range that belongs to no file; what is not mapped any more has none."""
-    mincore = ctypes.CDLL(None).mincore
-    mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     seen = ctypes.create_string_buffer(_PAGES_AT_ONCE)
     pages = 0
     for at in range(start, end, _PAGES_AT_ONCE * PAGE):
         length = min(end - at, _PAGES_AT_ONCE * PAGE)
-        if mincore(at, length, seen) == 0:
+        if mincore(at, length, seen):
             pages += seen.raw[: length // PAGE].translate(_PRESENT).count(1)
     return pages * PAGE

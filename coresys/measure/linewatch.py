@@ -11,11 +11,13 @@ import re
 import sys
 import tracemalloc
 from collections.abc import Callable, Collection
+from itertools import chain
 from statistics import median
 from typing import Any, Generic, TypeVar
 
 from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
+from coresys.measure.malloccache import MallocCache
 from coresys.measure.meters import MemoryMeter
 from coresys.measure.reserved import Reserve
 from coresys.measure.settings import RUNNER_VARIABLES, SettingsSnapshot
@@ -27,6 +29,9 @@ NOBODY: Line = ("", 0, "")
 Sample = TypeVar("Sample")
 _RESERVED_FROM = 64 * 1024  # bytes that are mapped at once, from which on it may be such
 _EACH = 5  # repetitions, of which the median counts
+_MOST_FILLS = 1000  # times half a millisecond; beyond, the cache is as it is
+_MOST_OF_IT = 0.75
+_BLOCK = 32  # bytes, the least that malloc gives
 
 
 def native_lines(
@@ -40,8 +45,9 @@ def native_lines(
     """Lines during which memory grows that Python has not asked for itself, in the median of a few repetitions.
 
     That is what all allocators have in use, less what ``tracemalloc`` knows of and needs, exact to some bytes a block.
-    Lines with less than a quarter of ``grown`` (bytes per run) are left out, and those of which another line gives
-    back as much. ``run`` may return a text, a problem: then nothing is told. Empty where memory can't be read.
+    Lines with less than a quarter of ``grown`` (bytes per run) or more than twice as much are left out, and those of
+    which another line gives back as much; of the others those that come nearest to it, as many as account for most of
+    it. ``run`` may return a text, a problem: then nothing is told. Empty where memory can't be read.
     """
     try:
         meter = MemoryMeter()
@@ -50,28 +56,38 @@ def native_lines(
 
     # What a thread reserves for its stack and its arena is not in use.
     reserve = Reserve(step=_RESERVED_FROM)
+    # A chunk that comes out of the thread's cache moves no counter, and the line at which the cache is filled again
+    # would be charged for it.
+    cache = MallocCache()
 
     def outside() -> int:
+        if fills[0] > 0:
+            fills[0] -= 1
+            cache.fill()
         # Read first: its own storage is then known of.
         memory = meter.read()
         in_use = memory.in_use - reserve.at(memory.mapped)
         return in_use - tracemalloc.get_traced_memory()[0] - tracemalloc.get_tracemalloc_memory()
 
+    fills = [0]
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
     until = now() + seconds
-    rounds: list[dict[Line, int]] = []
+    rounds: list[dict[Line, float]] = []
     try:
         for _ in range(_EACH + 1):
-            deltas: dict[Line, int] = {}
+            steps: dict[Line, list[int]] = {}
+            fills[0] = _MOST_FILLS
 
-            def add(line: Line, before: int, after: int, deltas: dict[Line, int] = deltas) -> None:
-                deltas[line] = deltas.get(line, 0) + after - before
+            def add(line: Line, before: int, after: int, steps: dict[Line, list[int]] = steps) -> None:
+                steps.setdefault(line, []).append(after - before)
 
-            if isinstance(watch_lines(run, outside, add, is_user=is_user), str):
+            if isinstance(watch_lines(run, outside, add, is_user=is_user, always=True), str):
                 return []
-            rounds.append(deltas)
+            # Each sample costs the same by itself, which is what most steps come to.
+            own = median(chain.from_iterable(steps.values()))
+            rounds.append({line: sum(each) - own * len(each) for line, each in steps.items()})
             if now() > until:
                 break
     finally:
@@ -79,11 +95,15 @@ def native_lines(
         if not tracing:
             tracemalloc.stop()
     lines = {line: median(each.get(line, 0) for each in rounds[1:]) for each in rounds[1:] for line in each}
-    return [
-        Location(*line, note=f"+{format_quantity(round(size), 'B')} of native memory while this line runs")
-        for line, size in _without_returned(lines)
-        if size >= max(grown / 4, 1)
-    ]
+    told: list[Location] = []
+    known = 0.0
+    for line, size in sorted(_without_returned(lines), key=lambda each: abs(each[1] - grown)):
+        if known < _MOST_OF_IT * grown and max(grown / 4, 1) <= size <= 2 * max(grown, _BLOCK):
+            known += size
+            told.append(
+                Location(*line, note=f"+{format_quantity(round(size), 'B')} of native memory while this line runs")
+            )
+    return told
 
 
 def _without_returned(lines: dict[Line, float]) -> list[tuple[Line, float]]:
@@ -144,13 +164,15 @@ def watch_lines(
     on_change: Callable[[Line, Sample, Sample], None],
     *,
     is_user: Callable[[str], bool],
+    always: bool = False,
 ) -> object:
     """Run, and call ``on_change(line, before, after)`` for each line of the user's after which the sample differs.
 
-    What happens while no code of the user's is on the stack is charged to ``NOBODY``. Returns what ``run`` returns.
+    ``always``: also where it does not. What happens while no code of the user's is on the stack is charged to
+    ``NOBODY``. Returns what ``run`` returns.
     """
     own = sys.gettrace()
-    trace = _Trace(sample, on_change, is_user)
+    trace = _Trace(sample, on_change, is_user, always)
     sys.settrace(trace.called)
     try:
         return run()
@@ -167,8 +189,9 @@ class _Trace(Generic[Sample]):
         sample: Callable[[], Sample],
         on_change: Callable[[Line, Sample, Sample], None],
         is_user: Callable[[str], bool],
+        always: bool,
     ) -> None:
-        self._sample, self._on_change, self._is_user = sample, on_change, is_user
+        self._sample, self._on_change, self._is_user, self._always = sample, on_change, is_user, always
         self._users: dict[str, bool] = {}
         self._running = NOBODY
         self._last = sample()
@@ -203,7 +226,7 @@ class _Trace(Generic[Sample]):
     def _step(self, line: Line) -> None:
         """What ran until now is over; from here on it is ``line`` that runs."""
         now = self._sample()
-        if now != self._last:
+        if self._always or now != self._last:
             self._on_change(self._running, self._last, now)
             now = self._sample()  # what was just done is nobody's
         self._last, self._running = now, line

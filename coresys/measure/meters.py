@@ -319,6 +319,14 @@ def trim() -> None:
         _libc.malloc_trim(0)
 
 
+def mincore(address: int, length: int, seen: Any) -> bool:
+    """Have the system write into the buffer ``seen`` which pages are resident; False where something is not mapped.
+
+    By the library that is loaded already: loading it anew leaves 60 KB for the collector each time.
+    """
+    return bool(_libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(length), seen) == 0)
+
+
 # -- things that can be counted exactly ---------------------------------------------------------------------------
 
 _FD_DIR = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"

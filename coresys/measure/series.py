@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from statistics import fmean, median
+from statistics import fmean, median, variance
 from typing import Literal
 
 Trend = Literal["flat", "growing", "fading", "unclear"]
@@ -74,6 +74,42 @@ def is_even(values: Sequence[float], windows: int = 8) -> bool:
     if usual <= 0 or fmean(steps[-2:]) < _NOT_FADED * fmean(steps):
         return False  # in bursts, and less and less: threads that fill their caches on a busy machine
     return all(step > 0 and step >= EVEN * min(usual, median(steps[: at + 1])) for at, step in enumerate(steps))
+
+
+_FEWEST_TO_FADE = 96  # repetitions
+_BEYOND_CHANCE, _LATELY = 3.0, 2.0  # standard errors
+_LESS, _STILL_LESS = 0.9, 0.98
+
+
+def fades(values: Sequence[float]) -> bool:
+    """Whether each repetition adds less and less, beyond chance: keys that come at random, of which more are known.
+
+    Of n keys that come with equal chance, after k of them a share of exp(-k/n) is new (the coupon collector's), so that
+    of a thousand keys the later half of 600 repetitions adds 0.74 of the earlier; a leak adds as much as ever. What
+    each repetition adds is compared between the halves by its mean, in standard errors of the difference (Welch). It
+    must be less without the first quarter too, and in the last of them than in the one before: beside a leak, a cache
+    may have filled in the earlier. A step that is far above the usual, of a container that moved, counts as usual.
+    """
+    steps = increments(values, len(values))
+    up = [step for step in steps if step > 0]
+    if len(steps) < _FEWEST_TO_FADE or not up:
+        return False
+    most = 2 * median(up)
+    usual = [min(max(step, -most), most) for step in steps]
+    quarter = len(usual) // 4
+    return (
+        fmean(usual[-quarter:]) < _STILL_LESS * fmean(usual[-2 * quarter : -quarter])
+        and _is_less(usual, _BEYOND_CHANCE)
+        and _is_less(usual[quarter:], _LATELY)
+    )
+
+
+def _is_less(steps: Sequence[float], errors: float) -> bool:
+    """Whether the later half of the steps is smaller than the earlier, by so many standard errors."""
+    early, late = steps[: len(steps) // 2], steps[len(steps) // 2 :]
+    before, after = fmean(early), fmean(late)
+    error = math.sqrt(variance(early, before) / len(early) + variance(late, after) / len(late))
+    return after < _LESS * before and before - after > errors * error
 
 
 _KEPT_UP = 0.8

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import Token
 from inspect import isawaitable
 from typing import Any, NoReturn, TypeVar
@@ -33,6 +33,7 @@ from coresys.errors.hierarchy import (
     TransitionFailedError,
     TransitionRefusedError,
 )
+from coresys.forks import renew_in_children
 from coresys.state import making
 from coresys.state.history import Entry, Ring
 from coresys.state.making import (
@@ -42,18 +43,22 @@ from coresys.state.making import (
     Failure,
     Made,
     Telling,
+    cut_short,
     inside_now,
     log,
+    not_run,
     note,
     publish_all,
     telling,
 )
 from coresys.state.scope import ALONE, Scope
 from coresys.state.store import StateStore
-from coresys.state.table import ERROR, ROLLBACK, Edge, TransitionTable, Trigger
+from coresys.state.table import ERROR, ROLLBACK, Edge, Observer, TransitionTable, Trigger, is_async, name_of
 from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 T = TypeVar("T")
+
+MOST_SNAPSHOTS = 1000
 
 
 class Machine:
@@ -171,17 +176,20 @@ class Machine:
             return None
         if cause is not None or actor is not None:
             _check_texts(cause, actor)
+        # Read without the lock: it may be that of before a reload, and then does not end with ``last``.
+        history = self._history
+        if history is None:
+            self._enrol()
         try:
             with self._lock:
                 self._owner = me
                 try:
                     last = self._last
-                    edge = self._table.edges[last[4]].get(event)
+                    edge = self._table._edges[last[4]].get(event)
                     if edge is not None and edge.plain and self._scope.plain:
                         # The quick way: what _publish does, without a call.
                         target = edge.target
                         entry = (last[0] + 1, self._scope.time(), event, last[4], target, cause, actor)
-                        history = self._history
                         if (
                             history is None
                             or cause is not None
@@ -219,7 +227,9 @@ class Machine:
         """As ``fire``, and awaits observers that are asynchronous, one after the other in their declared order.
 
         The transition itself is made at once, before the first await; no lock is held over one. When the task is
-        cancelled while observers are told, the transition stands.
+        cancelled while observers are told, the transition stands: observers that follow are called if they are plain
+        functions, events that were queued are made, and ``ObserverFailedError`` (to ``on_error``, or noted on what is
+        raised) says which ones were not called because nobody awaits them any more.
         """
         now = self._now_or_queued(Event(event, payload, cause, actor))
         if now is None:
@@ -266,7 +276,7 @@ class Machine:
         return self._locked(lambda: self._would(event, payload))
 
     def _would(self, event: str, payload: Any) -> bool:
-        edge = self._table.edges[self._last[4]].get(event)
+        edge = self._table._edges[self._last[4]].get(event)
         if edge is None:
             return False
         trigger = Trigger(self, event, self._last[4], payload, None, None)
@@ -314,18 +324,41 @@ class Machine:
         return made.entry[4]
 
     def snapshot(self, label: str) -> int:
-        """Keep where the machine stands under a name, to go back to; returns its sequence number."""
+        """Keep where the machine stands under a name, to go back to; returns its sequence number.
+
+        A label that exists is written anew. Raises StateError where there are too many of them (1,000): they are read
+        at each start, and nothing else ends them but ``drop_snapshot``.
+        """
 
         def keep() -> int:
             if self._scope.released:
                 raise StateError(f"{self.name}: the machine was released")
             last = self._last
+            held = {} if self._extra is None else self._extra.snapshots
+            if label not in held and len(held) >= MOST_SNAPSHOTS:
+                raise StateError(f"{self.name}: it has {len(held)} snapshots already; drop_snapshot those not wanted")
             if self._scope.store is not None:
                 self._scope.store.snapshot(self.name, label, last[4], last[0])
             self._more().snapshots[label] = (last[4], last[0])
             return last[0]
 
         return self._locked(keep)
+
+    def drop_snapshot(self, label: str) -> bool:
+        """Keep a snapshot no longer; False where there is none of that name."""
+
+        def drop() -> bool:
+            if self._scope.released:
+                raise StateError(f"{self.name}: the machine was released")
+            extra = self._extra
+            if extra is None or label not in extra.snapshots:
+                return False
+            if self._scope.store is not None:
+                self._scope.store.drop_snapshot(self.name, label, self._last[0])
+            del extra.snapshots[label]
+            return True
+
+        return self._locked(drop)
 
     # -- the transaction: under the lock -----------------------------------------------------------------------------
 
@@ -337,6 +370,8 @@ class Machine:
         if self._holds():
             raise StateError(f"{self.name}: asked for from inside a transition of its own")
         me = get_ident()  # not inside the block: after a call a signal's handler may come, and has to find its thread
+        if self._history is None:
+            self._enrol()
         try:
             with self._lock:
                 self._owner = me
@@ -356,7 +391,7 @@ class Machine:
         def work() -> Made:
             source = self._last[4]
             trigger = Trigger(self, event.name, source, event.payload, event.cause, event.actor)
-            return self._transact(self._table.edges[source].get(event.name), trigger, asynchronous=asynchronous)
+            return self._transact(self._table._edges[source].get(event.name), trigger, asynchronous=asynchronous)
 
         return self._locked(work)
 
@@ -412,7 +447,9 @@ class Machine:
         try:
             inside_now.add(me)
             for observer in edge.within:
-                observer(trigger)
+                answer = observer(trigger)
+                if answer is not None and isinstance(answer, Coroutine):
+                    raise not_run(answer, observer, "an observer inside")
         finally:
             if not nested:
                 inside_now.discard(me)
@@ -421,10 +458,14 @@ class Machine:
         """The first edge whose guards all say yes."""
         at: Edge | None = edge
         while at is not None:
-            trigger.target = at.target
+            trigger._target = at.target
             for guard in at.guards:
-                if not guard(trigger):
-                    break
+                answer = guard(trigger)
+                if answer is not True:
+                    if not answer:
+                        break
+                    if isawaitable(answer):  # which is true, whatever would come out of it
+                        raise not_run(answer, guard, "a guard")
             else:
                 return at
             at = at.otherwise
@@ -433,7 +474,9 @@ class Machine:
     def _objection(self, edge: Edge, trigger: Trigger) -> Exception | None:
         for validator in edge.validators:
             try:
-                validator(trigger)
+                answer: object = validator(trigger)
+                if answer is not None and isawaitable(answer):
+                    return not_run(answer, validator, "a validator")
             except Exception as error:
                 return error
         return None
@@ -441,12 +484,10 @@ class Machine:
     def _entered(self, edge: Edge, trigger: Trigger, began: float) -> Made:
         """The transition as it would be published."""
         before = self._last
-        trigger.target = edge.target
-        trigger.sequence = before[0] + 1
-        trigger.time = self._scope.time()
-        entry = (
-            trigger.sequence, trigger.time, trigger.event, before[4], edge.target, trigger.cause, trigger.actor,
-        )  # fmt: skip
+        trigger._target = edge.target
+        trigger._sequence = sequence = before[0] + 1
+        trigger._time = now = self._scope.time()
+        entry = (sequence, now, trigger._event, before[4], edge.target, trigger._cause, trigger._actor)
         made = Made(self, edge, trigger, entry, before, began)
         extra = self._extra
         if edge.exited or edge.armed or (extra is not None and extra.spent is not None):
@@ -455,7 +496,7 @@ class Machine:
                 for key, timer in ({} if extra is None else extra.timers).items()
                 if timer.state not in edge.exited and timer is not (None if extra is None else extra.spent)
             }
-            made.armed = tuple(PendingTimer(state, name, trigger.time + delay) for state, name, delay in edge.armed)
+            made.armed = tuple(PendingTimer(state, name, now + delay) for state, name, delay in edge.armed)
             made.timers.update(((timer.state, timer.event), timer) for timer in made.armed)
         return made
 
@@ -463,6 +504,8 @@ class Machine:
         """Store, then publish: all of them, of this machine and of others whose locks are held too, or none."""
         store = self._scope.store
         if store is None:
+            if self._scope.sink is not None:
+                self._note_end(all_made)
             publish_all(all_made)
             return
         records = [made.machine._record(made.entry) for made in all_made]
@@ -472,6 +515,8 @@ class Machine:
                 store.append(records, timers or None)
             except Exception as error:
                 raise Failure("store", error, all_made[0].trigger) from error
+            if self._scope.sink is not None:
+                self._note_end(all_made)
             publish_all(all_made)
         except Failure:
             raise
@@ -564,7 +609,7 @@ class Machine:
 
     def _earlier(self, steps: int | None, to_sequence: int | None, to_snapshot: str | None) -> str:
         state = self._state_then(steps, to_sequence, to_snapshot)
-        if state not in self._table.edges:
+        if state not in self._table._edges:
             problem = f"table {self._table.name!r} no longer has state {state!r}"
             raise RollbackError(machine=self.name, wanted="an earlier state", problem=problem)
         return state
@@ -577,7 +622,11 @@ class Machine:
                 raise RollbackError(machine=self.name, wanted=f"snapshot {to_snapshot!r}", problem=problem)
             return held[to_snapshot][0]
         sequence = self._last[0] - (1 if steps is None else steps) if to_sequence is None else to_sequence
-        wanted = f"number {sequence}" if steps is None and to_sequence is not None else f"{steps or 1} steps before"
+        wanted = (
+            f"number {sequence}"
+            if steps is None and to_sequence is not None
+            else f"{1 if steps is None else steps} steps before"
+        )
         if not 0 <= sequence < self._last[0] or (steps is not None and steps < 1):
             raise RollbackError(machine=self.name, wanted=wanted, problem=f"it has made {self._last[0]} transitions")
         entries = {entry[0]: (entry[3], entry[4]) for entry in self._kept()}
@@ -633,7 +682,7 @@ class Machine:
 
     def _timed_edge(self, timer: PendingTimer) -> Edge | None:
         """The edge of a timer: not of one of the same name that another state of the path declares."""
-        edge = self._table.edges[self._last[4]].get(timer.event)
+        edge = self._table._edges[self._last[4]].get(timer.event)
         while edge is not None:
             declared = edge.transition
             if declared is None or declared.delay is None or declared.source == timer.state:
@@ -647,32 +696,58 @@ class Machine:
 
     def _take_up(self, record: MachineRecord) -> None:
         """Stand where a machine is to begin, or where a stored one stood. For one that nobody else knows yet."""
+        if record.snapshots:
+            self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
+        if record.timers:
+            self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
         last = record.last
         if last is not None:
             self._last = (
                 last.sequence, last.time, last.event, last.source, last.target, last.cause, last.actor,
             )  # fmt: skip
-        elif record.sequence:
+        else:  # of one that made none, since when it is where it begins
             self._last = (record.sequence, record.since, "", "", record.state, None, None)
-        if record.snapshots:
-            self._more().snapshots = {label: (state, sequence) for label, state, sequence in record.snapshots}
-        if record.timers:
-            self._more().timers = {(timer.state, timer.event): timer for timer in record.timers}
 
-    def _release(self, gone: Scope) -> bool:
+    def _reload(self, find: Callable[[], MachineRecord]) -> MachineRecord:
+        """Stand where the record that ``find`` returns says. It is asked under the lock: nothing is fired between."""
+
+        def work() -> MachineRecord:
+            if self._scope.released:
+                raise StateError(f"{self.name}: the machine was released")
+            record = find()
+            extra = self._extra
+            if extra is not None:
+                extra.snapshots, extra.timers = {}, {}
+            self._history = None  # what it has is of another past
+            self._take_up(record)
+            return record
+
+        return self._locked(work)
+
+    def _release(self, gone: Scope, *, keep: bool) -> bool:
         """Forget it in the store; from now on every event is refused. False where that was done before."""
 
         def work() -> bool:
             if self._scope.released:
                 return False
-            if self._scope.store is not None:
+            if self._scope.store is not None and not keep:
                 self._scope.store.forget(self.name, self._last[0])
+            renew_in_children(self, Machine._after_fork)  # the manager sees to it no longer
             self._scope = gone
             if self._extra is not None:
                 self._extra.timers = {}
             return True
 
         return self._locked(work)
+
+    def _enrol(self) -> None:
+        """See to it that no forked child finds the lock held by a thread of the parent's.
+
+        Done before the lock is taken for the first time, and not when a machine is made, which is to be cheap; where it
+        has a manager, that sees to it.
+        """
+        if self._scope.timers is None:
+            renew_in_children(self, Machine._after_fork)
 
     def _after_fork(self) -> None:
         self._lock = allocate_lock()
@@ -684,7 +759,11 @@ class Machine:
     # -- telling: without the lock -----------------------------------------------------------------------------------
 
     def _tell(self, made: Made) -> None:
-        """Tell everybody, then make the events that they fired; raises what came of it."""
+        """Tell everybody, then make the events that they fired; raises what came of it.
+
+        Who interrupts (``sys.exit()`` in an observer, a signal, being cancelled) keeps nobody else from being told, but
+        ends the chain of events that fire others: those that wait are made by ``_end_telling``, and he is raised then.
+        """
         frame = self._begin_telling(made)
         causes: list[BaseException] = []
         if frame is not None and frame.queue is not None:
@@ -693,8 +772,10 @@ class Machine:
                 token = telling.set(frame)
                 self._more().telling.add(frame)
                 self._tell_one(made, causes)
-                while frame.queue:
+                while frame.queue and not cut_short(causes):
                     self._tell_next(frame.queue.popleft(), frame, causes)
+            except BaseException as error:
+                causes.append(error)
             finally:
                 left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
                 self._end_telling(frame, token, left)
@@ -709,11 +790,13 @@ class Machine:
                 token = telling.set(frame)
                 self._more().telling.add(frame)
                 await self._tell_one_async(made, causes)
-                while frame.queue:
+                while frame.queue and not cut_short(causes):
                     await self._tell_next_async(frame.queue.popleft(), frame, causes)
+            except BaseException as error:
+                causes.append(error)
             finally:
                 left, frame.queue = frame.queue, None  # first, and no call: a signal could come after one
-                self._end_telling(frame, token, left)
+                self._end_telling(frame, token, left, asynchronous=True)
         self._finish(made, causes)
 
     def _begin_telling(self, made: Made) -> Telling | None:
@@ -727,7 +810,14 @@ class Machine:
             queue.extend(self._take_queue())
         return Telling(self, queue)
 
-    def _end_telling(self, frame: Telling, token: Token[Telling | None] | None, left: deque[Event] | None) -> None:
+    def _end_telling(
+        self,
+        frame: Telling,
+        token: Token[Telling | None] | None,
+        left: deque[Event] | None,
+        *,
+        asynchronous: bool = False,
+    ) -> None:
         frame.machine = frame.outer = None  # a task that was made by an observer inherited the frame, and lives on
         self._more().telling.discard(frame)
         if token is not None:
@@ -735,10 +825,9 @@ class Machine:
                 telling.reset(token)
             except ValueError:  # a coroutine that is closed in another context than it ran in; an ended frame is none
                 pass
-        if (
-            left
-        ):  # observers were cut short, by a signal or by being cancelled; what they had fired is made all the same
-            self._make_all(left, None)
+        if left:
+            # Observers were cut short, by a signal or by being cancelled; what they had fired is made all the same.
+            self._make_all(left, None, asynchronous=asynchronous)
 
     def _tell_next(self, event: Event, frame: Telling, causes: list[BaseException]) -> None:
         try:
@@ -762,25 +851,45 @@ class Machine:
 
     def _tell_one(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
-        for observer in made.edge.later:
+        observers = made.edge.later
+        if made.edge.asynchronous:  # whoever was to await some was cut short
+            causes.extend(self._not_awaited(observer) for observer in observers if is_async(observer))
+            observers = tuple(observer for observer in observers if not is_async(observer))
+        for observer in observers:
             try:
-                observer(made.trigger)
-            except Exception as error:
+                answer = observer(made.trigger)
+                if answer is not None and isinstance(answer, Coroutine):
+                    causes.append(not_run(answer, observer, "an observer of 'fire', not 'await fire_async',"))
+            except BaseException as error:
                 causes.append(error)
         if made.error is not None:
             causes.append(made.error)
 
     async def _tell_one_async(self, made: Made, causes: list[BaseException]) -> None:
         self._tell_watchers(made, causes)
+        unheard = cut_short(causes)
         for observer in made.edge.later:
+            if unheard and is_async(observer):
+                causes.append(self._not_awaited(observer))
+                continue
             try:
                 answer = observer(made.trigger)
-                if isawaitable(answer):
+                if unheard:
+                    if isinstance(answer, Coroutine):
+                        causes.append(not_run(answer, observer, "an observer"))
+                elif isawaitable(answer):
                     await answer
             except Exception as error:
                 causes.append(error)
+            except BaseException as error:  # cancelled, or closed: it may not await again
+                unheard = True
+                causes.append(error)
         if made.error is not None:
             causes.append(made.error)
+
+    def _not_awaited(self, observer: Observer) -> StateError:
+        problem = "is asynchronous, and whoever would have awaited it was cut short: it was not called"
+        return StateError(f"{self.name}: observer {name_of(observer)} {problem}")
 
     def _tell_watchers(self, made: Made, causes: list[BaseException]) -> None:
         scope = made.scope
@@ -788,18 +897,18 @@ class Machine:
             return
         record = self._record(made.entry)
         if scope.sink is not None:
+            # Of a bare machine nobody noted since when it was where it begins.
+            since = made.entry[1] if made.before is self._table.beginning else made.before[1]
             try:
                 scope.sink.transition_made(
-                    record,
-                    seconds=scope.clock.now() - made.began,
-                    seconds_in_source=max(0.0, made.entry[1] - made.before[1]) if made.before[0] else 0.0,
+                    record, seconds=made.ended - made.began, seconds_in_source=max(0.0, made.entry[1] - since)
                 )
-            except Exception as error:
+            except BaseException as error:
                 causes.append(error)
         for watcher in scope.watchers:
             try:
                 watcher(record)
-            except Exception as error:
+            except BaseException as error:
                 causes.append(error)
 
     def _finish(self, made: Made, causes: list[BaseException]) -> None:
@@ -808,7 +917,8 @@ class Machine:
         made.error = None
         if error is None and not causes:
             return
-        others = [cause for cause in causes if cause is not error]
+        interruption = next((cause for cause in causes if not isinstance(cause, Exception)), None)
+        others = [cause for cause in causes if cause is not error and cause is not interruption]
         try:
             if others:
                 failed = ObserverFailedError(
@@ -821,24 +931,31 @@ class Machine:
                 )
                 failed.__cause__ = others[0]
                 if not self._handed_on(failed):
-                    if error is None:
+                    if interruption is not None:
+                        note(interruption, str(failed))
+                    elif error is None:
                         error = failed
                     else:
                         note(error, str(failed))
                 del failed
+            if interruption is not None:
+                if error is not None and not self._handed_on(error):
+                    note(interruption, str(error))
+                raise interruption
             if error is not None:
                 raise error
         finally:
             # A frame that names an exception which names the frame would keep all of it until a collection.
             causes.clear()
-            del error, others, made
+            del error, interruption, others, made
 
     def _handed_on(self, error: StateError) -> bool:
         """Whether somebody asked for such errors, and took this one."""
-        if self._scope.on_error is None:
+        told = self._scope.on_error
+        if told is None:
             return False
         try:
-            self._scope.on_error(error)
+            told(error)
         except Exception as second:
             note(error, f"on_error raised {type(second).__name__}: {second}")
             return False
@@ -849,22 +966,41 @@ class Machine:
         if self._extra is not None and self._extra.queue and not self._holds():
             self._make_all(self._take_queue(), error)
 
-    def _make_all(self, events: Iterable[Event], error: BaseException | None) -> None:
-        """Make events that nobody waits for; what comes of them goes to ``on_error``, or the log."""
+    def _make_all(self, events: Iterable[Event], error: BaseException | None, *, asynchronous: bool = False) -> None:
+        """Make events that nobody waits for; what comes of them goes to ``on_error``, or the log.
+
+        ``asynchronous``: those too that have asynchronous observers, which are not called.
+        """
+        interruption: BaseException | None = None
         for event in events:
             try:
-                self.fire(event.name, event.payload, cause=event.cause, actor=event.actor)
+                now = self._now_or_queued(event)
+                if now is not None:
+                    self._tell(self._make(now, asynchronous=asynchronous))
             except Exception as second:
                 if isinstance(second, StateError) and self._handed_on(second):
                     continue
                 if error is not None:
                     note(error, f"then {event.name!r}, which had been queued: {type(second).__name__}: {second}")
                 log.error("%s: event %r, which had been queued", self.name, event.name, exc_info=second)
+            except BaseException as second:  # keeps no other from being made
+                interruption = second
+        if interruption is not None:
+            try:
+                raise interruption
+            finally:
+                del interruption
 
     # -- small things ------------------------------------------------------------------------------------------------
 
     def _began(self) -> float:
         return self._scope.clock.now() if self._scope.sink is not None else 0.0
+
+    def _note_end(self, all_made: Sequence[Made]) -> None:
+        """What a transition takes ends when it is made: observers take their own time, of it and of others."""
+        now = self._scope.clock.now()
+        for made in all_made:
+            made.ended = now
 
     def _more(self) -> Extra:
         if self._extra is None:

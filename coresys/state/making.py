@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
 from logging import getLogger
 from threading import RLock
@@ -14,7 +14,7 @@ from coresys.errors.hierarchy import TransitionFailedError
 from coresys.forks import call_in_children
 from coresys.state.history import Entry
 from coresys.state.scope import Scope
-from coresys.state.table import Edge, Trigger
+from coresys.state.table import Edge, Trigger, name_of
 from coresys.system_records import PendingTimer
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ class Made:
     """A transition: prepared, then published, then told of."""
 
     __slots__ = (
-        "armed", "before", "began", "edge", "entry", "error", "machine", "queued", "scope", "timers", "trigger",
+        "armed", "before", "began", "edge", "ended", "entry", "error", "machine", "queued", "scope", "timers",
+        "trigger",
     )  # fmt: skip
 
     def __init__(
         self, machine: Machine, edge: Edge, trigger: Trigger, entry: Entry, before: Entry, began: float = 0.0
     ) -> None:
         self.machine, self.edge, self.trigger = machine, edge, trigger
-        self.entry, self.before, self.began = entry, before, began
+        self.entry, self.before, self.began, self.ended = entry, before, began, began
         self.scope: Scope = machine._scope  # as of now: a machine that is released meanwhile has another
         self.timers: dict[tuple[str, str], PendingTimer] | None = None  # all that are armed then; None: as before
         self.armed: tuple[PendingTimer, ...] = ()
@@ -137,6 +138,22 @@ def note(error: BaseException, text: str) -> None:
     """As ``error.add_note``, which CPython 3.10 does not have."""
     notes = getattr(error, "__notes__", None) or []
     error.__notes__ = [*notes, text]  # type: ignore[attr-defined]
+
+
+def cut_short(causes: Sequence[BaseException]) -> bool:
+    """Whether something interrupted: what is no Exception is not an observer's error, but is raised in the end."""
+    return bool(causes) and not all(isinstance(cause, Exception) for cause in causes)
+
+
+def not_run(answer: object, function: object, role: str) -> TypeError:
+    """What is wrong with an answer that would have to be awaited; it is closed, for nobody will.
+
+    A table refuses what it can see to be asynchronous; a plain function that calls such a one shows when it is asked.
+    A task is another matter: it runs by itself, and an observer may start and return one.
+    """
+    if isinstance(answer, Coroutine):
+        answer.close()
+    return TypeError(f"{name_of(function)}, {role}, returned what has to be awaited: {type(answer).__name__}")
 
 
 @call_in_children

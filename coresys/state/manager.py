@@ -45,7 +45,8 @@ class StateManager:
     is otherwise raised by ``fire``. ``history_count`` and ``history_bytes`` bound what a machine remembers in memory.
     ``timers``: ``thread`` has a thread fire what is due, from the first timer on; ``manual`` leaves it to ``run_due``.
 
-    Any thread may call any method. Closing it ends the timers and closes the store.
+    Any thread may call any method. Closing it ends the timers and closes the store. One that nobody refers to any
+    more, nor to its machines, ends its timers by itself; its store is for whoever opened that.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class StateManager:
             sink=monitoring,
             on_error=on_error,
         )
-        self._timers = Timers(self._scope.clock, self._timer_failed)
+        self._timers = Timers(self._scope.clock, _timer_failed)
         if timers == "thread":
             self._timers.use_thread()
         self._scope.timers = self._timers
+        self._scope.manager = self
         # Of the four below; a leaf: no machine's lock is waited for under it.
         self._lock = RLock()
         self._machines: dict[str, Machine] = {}
@@ -116,12 +118,16 @@ class StateManager:
         """Take up every machine that the store keeps and that is not held yet, where it stood; timers go on.
 
         Histories stay in the store until somebody asks. Raises StoreError, and takes up none, where the store has
-        machines of a table that is not given, or in a state that their table does not have.
+        machines of a table that is not given, or in a state that their table does not have; ValueError where two tables
+        that are given have one name.
         """
         store = self._scope.store
         if store is None:
             raise StateError("there is no store to recover machines from")
-        by_name = {table.name: table for table in tables}
+        by_name: dict[str, TransitionTable] = {}
+        for table in tables:
+            if by_name.setdefault(table.name, table) is not table:
+                raise ValueError(f"there are two tables called {table.name!r}, and machines may be of either")
         before = self._taken()
         records = [record for record in store.machines() if record.name not in before]
         problems = sorted({problem for record in records if (problem := _problem(record, by_name)) is not None})
@@ -153,15 +159,45 @@ class StateManager:
         with self._lock:
             return tuple(self._machines.values())
 
-    def release(self, name: str) -> None:
-        """Hold a machine no longer, and forget it in the store. What is fired on it after that is refused."""
+    def release(self, name: str, *, keep: bool = False) -> None:
+        """Hold a machine no longer, and forget it in the store. What is fired on it after that is refused.
+
+        ``keep``: the store goes on keeping it, as it has it, for another process or for ``recover``. Raises
+        StoreConflictError where the store has a later transition of it, which another process made, and ``keep`` is
+        not set.
+        """
         machine = self.machine(name)
-        if not machine._release(self._after_release):
+        if not machine._release(self._after_release, keep=keep):
             return
         with self._lock:
             if self._machines.get(name) is machine:  # not one of the same name that was added since
                 del self._machines[name]
                 self._gone += machine.sequence
+
+    def reload(self, name: str) -> MachineRecord:
+        """Stand where the store has the machine, which another process moved; what StoreConflictError asks for.
+
+        State, number, history, timers and snapshots are the store's after that. Nobody is told: what was made
+        elsewhere was told there. Raises StoreError where the store keeps it no longer (``release`` it then), or in a
+        state that its table does not have.
+        """
+        store = self._scope.store
+        if store is None:
+            raise StateError("there is no store to reload machines from")
+        machine = self.machine(name)
+
+        def find() -> MachineRecord:
+            record = next((each for each in store.machines() if each.name == name), None)
+            if record is None:
+                raise StoreError(store=repr(store), problem=f"it keeps no machine {name!r}")
+            problem = _problem(record, {machine.table.name: machine.table})
+            if problem is not None:
+                raise StoreError(store=repr(store), problem=problem)
+            return record
+
+        record = machine._reload(find)
+        self._timers.armed(machine, record.timers)
+        return record
 
     def __len__(self) -> int:
         return len(self._machines)
@@ -239,6 +275,10 @@ class StateManager:
         """As ``Machine.snapshot``."""
         return self.machine(name).snapshot(label)
 
+    def drop_snapshot(self, name: str, label: str) -> bool:
+        """As ``Machine.drop_snapshot``."""
+        return self.machine(name).drop_snapshot(label)
+
     def statistics(self) -> StateStatistics:
         """What is held, and what became of events, as of now."""
         with self._lock:
@@ -254,6 +294,18 @@ class StateManager:
         )
 
     # -- who is told, timers, the end --------------------------------------------------------------------------------
+
+    @property
+    def on_error(self) -> Callable[[StateError], object] | None:
+        """Who is given what observers raised after a transition, and what timers met with; None: ``fire`` raises it.
+
+        May be set at any time: ``ErrorStates`` is made of a manager that is there already, and then is who is told.
+        """
+        return self._scope.on_error
+
+    @on_error.setter
+    def on_error(self, told: Callable[[StateError], object] | None) -> None:
+        self._scope.on_error = told
 
     @property
     def durability(self) -> Durability:
@@ -287,10 +339,14 @@ class StateManager:
         return self._timers.run_due()
 
     def close(self) -> None:
-        """End the timers and close the store. Machines that are held can be read, and fire no more if there is one."""
+        """End the timers and close the store. Machines that are held can be read, and fire no more if there is one.
+
+        Waits for a timer that is being fired; but not from inside a transition (an observer inside it, a guard), for
+        the timer may be waiting for that one to end.
+        """
         self._closed = True
         try:
-            self._timers.stop()
+            self._timers.stop(wait=not any(machine._holds() for machine in self.machines()))
         finally:
             if self._scope.store is not None:
                 self._scope.store.close()
@@ -324,17 +380,6 @@ class StateManager:
                 self._machines[machine.name] = machine
                 self._coming.discard(machine.name)
 
-    def _timer_failed(self, machine: Machine, timer: PendingTimer, error: Exception) -> None:
-        """Nobody called who could be told: somebody who asked for it is, or the log."""
-        if self._scope.on_error is not None and isinstance(error, StateError):
-            try:
-                self._scope.on_error(error)
-                return
-            except Exception as second:
-                error = second
-        if not (isinstance(error, TransitionRefusedError) and error.reason == GUARDED_OFF):  # a timer's ordinary life
-            log.error("%s: timer of %r, event %r", machine.name, timer.state, timer.event, exc_info=error)
-
     def _after_fork(self) -> None:
         """In a forked child the threads that held locks are gone: no lock is held, whatever it says."""
         self._lock = RLock()
@@ -342,6 +387,19 @@ class StateManager:
         self._timers.after_fork()
         for machine in self._machines.values():
             machine._after_fork()
+
+
+def _timer_failed(machine: Machine, timer: PendingTimer, error: Exception) -> None:
+    """Nobody called who could be told: somebody who asked for it is, or the log."""
+    on_error = machine._scope.on_error
+    if on_error is not None and isinstance(error, StateError):
+        try:
+            on_error(error)
+            return
+        except Exception as second:
+            error = second
+    if not (isinstance(error, TransitionRefusedError) and error.reason == GUARDED_OFF):  # a timer's ordinary life
+        log.error("%s: timer of %r, event %r", machine.name, timer.state, timer.event, exc_info=error)
 
 
 def _problem(record: MachineRecord, tables: Mapping[str, TransitionTable]) -> str | None:

@@ -38,8 +38,8 @@ class Scope:
     """
 
     __slots__ = (
-        "clock", "failed", "history_bytes", "history_count", "lock", "on_error", "plain", "refused", "released",
-        "sink", "store", "time", "timers", "watchers",
+        "clock", "failed", "history_bytes", "history_count", "lock", "manager", "on_error", "plain", "refused",
+        "released", "sink", "store", "time", "timers", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,7 @@ class Scope:
         self.time = self.clock.time
         self.history_count, self.history_bytes = history_count, history_bytes
         self.store, self.sink, self.timers, self.on_error = store, sink, timers, on_error
+        self.manager: object = None  # whoever keeps a machine keeps this, which sees to its lock in forked children
         self.watchers: tuple[Callable[[TransitionRecord], object], ...] = ()
         # Of the counters below and the watchers; a leaf, which the handler of a signal may ask for again.
         self.lock = RLock()

@@ -41,6 +41,12 @@ class StateStore(Protocol):
         Raises StoreConflictError where ``sequence`` is not that of the last transition that is kept.
         """
 
+    def drop_snapshot(self, machine: str, label: str, sequence: int) -> None:
+        """Keep a snapshot no longer. One that is not kept is dropped already.
+
+        Raises StoreConflictError where ``sequence`` is not that of the last transition that is kept.
+        """
+
     def machines(self) -> tuple[MachineRecord, ...]:
         """All machines that are kept, in time that does not grow with their history."""
 

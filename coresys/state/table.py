@@ -29,18 +29,68 @@ class Trigger:
     ``sequence`` and ``time`` (seconds since 1970) are those of the record that the transition leaves; while guards and
     validators are asked they are 0. ``machine.state`` is still ``source`` until the transition has been made, for
     observers within the transaction too: nobody sees a state that may be undone.
+
+    None of it can be changed: the history, the store and the next observer are to say what was fired, and a cause that
+    a guard had made a number would have parted the machine from its store.
     """
 
-    __slots__ = ("actor", "cause", "event", "machine", "payload", "sequence", "source", "target", "time")
+    # Read through properties, and written by the machine beneath them: a ``__setattr__`` that refuses would make each
+    # of its own writes several times as long.
+    __slots__ = ("_actor", "_cause", "_event", "_machine", "_payload", "_sequence", "_source", "_target", "_time")
 
     def __init__(
         self, machine: Machine, event: str, source: str, payload: Any, cause: str | None, actor: str | None
     ) -> None:
-        self.machine, self.event, self.source, self.payload = machine, event, source, payload
-        self.cause, self.actor = cause, actor
-        self.target = source
-        self.sequence = 0
-        self.time = 0.0
+        self._machine, self._event, self._source, self._payload = machine, event, source, payload
+        self._cause, self._actor = cause, actor
+        self._target = source
+        self._sequence = 0
+        self._time = 0.0
+
+    @property
+    def machine(self) -> Machine:
+        """Whose transition it is."""
+        return self._machine
+
+    @property
+    def event(self) -> str:
+        """What was fired; ``error`` where a failure leads to the error state."""
+        return self._event
+
+    @property
+    def source(self) -> str:
+        """The state that is left."""
+        return self._source
+
+    @property
+    def target(self) -> str:
+        """The state that is entered; while guards are asked, the one that they are asked about."""
+        return self._target
+
+    @property
+    def payload(self) -> Any:
+        """What was fired with the event."""
+        return self._payload
+
+    @property
+    def cause(self) -> str | None:
+        """What will stand in the history as the cause."""
+        return self._cause
+
+    @property
+    def actor(self) -> str | None:
+        """What will stand in the history as the actor."""
+        return self._actor
+
+    @property
+    def sequence(self) -> int:
+        """The number of the transition; 0 while guards and validators are asked."""
+        return self._sequence
+
+    @property
+    def time(self) -> float:
+        """When it is made, in seconds since 1970; 0 while guards and validators are asked."""
+        return self._time
 
     def __repr__(self) -> str:
         return f"<Trigger {self.event!r} of {self.machine.name}: {self.source!r} to {self.target!r}>"
@@ -177,9 +227,20 @@ class TransitionTable:
     """
 
     __slots__ = (
-        "__weakref__", "_states", "beginning", "edges", "error_state", "first_timers", "initial", "name", "timed",
-        "transitions",
+        "__weakref__", "_edges", "_states", "beginning", "edges", "error_state", "first_timers", "initial", "name",
+        "timed", "transitions",
     )  # fmt: skip
+
+    name: str
+    transitions: tuple[Transition, ...]
+    edges: Mapping[str, Mapping[str, Edge]]  # by state and event: a view of those below
+    _edges: dict[str, dict[str, Edge]]  # for the machines: a view takes half as long again to look through
+    _states: dict[str, State]
+    initial: str
+    beginning: tuple[int, float, str, str, str, None, None]  # stands in the place of a last transition before the first
+    first_timers: tuple[tuple[str, str, float], ...]  # state, event, seconds: armed when a machine begins
+    error_state: str | None
+    timed: bool
 
     def __init__(
         self, name: str, *, states: Iterable[State], transitions: Iterable[Transition | tuple[Transition, ...]]
@@ -192,19 +253,29 @@ class TransitionTable:
         problems = compiler.problems()
         if problems:
             raise TableError(table=name, problems=tuple(problems))
-        self.name = name
-        self.transitions = flat
-        self._states = compiler.states
-        # By state and event, for the machines: not to be changed.
-        self.edges: dict[str, dict[str, Edge]] = compiler.edges
-        self.initial = compiler.initial
-        # What stands in the place of a last transition before the first; shared by all machines.
-        self.beginning = (0, 0.0, "", "", self.initial, None, None)
         timers = _timers(flat)
-        # State, event, seconds: armed when a machine begins.
-        self.first_timers = tuple(each for name in self.within(self.initial) for each in timers.get(name, ()))
-        self.error_state = compiler.error_state
-        self.timed = any(each.delay is not None for each in flat)
+        given = {
+            "name": name,
+            "transitions": flat,
+            "edges": MappingProxyType({state: MappingProxyType(edges) for state, edges in compiler.edges.items()}),
+            "_edges": compiler.edges,
+            "_states": compiler.states,
+            "initial": compiler.initial,
+            "beginning": (0, 0.0, "", "", compiler.initial, None, None),
+            "first_timers": tuple(
+                each for state in _upwards(compiler.states, compiler.initial) for each in timers.get(state, ())
+            ),
+            "error_state": compiler.error_state,
+            "timed": any(each.delay is not None for each in flat),
+        }
+        for attribute, value in given.items():
+            object.__setattr__(self, attribute, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"transition table {self.name!r} is immutable, and shared: make another one")
+
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
 
     @classmethod
     def of(cls, definition: StateDefinition) -> TransitionTable:
@@ -226,15 +297,15 @@ class TransitionTable:
     @property
     def leaves(self) -> tuple[str, ...]:
         """The states that a machine can stand in: those without parts."""
-        return tuple(self.edges)
+        return tuple(self._edges)
 
     def events(self, state: str) -> tuple[str, ...]:
         """The events that are declared in a state, by itself or by a parent."""
-        return tuple(self.edges[state])
+        return tuple(self._edges[state])
 
     def edge(self, state: str, event: str) -> Edge | None:
         """The first of the edges that an event may take in a state; the others hang on it by ``otherwise``."""
-        return self.edges[state].get(event)
+        return self._edges[state].get(event)
 
     def within(self, state: str) -> tuple[str, ...]:
         """A state and the states that it is a part of, from the inside out."""
@@ -294,7 +365,7 @@ def _plain_and_inside(observers: Iterable[Observer | Inside]) -> tuple[list[Obse
     return within, later
 
 
-def _is_async(function: object) -> bool:
+def is_async(function: object) -> bool:
     call = getattr(type(function), _CALL, None)  # of an instance whose calls are asynchronous
     inner = getattr(function, "func", None)  # a partial
     return any(inspect.iscoroutinefunction(each) for each in (function, call, inner))
@@ -342,7 +413,7 @@ def _edge(
     if told:
         exits = [each for name in left for each in states[name].exit]
         if transition is None:
-            exits = [each for each in exits if not isinstance(each, Inside) and not _is_async(each)]
+            exits = [each for each in exits if not isinstance(each, Inside) and not is_async(each)]
         observers += exits
         observers += transition.observers if transition is not None else ()
         observers += [each for name in entered for each in states[name].entry]
@@ -358,7 +429,7 @@ def _edge(
         later=tuple(later),
         exited=tuple(name for name in left if name in timers),
         armed=tuple(timer for name in entered for timer in timers.get(name, ())),
-        asynchronous=any(_is_async(each) for each in later),
+        asynchronous=any(is_async(each) for each in later),
         otherwise=otherwise,
     )
 
@@ -437,8 +508,8 @@ class _Compiler:
         function: object = observer.observer if isinstance(observer, Inside) else observer
         if not callable(function):
             yield f"{where}: observer {function!r} cannot be called"
-        elif isinstance(observer, Inside) and _is_async(function):
-            yield f"{where}: observer {_name(function)} is asynchronous, and inside: no lock is held over an await"
+        elif isinstance(observer, Inside) and is_async(function):
+            yield f"{where}: observer {name_of(function)} is asynchronous, and inside: no lock is held over an await"
 
     def _of_transitions(self) -> Iterator[str]:
         for each in self._transitions:
@@ -458,8 +529,8 @@ class _Compiler:
                 for function in functions:
                     if not callable(function):
                         yield f"transition {each}: {role} {function!r} cannot be called"
-                    elif _is_async(function):
-                        yield f"transition {each}: {role} {_name(function)} is asynchronous; it is asked under a lock"
+                    elif is_async(function):
+                        yield f"transition {each}: {role} {name_of(function)} is asynchronous; it is asked under a lock"
             for observer in each.observers:
                 yield from self._of_observer(observer, f"transition {each}")
         yield from self._of_order()
@@ -484,7 +555,8 @@ class _Compiler:
                 )
             asked: list[Transition] = []
             for each in group:
-                same = next((other for other in asked if each.guards and set(other.guards) <= set(each.guards)), None)
+                # By comparing: a guard may be an instance that has no hash.
+                same = next((other for other in asked if all(guard in each.guards for guard in other.guards)), None)
                 if same is not None and same.guards:
                     yield f"dead guard: {_names(each.guards)} of {each} decides nothing, for {same} asks the same first"
                 asked.append(each)
@@ -577,8 +649,9 @@ class _Compiler:
         if self.error_state is not None:
             for name in _upwards(self.states, self.error_state):
                 for observer in self.states[name].entry:
-                    if _is_async(observer):
-                        yield f"observer {_name(observer)} of the error state is asynchronous, and nobody may await it"
+                    if is_async(observer):
+                        who = name_of(observer)
+                        yield f"observer {who} of the error state is asynchronous, and nobody may await it"
         for source, event in sorted(timed):
             for leaf, edges in self.edges.items():
                 edge = edges.get(event) if source in _upwards(self.states, leaf) else None
@@ -589,9 +662,9 @@ class _Compiler:
                     edge = edge.otherwise
 
 
-def _name(function: object) -> str:
+def name_of(function: object) -> str:
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 
 def _names(functions: Iterable[object]) -> str:
-    return ", ".join(_name(each) for each in functions)
+    return ", ".join(name_of(each) for each in functions)

@@ -37,6 +37,7 @@ def fire_all(
         raise ValueError(f"fire_all takes at most {MOST_AT_ONCE} machines at once, not {len(machines)}")
     _check_texts(cause, actor)
     for machine in machines:
+        machine._enrol()
         if machine._holds():
             raise StateError(f"{machine.name}: asked for from inside a transition of its own")
     try:
@@ -50,14 +51,15 @@ def fire_all(
         except BaseException as error:
             _drain(machines, error)
             raise
-    problems: list[Exception] = []
-    for made in all_made:
+    problems: list[BaseException] = []
+    for made in all_made:  # whatever one of them meets, the others were made too, and are told of
         try:
             made.machine._tell(made)
-        except Exception as error:
+        except BaseException as error:
             problems.append(error)
     try:
         if problems:
+            problems.sort(key=lambda problem: isinstance(problem, Exception))  # who interrupts is raised
             for other in problems[1:]:
                 note(problems[0], str(other))
             raise problems[0]
@@ -94,7 +96,7 @@ def _transact(
         for machine, event, payload in events:
             source = machine._last[4]
             trigger = Trigger(machine, event, source, payload, cause, actor)
-            edge = machine._table.edges[source].get(event)
+            edge = machine._table._edges[source].get(event)
             all_made.append(machine._prepare(edge, trigger, began, asynchronous=False))
         events[0][0]._keep(all_made)
     except BaseException as error:

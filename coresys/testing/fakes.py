@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from coresys.errors.hierarchy import DuplicateMachineError, RollbackError, TransitionRefusedError, UnknownMachineError
+from coresys.errors.restart import RestartIntensity
 from coresys.system_records import (
     ComponentRecord,
     ComponentSpec,
@@ -20,7 +21,7 @@ from coresys.system_records import (
 )
 
 if TYPE_CHECKING:
-    from coresys.clock import WallClock
+    from coresys.clock import Clock, WallClock
     from coresys.interfaces import IComponentManager, IMonitoringManager, IStateManager
 
 
@@ -70,17 +71,26 @@ class FakeClock:
 
 
 class RecordingMonitoringManager:
-    """Keeps all that it is told. ``fail`` makes it raise, which it must not: to see what comes of that."""
+    """Keeps all that it is told. ``fail`` makes it raise, which it must not: to see what comes of that.
+
+    ``seconds`` and ``seconds_in_source`` are those of ``transitions``, each at the place of its transition.
+    """
 
     def __init__(self) -> None:
         self.errors: list[ErrorRecord] = []
         self.transitions: list[TransitionRecord] = []
+        self.seconds: list[float] = []
+        self.seconds_in_source: list[float] = []
+        self._lock = RLock()  # of these three, which go together; re-entrant for a signal's handler
         self.values: list[tuple[str, str, float]] = []
         self.fail: Exception | None = None
 
     def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
-        """Keep it."""
-        self.transitions.append(record)
+        """Keep it, with its times."""
+        with self._lock:
+            self.transitions.append(record)
+            self.seconds.append(seconds)
+            self.seconds_in_source.append(seconds_in_source)
 
     def error_seen(self, record: ErrorRecord) -> None:
         """Keep it, or fail."""
@@ -106,17 +116,23 @@ class RecordingMonitoringManager:
 class RecordingComponentManager:
     """Starts and stops nothing, and keeps what it was asked to in ``calls``.
 
-    ``components`` are there from the start, running, in the order they start in. ``refuse`` names those that were
-    restarted too often; ``fail`` are errors that starting a component raises, by its name, once each.
+    ``components`` are there from the start, running, in the order they start in. As every IComponentManager it refuses
+    what was restarted too often, by the ``restarts`` and ``within`` of the component's spec and the time of ``clock``
+    (by default the real one). ``refuse`` names those that it refuses besides; ``fail`` are errors that starting a
+    component raises, by its name, once each.
     """
 
-    def __init__(self, *components: str) -> None:
+    def __init__(self, *components: str, clock: Clock | None = None) -> None:
+        self._clock = clock
         self.calls: list[tuple[str, str | None]] = []
         self.refuse: set[str] = set()
         self.fail: dict[str, Exception] = {}
-        self._specs: dict[str, ComponentSpec] = {name: ComponentSpec(name) for name in components}
-        self._states: dict[str, str] = dict.fromkeys(components, "running")
-        self._restarted: dict[str, int] = dict.fromkeys(components, 0)
+        self._specs: dict[str, ComponentSpec] = {}
+        self._states: dict[str, str] = {}
+        self._restarted: dict[str, int] = {}
+        self._intensities: dict[str, RestartIntensity] = {}
+        for name in components:
+            self._know(ComponentSpec(name), "running")
 
     def register(
         self,
@@ -127,9 +143,11 @@ class RecordingComponentManager:
         healthy: Callable[[], bool] | None = None,
     ) -> None:
         """Know of a component, which is stopped; its callables are not called."""
-        self._specs[spec.name] = spec
-        self._states[spec.name] = "stopped"
-        self._restarted[spec.name] = 0
+        self._know(spec, "stopped")
+
+    def _know(self, spec: ComponentSpec, state: str) -> None:
+        self._specs[spec.name], self._states[spec.name], self._restarted[spec.name] = spec, state, 0
+        self._intensities[spec.name] = RestartIntensity(spec.restarts, spec.within, clock=self._clock)
 
     def start(self, name: str | None = None) -> None:
         """Note that, and say so in ``status``; or raise what it was told to."""
@@ -148,12 +166,12 @@ class RecordingComponentManager:
             self._states[each] = "stopped"
 
     def restart(self, name: str, *, cause: str | None = None) -> bool:
-        """Note that; False, and failed, for those in ``refuse``."""
+        """Note that; False, and failed, for what was restarted too often, and for those in ``refuse``."""
         self.calls.append(("restart", name))
         problem = self.fail.pop(name, None)
         if problem is not None:
             raise problem
-        allowed = name not in self.refuse
+        allowed = name not in self.refuse and self._intensities[name].allow(name)
         self._states[name] = "running" if allowed else "failed"
         self._restarted[name] += allowed
         return allowed
@@ -256,14 +274,17 @@ class RecordingStateManager:
         actor: str | None = None,
     ) -> str:
         """Go back. Raises RollbackError where there is nothing to go back to."""
-        self.calls.append(("rollback", name, str(to_snapshot or to_sequence or steps or 1)))
+        wanted = [each for each in (to_snapshot, to_sequence, steps) if each is not None]
+        self.calls.append(("rollback", name, str(wanted[0] if wanted else 1)))
         history = self._history[name]
         if to_snapshot is not None:
             if (name, to_snapshot) not in self._snapshots:
                 raise RollbackError(machine=name, wanted=to_snapshot, problem="no such snapshot")
             target, _ = self._snapshots[name, to_snapshot]
         else:
-            back = len(history) - to_sequence if to_sequence is not None else steps or 1
+            back = 1 if steps is None else steps
+            if to_sequence is not None:
+                back = len(history) - to_sequence
             if not 0 < back <= len(history):
                 raise RollbackError(machine=name, wanted=f"{back} steps", problem=f"only {len(history)} were made")
             target = history[-back].source

@@ -53,12 +53,16 @@ class Confirmed:
 
 
 class Readings:
-    """Counters of this process, one array for each key, made before the first repetition."""
+    """Counters of this process, one array for each key, made before the first repetition.
 
-    def __init__(self, capacity: int) -> None:
+    ``set_aside`` tells how many bytes there are by now that are not looked for.
+    """
+
+    def __init__(self, capacity: int, set_aside: Callable[[], int] = int) -> None:
         self._memory, self._capacity = meters.MemoryMeter(), capacity
         self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
         self._left_out = dict.fromkeys(GROWTH, 0)
+        self._set_aside = set_aside
         # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them. What an arena
         # takes from its reserve is malloc's from then on, so that looking now and then would hide it.
         self._reserve = Reserve(step=1)
@@ -80,7 +84,7 @@ class Readings:
         meters.collect()
         memory = self._memory.read()
         return (
-            memory.in_use - self._reserve.at(memory.mapped),
+            memory.in_use - self._reserve.at(memory.mapped) - self._set_aside(),
             meters.thread_count(),
             meters.descriptor_count(),
             len(meters.children()),
@@ -134,7 +138,7 @@ def measure_control(run_once: RunOnce) -> Control | None:
 class Confirmation:
     """The repetitions of one test in this process. ``ask`` looks for the structure behind growing memory.
 
-    ``now`` is the clock by which its time is measured.
+    ``now`` is the clock by which its time is measured; ``set_aside`` are bytes so far that are not looked for.
     """
 
     def __init__(
@@ -147,8 +151,10 @@ class Confirmation:
         ask: Callable[[float, float], repeat.Structure] | None = None,
         progress: Callable[[int], None] | None = None,
         now: Callable[[], float] | None = None,
+        set_aside: Callable[[], int] = int,
     ) -> None:
         self._now = now or monotonic
+        self._set_aside = set_aside
         self._run_once, self._most, self._control = run_once, most, control
         self._ask, self._progress = ask, progress
         self._began = begin = self._now()
@@ -169,7 +175,7 @@ class Confirmation:
         # tests look whether what the last run left was collected.
         gc.freeze()  # nobody else looks at the collector's generations: a child, or the last test of a process
         warm_up = min(repeat.WARM_UP, self._most)
-        self._readings = Readings(self._most - warm_up + 1)
+        self._readings = Readings(self._most - warm_up + 1, self._set_aside)
         result.problem = self._warm(1)
         if result.problem and warm_up > 1:
             for name in _OF_THE_LAST_FAILURE:  # which holds all that was local to it

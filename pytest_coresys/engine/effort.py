@@ -78,6 +78,10 @@ class EffortBook:
         part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else min(left, max(even, self._saved()))
         return Allowance(part, max(part, if_growing), left) if part >= needed else None
 
+    def is_beyond(self, duration: float) -> bool:
+        """Whether a test takes so long that nothing could be said of it if it had all that the run is granted."""
+        return self._granted() < _price(duration, _TO_CLEAR)
+
     def left(self) -> float:
         """Seconds that are left for everybody; infinite without limit."""
         return self._granted() - self.spent - self.watched

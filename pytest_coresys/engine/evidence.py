@@ -18,6 +18,7 @@ from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
 from pytest_coresys.measures import GROWTH, Measure
 
 SPENT = "the effort for repeating was spent"
+TOO_LONG = "repeating it would take longer than the effort of the whole run"
 
 
 @dataclass(slots=True)

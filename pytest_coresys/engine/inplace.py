@@ -25,6 +25,8 @@ from pytest_coresys.engine.runner import unreported
 
 
 class _InPlace(Work):
+    _ends_with_it = False
+
     def _isolate(self) -> None:
         """Nothing is shared with another process; what later phases of the session need is put back afterwards."""
 

@@ -16,6 +16,7 @@ from typing import Literal
 from coresys.measure.series import (
     beneath,
     beneath_stairs,
+    fades,
     first_fall,
     highs,
     increments,
@@ -186,6 +187,7 @@ def conclude(
     # What fills a window that moves on may go on growing for a while after the first was let go of: what comes may be
     # larger than what goes. As long again shows it.
     window, even = 2 * first_fall(values) if rule is MEMORY else 0, True
+    everything = values  # of which the late part alone may look even
     values = settled(values, floor)
     count = len(values)
     trend = judge_series(values, floor=floor).trend
@@ -238,9 +240,9 @@ def conclude(
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
         elif count >= max(structure.needed, window if structure.releases else 0) and (
-            (even and is_even(values) and _stands_out(values))
+            (even and is_even(values) and _stands_out(values) and not fades(everything))
             if structure.releases
-            else structure.only_grows or _keeps_up(values, structure.needed)
+            else structure.only_grows or (_keeps_up(values, structure.needed) and not fades(everything))
         ):
             return "leak"
     if not spent:

@@ -13,7 +13,7 @@ from coresys.records import Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import SPENT, Seen, may_be_fragmented, suspects
+from pytest_coresys.engine.evidence import SPENT, TOO_LONG, Seen, may_be_fragmented, suspects
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
@@ -74,7 +74,7 @@ class Repeater:
         allowance = self.book.allowance(duration, likely=bool(likely), counted=max(counted, default=None))
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
-            seen.why = SPENT
+            seen.why = TOO_LONG if self.book.is_beyond(duration) else SPENT
             return
         order = Order(
             self._most,

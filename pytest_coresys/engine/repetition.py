@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import linecache
 import logging
 import os
 import re
@@ -24,7 +25,9 @@ from coresys.measure.attribution import Attribution, attribute
 from coresys.measure.evictions import length_compared
 from coresys.measure.fragmentation import share, stranded_now
 from coresys.measure.holders import Paths
+from coresys.measure.keptenv import KeptEnvironment
 from coresys.measure.linewatch import settings_lines, subject
+from coresys.measure.malloccache import empty_cache
 from coresys.measure.origins import Leftover, origins
 from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
@@ -144,6 +147,8 @@ PEAK_REPETITIONS = 3
 class Work:
     """Repeats one test, in a process that is a copy for the purpose, and sends what it sees."""
 
+    _ends_with_it = True  # the process
+
     def __init__(self, item: pytest.Item, folder: Path, order: Order, send: Send) -> None:
         self._item, self._folder, self._order, self._send = item, folder, order, send
         self._root = str(item.config.rootpath)
@@ -153,6 +158,7 @@ class Work:
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
         self._told_of_first = False
+        self._sources = -1  # how many files linecache knew last
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
         self._tries_settings = bool(order.settings_suspected) and order.most > self._peak_repetitions + 1
@@ -167,7 +173,14 @@ class Work:
         self._tell({"waited": round(self._clock.waited(), 3)})  # and paths that are left now
 
     def _repeat_and_explain(self) -> None:
+        kept = KeptEnvironment()
+        with kept.watching():
+            self._repeat_and_explain_beside(kept)
+
+    def _repeat_and_explain_beside(self, kept: KeptEnvironment) -> None:
         control = self._order.control or self._measure_control()
+        if self._ends_with_it:
+            empty_cache()
         confirmation = Confirmation(
             self._run_once,
             most=self._order.most - self._besides,
@@ -176,6 +189,7 @@ class Work:
             ask=self._ask,
             progress=lambda count: self._send({"progress": count}),
             now=self._clock.now,
+            set_aside=lambda: kept.bytes,
         )
         confirmed = confirmation.run()
         self._tell(asdict(confirmed))
@@ -272,10 +286,17 @@ class Work:
     def _run_once(self) -> str | None:
         problem = repeat_once(self._item)
         self._folders.clear()
+        self._forget_sources()
         if not self._told_of_first:
             self._told_of_first = True
             self._send({"progress": 1})
         return self._refused(self._signed(problem))
+
+    def _forget_sources(self) -> None:
+        """Let go of lines of files that are gone, kept for tracebacks: a temporary folder is a new one each time."""
+        if len(linecache.cache) != self._sources:
+            linecache.checkcache()
+            self._sources = len(linecache.cache)
 
     def _signed(self, problem: str | None) -> str | None:
         """Give a sign of life, if it is time to."""
@@ -318,8 +339,11 @@ class Work:
         )
 
     def _kept_by_a_fixture(self, found: Attribution) -> str | None:
-        """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may."""
-        names = [] if found.holders or not found.lines else wider_values(self._item)
+        """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may.
+
+        Also where no line was seen: what grows outside of Python is often seen without one.
+        """
+        names = [] if found.holders else wider_values(self._item)
         return f"no holder was found, and {' or '.join(names)}, which is still up, may be it" if names else None
 
     def _explain(self, keys: dict[str, dict[str, Any]]) -> None:

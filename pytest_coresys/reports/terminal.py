@@ -141,9 +141,10 @@ def summary_lines(
 def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
     """With -q: how much there is that is not shown, so that silence is no pass."""
     suspected = sum(1 for test in run["tests"] for _ in _suspected(test))
-    unrepeated = run["run"].get("effort", {}).get("unrepeated", 0)
+    effort = run["run"].get("effort", {})
+    unrepeated = effort.get("unrepeated", 0)
     parts = [_counted(suspected, "suspicion")] if suspected else []
-    parts += [f"{_counted(unrepeated, 'test')} left unrepeated: the effort was spent"] if unrepeated else []
+    parts += [f"{_counted(unrepeated, 'test')} left unrepeated: {_why_left(effort)}"] if unrepeated else []
     return [style.line(f"{', '.join(parts)} (without -q: more)", _YELLOW)] if parts else []
 
 
@@ -473,6 +474,12 @@ def _keys_text(keys: Iterable[str]) -> str:
     return f"{', '.join(names)}: " if len(names) <= 2 else f"{len(names)} measures: "
 
 
+def _why_left(effort: Mapping[str, Any]) -> str:
+    # Where none had its turn, though there was time: each took longer than the effort of the whole run.
+    too_long = not effort.get("repeated") and not effort.get("spent")
+    return "each takes longer than the effort allows" if too_long else "the effort was spent"
+
+
 def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Line]:
     effort = run["run"].get("effort", {})
     lines = [line for note in effort.get("notes", ()) for line in style.wrapped("note: ", note, most=4)]
@@ -487,7 +494,7 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
     if explaining >= _TELLS_EXPLAINING:
         text += f", explained in {format_quantity(round(explaining, 3), 's')}"
     parts = [text]
-    parts += [f"{unrepeated} left unrepeated: the effort was spent"] if unrepeated else []
+    parts += [f"{unrepeated} left unrepeated: {_why_left(effort)}"] if unrepeated else []
     parts += [_MORE_EFFORT] if unrepeated and share is not None else []
     together = [parts[0]]
     for part in parts[1:]:

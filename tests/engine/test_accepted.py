@@ -57,7 +57,7 @@ def test_only_what_would_fail_is_softened(level: str, told: str) -> None:
     (softened,), (after,) = with_agreed([verdict], [finding("a.py:1", level=level)], [accept()])
     assert after.level == told
     assert after.details == (("accepted: #412 (coresys.toml:3)", "seen") if level == "error" else ("seen",))
-    assert (softened.level, softened.reason) == (("warn", "#412") if level == "error" else ("error", None))
+    assert (softened.level, softened.reason) == (("warn", "accepted, #412") if level == "error" else ("error", None))
 
 
 @pytest.mark.parametrize(("along", "level"), [(KEY, "warn"), (f"{KEY}, descriptors.leaked", "error")])

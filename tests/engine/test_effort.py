@@ -124,3 +124,9 @@ def test_explaining_has_a_share_of_its_own_and_what_is_beyond_it_is_charged() ->
     assert book.left_for_convicted() == 1.5
     book.pay(2.5, explaining=2.5)
     assert (book.left(), book.explaining) == (1.5, 3.0)
+
+
+@pytest.mark.parametrize(("duration", "beyond"), [(0.1, False), (0.11, True), (2.0, True)])
+def test_a_test_that_takes_longer_than_all_there_is_never_had_a_turn(duration: float, beyond: bool) -> None:
+    assert EffortBook(share=0.2, min_seconds=3.0, tests_left=1, ran=10.0).is_beyond(duration) is beyond
+    assert not EffortBook(share=None, min_seconds=3.0, tests_left=1).is_beyond(duration)

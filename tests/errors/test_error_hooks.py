@@ -6,9 +6,10 @@ import asyncio
 import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import pytest
@@ -428,3 +429,28 @@ def test_work_for_timers_carries_its_context_and_is_counted_once(world: World, b
     assert world.arrived[0].context == (("request", "'r-3'"),)
     assert before.seen == ["thread x"] * 2
     assert work.__name__ == "fail"
+
+
+def test_what_runs_after_the_call_is_not_carried_and_says_so(world: World) -> None:
+    async def coroutine() -> None:
+        raise ValueError("x")
+
+    def generator() -> Iterator[None]:
+        yield
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    class Job:
+        async def __call__(self) -> None:
+            raise ValueError("x")
+
+    for function in (coroutine, partial(coroutine), Job(), Job().__call__):
+        with pytest.raises(TypeError, match=r"makes a coroutine.*guard"):
+            carry(function, world.errors, component="nightly")
+    for iterated in (generator, numbers):
+        with pytest.raises(TypeError, match="is a generator, which runs after the call"):
+            carry(iterated, world.errors, component="nightly")
+    with pytest.raises(ValueError, match="x"):  # what the refusal tells to do
+        asyncio.run(world.errors.guard("nightly")(coroutine)())
+    assert world.seen() == [("nightly", "x")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import gc
 import os
 import pickle
@@ -19,7 +20,7 @@ import pytest
 
 from coresys.errors.capture import Capture, leaves
 from coresys.errors.hierarchy import RouteError
-from coresys.errors.journal import Journal, size_of
+from coresys.errors.journal import Journal, JournalEntry, size_of
 from coresys.errors.manager import ErrorManager
 from coresys.errors.paths import Paths
 from coresys.errors.rates import OTHERS, Rate, Rates
@@ -409,6 +410,26 @@ def test_a_sink_that_reports_has_its_own_delivered_after_it(world: World) -> Non
     assert world.errors.statistics().delivered == 2
 
 
+def test_what_interrupts_each_delivery_beside_the_sink_is_delivered_however_often() -> None:
+    """As a timer's signal does on a busy machine: not what a sink reports itself, which has to end."""
+    busy: World
+    left = 10
+
+    class Interrupted(Journal):
+        def add(self, record: ErrorRecord, times: int = 1) -> JournalEntry:
+            nonlocal left
+            if left:
+                left -= 1
+                busy.errors.report(KeyError("handler"), component="orders")
+            return super().add(record, times)
+
+    busy = World(journal=Interrupted())
+    busy.errors.report(ValueError("x"), component="orders")
+    statistics = busy.errors.statistics()
+    assert (statistics.seen, statistics.delivered, statistics.undelivered) == (11, 11, 0)
+    assert busy.numbers() == list(range(1, 12))
+
+
 def test_an_interrupt_in_a_sink_goes_on_and_what_waited_is_kept(world: World) -> None:
     def interrupted(record: ErrorRecord) -> None:
         world.errors.report(ValueError("waiting"), component="orders")
@@ -488,6 +509,40 @@ def test_one_exception_that_eight_threads_report_is_counted_once(world: World) -
         error = caught(lambda: fail(ValueError("x")))
         at_once(8, lambda number: void(world.errors.report(error, component=f"part {number}")))  # noqa: B023
         assert world.errors.statistics().seen == turn
+
+
+@pytest.mark.usefixtures("hurried")
+def test_of_one_object_that_several_threads_raise_at_once_each_that_is_counted_is_whole(world: World) -> None:
+    """How many are counted cannot be held to: the interpreter mixes the tracebacks. What is counted, is as always."""
+    world = World(journal=Journal(count=10))
+    same = TimeoutError("shared")
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with pytest.raises(TimeoutError), world.errors.guard("orders"):
+                raise same
+
+    at_once(8, work)
+    statistics = world.errors.statistics()
+    assert 0 < statistics.seen <= 400
+    assert (statistics.delivered, statistics.undelivered) == (statistics.seen, 0)
+    assert world.numbers() == list(range(1, statistics.seen + 1))
+    assert [entry.count for entry in world.errors.entries()] == [statistics.seen]
+    same.__traceback__ = None
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_copy_for_each_time_that_it_is_raised_is_counted_exactly(world: World) -> None:
+    """What the limits say to do about that."""
+    same = TimeoutError("shared")
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with pytest.raises(TimeoutError), world.errors.guard("orders"):
+                raise copy.copy(same)
+
+    at_once(8, work)
+    assert world.errors.statistics().seen == 400
 
 
 def void(anything: object) -> None:
@@ -633,6 +688,15 @@ def test_the_journal_is_bounded_by_bytes_and_keeps_the_last_whatever_its_size() 
     journal.add(record_of("E", message="x" * 10_000))
     assert [entry.fingerprint for entry in journal.entries()] == ["E"]
     assert journal.size == size_of(journal.entries()[0].record)
+
+
+def test_the_journal_that_is_given_is_the_one_that_is_kept_although_it_is_empty() -> None:
+    journal = Journal(count=1)
+    world = World(journal=journal)
+    for number in range(2):
+        world.errors.report(ValueError("x"), component=f"part {number}")
+    assert (len(journal), journal.forgotten) == (1, 1)
+    assert [entry.component for entry in world.errors.entries()] == ["part 1"]
 
 
 def test_the_size_of_a_record_is_about_what_it_takes() -> None:

@@ -20,7 +20,7 @@ from coresys.errors.manager import ErrorManager
 from coresys.errors.policies import Break, Escalate, Failure, Policies, RestartComponent, RestoreState, Retry
 from coresys.errors.restart import RestartIntensity, affected
 from coresys.errors.retry import Retrying
-from coresys.system_records import ErrorRecord, StateDefinition
+from coresys.system_records import ComponentSpec, ErrorRecord, StateDefinition
 from coresys.testing.fakes import (
     FakeClock,
     RecordingComponentManager,
@@ -33,7 +33,7 @@ class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.monitoring = RecordingMonitoringManager()
-        self.components = RecordingComponentManager("db", "orders", "mail")
+        self.components = RecordingComponentManager("db", "orders", "mail", clock=self.clock)
         self.states = RecordingStateManager()
         self.states.define("orders", StateDefinition("t", ("a", "b"), "a", (("go", "a", "b"), ("go", "b", "b"))))
         self.arrived: list[ErrorRecord] = []
@@ -233,11 +233,12 @@ def test_procedures_are_asked_in_their_order_each_as_often_as_it_may(world: Worl
             OSError: [
                 world.retrying(2),
                 RestoreState(world.states, to_snapshot="good"),
-                RestartComponent(world.components),
+                RestartComponent(world.components, times=3),
                 Escalate(),
             ]
         },
     )
+    world.components.register(ComponentSpec("orders", restarts=3), start=always, stop=always)
     world.components.refuse.add("db")
     world.errors.policies("shop", {Exception: [RestartComponent(world.components, "db")]})
     with pytest.raises(OSError, match=r"^5$"):
@@ -386,7 +387,8 @@ def test_while_it_waits_nothing_holds_the_error(form: str) -> None:
 
     world = World()
     world.errors.clock = world.clock = Watching()
-    world.errors.policies("orders", {Mine: [world.retrying(), RestartComponent(world.components)]})
+    world.components.register(ComponentSpec("orders", restarts=2), start=always, stop=always)
+    world.errors.policies("orders", {Mine: [world.retrying(), RestartComponent(world.components, times=2)]})
 
     def work() -> str:
         if len(refs) > 3:
@@ -525,6 +527,104 @@ def test_what_restarts_too_often_is_escalated(world: World) -> None:
     assert world.errors.recovering("orders").call(Work(OSError("a"), OSError("b"), OSError("c"))) == "done"
     assert world.components.calls == [("stop", "orders"), ("start", "orders")] * 2 + [("restart", "db")]
     assert world.errors.statistics().escalated == 1
+
+
+def always() -> None:
+    raise OSError("always")
+
+
+class AlwaysRestarts(RecordingComponentManager):
+    """As one that knows no bound, or whose time is over by the next failure of a slow call."""
+
+    def restart(self, name: str, *, cause: str | None = None) -> bool:
+        self.calls.append(("restart", name))
+        assert len(self.calls) < 100, "restarted without end"
+        return True
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("options", "restarts"),
+    [({}, 1), ({"times": 3}, 3), ({"times": 0}, 0), ({"intensity": RestartIntensity(2, 1e-9)}, 2)],
+)
+def test_a_call_that_always_fails_ends_whatever_the_manager_allows(
+    world: World, form: str, options: dict[str, Any], restarts: int
+) -> None:
+    components = AlwaysRestarts("orders")
+    world.errors.policies("orders", {OSError: [RestartComponent(components, **options)]})
+    for calls in (1, 2):  # of each call the same, for how often in all is for the manager to say
+        with pytest.raises(OSError, match="always"):
+            run(form, world, always)
+        assert components.calls == [("restart", "orders")] * restarts * calls
+
+
+def test_a_slow_call_that_always_fails_ends_although_its_restarts_are_far_apart(world: World) -> None:
+    def slow() -> None:
+        world.clock.advance(6.0)  # more than the time in which there may be one restart
+        assert world.clock.now() < 2000.0, "restarted without end"
+        raise OSError("timed out")
+
+    for strategy in (None, "one-for-one", "rest-for-one"):
+        restart = RestartComponent(
+            world.components, strategy=strategy, intensity=RestartIntensity(1, 5.0, clock=world.clock)
+        )
+        world.errors.policies("orders", {OSError: [restart]})
+        with pytest.raises(OSError, match="timed out"):
+            world.errors.recovering("orders").call(slow)
+    assert world.components.calls == [
+        *(("restart", "orders"), ("stop", "orders"), ("start", "orders")),
+        *(("stop", "mail"), ("stop", "orders"), ("start", "orders"), ("start", "mail")),
+    ]
+
+
+def test_the_recording_manager_refuses_what_was_restarted_too_often_within_its_time() -> None:
+    clock = FakeClock()
+    components = RecordingComponentManager("a", clock=clock)  # once within 5 seconds, as a component by default
+    components.register(ComponentSpec("b", restarts=2, within=10.0), start=always, stop=always)
+    assert [components.restart("a"), components.restart("a")] == [True, False]
+    assert (components.status("a").state, components.status("a").restarted) == ("failed", 1)
+    assert [components.restart("b"), components.restart("b"), components.restart("b")] == [True, True, False]
+    clock.advance(5.0)
+    assert [components.restart("a"), components.restart("b")] == [True, False]
+    assert (components.status("a").state, components.status("b").state) == ("running", "failed")
+    clock.advance(5.0)
+    components.refuse.add("b")
+    assert not components.restart("b")
+    components.refuse.clear()
+    assert components.restart("b")
+
+
+@pytest.mark.parametrize(
+    ("stops", "starts", "calls", "down"),
+    [
+        ({"mail"}, set(), ["stop mail"], []),
+        ({"orders"}, set(), ["stop mail", "stop orders", "start mail"], []),
+        ({"db"}, set(), ["stop mail", "stop orders", "stop db", "start orders", "start mail"], []),
+        (set(), {"db"}, ["stop mail", "stop orders", "stop db", "start db", "start orders", "start mail"], ["db"]),
+        ({"db"}, {"orders"}, ["stop mail", "stop orders", "stop db", "start orders", "start mail"], ["orders"]),
+    ],
+)
+def test_what_was_stopped_for_a_restart_is_started_again_whatever_fails(
+    world: World, stops: set[str], starts: set[str], calls: list[str], down: list[str]
+) -> None:
+    class Failing(RecordingComponentManager):
+        def stop(self, name: str | None = None) -> None:
+            if name in stops:
+                self.calls.append(("stop", name))
+                raise ConnectionError(f"{name} does not stop")
+            super().stop(name)
+
+    components = Failing("db", "orders", "mail")
+    components.fail = {name: ConnectionError(f"{name} does not start") for name in starts}
+    world.errors.policies("db", {OSError: [RestartComponent(components, strategy="rest-for-one")]})
+    world.errors.route("db", "operator")
+    with pytest.raises(OSError, match="always"):
+        run("call", world, always, "db")
+    assert [f"{what} {name}" for what, name in components.calls] == calls
+    assert [record.name for record in components.components() if record.state != "running"] == down
+    problem = world.arrived[-1]  # the one that was raised last, and what had been before as that from which it came
+    said = {problem.message, *(cause.message for cause in problem.causes)}
+    assert said >= {f"{name} does not stop" for name in stops} | {f"{name} does not start" for name in starts}
 
 
 def test_a_restart_that_fails_is_reported_and_escalated(world: World) -> None:

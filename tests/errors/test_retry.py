@@ -240,6 +240,28 @@ def test_a_decorated_function_keeps_its_name_and_shows_its_rule() -> None:
     assert repr(named.retry) == "<Retrying on OSError>"  # type: ignore[attr-defined]  # the same
 
 
+def test_a_decorator_without_a_rule_needs_no_brackets() -> None:
+    @retry
+    def named(number: int) -> int:
+        """What it does."""
+        return number + 1
+
+    @retry
+    async def coroutine() -> str:
+        return "done"
+
+    assert (named(1), named.__name__, named.__doc__) == (2, "named", "What it does.")
+    assert asyncio.run(coroutine()) == "done"
+    assert repr(named.retry) == "<Retrying on Exception>"  # type: ignore[attr-defined]  # as with tenacity
+    assert retry(str, stop=stop_after_attempt(1))(5) == "5"  # type: ignore[call-overload]  # so that nothing is lost
+
+
+@pytest.mark.parametrize("given", [OSError, (OSError, KeyError), 3, None])
+def test_a_rule_that_is_not_given_by_name_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"decorates a function.*by keyword"):
+        retry(given)
+
+
 def test_a_loop_without_its_block_runs_once() -> None:
     assert [attempt.num for attempt in Retrying(clock=FakeClock())] == [1]
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coresys.errors.capture import Capture
 from coresys.errors.secrets import MASK, Secrets, hidden
 from coresys.errors.values import Values
 
@@ -221,9 +222,83 @@ def test_containers_that_change_meanwhile_are_survived() -> None:
     assert texts <= {"{", "<"}
 
 
+NAMES_OF_SECRETS = [
+    *("encryption_key", "signing_key", "signingKey", "ENCRYPTION_KEY", "api_keys", "key", "monkey", "creds", "oauth"),
+    *("salt", "iban", "dsn", "x_pin_2", "db-password", "authentication", "cookie_jar"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_SECRETS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("{}=abc", "{} = abc", "a=1&{}=abc&b=2", "it was {}='abc', x", "config.{}=abc", "--{}=abc", "--{} abc"),
+        *("{{'{}': 'abc'}}", "{{b'{}': b'abc'}}", '{{"a": {{"{}" : "abc"}}}}', '{{\\"{}\\": \\"abc\\"}}'),
+        *("['prog', '--{}', 'abc']", '["prog","-{}","abc"]', "run --v --{}  'abc' x", "[b'--{}', b'abc']"),
+    ],
+)
+def test_a_name_that_masks_a_variable_masks_what_a_text_gives_it(name: str, form: str) -> None:
+    assert Secrets().names(name)
+    text = form.format(name)
+    scrubbed = Secrets().scrub(text)
+    assert "abc" not in scrubbed
+    assert scrubbed.startswith(text[: text.index(name)])  # no more than that goes
+    assert "abc" not in SHOW("value", text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        *("keyword=abc", "author=abc", "{'keyboard': 'abc'}", "opinion = abc", "search_keywords: abc", "a == abc"),
+        *("key: abc", "the primary key (id)=(abc)", "['prog', '--verbose', 'abc']", "--keep abc", "pre-auth abc"),
+        *("- key abc", "signing_keyed: abc", "step abc -- token", "password", "--password", "['--token', '--abc']"),
+    ],
+)
+def test_other_texts_are_left_as_they_are(text: str) -> None:
+    assert Secrets().scrub(text) == text
+
+
+def test_keys_are_told_in_a_text_of_lines_too() -> None:
+    text = "signing_key: abc\nencryptionKey: abc\nname: x"
+    assert Secrets().scrub(text) == f"signing_key: {MASK}\nencryptionKey: {MASK}\nname: x"
+
+
+def test_further_words_hold_in_texts_as_well() -> None:
+    assert Secrets("salary").scrub("salary=5, {'min_salary': 5}, --salary 5") == (
+        f"salary={MASK}, {{'min_salary': {MASK}}}, --salary {MASK}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["prog", "--password", "hunter2", "-v"], f"['prog', '--password', {MASK}, '-v']"),
+        (("prog", "-token", b"x", "y"), f"('prog', '-token', {MASK}, 'y')"),
+        ([b"prog", b"--api-key", b"x"], f"[b'prog', b'--api-key', {MASK}]"),
+        (["prog", "--pin", 1234, 5], f"['prog', '--pin', {MASK}, 5]"),
+        (["prog", "--password=hunter2", "next"], f"['prog', '--password={MASK}', 'next']"),
+        (["prog", "--auth", "--verbose", "x"], "['prog', '--auth', '--verbose', 'x']"),
+        (["prog", "--token"], "['prog', '--token']"),
+        (["-", "--", "- password", "--a password", "x"], "['-', '--', '- password', '--a password', 'x']"),
+        (["prog", ["--password", "hunter2", "x"]], f"['prog', ['--password', {MASK}, 'x']]"),
+    ],
+)
+def test_what_an_option_of_a_command_line_is_given_is_masked(arguments: object, shown: str) -> None:
+    assert SHOW("args", arguments) == shown
+
+
+def test_a_command_that_failed_does_not_tell_its_password() -> None:
+    import subprocess
+
+    error = subprocess.CalledProcessError(1, ["prog", "--password", "hunter2"])
+    assert "hunter2" not in str(Capture()(error).message)
+    assert "'prog', '--password', ***" in Capture()(error).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("--password " * 20_000, "a_key=" * 20_000, "x_" * 50_000, "'--key', '" * 20_000, "my-key" * 20_000),
         "a" * 100_000,
         "=" * 100_000,
         "password=" * 20_000,

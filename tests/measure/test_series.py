@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from itertools import accumulate
 
@@ -11,6 +12,7 @@ from coresys.measure.series import (
     Trend,
     beneath_stairs,
     event_share,
+    fades,
     first_fall,
     highs,
     increments,
@@ -184,3 +186,43 @@ def test_what_is_in_a_list_is_told_from_the_room_that_it_takes() -> None:
 )
 def test_where_no_container_is_to_be_seen_nothing_is_made_of_it(readings: list[float]) -> None:
     assert beneath_stairs(readings) is None
+
+
+def _keys(count: int, repetitions: int, seed: int) -> list[float]:
+    """Bytes after each repetition that asks a cache for one key out of so many, at random; it moves now and then."""
+    chosen, known, values, room = random.Random(seed), set[int](), [0.0], 8
+    for _ in range(repetitions):
+        key, added = chosen.randrange(count), 0
+        if key not in known:
+            known.add(key)
+            added = 110
+        if len(known) > room:
+            room *= 2
+            added += room * 30
+        values.append(values[-1] + added)
+    return values
+
+
+@pytest.mark.parametrize(("count", "repetitions"), [(676, 650), (1000, 650), (2000, 1500)])
+def test_keys_at_random_are_seen_to_fade_in_spite_of_a_table_that_moves(count: int, repetitions: int) -> None:
+    assert sum(fades(_keys(count, repetitions, seed)) for seed in range(20)) >= 14
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.1])
+def test_a_leak_does_not_fade_also_beside_a_cache_that_has_filled(share: float) -> None:
+    chosen = random.Random(1)
+    for filling in (0, 100, 300):
+        seen = 0
+        for _ in range(20):
+            values = [0.0]
+            for at in range(800):
+                values.append(values[-1] + (60 if chosen.random() < share else 0) + (100 if at < filling else 0))
+            seen += fades(values)
+        # Where the cache fills for longer than a quarter the later half alone tells: by chance, at times a little less.
+        assert seen <= (0 if share == 1.0 else 2 if filling < 200 else 14), filling
+
+
+def test_too_few_repetitions_show_no_fading() -> None:
+    assert not fades(_keys(20, 60, 1))
+    assert not fades([])
+    assert not fades([5.0] * 300)

@@ -71,7 +71,7 @@ def usage_error(inner: InnerSuite, *arguments: str) -> str:
             ("--coresys-set", "time.call=2 KB"),
             '--coresys-set: time.call = "2 KB": unknown unit "KB": write another, such as "50 ms" (us, ms, s, min, h)',
         ),
-        (("--coresys-json", ""), ".: cannot be written: is a directory"),
+        (("--coresys-json", ""), "--coresys-json: the path is empty"),
         (("--coresys-json", "a" * 300), f"{'a' * 300}: cannot be written: File name too long"),
         (("--coresys-json", "test_it.py/run.json"), "test_it.py/run.json: cannot be written: Not a directory"),
         (("--coresys-json", "."), ".: cannot be written: is a directory"),

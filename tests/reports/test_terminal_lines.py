@@ -401,6 +401,15 @@ def test_the_effort_is_told_where_it_left_something(effort: dict[str, Any], text
     assert Run().well(1).texts(effort=effort, width=100)[:-1] == texts
 
 
+@pytest.mark.parametrize("verbose", [0, -1])
+def test_where_each_test_takes_longer_than_the_effort_nothing_was_spent(verbose: int) -> None:
+    run = Run().test("t.py::s", repetitions=0, **suspected("9 KiB left after one run; too long"))
+    told = " ".join(run.texts(effort={"spent": 0.0, "share": 0.2, "unrepeated": 1}, width=200, verbose=verbose))
+    assert "left unrepeated: each takes longer than the effort allows" in told
+    spent = " ".join(run.texts(effort={"spent": 0.1, "share": 0.2, "unrepeated": 1}, width=200, verbose=verbose))
+    assert "left unrepeated: the effort was spent" in spent
+
+
 def test_an_effort_too_long_for_its_line_takes_two() -> None:
     assert Run().well(1).texts(effort={"unrepeated": 17, "share": None}, width=50)[:-1] == [
         "repeated 1 of 1 test in 0 s (no limit)",

@@ -8,6 +8,7 @@ import pickle
 import random
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -577,12 +578,22 @@ def consistent(given: BufferPools, where: str) -> None:
     assert given._kept == [sum(each) for each in zip(*(a.kept for a in given._accounts.values()), strict=True)], where
 
 
+@pytest.fixture
+def light_heap() -> Iterator[None]:
+    """What is there already is not looked through each time that garbage is collected."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 FILES = {sys.modules[name].__file__ for name in ("coresys.resources.pools", "coresys.resources.slab")}
 
 
 @NOT_TRACED
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
 @pytest.mark.parametrize("what", ["lease", "release", "orphan", "serve", "owner"])
+@pytest.mark.usefixtures("light_heap")
 def test_an_interruption_at_any_place_loses_no_slot(what: str) -> None:
     at, there_are_more = 0, True
     while there_are_more:
@@ -675,6 +686,7 @@ def test_a_fork_after_the_end_renews_all_others() -> None:
 @NOT_TRACED
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
 @pytest.mark.parametrize("what", ["lease", "release", "orphan", "limit", "statistics", "overflow"])
+@pytest.mark.usefixtures("light_heap")
 def test_a_handler_of_a_signal_never_waits_for_the_thread_that_it_interrupts(what: str) -> None:
     at, there_are_more, refused = 0, True, 0
     while there_are_more:
@@ -748,6 +760,7 @@ def test_the_collector_may_give_back_in_the_middle_of_anything() -> None:
 
 
 @NOT_TRACED
+@pytest.mark.usefixtures("light_heap")
 def test_an_interruption_while_a_slot_is_poisoned_blames_nobody() -> None:
     at, there_are_more = 0, True
     while there_are_more:

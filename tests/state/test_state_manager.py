@@ -590,7 +590,9 @@ def in_a_child(work: Callable[[], Any]) -> int:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have() -> None:
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(held: bool, before: int) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def wait(trigger: Trigger) -> None:
@@ -600,10 +602,12 @@ def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have() -
     table = TransitionTable(
         "t",
         states=[State("a", initial=True), State("b", entry=(inside(wait),)), State("c")],
-        transitions=[on("go", "a", "b"), on("jump", "a", "c")],
+        transitions=[on("go", "a", "b"), on("jump", "a", "c"), on("stay", "a", "a")],
     )
     manager = StateManager()
-    machine = manager.add("m", table)
+    machine = manager.add("m", table) if held else Machine(table)
+    for _ in range(before):
+        machine.fire("stay")
     thread = threading.Thread(target=machine.fire, args=("go",))
     thread.start()
     entered.wait()
@@ -613,3 +617,53 @@ def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have() -
         leave.set()
         thread.join()
     assert machine.state == "b"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_manager_is_dropped_in_a_forked_child_though_the_parents_thread_held_its_timers() -> None:
+    manager = StateManager()
+    manager.add(
+        "m",
+        TransitionTable(
+            "t", states=[State("a", initial=True), State("b")], transitions=[after(3600, "a", "b", event="late")]
+        ),
+    )
+    holds, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with manager._timers._condition:
+            holds.set()
+            leave.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holds.wait()
+
+    def drop() -> int:
+        nonlocal manager
+        gone = weakref.ref(manager)
+        del manager
+        gc.collect()
+        return 7 if gone() is None else 1
+
+    try:
+        assert in_a_child(drop) == 7
+    finally:
+        leave.set()
+        holder.join()
+        manager.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_timers_go_on_in_a_forked_child_when_it_says_so() -> None:
+    """As the page says: the parent's thread fires them, and the child has copies of the machines."""
+    clock = frozen()
+    table = TransitionTable(
+        "t", states=[State("a", initial=True), State("b")], transitions=[after(10, "a", "b", event="late")]
+    )
+    manager = StateManager(clock=clock, timers="manual")
+    machine = manager.add("m", table)
+    clock.advance(10)
+    assert in_a_child(lambda: 7 if (machine.state, manager.run_due(), machine.state) == ("a", 1, "b") else 1) == 7
+    assert machine.state == "a"

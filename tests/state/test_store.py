@@ -579,6 +579,9 @@ class DictStore:
     def snapshot(self, machine: str, label: str, state: str, sequence: int) -> None:
         raise StoreError(store="dict", problem="it keeps no snapshots")
 
+    def drop_snapshot(self, machine: str, label: str, sequence: int) -> None:
+        pass
+
     def machines(self) -> tuple[MachineRecord, ...]:
         return tuple(self.kept.values())
 

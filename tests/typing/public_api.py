@@ -9,6 +9,7 @@ import pytest
 
 import coresys
 from coresys import Reading, budget
+from coresys.errors.retry import retry
 from coresys.state import SQLiteStore, State, TransitionTable, Trigger, after, inside, on
 from pytest_coresys.probes.base import Probe
 
@@ -75,3 +76,17 @@ def states() -> str | None:
     with coresys.StateManager(store=SQLiteStore("orders.db", durability="power")) as manager:
         hold(manager)
         return manager.add("order 1", table).fire("pay")
+
+
+@retry
+def ask(number: int) -> str:
+    return str(number)
+
+
+@retry(retry_on=OSError, deadline=30)
+async def ask_later(number: int) -> str:
+    return ask(number)
+
+
+async def asked() -> str:
+    return ask(1) + await ask_later(2)
