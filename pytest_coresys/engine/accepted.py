@@ -51,7 +51,8 @@ def with_agreed(
         reasons[finding.key] = reason
         told.append(replace(finding, level="warn", details=(note, *finding.details)))
     softened = (
-        replace(each, level="warn", reason=f"accepted, {reasons[each.key]}") if each.key in reasons else each for each in verdicts
+        replace(each, level="warn", reason=f"accepted, {reasons[each.key]}") if each.key in reasons else each
+        for each in verdicts
     )
     return tuple(softened), told
 
