@@ -47,6 +47,7 @@ from coresys.measure.holders import (
 )
 from coresys.measure.inhand import in_hand
 from coresys.measure.linewatch import native_lines
+from coresys.measure.naming import Meaning, Names, names_along
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
 
@@ -241,7 +242,7 @@ def attribute(
         budget = max(left(), 1.0) / 2
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget, now=now), *lines][:most]
     if problems or late:
-        evicts = next((_told_of(each, paths) for each in _letting_go(files, [], ())), None)
+        evicts = next((_told_of(each, paths) for each in _letting_go(files, None, ())), None)
         shown = tuple(_shown(lines, root_path, is_user))
         return Attribution(shown, native=native, evicts=evicts, cut_short=_why_cut_short(problems))
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most, now=now)
@@ -254,16 +255,20 @@ def attribute(
         seconds=max(left(), 1.0),
         ignore=[seen.containers],
         now=now,
+        grown=seen.containers,
     )
     cut_short = _why_cut_short(problems) if not chains and (problems or left() < 0) else None
     holders = [each.chain for each in chains]
     owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
-    files += _mentioning(holders, files, is_user)
-    letting_go = _letting_go(files, holders, owners)
+    names = names_along(chains[0].things, seen.containers) if chains else Names()
+    files += [path for path in names.files if is_user(path)]
+    files += _mentioning(names, files, is_user)
+    meaning = Meaning(files, names) if chains else None
+    letting_go = _letting_go(files, meaning, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
     bounded = (
         _bounded(seen, chains, is_user, root_path)
-        or _kept_to_a_size(files, holders, owners, seen, paths)
+        or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
     )
     certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
@@ -372,15 +377,15 @@ def _bytes_in(note: str) -> float:
 _MOST_FILES = 40  # to look into: more only where a name is so common that it says nothing
 
 
-def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Callable[[str], bool]) -> list[str]:
+def _mentioning(names: Names, besides: list[str], is_user: Callable[[str], bool]) -> list[str]:
     """Files of the user's, beside those, whose text has one of the names in it by which the survivors are held.
 
     They may let go of them: a list may stand in one file, be filled by another, and be cleared by a third.
     """
-    names = _names(holders[0]) if holders else frozenset()
-    if not names:
+    words = names.words
+    if not words:
         return []
-    word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b".encode())
+    word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b".encode())
     paths = {path for module in list(sys.modules.values()) if (path := getattr(module, "__file__", None))}
     found: list[str] = []
     for path in sorted(paths.difference(besides)):
@@ -397,14 +402,13 @@ def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Cal
 Eviction = tuple[str, int, str, str]  # path, line, function, and what it does
 
 
-def _letting_go(files: list[str], holders: list[tuple[str, ...]], owners: Collection[type]) -> list[Eviction]:
+def _letting_go(files: list[str], meaning: Meaning | None, owners: Collection[type]) -> list[Eviction]:
     """Statements in files of the user's that let go of entries of what keeps them."""
-    names = _names(holders[0]) if holders else None
     classes = {cls.__name__ for cls in owners}
     return [
         (path, *each)
         for path in dict.fromkeys(files)
-        for each in (*evictions(path, names), *own_evictions(path, classes))
+        for each in (*evictions(path, None if meaning is None else meaning.of(path)), *own_evictions(path, classes))
     ]
 
 
@@ -470,19 +474,6 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
         if (path, condition) in run_lines and not any((path, line) in run_lines for line in lines):
             return f"{_told_of(each, paths)} on a condition at line {condition}, which was not met"
     return None
-
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
-
-
-def _names(chain: tuple[str, ...]) -> frozenset[str]:
-    """The names of the global and of the attributes along a chain; of dicts, the keys that may be attributes."""
-    found = set()
-    root = chain[0].rpartition(" ")[2]
-    found.update(_WORD.findall(root))
-    for link in chain[1:]:
-        found.update(_WORD.findall(link.rpartition(".")[2]) if "." in link else re.findall(r"dict\['(\w+)'\]", link))
-    return frozenset(found)
 
 
 _BY_NAME = re.compile(r"(?P<type>\w+)\.\w+|dict\['\w+'\]")
@@ -565,23 +556,22 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
 
 
 def _kept_to_a_size(
-    files: list[str], holders: list[tuple[str, ...]], owners: Collection[type], seen: Grown, paths: Paths
+    files: list[str], meaning: Meaning | None, names: Names, owners: Collection[type], seen: Grown, paths: Paths
 ) -> str | None:
     """A line that keeps the container to a size which it has not reached: of the user's, or of the class that owns it.
 
     Of a library's class only what it compares itself, as logging's MemoryHandler does the length of its buffer.
     """
-    if not holders:
+    if meaning is None:
         return None
-    names = _names(holders[0])
     reached = max((len(each) for each in seen.containers), default=0)
     for path in dict.fromkeys(files):
-        for line, size in bounds(path, names):
+        for line, size in bounds(path, meaning.of(path)):
             if size is None or size >= reached:
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
     for cls in owners:
         source: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        for line, size in own_bounds(source, {cls.__name__}, names) if source else ():
+        for line, size in own_bounds(source, {cls.__name__}, names.words) if source else ():
             if size is None or size >= reached:
                 return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None

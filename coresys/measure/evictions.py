@@ -1,7 +1,7 @@
 """What the source says of a container: which statements let go of entries, and which keep it to a size.
 
-Names are all there is to go by: of the global or the attribute that holds the container, of variables assigned from
-it, of parameters it is given for.
+Names are all there is to go by: of the global, the attribute or the variable that holds the container, of variables
+assigned from it, of parameters it is given for. Which of them mean it, and which only sound like it, ``naming`` tells.
 """
 
 from __future__ import annotations
@@ -11,62 +11,67 @@ import sys
 from collections.abc import Collection, Iterator
 
 from coresys.measure.holders import function_at, innermost_function, tree_of
+from coresys.measure.naming import Meant, anywhere, assigned, last_word, mentions
+
+Nodes = Collection[ast.AST]  # those that mean the container
 
 
-def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
+def evictions(path: str, names: frozenset[str] | Meant | None = None) -> list[tuple[int, str, str]]:
     """Line, function and what of every statement of a file that lets go of entries, or looks how many there are.
 
-    With ``names`` (of globals and attributes that hold) only those that concern one of them, or a local variable that
-    was assigned from one, or hand one to another function, which might do anything.
+    With ``names`` (words that mean the container wherever they stand, or what means it in this file) only those that
+    concern it, or a variable that was taken from it, or hand it to another function, which might do anything.
     """
     tree = tree_of(path)
-    wanted = None if names is None or tree is None else names | _aliases(tree, names)
-    claims = _claims_of_others(tree, names)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    claims = _claims_of_others(tree, meant)
     found: list[tuple[int, str, str]] = []
     for node in ast.walk(tree) if tree is not None else ():
-        what = _evicts(node, wanted) if node not in claims else ""
+        what = _evicts(node, meant) if node not in claims else ""
         if what:
             line = int(getattr(node, "lineno", 1))
             found.append((line, function_at(path, line), what))
-    if names is not None and tree is not None:
-        found += [(line, function_at(path, line), "bound anew") for line in _bound_anew(tree, names)]
+    if meant is not None and tree is not None:
+        found += [(line, function_at(path, line), "bound anew") for line in _bound_anew(tree, meant)]
     return found
 
 
-def _bound_anew(tree: ast.Module, names: frozenset[str]) -> Iterator[int]:
-    """Lines in functions that bind a global or an attribute of one of ``names`` to something else than more of it."""
+def _bound_anew(tree: ast.Module, meant: Meant) -> Iterator[int]:
+    """Lines in functions that bind a place of the container's to something else than more of it."""
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         outer = {
             name for part in ast.walk(function) if isinstance(part, (ast.Global, ast.Nonlocal)) for name in part.names
         }
-        # What a constructor sets is the new object's, not what it had before.
-        attributes = names if function.name != "__init__" else frozenset()
+        own = set(_own_variables(function, meant))
         for node in ast.walk(function):
-            for target, value in _assigned(node):
+            for target, value in assigned(node):
                 several = isinstance(target, (ast.Tuple, ast.List))  # they may be swapped
-                parts = ast.walk(target)
-                if (several or not _is_more(value, names)) and any(_binds(p, names & outer, attributes) for p in parts):
+                parts = [part for part in ast.walk(target) if part in meant.own]
+                # What a constructor sets is the new object's, not what it had before.
+                if (several or not _is_more(value, meant.own)) and any(
+                    (part.id in outer or part in own) if isinstance(part, ast.Name) else function.name != "__init__"
+                    for part in parts
+                    if isinstance(getattr(part, "ctx", None), ast.Store)
+                ):
                     yield node.lineno  # type: ignore[attr-defined]  # it is a statement
 
 
-def _binds(target: ast.AST, globals_: frozenset[str], attributes: frozenset[str]) -> bool:
-    if isinstance(target, ast.Name):
-        return isinstance(target.ctx, ast.Store) and target.id in globals_
-    if isinstance(target, ast.Subscript):  # state["rows"] = [], vars(self)["rows"] = []
-        key = target.slice
-        return isinstance(target.ctx, ast.Store) and isinstance(key, ast.Constant) and key.value in attributes
-    return isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr in attributes
+def _own_variables(function: ast.FunctionDef | ast.AsyncFunctionDef, meant: Meant) -> Iterator[ast.AST]:
+    """Where a function that keeps the container in a variable of its own binds it again, in a loop."""
+    scope = meant.source.inside.get(function) if meant.source is not None else None
+    if scope in meant.locals_:
+        for loop in ast.walk(function):
+            if isinstance(loop, (ast.For, ast.AsyncFor, ast.While)):
+                yield from (part for part in ast.walk(loop) if part in meant.own)
 
 
-def _is_more(value: ast.expr, names: frozenset[str]) -> bool:
+def _is_more(value: ast.expr, meant: Nodes) -> bool:
     """Whether a value is what was there and something more: joined, or part of something larger."""
     parts = list(ast.walk(value))
     made_of = isinstance(value, (ast.BinOp, ast.BoolOp, ast.Name, ast.Attribute, ast.List, ast.Tuple, ast.JoinedStr))
-    return (
-        made_of and any(_is_one_of(each, names) for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
-    )
+    return made_of and any(each in meant for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
 
 
 def own_evictions(path: str, classes: Collection[str]) -> list[tuple[int, str, str]]:
@@ -214,7 +219,7 @@ def _asks_for_a_number(condition: ast.expr, counted: Collection[str]) -> bool:
         if isinstance(part.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
             if all(isinstance(value, (int, float)) and value > 1 for value in constants):
                 return True
-        elif isinstance(part.ops[0], ast.Eq) and (by_turns or any(_is_one_of(side, counted) for side in sides)):
+        elif isinstance(part.ops[0], ast.Eq) and (by_turns or any(_goes_by(side, counted) for side in sides)):
             return True
     return False
 
@@ -267,7 +272,7 @@ def _arguments(call: ast.expr) -> list[ast.expr]:
 
 
 def _is_held(node: ast.AST, names: frozenset[str]) -> bool:
-    return _is_self(node) or _is_one_of(node, names)
+    return _is_self(node) or _goes_by(node, names)
 
 
 def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None:
@@ -276,14 +281,14 @@ def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None
         return node.value if isinstance(node.value, int) else None
     name = node.attr if isinstance(node, ast.Attribute) else None
     for part in _within(tree_of(path), classes):
-        for target, value in _assigned(part) if name is not None else ():
+        for target, value in assigned(part) if name is not None else ():
             if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Constant):
                 return value.value if isinstance(value.value, int) else None
     return None
 
 
-def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
-    """Lines that keep what goes by one of ``names`` to a size, and the size; None if that can't be told.
+def bounds(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | None]]:
+    """Lines that keep the container to a size, and the size; None if that can't be told.
 
     They compare its ``len()``, take its keys modulo something or by a mask, number them in a cycle, or cut off what is
     beyond a slice. What the line does about a length is not looked into: where the size is exceeded, it was none.
@@ -291,18 +296,18 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     tree = tree_of(path)
     if tree is None:
         return []
-    wanted = names | _aliases(tree, names)
-    claims = _claims_of_others(tree, names)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    claims = _claims_of_others(tree, meant)
     found: list[tuple[int, int | None]] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, wanted):
-            (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
+        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, meant):
+            (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, meant)]
             found.append((node.lineno, _number(size, path, tree)))
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, wanted):
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, meant):
             function = innermost_function(path, node.lineno)
             found += [(node.lineno, size) for size in _sizes_of_keys(node.slice, path, tree, function or tree)]
         else:
-            found += [(line, _number(size, path, tree)) for line, size in _cut_off(node, names, wanted)]
+            found += [(line, _number(size, path, tree)) for line, size in _cut_off(node, meant)]
     return found
 
 
@@ -314,7 +319,7 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
     """
     value = key
     if isinstance(key, ast.Name):
-        bound = [v for n in ast.walk(function) for t, v in _assigned(n) if isinstance(t, ast.Name) and t.id == key.id]
+        bound = [v for n in ast.walk(function) for t, v in assigned(n) if isinstance(t, ast.Name) and t.id == key.id]
         value = bound[0] if len(bound) == 1 else key
     for part in ast.walk(value) if value is key else [value]:
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
@@ -326,8 +331,8 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "next" and part.args:
             turns = part.args[0]
             name = turns.id if isinstance(turns, ast.Name) else turns.attr if isinstance(turns, ast.Attribute) else ""
-            made = [v for n in ast.walk(tree) for t, v in _assigned(n) if _is_one_of(t, {name})]
-            cycles = [each for each in made if isinstance(each, ast.Call) and _called(each) == "cycle" and each.args]
+            made = [v for n in ast.walk(tree) for t, v in assigned(n) if _goes_by(t, {name})]
+            cycles = [each for each in made if isinstance(each, ast.Call) and last_word(each) == "cycle" and each.args]
             if made and cycles == made:
                 yield _length_of_range(cycles[0].args[0], path, tree)
 
@@ -337,17 +342,13 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
 
 
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-
-
 def _length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
-    if isinstance(node, ast.Call) and _called(node) == "range" and len(node.args) == 1:
+    if isinstance(node, ast.Call) and last_word(node) == "range" and len(node.args) == 1:
         return _number(node.args[0], path, tree)
     return None
 
 
-def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> Iterator[tuple[int, ast.expr]]:
+def _cut_off(node: ast.AST, meant: Meant) -> Iterator[tuple[int, ast.expr]]:
     """Line and size where what goes by a name is cut to its last, or its first ones.
 
     ``del x[:-8]``, ``del x[8:]``, ``x[:] = x[-8:]``, ``self.text = (self.text + more)[-8:]``. What is assigned has to
@@ -355,14 +356,14 @@ def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> It
     """
     if isinstance(node, ast.Delete):
         for target in node.targets:
-            if isinstance(target, ast.Subscript) and _is_one_of(target.value, wanted):
+            if isinstance(target, ast.Subscript) and target.value in meant.loose:
                 size = _kept_by_deleting(target.slice)
                 if size is not None:
                     yield node.lineno, size
         return
-    for target, value in _assigned(node):
+    for target, value in assigned(node):
         whole = target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
-        if isinstance(value, ast.Subscript) and _is_one_of(whole, names):
+        if isinstance(value, ast.Subscript) and whole in meant.own:
             size = _kept_by_slicing(value.slice)
             if size is not None:
                 yield value.lineno, size
@@ -373,9 +374,9 @@ def cut_where_made(path: str, line: int) -> list[int | None]:
     tree = tree_of(path)
     found: list[int | None] = []
     for node in ast.walk(tree) if tree is not None else ():
-        for target, value in _assigned(node):
+        for target, value in assigned(node):
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", None)
-            if not (isinstance(value, ast.Subscript) and name and _mentions(value.value, frozenset({name}))):
+            if not (isinstance(value, ast.Subscript) and name and _speaks_of(value.value, name)):
                 continue
             size = _kept_by_slicing(value.slice)
             if size is not None and value.lineno <= line <= (value.end_lineno or value.lineno) and tree is not None:
@@ -401,8 +402,8 @@ def _size_of_one_end(from_start: ast.expr | None, from_end: ast.expr | None) -> 
     return None
 
 
-def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set[ast.AST]:
-    """Comparisons in an ``assert`` that are not about the ``len()`` of what goes by one of ``names`` itself.
+def _claims_of_others(tree: ast.AST | None, meant: Meant | None) -> set[ast.AST]:
+    """Comparisons in an ``assert`` that are not about the ``len()`` of the container itself.
 
     A test claims how long an answer is, and that bounds nothing; how large a cache is may tell of its bound.
     """
@@ -410,13 +411,8 @@ def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set
         return set()
     claims = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     comparisons = [part for claim in claims for part in ast.walk(claim) if isinstance(part, ast.Compare)]
-    same = set(names or ()) | {
-        target.id
-        for node in ast.walk(tree)
-        for target, value in _assigned(node)
-        if isinstance(target, ast.Name) and _is_one_of(value, names or frozenset())
-    }
-    return {each for each in comparisons if not any(_is_one_of(measured, same) for measured in _measured(each))}
+    same: Nodes = meant.same if meant is not None else ()
+    return {each for each in comparisons if not any(measured in same for measured in _measured(each))}
 
 
 def _measured(comparison: ast.Compare) -> Iterator[ast.expr]:
@@ -458,61 +454,25 @@ def _is_local(name: ast.Name, tree: ast.Module) -> bool:
     )
 
 
-def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
-    """Names of variables assigned from an expression with one of ``names`` in it, and of parameters given one."""
-    functions = {
-        node.name: node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    }
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = _called(node)
-            if called in functions:
-                found.update(_given(functions[called].args, node, names))
-        found.update(
-            part.id
-            for target, value in _bound_by(node)
-            if _mentions(value, names)
-            for part in ast.walk(target)
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-        )
-    return frozenset(found)
-
-
 def _bound_by(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Targets that a node binds, each with what it is bound to, or taken from."""
-    yield from _assigned(node)
+    yield from assigned(node)
     if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
         yield node.target, node.iter
     elif isinstance(node, ast.NamedExpr):
         yield node.target, node.value
 
 
-def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Targets of an assignment, each with its value."""
-    if isinstance(node, ast.Assign):
-        yield from ((target, node.value) for target in node.targets)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield node.target, node.value
-
-
-def _given(parameters: ast.arguments, call: ast.Call, names: frozenset[str]) -> Iterator[str]:
-    """The parameters of a function that a call gives one of ``names``."""
-    positional = [each.arg for each in (*parameters.posonlyargs, *parameters.args)]
-    if isinstance(call.func, ast.Attribute) and positional[:1] in (["self"], ["cls"]):
-        del positional[0]
-    yield from (name for name, given in zip(positional, call.args, strict=False) if _is_one_of(given, names))
-    yield from (each.arg for each in call.keywords if each.arg and _is_one_of(each.value, names))
-
-
-def _is_one_of(node: ast.AST, names: Collection[str]) -> bool:
+def _goes_by(node: ast.AST, names: Collection[str]) -> bool:
     return (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
 
 
-def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
-    if names is None:
-        return True
-    return any(_is_one_of(part, names) for part in ast.walk(node))
+def _speaks_of(node: ast.AST, name: str) -> bool:
+    return any(_goes_by(part, {name}) for part in ast.walk(node))
+
+
+def _mentions(node: ast.AST, meant: Meant | None) -> bool:
+    return meant is None or mentions(node, meant.loose, meant.source)
 
 
 _HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
@@ -521,47 +481,49 @@ _TAKING = {
 }
 
 
-def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
+def _evicts(node: ast.AST, meant: Meant | None) -> str:
     if isinstance(node, ast.Call):
-        return _taken_by(node, names)
+        return _taken_by(node, meant)
     if isinstance(node, ast.Delete):
         subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
-        return "del" if any(_mentions(target.value, names) for target in subscripts) else ""
+        return "del" if any(_mentions(target.value, meant) for target in subscripts) else ""
     if isinstance(node, ast.Assign) and any(
         isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Slice) for t in node.targets
     ):
-        return "a slice is replaced" if any(_mentions(target, names) for target in node.targets) else ""
+        return "a slice is replaced" if any(_mentions(target, meant) for target in node.targets) else ""
     if isinstance(node, ast.Compare):
-        return "a bound on len()" if _compares_length(node, names) else ""
+        return "a bound on len()" if _compares_length(node, meant) else ""
     return ""
 
 
-def _compares_length(node: ast.Compare, names: frozenset[str] | None) -> bool:
+def _compares_length(node: ast.Compare, meant: Meant | None) -> bool:
     if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return False
-    lengths = sum(_is_length(side, names) for side in (node.left, *node.comparators))
-    return lengths == 1 or (lengths == 2 and names is None)  # of two lengths of what is held neither bounds the other
+    lengths = sum(_is_length(side, meant) for side in (node.left, *node.comparators))
+    return lengths == 1 or (lengths == 2 and meant is None)  # of two lengths of what is held neither bounds the other
 
 
-def _is_length(node: ast.expr, names: frozenset[str] | None) -> bool:
+def _is_length(node: ast.expr, meant: Meant | None) -> bool:
     called = node.func if isinstance(node, ast.Call) else None
-    return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, names)
+    return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, meant)
 
 
-def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
+def _taken_by(call: ast.Call, meant: Meant | None) -> str:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, meant):
         return f"{call.func.attr}()"
-    if names is None:
+    if meant is None:
         return ""
     if (
         isinstance(call.func, ast.Attribute)
         and call.func.attr == "update"
-        and any(k.arg in names for k in call.keywords)
+        and any(k.arg in meant.words for k in call.keywords)
     ):
         return "update()"
     if not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
         return ""
-    if call.func.id == "setattr" and any(isinstance(a, ast.Constant) and a.value in names for a in call.args[1:2]):
-        return "setattr()"
-    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
+    if call.func.id == "setattr":
+        names = [each.value for each in call.args[1:2] if isinstance(each, ast.Constant)]
+        if any(name in meant.words for name in names):
+            return "setattr()"
+    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, meant)]
     return f"handed to {call.func.id}()" if handed else ""
