@@ -26,6 +26,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
 from coresys.measure import meters
 from coresys.measure.evictions import (
+    MAY_LET_GO,
     bounds,
     cut_where_made,
     evictions,
@@ -46,6 +47,7 @@ from coresys.measure.holders import (
     tree_of,
 )
 from coresys.measure.inhand import in_hand
+from coresys.measure.lengths import length_bounds
 from coresys.measure.linewatch import native_lines
 from coresys.measure.naming import Meaning, Names, names_along
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
@@ -271,7 +273,7 @@ def attribute(
         or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
     )
-    certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
+    certain = [each for each in letting_go if not each[3].startswith(MAY_LET_GO)]
     by_time = _by_time(run, certain, paths)
     in_other_hands = _in_other_hands(chains, seen.containers, letting_go, absent)
     settled = in_other_hands or bounded or by_time or problems or left() < 0
@@ -410,9 +412,6 @@ def _letting_go(files: list[str], meaning: Meaning | None, owners: Collection[ty
         for path in dict.fromkeys(files)
         for each in (*evictions(path, None if meaning is None else meaning.of(path)), *own_evictions(path, classes))
     ]
-
-
-_MAY_LET_GO = ("handed to", "a bound on")  # and may as well not
 
 
 def _told_of(eviction: Eviction, paths: Paths) -> str:
@@ -566,7 +565,8 @@ def _kept_to_a_size(
         return None
     reached = max((len(each) for each in seen.containers), default=0)
     for path in dict.fromkeys(files):
-        for line, size in bounds(path, meaning.of(path)):
+        meant = meaning.of(path)
+        for line, size in (*bounds(path, meant), *length_bounds(path, meant)):
             if size is None or size >= reached:
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
     for cls in owners:

@@ -167,22 +167,28 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
     }
     lines = {line, *_calls_of(innermost_function(path, line), tree)}
     found: list[tuple[int, range]] = []
-    for block in _blocks(tree):
+    for block in blocks(tree):
         for at, node in enumerate(block):
             if not isinstance(node, (ast.If, ast.While)) or not _asks_for_a_number(node.test, counted):
                 continue
-            hanging = [node.body, node.orelse if isinstance(node, ast.If) else []]
-            if isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Raise, ast.Break)):
-                hanging.append(block[at + 1 :])
             condition = range(node.test.lineno, (node.test.end_lineno or node.test.lineno) + 1)
-            for part in filter(None, hanging):
+            for part in hanging_on(node, block[at + 1 :]):
                 inside = range(part[0].lineno, (part[-1].end_lineno or part[-1].lineno) + 1)
                 if any(each in inside for each in lines):
                     found.append((condition[0], range(max(inside.start, condition.stop), inside.stop)))
     return found
 
 
-def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+def hanging_on(node: ast.If | ast.While, after: list[ast.stmt]) -> list[list[ast.stmt]]:
+    """What runs or not as a condition says: also what stands ``after`` it, where its own block leaves."""
+    hanging = [node.body, node.orelse if isinstance(node, ast.If) else []]
+    if isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Raise, ast.Break)):
+        hanging.append(after)
+    return [block for block in hanging if block]
+
+
+def blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """All lists of statements, one after the other."""
     for node in ast.walk(tree):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
@@ -232,7 +238,7 @@ def length_compared(path: str, line: int) -> int | None:
     added_to = {
         ast.dump(node.func.value)
         for node in ast.walk(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADDING
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ADDING
     } | {
         ast.dump(node.value).replace("Store()", "Load()")
         for node in ast.walk(function)
@@ -242,12 +248,12 @@ def length_compared(path: str, line: int) -> int | None:
     for node in ast.walk(function):
         if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, None):
             sides = (node.left, *node.comparators)
-            if any(ast.dump(arg) in added_to for side in sides if _is_length(side, None) for arg in _arguments(side)):
+            if any(ast.dump(arg) in added_to for side in sides if is_length(side, None) for arg in _arguments(side)):
                 return node.lineno
     return None
 
 
-_ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
+ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
 
 
 def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[tuple[int, int | None]]:
@@ -260,7 +266,7 @@ def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> li
         if not isinstance(node, ast.Compare) or not _compares_length(node, None):
             continue
         sides = (node.left, *node.comparators)
-        lengths = [side for side in sides if _is_length(side, None)]
+        lengths = [side for side in sides if is_length(side, None)]
         others = [side for side in sides if side not in lengths]
         if others and any(_is_held(arg, names) for side in lengths for arg in _arguments(side)):
             found.append((node.lineno, _constant(others[0], path, classes)))
@@ -301,13 +307,13 @@ def bounds(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | No
     found: list[tuple[int, int | None]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, meant):
-            (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, meant)]
-            found.append((node.lineno, _number(size, path, tree)))
+            (size,) = [side for side in (node.left, *node.comparators) if not is_length(side, meant)]
+            found.append((node.lineno, number(size, path, tree)))
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, meant):
             function = innermost_function(path, node.lineno)
             found += [(node.lineno, size) for size in _sizes_of_keys(node.slice, path, tree, function or tree)]
         else:
-            found += [(line, _number(size, path, tree)) for line, size in _cut_off(node, meant)]
+            found += [(line, number(size, path, tree)) for line, size in _cut_off(node, meant)]
     return found
 
 
@@ -324,9 +330,9 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
     for part in ast.walk(value) if value is key else [value]:
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
             if not _is_text(part.left):
-                yield _number(part.right, path, tree)
+                yield number(part.right, path, tree)
         elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd):
-            masks = [_number(side, path, tree) for side in (part.left, part.right)]
+            masks = [number(side, path, tree) for side in (part.left, part.right)]
             yield next((mask + 1 for mask in masks if mask is not None), None)
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "next" and part.args:
             turns = part.args[0]
@@ -334,7 +340,7 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
             made = [v for n in ast.walk(tree) for t, v in assigned(n) if _goes_by(t, {name})]
             cycles = [each for each in made if isinstance(each, ast.Call) and last_word(each) == "cycle" and each.args]
             if made and cycles == made:
-                yield _length_of_range(cycles[0].args[0], path, tree)
+                yield length_of_range(cycles[0].args[0], path, tree)
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -342,9 +348,10 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
 
 
-def _length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+def length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+    """How many numbers ``range(n)`` has, if that is to be seen."""
     if isinstance(node, ast.Call) and last_word(node) == "range" and len(node.args) == 1:
-        return _number(node.args[0], path, tree)
+        return number(node.args[0], path, tree)
     return None
 
 
@@ -380,7 +387,7 @@ def cut_where_made(path: str, line: int) -> list[int | None]:
                 continue
             size = _kept_by_slicing(value.slice)
             if size is not None and value.lineno <= line <= (value.end_lineno or value.lineno) and tree is not None:
-                found.append(_number(size, path, tree))
+                found.append(number(size, path, tree))
     return found
 
 
@@ -418,7 +425,7 @@ def _claims_of_others(tree: ast.AST | None, meant: Meant | None) -> set[ast.AST]
 def _measured(comparison: ast.Compare) -> Iterator[ast.expr]:
     """What a comparison takes the ``len()`` of, also by way of a copy or a view: ``list(x)``, ``x.keys()``."""
     for side in (comparison.left, *comparison.comparators):
-        for measured in _arguments(side) if _is_length(side, None) else ():
+        for measured in _arguments(side) if is_length(side, None) else ():
             yield measured
             called = measured.func if isinstance(measured, ast.Call) else None
             if isinstance(called, ast.Attribute) and called.attr in _VIEWS:
@@ -431,7 +438,7 @@ _VIEWS = frozenset({"keys", "values", "items", "copy"})
 _COPIES = frozenset({"list", "tuple", "set", "dict", "sorted"})
 
 
-def _number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+def number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
     """The whole number that an expression is: written out, or by the name of a global of the module in ``path``."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, int) else None
@@ -475,6 +482,9 @@ def _mentions(node: ast.AST, meant: Meant | None) -> bool:
     return meant is None or mentions(node, meant.loose, meant.source)
 
 
+MAY_LET_GO = ("handed to", "a bound on")  # and may as well not
+
+
 _HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
 _TAKING = {
     *("clear", "discard", "get_nowait", "pop", "popitem", "popleft", "remove", "truncate", "unregister", "unsubscribe"),
@@ -499,11 +509,12 @@ def _evicts(node: ast.AST, meant: Meant | None) -> str:
 def _compares_length(node: ast.Compare, meant: Meant | None) -> bool:
     if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return False
-    lengths = sum(_is_length(side, meant) for side in (node.left, *node.comparators))
+    lengths = sum(is_length(side, meant) for side in (node.left, *node.comparators))
     return lengths == 1 or (lengths == 2 and meant is None)  # of two lengths of what is held neither bounds the other
 
 
-def _is_length(node: ast.expr, meant: Meant | None) -> bool:
+def is_length(node: ast.expr, meant: Meant | None) -> bool:
+    """Whether it is the ``len()`` of the container, or of something with it in it."""
     called = node.func if isinstance(node, ast.Call) else None
     return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, meant)
 
