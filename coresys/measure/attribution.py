@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import math
 import os
 import queue
@@ -28,12 +29,14 @@ from coresys.measure import meters
 from coresys.measure.evictions import (
     MAY_LET_GO,
     bounds,
+    cut_off,
     cut_where_made,
     evictions,
     function_by_time,
     guards,
     own_bounds,
     own_evictions,
+    turns,
 )
 from coresys.measure.holders import (
     FIXTURES,
@@ -248,17 +251,23 @@ def attribute(
         shown = tuple(_shown(lines, root_path, is_user))
         return Attribution(shown, native=native, evicts=evicts, cut_short=_why_cut_short(problems))
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most, now=now)
-    chains = ranked_chains(
-        seen.examples,
-        is_user=is_user,
-        root_path=root_path,
-        most=3,
-        depth=12,
-        seconds=max(left(), 1.0),
-        ignore=[seen.containers],
-        now=now,
-        grown=seen.containers,
-    )
+
+    def held(examples: list[Any], grown: list[Any]) -> list[Ranked]:
+        return ranked_chains(
+            examples,
+            is_user=is_user,
+            root_path=root_path,
+            most=3,
+            depth=12,
+            seconds=max(left(), 1.0),
+            ignore=[seen.containers, seen.rebuilt, seen.linked],
+            now=now,
+            grown=grown,
+        )
+
+    chains = _leaks_first(held(seen.examples, seen.containers))
+    if not chains and seen.linked:  # from the middle of a long list the way up is too long
+        chains = held(seen.linked, [])
     cut_short = _why_cut_short(problems) if not chains and (problems or left() < 0) else None
     holders = [each.chain for each in chains]
     owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
@@ -272,6 +281,7 @@ def attribute(
         _bounded(seen, chains, is_user, root_path)
         or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
+        or (None if holders else _rebuilt_to_a_size(held(seen.rebuilt, []), files, is_user, paths))
     )
     certain = [each for each in letting_go if not each[3].startswith(MAY_LET_GO)]
     by_time = _by_time(run, certain, paths)
@@ -544,6 +554,11 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
     for holder, held in zip(way, way[1:], strict=False):
         if type(holder) is io.TextIOWrapper and isinstance(held, (list, str, bytes)):
             return "a text file, which is written out when some 8 KiB are there"
+    if isinstance(way[-2:-1] and way[-2], itertools.cycle):
+        return _turned(chains[0], is_user, root_path)
+    for each in [thing for thing in way if _is_asyncio_queue(thing)]:
+        if len(each._queue) < each.maxsize and any(each._queue is grown for grown in seen.containers):
+            return f"an asyncio queue with maxsize {each.maxsize}"
     queues = [thing for thing in way if isinstance(thing, queue.Queue) and isinstance(thing.maxsize, int)]
     for each in queues:
         if len(each.queue) < each.maxsize and any(each.queue is grown for grown in seen.containers):
@@ -551,6 +566,44 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
     for cache in seen.filling:
         info = cache.cache_info()
         return f"functools.lru_cache(maxsize={info.maxsize}) of {_where_defined(cache, is_user, root_path)}"
+    return None
+
+
+def _is_asyncio_queue(thing: Any) -> bool:
+    queues = sys.modules.get("asyncio.queues")  # looked up: importing it here would be seen by those who count modules
+    return queues is not None and isinstance(thing, queues.Queue)
+
+
+def _leaks_first(chains: list[Ranked]) -> list[Ranked]:
+    """What ``itertools.cycle`` keeps for its next turn stands last: a leak beside it says more."""
+    return sorted(chains, key=lambda each: isinstance(each.things[-2], itertools.cycle))
+
+
+def _turned(chain: Ranked, is_user: Callable[[str], bool], root_path: str) -> str | None:
+    """A cycle over a range, which keeps what it gave until its first turn is over."""
+    names = names_along(chain.things)
+    paths = Paths(root_path, is_user)
+    for path in {path for path, _ in names.globals_} | {path for each in names.attributes for path, _ in each.bases}:
+        for line, size in turns(path, Meaning([path], names).of(path)) if is_user(path) else ():
+            return f"a cycle over {size} ({paths.show(path)}:{line})"
+    return None
+
+
+def _rebuilt_to_a_size(
+    chains: list[Ranked], files: list[str], is_user: Callable[[str], bool], paths: Paths
+) -> str | None:
+    """A line that makes a large container of the user's anew from itself, and cuts it to a size it has not reached."""
+    for chain in chains:
+        if chain.rank != USERS:
+            continue
+        names = names_along(chain.things)
+        looked_at = [*files, *_mentioning(names, files, is_user)]
+        meaning = Meaning(looked_at, names)
+        reached = len(chain.things[-1])
+        for path in looked_at:
+            for line, size in cut_off(path, meaning.of(path)):
+                if size is None or size >= reached:
+                    return f"what {paths.show(path)}:{line} cuts to a size"
     return None
 
 

@@ -312,16 +312,22 @@ def bounds(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | No
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, meant):
             function = innermost_function(path, node.lineno)
             found += [(node.lineno, size) for size in _sizes_of_keys(node.slice, path, tree, function or tree)]
-        else:
-            found += [(line, number(size, path, tree)) for line, size in _cut_off(node, meant)]
-    return found
+    return found + cut_off(path, meant)
+
+
+def cut_off(path: str, meant: Meant) -> list[tuple[int, int | None]]:
+    """Lines that cut the container to its last, or its first ones, and how many are left."""
+    tree = tree_of(path)
+    if tree is None:
+        return []
+    return [(line, number(size, path, tree)) for node in ast.walk(tree) for line, size in _cut_off(node, meant)]
 
 
 def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST) -> Iterator[int | None]:
     """How many keys there can be at the most; None for some number. Nothing where any number may come.
 
-    ``n % 8``, ``n & 0x7``, ``next(ids)`` of ``ids = cycle(range(8))``, and a variable of the function around that is
-    bound to one of these.
+    ``n % 8``, ``n & 0x7``, ``min(n, 7)``, ``next(ids)`` of ``ids = cycle(range(8))``, and a variable of the function
+    around that is bound to one of these.
     """
     value = key
     if isinstance(key, ast.Name):
@@ -334,13 +340,28 @@ def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST
         elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd):
             masks = [number(side, path, tree) for side in (part.left, part.right)]
             yield next((mask + 1 for mask in masks if mask is not None), None)
+        elif part is value and isinstance(part, ast.Call) and last_word(part) == "min":
+            least = [most for most in (number(each, path, tree) for each in part.args) if most is not None]
+            if least and len(part.args) > 1:
+                yield min(least) + 1
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "next" and part.args:
-            turns = part.args[0]
-            name = turns.id if isinstance(turns, ast.Name) else turns.attr if isinstance(turns, ast.Attribute) else ""
-            made = [v for n in ast.walk(tree) for t, v in assigned(n) if _goes_by(t, {name})]
+            made = [v for n in ast.walk(tree) for t, v in assigned(n) if _goes_by(t, {last_word(part.args[0])})]
             cycles = [each for each in made if isinstance(each, ast.Call) and last_word(each) == "cycle" and each.args]
             if made and cycles == made:
                 yield length_of_range(cycles[0].args[0], path, tree)
+
+
+def turns(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | None]]:
+    """Lines that make a cycle over so many, which is kept by one of the names: it holds them all after a first turn."""
+    tree = tree_of(path)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    found: list[tuple[int, int | None]] = []
+    for node in ast.walk(tree) if tree is not None else ():
+        for target, value in assigned(node):
+            if target in meant.own and isinstance(value, ast.Call) and last_word(value) == "cycle" and tree is not None:
+                size = length_of_range(value.args[0], path, tree) if value.args else None
+                found += [(value.lineno, size)] if size is not None else []
+    return found
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -370,8 +391,8 @@ def _cut_off(node: ast.AST, meant: Meant) -> Iterator[tuple[int, ast.expr]]:
         return
     for target, value in assigned(node):
         whole = target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
-        if isinstance(value, ast.Subscript) and whole in meant.own:
-            size = _kept_by_slicing(value.slice)
+        if whole in meant.own:
+            size = _kept_of(value)
             if size is not None:
                 yield value.lineno, size
 
@@ -383,12 +404,31 @@ def cut_where_made(path: str, line: int) -> list[int | None]:
     for node in ast.walk(tree) if tree is not None else ():
         for target, value in assigned(node):
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", None)
-            if not (isinstance(value, ast.Subscript) and name and _speaks_of(value.value, name)):
+            size = _kept_of(value)
+            if not name or not _speaks_of(value.value if isinstance(value, ast.Subscript) else value, name):
                 continue
-            size = _kept_by_slicing(value.slice)
             if size is not None and value.lineno <= line <= (value.end_lineno or value.lineno) and tree is not None:
                 found.append(number(size, path, tree))
     return found
+
+
+def _kept_of(value: ast.expr) -> ast.expr | None:
+    """How many a value has at the most: a slice, the n largest, the first of an iterator; also a copy of these."""
+    if isinstance(value, ast.Subscript):
+        return _kept_by_slicing(value.slice)
+    if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        return _kept_of(value.generators[0].iter) if len(value.generators) == 1 else None
+    if not isinstance(value, ast.Call) or not value.args:
+        return None
+    called = last_word(value)
+    if called in ("nlargest", "nsmallest", "most_common"):
+        return value.args[0]
+    if called == "islice":
+        return value.args[1] if len(value.args) == 2 else None
+    return _kept_of(value.args[0]) if called in (*_COPIES, *_OTHER_COPIES) and len(value.args) == 1 else None
+
+
+_OTHER_COPIES = frozenset({"Counter", "OrderedDict", "deque", "reversed", "enumerate", "iter"})
 
 
 def _kept_by_slicing(cut: ast.expr) -> ast.expr | None:

@@ -194,7 +194,7 @@ class _Search:
         referrers.sort(key=self._is_no_module)
         frame = sys._getframe()
         for referrer in referrers[:_MOST_REFERRERS]:
-            if id(referrer) in seen or id(referrer) in self._ignored or referrer is frame or _is_ours(referrer):
+            if id(referrer) in seen or id(referrer) in self._ignored or referrer is frame or is_ours(referrer):
                 continue
             seen.add(id(referrer))
             link = _link(referrer, step.thing)
@@ -320,7 +320,8 @@ def _links(step: _Step) -> list[str]:
     return links
 
 
-def _is_ours(thing: Any) -> bool:
+def is_ours(thing: Any) -> bool:
+    """Whether it is part of the search, or of whoever searches."""
     if isinstance(thing, _Step):
         return True
     if isinstance(thing, types.FrameType):

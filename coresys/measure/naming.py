@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from coresys.measure.holders import tree_of
+from coresys.measure.holders import is_ours, tree_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Class = tuple[str, str]  # file, name; no file where it is not known
@@ -95,6 +95,8 @@ _MOST_HOLDERS = 30
 def _name_link(
     found: Names, above: Sequence[Any], holder: Any, held: Any, modules: dict[int, types.ModuleType]
 ) -> None:
+    if is_ours(holder):
+        return
     if id(holder) in modules:
         path = getattr(modules[id(holder)], "__file__", None) or ""
         found.globals_.update((path, key) for key, value in list(holder.items()) if value is held)
@@ -118,7 +120,36 @@ def _name_link(
     elif isinstance(holder, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
         _name_local(found, holder, held)
     elif not isinstance(holder, (list, set, frozenset, types.FrameType, types.FunctionType, types.MethodType)):
-        found.attributes.update(_attribute(name, type(holder)) for name in _attributes_with(holder, held))
+        ways = {*_attributes_with(holder, held), *_other_ends(holder, held)}
+        found.attributes.update(_attribute(name, type(holder)) for name in ways)
+
+
+def _other_ends(holder: Any, held: Any) -> Iterator[str]:
+    """Attributes by which an object holds what is linked to what another one holds: ``first`` beside ``last``."""
+    for name, value in list((_dict_of(holder) or {}).items()):
+        if type(value) is type(held) and value is not held and _linked(value, held):
+            yield name
+
+
+_MOST_LINKS = 5000
+
+
+def _linked(one: Any, other: Any) -> bool:
+    """Whether a way leads from one thing to another over things of their own type only: nodes of a list, or a tree."""
+    return type(one) is type(other) and (_leads_to(one, other) or _leads_to(other, one))
+
+
+def _leads_to(start: Any, end: Any) -> bool:
+    kinds = {type(start), dict} if isinstance(_dict_of(start), dict) else {type(start)}
+    seen, waiting = {id(start)}, [start]
+    while waiting and len(seen) < _MOST_LINKS:
+        for each in gc.get_referents(waiting.pop()):
+            if each is end:
+                return True
+            if type(each) in kinds and id(each) not in seen:
+                seen.add(id(each))
+                waiting.append(each)
+    return False
 
 
 def _name_key(found: Names, above: Sequence[Any], holder: dict[Any, Any], held: Any) -> None:

@@ -35,12 +35,17 @@ class Survivor:
 
 @dataclass(slots=True)
 class Grown:
-    """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new."""
+    """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new.
+
+    ``linked`` are both ends of what the new are linked to; ``rebuilt`` large containers that are new themselves.
+    """
 
     survivors: list[Survivor]
     containers: list[Any]
     examples: list[Any]
     filling: list[Any] = field(default_factory=list)
+    linked: list[Any] = field(default_factory=list)
+    rebuilt: list[Any] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -101,6 +106,10 @@ class _Lengths:
         self.grew[:] = [each for each in containers if len(each) > before.get(id(each), sys.maxsize)]
         self._last = {id(each): len(each) for each in self.grew}
 
+    def is_new(self, container: Any) -> bool:
+        """Whether a container was not there at first."""
+        return id(container) not in self._first
+
     def added(self, container: Any) -> int:
         """By how much one of them is longer than at first."""
         return len(container) - self._first[id(container)]
@@ -135,7 +144,42 @@ def _compare(known: frozenset[int], watched: _Lengths, types: list[Counter[type]
     rows.sort(key=lambda row: row.bytes, reverse=True)
     examples = [*(_example(each) for each in containers if len(each)), *_largest(fresh)]
     examples = [each for each in examples if not isinstance(each, weakref.ref)]  # whoever holds it holds nothing
-    return Grown(rows[:most], containers, examples[:most])
+    grown = Grown(rows[:most], containers, examples[:most])
+    grown.linked = [] if containers else _ends(fresh, runs)
+    grown.rebuilt = [] if examples else _rebuilt(watched, runs)
+    return grown
+
+
+def _ends(things: list[Any], runs: int) -> list[Any]:
+    """Both ends of what is linked, one to the next, and as long as there were runs: of a stack of tuples, say."""
+    found: list[Any] = []
+    for cls in {type(each) for each in things}:
+        same = {id(each): each for each in things if type(each) is cls}
+        after = {at: [each for each in _next_to(thing) if id(each) in same] for at, thing in same.items()}
+        referred = {id(each) for several in after.values() for each in several}
+        for at, thing in same.items():
+            if after[at] and at not in referred:
+                way, last = {at}, thing
+                while (further := next((each for each in after[id(last)] if id(each) not in way), None)) is not None:
+                    way.add(id(further))
+                    last = further
+                found += [thing, last] if len(way) >= runs // 2 else []
+    return found
+
+
+def _next_to(thing: Any) -> list[Any]:
+    """What a thing refers to, and so do its attributes."""
+    found = gc.get_referents(thing)
+    return found + [each for names in found if type(names) is dict for each in gc.get_referents(names)]
+
+
+def _rebuilt(watched: _Lengths, runs: int) -> list[Any]:
+    """What may be made anew from itself in each run, and so is never seen to grow: the largest that are new."""
+    new = [each for each in _containers() if watched.is_new(each) and type(each) in _CONTAINERS and len(each) >= runs]
+    return sorted(new, key=len, reverse=True)[:_MOST_REBUILT]
+
+
+_MOST_REBUILT = 3
 
 
 # Frames and cells come with whatever runs just now.
