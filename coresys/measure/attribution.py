@@ -281,7 +281,7 @@ def attribute(
         _bounded(seen, chains, is_user, root_path)
         or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
-        or (None if holders else _rebuilt_to_a_size(held(seen.rebuilt, []), files, is_user, paths))
+        or (None if holders else _rebuilt_to_a_size(held(seen.rebuilt, []), checked, files, is_user, paths))
     )
     certain = [each for each in letting_go if not each[3].startswith(MAY_LET_GO)]
     by_time = _by_time(run, certain, paths)
@@ -589,14 +589,40 @@ def _turned(chain: Ranked, is_user: Callable[[str], bool], root_path: str) -> st
     return None
 
 
+def _grows_in_its_place(holder: Any, held: Any, run: Callable[[], object]) -> bool:
+    """Whether what stands in its place after some runs is longer."""
+
+    def places() -> dict[Any, Any]:
+        if isinstance(holder, types.CellType):
+            return {0: holder.cell_contents}
+        return holder if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+
+    key = next((key for key, value in list(places().items()) if value is held), None)
+    before = len(held)
+    for _ in range(_RUNS_TO_SEE):
+        run()
+    now: Any = places().get(key)
+    return type(now) is type(held) and len(now) > before
+
+
+_RUNS_TO_SEE = 6
+
+
 def _rebuilt_to_a_size(
-    chains: list[Ranked], files: list[str], is_user: Callable[[str], bool], paths: Paths
+    chains: list[Ranked],
+    run: Callable[[], object],
+    files: list[str],
+    is_user: Callable[[str], bool],
+    paths: Paths,
 ) -> str | None:
-    """A line that makes a large container of the user's anew from itself, and cuts it to a size it has not reached."""
+    """A line that makes a large container of the user's anew from itself, and cuts it to a size it has not reached.
+
+    It has to be what grows: one that is as long as before is beside a leak.
+    """
     for chain in chains:
-        if chain.rank != USERS:
+        names = names_along(chain.things)  # before it runs on, and something else stands in its place
+        if chain.rank != USERS or not _grows_in_its_place(chain.things[-2], chain.things[-1], run):
             continue
-        names = names_along(chain.things)
         looked_at = [*files, *_mentioning(names, files, is_user)]
         meaning = Meaning(looked_at, names)
         reached = len(chain.things[-1])

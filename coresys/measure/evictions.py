@@ -155,7 +155,7 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
     ``else``, what follows ``if self.used <= self.most: return``, ``if self.calls % 1000 == 0: self.purge()``. What
     stands on the line of the condition itself has no line to tell it by, and counts as not run. A comparison with 0
     or 1, or for equality with what nobody counts, asks for something else: whether anything is left, or in which state
-    it is.
+    it is. That counts where it runs out: what is asked is taken from, and gets more only where it has run out.
     """
     tree = tree_of(path)
     if tree is None:
@@ -169,7 +169,14 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
     found: list[tuple[int, range]] = []
     for block in blocks(tree):
         for at, node in enumerate(block):
-            if not isinstance(node, (ast.If, ast.While)) or not _asks_for_a_number(node.test, counted):
+            if isinstance(node, ast.Try):
+                for condition_at, inside in _run_out(node, tree):
+                    if any(each in inside for each in lines):
+                        found.append((condition_at, inside))
+                continue
+            if not isinstance(node, (ast.If, ast.While)):
+                continue
+            if not _asks_for_a_number(node.test, counted) and not _asks_what_runs_out(node, tree):
                 continue
             condition = range(node.test.lineno, (node.test.end_lineno or node.test.lineno) + 1)
             for part in hanging_on(node, block[at + 1 :]):
@@ -177,6 +184,80 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
                 if any(each in inside for each in lines):
                     found.append((condition[0], range(max(inside.start, condition.stop), inside.stop)))
     return found
+
+
+def _asks_what_runs_out(node: ast.If | ast.While, tree: ast.Module) -> bool:
+    """``if not free``, ``if self.left == 0``, ``if not gate.acquire(blocking=False)``, where more comes only then."""
+    test = node.test
+    asked: ast.expr | None = None
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        asked = test.operand
+    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.LtE)):
+        asked = test.left if getattr(test.comparators[0], "value", None) == 0 else None
+    if isinstance(asked, ast.Call) and last_word(asked) == "len" and len(asked.args) == 1:
+        asked = asked.args[0]
+    acquired = isinstance(asked, ast.Call) and last_word(asked) == "acquire"
+    if acquired and isinstance(asked, ast.Call) and isinstance(asked.func, ast.Attribute):
+        asked = asked.func.value
+    if not isinstance(asked, (ast.Name, ast.Attribute)):
+        return False
+    inside = range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    taken = acquired or any(line not in inside for line in _taken_from(asked, tree))
+    return taken and all(line in inside for line in _given_to(asked, tree))
+
+
+def _run_out(node: ast.Try, tree: ast.Module) -> Iterator[tuple[int, range]]:
+    """Where something is taken in a ``try``, and the handler for that there is no more, in which alone more comes."""
+    for handler in node.handlers:
+        if handler.type is None or last_word(handler.type) not in ("KeyError", "IndexError", "StopIteration", "Empty"):
+            continue
+        inside = range(handler.body[0].lineno, (handler.body[-1].end_lineno or handler.body[-1].lineno) + 1)
+        for part in (part for statement in node.body for part in ast.walk(statement)):
+            taken = _what_is_taken_from(part)
+            if taken is not None and all(line in inside for line in _given_to(taken, tree)):
+                yield part.lineno, inside  # type: ignore[attr-defined]  # it is an expression
+
+
+_TAKING_ONE = frozenset({"pop", "popitem", "popleft", "get_nowait"})
+
+
+def _what_is_taken_from(node: ast.AST) -> ast.expr | None:
+    taken: ast.expr | None = None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TAKING_ONE:
+        taken = node.func.value
+    elif isinstance(node, ast.Call) and last_word(node) == "next" and len(node.args) == 1:
+        taken = node.args[0]
+    elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub):
+        taken = node.target
+    return taken if isinstance(taken, (ast.Name, ast.Attribute)) else None
+
+
+def _taken_from(thing: ast.expr, tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        taken = _what_is_taken_from(node)
+        if taken is not None and _written(taken) == _written(thing):
+            yield taken.lineno
+
+
+def _given_to(thing: ast.expr, tree: ast.Module) -> Iterator[int]:
+    """Lines in functions, but for constructors, on which something gets more, or is bound anew."""
+    text = _written(thing)
+    for function in ast.walk(tree):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) or function.name == "__init__":
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in (*ADDING, "release") and _written(node.func.value) == text:
+                    yield node.lineno
+            elif isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Sub):
+                if _written(node.target) == text:
+                    yield node.lineno
+            elif any(_written(part) == text for target, _ in assigned(node) for part in ast.walk(target)):
+                yield node.lineno  # type: ignore[attr-defined]  # it is a statement
+
+
+def _written(node: ast.AST) -> str:
+    return ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
 
 
 def hanging_on(node: ast.If | ast.While, after: list[ast.stmt]) -> list[list[ast.stmt]]:
