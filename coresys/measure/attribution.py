@@ -260,7 +260,7 @@ def attribute(
             most=3,
             depth=12,
             seconds=max(left(), 1.0),
-            ignore=[seen.containers, seen.rebuilt, seen.linked],
+            ignore=[seen.containers, seen.rebuilt, seen.linked, seen.places],
             now=now,
             grown=grown,
         )
@@ -281,6 +281,7 @@ def attribute(
         _bounded(seen, chains, is_user, root_path)
         or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
+        or (None if holders else _in_places(held(seen.places, [])))
         or (None if holders else _rebuilt_to_a_size(held(seen.rebuilt, []), checked, files, is_user, paths))
     )
     certain = [each for each in letting_go if not each[3].startswith(MAY_LET_GO)]
@@ -606,6 +607,12 @@ def _grows_in_its_place(holder: Any, held: Any, run: Callable[[], object]) -> bo
 
 
 _RUNS_TO_SEE = 6
+
+
+def _in_places(chains: list[Ranked]) -> str | None:
+    """A list of the user's that was made with all its places, which fill."""
+    places = next((each.things[-1] for each in chains if each.rank == USERS), None)
+    return None if places is None else f"a list with {len(places)} places, of which some are empty"
 
 
 def _rebuilt_to_a_size(

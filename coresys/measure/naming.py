@@ -160,6 +160,8 @@ def _name_key(found: Names, above: Sequence[Any], holder: dict[Any, Any], held: 
             found.variables.update(_variable(owner.__code__, key) for key in keys)
         else:
             found.attributes.update(Attribute(key) for key in keys)
+    elif isinstance(owner, type):
+        found.attributes.update(_attribute(key, owner, of_class=True) for key in keys)
     elif owner is not None and _dict_of(owner) is holder:
         found.attributes.update(_attribute(key, type(owner)) for key in keys)
     else:

@@ -37,7 +37,8 @@ class Survivor:
 class Grown:
     """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new.
 
-    ``linked`` are both ends of what the new are linked to; ``rebuilt`` large containers that are new themselves.
+    ``linked`` are both ends of what the new are linked to; ``rebuilt`` large containers that are new themselves;
+    ``places`` lists of which ever fewer places are empty.
     """
 
     survivors: list[Survivor]
@@ -46,6 +47,7 @@ class Grown:
     filling: list[Any] = field(default_factory=list)
     linked: list[Any] = field(default_factory=list)
     rebuilt: list[Any] = field(default_factory=list)
+    places: list[list[Any]] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -69,6 +71,7 @@ def look_for_growth(
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     types: list[Counter[type]] = [_types()]
     watched = _Lengths()
+    empty = _empty_places()
     started, runs = now(), 0
     for _ in range(windows):
         for _ in range(repetitions if now() - started < _SLOW else 2):
@@ -78,10 +81,25 @@ def look_for_growth(
                 return Grown([], [], [], problem=problem)
         meters.collect()
         watched.look()
+        empty = [(each, left) for each, before in empty if 0 < (left := _empty_in(each)) < before]
         types.append(_types())
     found = _compare(known, watched, types, runs, most)
+    found.places = [each for each, _ in empty]
     found.filling = [cache for cache in _lru_caches() if _is_filling(cache, caches, windows)]
     return found
+
+
+def _empty_places() -> list[tuple[list[Any], int]]:
+    """Lists that were made with as many places as they will ever have, ``[None] * 1000``, and what is empty of each."""
+    large = [each for each in gc.get_objects() if type(each) is list and _FEW_PLACES <= len(each) <= _MANY_PLACES]
+    return [(each, empty) for each in large if each[-1] is None and (empty := _empty_in(each))]
+
+
+_FEW_PLACES, _MANY_PLACES = 64, 100_000
+
+
+def _empty_in(places: list[Any]) -> int:
+    return sum(each is None for each in places)  # count() would compare, by code of the user's
 
 
 class _Lengths:
