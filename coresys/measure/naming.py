@@ -55,6 +55,7 @@ class Names:
     variables: set[Variable] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     things: tuple[Any, ...] = ()
+    direct: bool = False  # it is the container itself that has a name, not what holds it among others by a key
 
     @property
     def words(self) -> frozenset[str]:
@@ -75,11 +76,17 @@ def names_along(things: Sequence[Any], containers: Iterable[Any] = ()) -> Names:
     """
     found = Names(things=tuple(things))
     modules = {id(vars(m)): m for m in list(sys.modules.values()) if isinstance(m, types.ModuleType)}
+    named: set[int] = set()
     for at, (holder, held) in enumerate(zip(things, things[1:], strict=False)):
+        before = len(found.globals_) + len(found.attributes) + len(found.variables)
         _name_link(found, things[:at], holder, held, modules)
+        if len(found.globals_) + len(found.attributes) + len(found.variables) > before:
+            named.add(id(held))
     ids = {id(each) for each in things}
+    containers = [each for each in containers if id(each) in ids]
+    found.direct = bool(containers) and all(id(each) in named for each in containers)
     for container in containers:
-        for holder in gc.get_referrers(container)[:_MOST_HOLDERS] if id(container) in ids else ():
+        for holder in gc.get_referrers(container)[:_MOST_HOLDERS]:
             if isinstance(holder, dict) and id(holder) not in modules:
                 owners = [each for each in gc.get_referrers(holder) if _dict_of(each) is holder]
                 if owners:
@@ -477,6 +484,32 @@ class Meaning:
         for source in self._sources:
             meant = self._meant[source.path]
             meant.loose = meant.same | set(_taken_from(source, meant.same))
+        if not names.direct and not anywhere:
+            for _ in range(2):  # what a function returned may be given to another
+                self._hand_on_what_was_taken()
+
+    def _hand_on_what_was_taken(self) -> None:
+        """What is taken from a table of containers may be the one: ``self.trim(self.by_user[user])``."""
+        for source in self._sources:
+            loose = self._meant[source.path].loose
+            for call in source.calls:
+                arguments = (*call.args, *(each.value for each in call.keywords))
+                given = [each for each in arguments if each in loose or self._is_entry(each, loose)]
+                for other in self._sources if given else ():
+                    for function in other.functions.get(last_word(call.func), ()):
+                        names = _parameters_given(other, function, call, given)
+                        for name in names:
+                            self._meant[other.path].loose.update(other.variable(other.inside[function], name))
+            for function, values in source.returned.items():
+                if any(self._is_entry(value, loose) for value in values):
+                    for other in self._sources:
+                        calls = {call for call in other.calls if last_word(call.func) == function.name}
+                        self._meant[other.path].loose |= calls | set(_taken_from(other, calls))
+
+    def _is_entry(self, node: ast.expr, loose: Collection[ast.AST]) -> bool:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LOOKING_UP:
+            return node.func.value in loose
+        return isinstance(node, ast.Subscript) and node.value in loose
 
     def of(self, path: str) -> Meant:
         """Those of one file."""
@@ -533,6 +566,8 @@ class Meaning:
                 value = vars(receiver).get(node.attr)
                 return _is_container(value) and id(value) in things
             cls = receiver if isinstance(receiver, type) else type(receiver)
+            if _speaks_for_others(cls):
+                return bool(held_by)
             ids = frozenset(map(_class_id, cls.__mro__))
             return any(_class_id(cls) in each.bases or each.cls in ids for each in held_by)
         return bool(held_by) or any(name == node.attr for _, name in self._names.globals_)
@@ -588,14 +623,8 @@ class Meaning:
                     meant.own.add(node)
 
     def _given(self, source: Source, function: Function, call: ast.Call, given: Collection[ast.expr]) -> None:
-        positional = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-        scope = source.inside[function]
-        if scope.self_name and positional and positional[0] == scope.self_name:
-            del positional[0]
-        names = [name for name, each in zip(positional, call.args, strict=False) if each in given]
-        names += [each.arg for each in call.keywords if each.arg and each.value in given]
-        for name in names:
-            self._meant[source.path].same.update(source.variable(scope, name))
+        for name in _parameters_given(source, function, call, given):
+            self._meant[source.path].same.update(source.variable(source.inside[function], name))
 
     def _handed_on(self, source: Source, call: ast.Call) -> None:
         for word in {last_word(each) for each in (*call.args, *(k.value for k in call.keywords))} - {""}:
@@ -620,6 +649,18 @@ class Meaning:
                         same.update(other.variable(scope, function.name))
             else:
                 same.update(call for call in other.calls if last_word(call.func) == function.name)
+
+
+_LOOKING_UP = frozenset({"get", "setdefault"})
+
+
+def _parameters_given(source: Source, function: Function, call: ast.Call, given: Collection[ast.expr]) -> Iterator[str]:
+    """The parameters of a function that a call gives one of some expressions."""
+    positional = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    if positional[:1] == [source.inside[function].self_name]:
+        del positional[0]
+    yield from (name for name, each in zip(positional, call.args, strict=False) if each in given)
+    yield from (each.arg for each in call.keywords if each.arg and each.value in given)
 
 
 def _is_container(value: object) -> bool:
@@ -650,6 +691,12 @@ def last_word(node: ast.AST) -> str:
     if isinstance(node, ast.Call):
         node = node.func
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _speaks_for_others(cls: type) -> bool:
+    """Whether it is a proxy, whose attributes may be anybody's."""
+    plain: tuple[Any, ...] = (object.__getattribute__, type.__getattribute__)
+    return hasattr(cls, "__getattr__") or cls.__getattribute__ not in plain
 
 
 def _module_of(path: str) -> types.ModuleType | None:

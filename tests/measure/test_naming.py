@@ -141,6 +141,30 @@ def test_a_generator_keeps_it_in_a_variable_of_its_own(load: Load) -> None:
         assert lines(module, [generator, generator.gi_frame.f_locals["seen"]]) == found
 
 
+def test_a_container_in_a_table_is_handed_on_as_an_entry(load: Load) -> None:
+    module = load(
+        "class Log:\n  def __init__(self): self.by_user = {}\n"
+        "  def of(self, user): return self.by_user.setdefault(user, [])\n"
+        "  def add(self, user, row):\n    rows = self.of(user)\n    rows.append(row)\n    self.trim(rows)\n"
+        "    cut(self.by_user[user])\n    show(row)\n"
+        "  def trim(self, some):\n    while len(some) > 9: some.pop()\n"
+        "def cut(some):\n    if len(some) > 9: del some[0]\n"
+        "def show(row): return len(row) > 80\n"
+        "log = Log()\nlog.add('ada', 'x')"
+    )
+    log = module.log
+    assert lines(module, [vars(module), log, log.by_user, log.by_user["ada"]]) == [11, 13]
+
+
+def test_a_proxy_may_speak_for_anything(load: Load) -> None:
+    module = load(
+        "class Log:\n    def __init__(self): self.rows = []\nclass Proxy:\n"
+        "    def __getattr__(self, name): return getattr(log, name)\nlog, proxy = Log(), Proxy()\n"
+        "def f():\n    if len(proxy.rows) > 9: proxy.rows.clear()"
+    )
+    assert lines(module, [vars(module), module.log, module.log.rows]) == [7]
+
+
 def test_what_something_else_of_the_same_object_has_is_not_it(load: Load) -> None:
     module = load(
         "class Log:\n    def __init__(self): self.rows, self.hits = [], []\nlog = Log()\n"
@@ -237,7 +261,7 @@ def test_nothing_is_meant_in_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = str(tmp_path / "none.py")
     meant = Meaning([path], Names(keys={"rows"})).of(path)
     assert not meant.own
-    assert not (evictions(path, meant) or bounds(path, meant) or length_bounds(path, meant))
+    assert [evictions(path, meant), bounds(path, meant), length_bounds(path, meant)] == [[], [], []]
 
 
 @pytest.mark.parametrize(
