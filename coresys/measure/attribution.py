@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import itertools
 import math
 import os
 import queue
@@ -26,13 +27,16 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import UnitError
 from coresys.measure import meters
 from coresys.measure.evictions import (
+    MAY_LET_GO,
     bounds,
+    cut_off,
     cut_where_made,
     evictions,
     function_by_time,
     guards,
     own_bounds,
     own_evictions,
+    turns,
 )
 from coresys.measure.holders import (
     FIXTURES,
@@ -46,7 +50,9 @@ from coresys.measure.holders import (
     tree_of,
 )
 from coresys.measure.inhand import in_hand
+from coresys.measure.lengths import length_bounds
 from coresys.measure.linewatch import native_lines
+from coresys.measure.naming import Meaning, Names, names_along
 from coresys.measure.survivors import Grown, Survivor, look_for_growth, survivors
 from coresys.records import NATIVE, Location
 
@@ -241,32 +247,44 @@ def attribute(
         budget = max(left(), 1.0) / 2
         lines = [*native_lines(checked, is_user=is_user, grown=grown or 0.0, seconds=budget, now=now), *lines][:most]
     if problems or late:
-        evicts = next((_told_of(each, paths) for each in _letting_go(files, [], ())), None)
+        evicts = next((_told_of(each, paths) for each in _letting_go(files, None, ())), None)
         shown = tuple(_shown(lines, root_path, is_user))
         return Attribution(shown, native=native, evicts=evicts, cut_short=_why_cut_short(problems))
     seen = look_for_growth(checked, repetitions=repetitions, windows=windows, most=most, now=now)
-    chains = ranked_chains(
-        seen.examples,
-        is_user=is_user,
-        root_path=root_path,
-        most=3,
-        depth=12,
-        seconds=max(left(), 1.0),
-        ignore=[seen.containers],
-        now=now,
-    )
+
+    def held(examples: list[Any], grown: list[Any]) -> list[Ranked]:
+        return ranked_chains(
+            examples,
+            is_user=is_user,
+            root_path=root_path,
+            most=3,
+            depth=12,
+            seconds=max(left(), 1.0),
+            ignore=[seen.containers, seen.rebuilt, seen.linked, seen.places],
+            now=now,
+            grown=grown,
+        )
+
+    chains = _leaks_first(held(seen.examples, seen.containers))
+    if not chains and seen.linked:  # from the middle of a long list the way up is too long
+        chains = held(seen.linked, [])
     cut_short = _why_cut_short(problems) if not chains and (problems or left() < 0) else None
     holders = [each.chain for each in chains]
     owners = {cls for each in chains[:1] for owner in each.owners for cls in owner.__mro__}
-    files += _mentioning(holders, files, is_user)
-    letting_go = _letting_go(files, holders, owners)
+    names = names_along(chains[0].things, seen.containers) if chains else Names()
+    files += [path for path in names.files if is_user(path)]
+    files += _mentioning(names, files, is_user)
+    meaning = Meaning(files, names) if chains else None
+    letting_go = _letting_go(files, meaning, owners)
     evicts = next((_told_of(each, paths) for each in letting_go), None)
     bounded = (
         _bounded(seen, chains, is_user, root_path)
-        or _kept_to_a_size(files, holders, owners, seen, paths)
+        or _kept_to_a_size(files, meaning, names, owners, seen, paths)
         or (None if holders else _cut_where_it_grows(lines, is_user, paths))
+        or (None if holders else _in_places(held(seen.places, [])))
+        or (None if holders else _rebuilt_to_a_size(held(seen.rebuilt, []), checked, files, is_user, paths))
     )
-    certain = [each for each in letting_go if not each[3].startswith(_MAY_LET_GO)]
+    certain = [each for each in letting_go if not each[3].startswith(MAY_LET_GO)]
     by_time = _by_time(run, certain, paths)
     in_other_hands = _in_other_hands(chains, seen.containers, letting_go, absent)
     settled = in_other_hands or bounded or by_time or problems or left() < 0
@@ -372,15 +390,15 @@ def _bytes_in(note: str) -> float:
 _MOST_FILES = 40  # to look into: more only where a name is so common that it says nothing
 
 
-def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Callable[[str], bool]) -> list[str]:
+def _mentioning(names: Names, besides: list[str], is_user: Callable[[str], bool]) -> list[str]:
     """Files of the user's, beside those, whose text has one of the names in it by which the survivors are held.
 
     They may let go of them: a list may stand in one file, be filled by another, and be cleared by a third.
     """
-    names = _names(holders[0]) if holders else frozenset()
-    if not names:
+    words = names.words
+    if not words:
         return []
-    word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b".encode())
+    word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words)))})\b".encode())
     paths = {path for module in list(sys.modules.values()) if (path := getattr(module, "__file__", None))}
     found: list[str] = []
     for path in sorted(paths.difference(besides)):
@@ -397,18 +415,14 @@ def _mentioning(holders: list[tuple[str, ...]], besides: list[str], is_user: Cal
 Eviction = tuple[str, int, str, str]  # path, line, function, and what it does
 
 
-def _letting_go(files: list[str], holders: list[tuple[str, ...]], owners: Collection[type]) -> list[Eviction]:
+def _letting_go(files: list[str], meaning: Meaning | None, owners: Collection[type]) -> list[Eviction]:
     """Statements in files of the user's that let go of entries of what keeps them."""
-    names = _names(holders[0]) if holders else None
     classes = {cls.__name__ for cls in owners}
     return [
         (path, *each)
         for path in dict.fromkeys(files)
-        for each in (*evictions(path, names), *own_evictions(path, classes))
+        for each in (*evictions(path, None if meaning is None else meaning.of(path)), *own_evictions(path, classes))
     ]
-
-
-_MAY_LET_GO = ("handed to", "a bound on")  # and may as well not
 
 
 def _told_of(eviction: Eviction, paths: Paths) -> str:
@@ -470,19 +484,6 @@ def _guarded(run: Callable[[], object], letting_go: list[Eviction], paths: Paths
         if (path, condition) in run_lines and not any((path, line) in run_lines for line in lines):
             return f"{_told_of(each, paths)} on a condition at line {condition}, which was not met"
     return None
-
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
-
-
-def _names(chain: tuple[str, ...]) -> frozenset[str]:
-    """The names of the global and of the attributes along a chain; of dicts, the keys that may be attributes."""
-    found = set()
-    root = chain[0].rpartition(" ")[2]
-    found.update(_WORD.findall(root))
-    for link in chain[1:]:
-        found.update(_WORD.findall(link.rpartition(".")[2]) if "." in link else re.findall(r"dict\['(\w+)'\]", link))
-    return frozenset(found)
 
 
 _BY_NAME = re.compile(r"(?P<type>\w+)\.\w+|dict\['\w+'\]")
@@ -554,6 +555,11 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
     for holder, held in zip(way, way[1:], strict=False):
         if type(holder) is io.TextIOWrapper and isinstance(held, (list, str, bytes)):
             return "a text file, which is written out when some 8 KiB are there"
+    if isinstance(way[-2:-1] and way[-2], itertools.cycle):
+        return _turned(chains[0], is_user, root_path)
+    for each in [thing for thing in way if _is_asyncio_queue(thing)]:
+        if len(each._queue) < each.maxsize and any(each._queue is grown for grown in seen.containers):
+            return f"an asyncio queue with maxsize {each.maxsize}"
     queues = [thing for thing in way if isinstance(thing, queue.Queue) and isinstance(thing.maxsize, int)]
     for each in queues:
         if len(each.queue) < each.maxsize and any(each.queue is grown for grown in seen.containers):
@@ -564,24 +570,94 @@ def _bounded(seen: Grown, chains: list[Ranked], is_user: Callable[[str], bool], 
     return None
 
 
+def _is_asyncio_queue(thing: Any) -> bool:
+    queues = sys.modules.get("asyncio.queues")  # looked up: importing it here would be seen by those who count modules
+    return queues is not None and isinstance(thing, queues.Queue)
+
+
+def _leaks_first(chains: list[Ranked]) -> list[Ranked]:
+    """What ``itertools.cycle`` keeps for its next turn stands last: a leak beside it says more."""
+    return sorted(chains, key=lambda each: isinstance(each.things[-2], itertools.cycle))
+
+
+def _turned(chain: Ranked, is_user: Callable[[str], bool], root_path: str) -> str | None:
+    """A cycle over a range, which keeps what it gave until its first turn is over."""
+    names = names_along(chain.things)
+    paths = Paths(root_path, is_user)
+    for path in {path for path, _ in names.globals_} | {path for each in names.attributes for path, _ in each.bases}:
+        for line, size in turns(path, Meaning([path], names).of(path)) if is_user(path) else ():
+            return f"a cycle over {size} ({paths.show(path)}:{line})"
+    return None
+
+
+def _grows_in_its_place(holder: Any, held: Any, run: Callable[[], object]) -> bool:
+    """Whether what stands in its place after some runs is longer."""
+
+    def places() -> dict[Any, Any]:
+        if isinstance(holder, types.CellType):
+            return {0: holder.cell_contents}
+        return holder if isinstance(holder, dict) else getattr(holder, "__dict__", {})
+
+    key = next((key for key, value in list(places().items()) if value is held), None)
+    before = len(held)
+    for _ in range(_RUNS_TO_SEE):
+        run()
+    now: Any = places().get(key)
+    return type(now) is type(held) and len(now) > before
+
+
+_RUNS_TO_SEE = 6
+
+
+def _in_places(chains: list[Ranked]) -> str | None:
+    """A list of the user's that was made with all its places, which fill."""
+    places = next((each.things[-1] for each in chains if each.rank == USERS), None)
+    return None if places is None else f"a list with {len(places)} places, of which some are empty"
+
+
+def _rebuilt_to_a_size(
+    chains: list[Ranked],
+    run: Callable[[], object],
+    files: list[str],
+    is_user: Callable[[str], bool],
+    paths: Paths,
+) -> str | None:
+    """A line that makes a large container of the user's anew from itself, and cuts it to a size it has not reached.
+
+    It has to be what grows: one that is as long as before is beside a leak.
+    """
+    for chain in chains:
+        names = names_along(chain.things)  # before it runs on, and something else stands in its place
+        if chain.rank != USERS or not _grows_in_its_place(chain.things[-2], chain.things[-1], run):
+            continue
+        looked_at = [*files, *_mentioning(names, files, is_user)]
+        meaning = Meaning(looked_at, names)
+        reached = len(chain.things[-1])
+        for path in looked_at:
+            for line, size in cut_off(path, meaning.of(path)):
+                if size is None or size >= reached:
+                    return f"what {paths.show(path)}:{line} cuts to a size"
+    return None
+
+
 def _kept_to_a_size(
-    files: list[str], holders: list[tuple[str, ...]], owners: Collection[type], seen: Grown, paths: Paths
+    files: list[str], meaning: Meaning | None, names: Names, owners: Collection[type], seen: Grown, paths: Paths
 ) -> str | None:
     """A line that keeps the container to a size which it has not reached: of the user's, or of the class that owns it.
 
     Of a library's class only what it compares itself, as logging's MemoryHandler does the length of its buffer.
     """
-    if not holders:
+    if meaning is None:
         return None
-    names = _names(holders[0])
     reached = max((len(each) for each in seen.containers), default=0)
     for path in dict.fromkeys(files):
-        for line, size in bounds(path, names):
+        meant = meaning.of(path)
+        for line, size in (*bounds(path, meant), *length_bounds(path, meant)):
             if size is None or size >= reached:
                 return f"a container that {paths.show(path)}:{line} keeps to a size"
     for cls in owners:
         source: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        for line, size in own_bounds(source, {cls.__name__}, names) if source else ():
+        for line, size in own_bounds(source, {cls.__name__}, names.words) if source else ():
             if size is None or size >= reached:
                 return f"a container that {paths.show(str(source))}:{line} keeps to a size"
     return None

@@ -1,7 +1,7 @@
 """What the source says of a container: which statements let go of entries, and which keep it to a size.
 
-Names are all there is to go by: of the global or the attribute that holds the container, of variables assigned from
-it, of parameters it is given for.
+Names are all there is to go by: of the global, the attribute or the variable that holds the container, of variables
+assigned from it, of parameters it is given for. Which of them mean it, and which only sound like it, ``naming`` tells.
 """
 
 from __future__ import annotations
@@ -11,62 +11,67 @@ import sys
 from collections.abc import Collection, Iterator
 
 from coresys.measure.holders import function_at, innermost_function, tree_of
+from coresys.measure.naming import Meant, anywhere, assigned, last_word, mentions
+
+Nodes = Collection[ast.AST]  # those that mean the container
 
 
-def evictions(path: str, names: frozenset[str] | None = None) -> list[tuple[int, str, str]]:
+def evictions(path: str, names: frozenset[str] | Meant | None = None) -> list[tuple[int, str, str]]:
     """Line, function and what of every statement of a file that lets go of entries, or looks how many there are.
 
-    With ``names`` (of globals and attributes that hold) only those that concern one of them, or a local variable that
-    was assigned from one, or hand one to another function, which might do anything.
+    With ``names`` (words that mean the container wherever they stand, or what means it in this file) only those that
+    concern it, or a variable that was taken from it, or hand it to another function, which might do anything.
     """
     tree = tree_of(path)
-    wanted = None if names is None or tree is None else names | _aliases(tree, names)
-    claims = _claims_of_others(tree, names)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    claims = _claims_of_others(tree, meant)
     found: list[tuple[int, str, str]] = []
     for node in ast.walk(tree) if tree is not None else ():
-        what = _evicts(node, wanted) if node not in claims else ""
+        what = _evicts(node, meant) if node not in claims else ""
         if what:
             line = int(getattr(node, "lineno", 1))
             found.append((line, function_at(path, line), what))
-    if names is not None and tree is not None:
-        found += [(line, function_at(path, line), "bound anew") for line in _bound_anew(tree, names)]
+    if meant is not None and tree is not None:
+        found += [(line, function_at(path, line), "bound anew") for line in _bound_anew(tree, meant)]
     return found
 
 
-def _bound_anew(tree: ast.Module, names: frozenset[str]) -> Iterator[int]:
-    """Lines in functions that bind a global or an attribute of one of ``names`` to something else than more of it."""
+def _bound_anew(tree: ast.Module, meant: Meant) -> Iterator[int]:
+    """Lines in functions that bind a place of the container's to something else than more of it."""
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
         outer = {
             name for part in ast.walk(function) if isinstance(part, (ast.Global, ast.Nonlocal)) for name in part.names
         }
-        # What a constructor sets is the new object's, not what it had before.
-        attributes = names if function.name != "__init__" else frozenset()
+        own = set(_own_variables(function, meant))
         for node in ast.walk(function):
-            for target, value in _assigned(node):
+            for target, value in assigned(node):
                 several = isinstance(target, (ast.Tuple, ast.List))  # they may be swapped
-                parts = ast.walk(target)
-                if (several or not _is_more(value, names)) and any(_binds(p, names & outer, attributes) for p in parts):
+                parts = [part for part in ast.walk(target) if part in meant.own]
+                # What a constructor sets is the new object's, not what it had before.
+                if (several or not _is_more(value, meant.own)) and any(
+                    (part.id in outer or part in own) if isinstance(part, ast.Name) else function.name != "__init__"
+                    for part in parts
+                    if isinstance(getattr(part, "ctx", None), ast.Store)
+                ):
                     yield node.lineno  # type: ignore[attr-defined]  # it is a statement
 
 
-def _binds(target: ast.AST, globals_: frozenset[str], attributes: frozenset[str]) -> bool:
-    if isinstance(target, ast.Name):
-        return isinstance(target.ctx, ast.Store) and target.id in globals_
-    if isinstance(target, ast.Subscript):  # state["rows"] = [], vars(self)["rows"] = []
-        key = target.slice
-        return isinstance(target.ctx, ast.Store) and isinstance(key, ast.Constant) and key.value in attributes
-    return isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store) and target.attr in attributes
+def _own_variables(function: ast.FunctionDef | ast.AsyncFunctionDef, meant: Meant) -> Iterator[ast.AST]:
+    """Where a function that keeps the container in a variable of its own binds it again, in a loop."""
+    scope = meant.source.inside.get(function) if meant.source is not None else None
+    if scope in meant.locals_:
+        for loop in ast.walk(function):
+            if isinstance(loop, (ast.For, ast.AsyncFor, ast.While)):
+                yield from (part for part in ast.walk(loop) if part in meant.own)
 
 
-def _is_more(value: ast.expr, names: frozenset[str]) -> bool:
+def _is_more(value: ast.expr, meant: Nodes) -> bool:
     """Whether a value is what was there and something more: joined, or part of something larger."""
     parts = list(ast.walk(value))
     made_of = isinstance(value, (ast.BinOp, ast.BoolOp, ast.Name, ast.Attribute, ast.List, ast.Tuple, ast.JoinedStr))
-    return (
-        made_of and any(_is_one_of(each, names) for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
-    )
+    return made_of and any(each in meant for each in parts) and not any(isinstance(e, ast.Slice) for e in parts)
 
 
 def own_evictions(path: str, classes: Collection[str]) -> list[tuple[int, str, str]]:
@@ -150,7 +155,7 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
     ``else``, what follows ``if self.used <= self.most: return``, ``if self.calls % 1000 == 0: self.purge()``. What
     stands on the line of the condition itself has no line to tell it by, and counts as not run. A comparison with 0
     or 1, or for equality with what nobody counts, asks for something else: whether anything is left, or in which state
-    it is.
+    it is. That counts where it runs out: what is asked is taken from, and gets more only where it has run out.
     """
     tree = tree_of(path)
     if tree is None:
@@ -162,22 +167,109 @@ def guards(path: str, line: int) -> list[tuple[int, range]]:
     }
     lines = {line, *_calls_of(innermost_function(path, line), tree)}
     found: list[tuple[int, range]] = []
-    for block in _blocks(tree):
+    for block in blocks(tree):
         for at, node in enumerate(block):
-            if not isinstance(node, (ast.If, ast.While)) or not _asks_for_a_number(node.test, counted):
+            if isinstance(node, ast.Try):
+                for condition_at, inside in _run_out(node, tree):
+                    if any(each in inside for each in lines):
+                        found.append((condition_at, inside))
                 continue
-            hanging = [node.body, node.orelse if isinstance(node, ast.If) else []]
-            if isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Raise, ast.Break)):
-                hanging.append(block[at + 1 :])
+            if not isinstance(node, (ast.If, ast.While)):
+                continue
+            if not _asks_for_a_number(node.test, counted) and not _asks_what_runs_out(node, tree):
+                continue
             condition = range(node.test.lineno, (node.test.end_lineno or node.test.lineno) + 1)
-            for part in filter(None, hanging):
+            for part in hanging_on(node, block[at + 1 :]):
                 inside = range(part[0].lineno, (part[-1].end_lineno or part[-1].lineno) + 1)
                 if any(each in inside for each in lines):
                     found.append((condition[0], range(max(inside.start, condition.stop), inside.stop)))
     return found
 
 
-def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+def _asks_what_runs_out(node: ast.If | ast.While, tree: ast.Module) -> bool:
+    """``if not free``, ``if self.left == 0``, ``if not gate.acquire(blocking=False)``, where more comes only then."""
+    test = node.test
+    asked: ast.expr | None = None
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        asked = test.operand
+    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.LtE)):
+        asked = test.left if getattr(test.comparators[0], "value", None) == 0 else None
+    if isinstance(asked, ast.Call) and last_word(asked) == "len" and len(asked.args) == 1:
+        asked = asked.args[0]
+    acquired = isinstance(asked, ast.Call) and last_word(asked) == "acquire"
+    if acquired and isinstance(asked, ast.Call) and isinstance(asked.func, ast.Attribute):
+        asked = asked.func.value
+    if not isinstance(asked, (ast.Name, ast.Attribute)):
+        return False
+    inside = range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    taken = acquired or any(line not in inside for line in _taken_from(asked, tree))
+    return taken and all(line in inside for line in _given_to(asked, tree))
+
+
+def _run_out(node: ast.Try, tree: ast.Module) -> Iterator[tuple[int, range]]:
+    """Where something is taken in a ``try``, and the handler for that there is no more, in which alone more comes."""
+    for handler in node.handlers:
+        if handler.type is None or last_word(handler.type) not in ("KeyError", "IndexError", "StopIteration", "Empty"):
+            continue
+        inside = range(handler.body[0].lineno, (handler.body[-1].end_lineno or handler.body[-1].lineno) + 1)
+        for part in (part for statement in node.body for part in ast.walk(statement)):
+            taken = _what_is_taken_from(part)
+            if taken is not None and all(line in inside for line in _given_to(taken, tree)):
+                yield part.lineno, inside  # type: ignore[attr-defined]  # it is an expression
+
+
+_TAKING_ONE = frozenset({"pop", "popitem", "popleft", "get_nowait"})
+
+
+def _what_is_taken_from(node: ast.AST) -> ast.expr | None:
+    taken: ast.expr | None = None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TAKING_ONE:
+        taken = node.func.value
+    elif isinstance(node, ast.Call) and last_word(node) == "next" and len(node.args) == 1:
+        taken = node.args[0]
+    elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub):
+        taken = node.target
+    return taken if isinstance(taken, (ast.Name, ast.Attribute)) else None
+
+
+def _taken_from(thing: ast.expr, tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        taken = _what_is_taken_from(node)
+        if taken is not None and _written(taken) == _written(thing):
+            yield taken.lineno
+
+
+def _given_to(thing: ast.expr, tree: ast.Module) -> Iterator[int]:
+    """Lines in functions, but for constructors, on which something gets more, or is bound anew."""
+    text = _written(thing)
+    for function in ast.walk(tree):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) or function.name == "__init__":
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in (*ADDING, "release") and _written(node.func.value) == text:
+                    yield node.lineno
+            elif isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Sub):
+                if _written(node.target) == text:
+                    yield node.lineno
+            elif any(_written(part) == text for target, _ in assigned(node) for part in ast.walk(target)):
+                yield node.lineno  # type: ignore[attr-defined]  # it is a statement
+
+
+def _written(node: ast.AST) -> str:
+    return ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+
+
+def hanging_on(node: ast.If | ast.While, after: list[ast.stmt]) -> list[list[ast.stmt]]:
+    """What runs or not as a condition says: also what stands ``after`` it, where its own block leaves."""
+    hanging = [node.body, node.orelse if isinstance(node, ast.If) else []]
+    if isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Raise, ast.Break)):
+        hanging.append(after)
+    return [block for block in hanging if block]
+
+
+def blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """All lists of statements, one after the other."""
     for node in ast.walk(tree):
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)
@@ -214,7 +306,7 @@ def _asks_for_a_number(condition: ast.expr, counted: Collection[str]) -> bool:
         if isinstance(part.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
             if all(isinstance(value, (int, float)) and value > 1 for value in constants):
                 return True
-        elif isinstance(part.ops[0], ast.Eq) and (by_turns or any(_is_one_of(side, counted) for side in sides)):
+        elif isinstance(part.ops[0], ast.Eq) and (by_turns or any(_goes_by(side, counted) for side in sides)):
             return True
     return False
 
@@ -227,7 +319,7 @@ def length_compared(path: str, line: int) -> int | None:
     added_to = {
         ast.dump(node.func.value)
         for node in ast.walk(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ADDING
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ADDING
     } | {
         ast.dump(node.value).replace("Store()", "Load()")
         for node in ast.walk(function)
@@ -237,12 +329,12 @@ def length_compared(path: str, line: int) -> int | None:
     for node in ast.walk(function):
         if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, None):
             sides = (node.left, *node.comparators)
-            if any(ast.dump(arg) in added_to for side in sides if _is_length(side, None) for arg in _arguments(side)):
+            if any(ast.dump(arg) in added_to for side in sides if is_length(side, None) for arg in _arguments(side)):
                 return node.lineno
     return None
 
 
-_ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
+ADDING = frozenset({"append", "appendleft", "add", "put", "put_nowait", "insert", "setdefault", "extend", "update"})
 
 
 def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> list[tuple[int, int | None]]:
@@ -255,7 +347,7 @@ def own_bounds(path: str, classes: Collection[str], names: frozenset[str]) -> li
         if not isinstance(node, ast.Compare) or not _compares_length(node, None):
             continue
         sides = (node.left, *node.comparators)
-        lengths = [side for side in sides if _is_length(side, None)]
+        lengths = [side for side in sides if is_length(side, None)]
         others = [side for side in sides if side not in lengths]
         if others and any(_is_held(arg, names) for side in lengths for arg in _arguments(side)):
             found.append((node.lineno, _constant(others[0], path, classes)))
@@ -267,7 +359,7 @@ def _arguments(call: ast.expr) -> list[ast.expr]:
 
 
 def _is_held(node: ast.AST, names: frozenset[str]) -> bool:
-    return _is_self(node) or _is_one_of(node, names)
+    return _is_self(node) or _goes_by(node, names)
 
 
 def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None:
@@ -276,14 +368,14 @@ def _constant(node: ast.expr, path: str, classes: Collection[str]) -> int | None
         return node.value if isinstance(node.value, int) else None
     name = node.attr if isinstance(node, ast.Attribute) else None
     for part in _within(tree_of(path), classes):
-        for target, value in _assigned(part) if name is not None else ():
+        for target, value in assigned(part) if name is not None else ():
             if isinstance(target, ast.Name) and target.id == name and isinstance(value, ast.Constant):
                 return value.value if isinstance(value.value, int) else None
     return None
 
 
-def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
-    """Lines that keep what goes by one of ``names`` to a size, and the size; None if that can't be told.
+def bounds(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | None]]:
+    """Lines that keep the container to a size, and the size; None if that can't be told.
 
     They compare its ``len()``, take its keys modulo something or by a mask, number them in a cycle, or cut off what is
     beyond a slice. What the line does about a length is not looked into: where the size is exceeded, it was none.
@@ -291,45 +383,66 @@ def bounds(path: str, names: frozenset[str]) -> list[tuple[int, int | None]]:
     tree = tree_of(path)
     if tree is None:
         return []
-    wanted = names | _aliases(tree, names)
-    claims = _claims_of_others(tree, names)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    claims = _claims_of_others(tree, meant)
     found: list[tuple[int, int | None]] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, wanted):
-            (size,) = [side for side in (node.left, *node.comparators) if not _is_length(side, wanted)]
-            found.append((node.lineno, _number(size, path, tree)))
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, wanted):
+        if isinstance(node, ast.Compare) and node not in claims and _compares_length(node, meant):
+            (size,) = [side for side in (node.left, *node.comparators) if not is_length(side, meant)]
+            found.append((node.lineno, number(size, path, tree)))
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _mentions(node.value, meant):
             function = innermost_function(path, node.lineno)
             found += [(node.lineno, size) for size in _sizes_of_keys(node.slice, path, tree, function or tree)]
-        else:
-            found += [(line, _number(size, path, tree)) for line, size in _cut_off(node, names, wanted)]
-    return found
+    return found + cut_off(path, meant)
+
+
+def cut_off(path: str, meant: Meant) -> list[tuple[int, int | None]]:
+    """Lines that cut the container to its last, or its first ones, and how many are left."""
+    tree = tree_of(path)
+    if tree is None:
+        return []
+    return [(line, number(size, path, tree)) for node in ast.walk(tree) for line, size in _cut_off(node, meant)]
 
 
 def _sizes_of_keys(key: ast.expr, path: str, tree: ast.Module, function: ast.AST) -> Iterator[int | None]:
     """How many keys there can be at the most; None for some number. Nothing where any number may come.
 
-    ``n % 8``, ``n & 0x7``, ``next(ids)`` of ``ids = cycle(range(8))``, and a variable of the function around that is
-    bound to one of these.
+    ``n % 8``, ``n & 0x7``, ``min(n, 7)``, ``next(ids)`` of ``ids = cycle(range(8))``, and a variable of the function
+    around that is bound to one of these.
     """
     value = key
     if isinstance(key, ast.Name):
-        bound = [v for n in ast.walk(function) for t, v in _assigned(n) if isinstance(t, ast.Name) and t.id == key.id]
+        bound = [v for n in ast.walk(function) for t, v in assigned(n) if isinstance(t, ast.Name) and t.id == key.id]
         value = bound[0] if len(bound) == 1 else key
     for part in ast.walk(value) if value is key else [value]:
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod):
             if not _is_text(part.left):
-                yield _number(part.right, path, tree)
+                yield number(part.right, path, tree)
         elif isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitAnd):
-            masks = [_number(side, path, tree) for side in (part.left, part.right)]
+            masks = [number(side, path, tree) for side in (part.left, part.right)]
             yield next((mask + 1 for mask in masks if mask is not None), None)
+        elif part is value and isinstance(part, ast.Call) and last_word(part) == "min":
+            least = [most for most in (number(each, path, tree) for each in part.args) if most is not None]
+            if least and len(part.args) > 1:
+                yield min(least) + 1
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == "next" and part.args:
-            turns = part.args[0]
-            name = turns.id if isinstance(turns, ast.Name) else turns.attr if isinstance(turns, ast.Attribute) else ""
-            made = [v for n in ast.walk(tree) for t, v in _assigned(n) if _is_one_of(t, {name})]
-            cycles = [each for each in made if isinstance(each, ast.Call) and _called(each) == "cycle" and each.args]
+            made = [v for n in ast.walk(tree) for t, v in assigned(n) if _goes_by(t, {last_word(part.args[0])})]
+            cycles = [each for each in made if isinstance(each, ast.Call) and last_word(each) == "cycle" and each.args]
             if made and cycles == made:
-                yield _length_of_range(cycles[0].args[0], path, tree)
+                yield length_of_range(cycles[0].args[0], path, tree)
+
+
+def turns(path: str, names: frozenset[str] | Meant) -> list[tuple[int, int | None]]:
+    """Lines that make a cycle over so many, which is kept by one of the names: it holds them all after a first turn."""
+    tree = tree_of(path)
+    meant = anywhere(path, names) if isinstance(names, frozenset) else names
+    found: list[tuple[int, int | None]] = []
+    for node in ast.walk(tree) if tree is not None else ():
+        for target, value in assigned(node):
+            if target in meant.own and isinstance(value, ast.Call) and last_word(value) == "cycle" and tree is not None:
+                size = length_of_range(value.args[0], path, tree) if value.args else None
+                found += [(value.lineno, size)] if size is not None else []
+    return found
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -337,17 +450,14 @@ def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
 
 
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-
-
-def _length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
-    if isinstance(node, ast.Call) and _called(node) == "range" and len(node.args) == 1:
-        return _number(node.args[0], path, tree)
+def length_of_range(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+    """How many numbers ``range(n)`` has, if that is to be seen."""
+    if isinstance(node, ast.Call) and last_word(node) == "range" and len(node.args) == 1:
+        return number(node.args[0], path, tree)
     return None
 
 
-def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> Iterator[tuple[int, ast.expr]]:
+def _cut_off(node: ast.AST, meant: Meant) -> Iterator[tuple[int, ast.expr]]:
     """Line and size where what goes by a name is cut to its last, or its first ones.
 
     ``del x[:-8]``, ``del x[8:]``, ``x[:] = x[-8:]``, ``self.text = (self.text + more)[-8:]``. What is assigned has to
@@ -355,15 +465,15 @@ def _cut_off(node: ast.AST, names: frozenset[str], wanted: frozenset[str]) -> It
     """
     if isinstance(node, ast.Delete):
         for target in node.targets:
-            if isinstance(target, ast.Subscript) and _is_one_of(target.value, wanted):
+            if isinstance(target, ast.Subscript) and target.value in meant.loose:
                 size = _kept_by_deleting(target.slice)
                 if size is not None:
                     yield node.lineno, size
         return
-    for target, value in _assigned(node):
+    for target, value in assigned(node):
         whole = target.value if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice) else target
-        if isinstance(value, ast.Subscript) and _is_one_of(whole, names):
-            size = _kept_by_slicing(value.slice)
+        if whole in meant.own:
+            size = _kept_of(value)
             if size is not None:
                 yield value.lineno, size
 
@@ -373,14 +483,33 @@ def cut_where_made(path: str, line: int) -> list[int | None]:
     tree = tree_of(path)
     found: list[int | None] = []
     for node in ast.walk(tree) if tree is not None else ():
-        for target, value in _assigned(node):
+        for target, value in assigned(node):
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", None)
-            if not (isinstance(value, ast.Subscript) and name and _mentions(value.value, frozenset({name}))):
+            size = _kept_of(value)
+            if not name or not _speaks_of(value.value if isinstance(value, ast.Subscript) else value, name):
                 continue
-            size = _kept_by_slicing(value.slice)
             if size is not None and value.lineno <= line <= (value.end_lineno or value.lineno) and tree is not None:
-                found.append(_number(size, path, tree))
+                found.append(number(size, path, tree))
     return found
+
+
+def _kept_of(value: ast.expr) -> ast.expr | None:
+    """How many a value has at the most: a slice, the n largest, the first of an iterator; also a copy of these."""
+    if isinstance(value, ast.Subscript):
+        return _kept_by_slicing(value.slice)
+    if isinstance(value, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        return _kept_of(value.generators[0].iter) if len(value.generators) == 1 else None
+    if not isinstance(value, ast.Call) or not value.args:
+        return None
+    called = last_word(value)
+    if called in ("nlargest", "nsmallest", "most_common"):
+        return value.args[0]
+    if called == "islice":
+        return value.args[1] if len(value.args) == 2 else None
+    return _kept_of(value.args[0]) if called in (*_COPIES, *_OTHER_COPIES) and len(value.args) == 1 else None
+
+
+_OTHER_COPIES = frozenset({"Counter", "OrderedDict", "deque", "reversed", "enumerate", "iter"})
 
 
 def _kept_by_slicing(cut: ast.expr) -> ast.expr | None:
@@ -401,8 +530,8 @@ def _size_of_one_end(from_start: ast.expr | None, from_end: ast.expr | None) -> 
     return None
 
 
-def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set[ast.AST]:
-    """Comparisons in an ``assert`` that are not about the ``len()`` of what goes by one of ``names`` itself.
+def _claims_of_others(tree: ast.AST | None, meant: Meant | None) -> set[ast.AST]:
+    """Comparisons in an ``assert`` that are not about the ``len()`` of the container itself.
 
     A test claims how long an answer is, and that bounds nothing; how large a cache is may tell of its bound.
     """
@@ -410,19 +539,14 @@ def _claims_of_others(tree: ast.AST | None, names: frozenset[str] | None) -> set
         return set()
     claims = [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     comparisons = [part for claim in claims for part in ast.walk(claim) if isinstance(part, ast.Compare)]
-    same = set(names or ()) | {
-        target.id
-        for node in ast.walk(tree)
-        for target, value in _assigned(node)
-        if isinstance(target, ast.Name) and _is_one_of(value, names or frozenset())
-    }
-    return {each for each in comparisons if not any(_is_one_of(measured, same) for measured in _measured(each))}
+    same: Nodes = meant.same if meant is not None else ()
+    return {each for each in comparisons if not any(measured in same for measured in _measured(each))}
 
 
 def _measured(comparison: ast.Compare) -> Iterator[ast.expr]:
     """What a comparison takes the ``len()`` of, also by way of a copy or a view: ``list(x)``, ``x.keys()``."""
     for side in (comparison.left, *comparison.comparators):
-        for measured in _arguments(side) if _is_length(side, None) else ():
+        for measured in _arguments(side) if is_length(side, None) else ():
             yield measured
             called = measured.func if isinstance(measured, ast.Call) else None
             if isinstance(called, ast.Attribute) and called.attr in _VIEWS:
@@ -435,7 +559,7 @@ _VIEWS = frozenset({"keys", "values", "items", "copy"})
 _COPIES = frozenset({"list", "tuple", "set", "dict", "sorted"})
 
 
-def _number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
+def number(node: ast.expr, path: str, tree: ast.Module) -> int | None:
     """The whole number that an expression is: written out, or by the name of a global of the module in ``path``."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, int) else None
@@ -458,61 +582,28 @@ def _is_local(name: ast.Name, tree: ast.Module) -> bool:
     )
 
 
-def _aliases(tree: ast.Module, names: frozenset[str]) -> frozenset[str]:
-    """Names of variables assigned from an expression with one of ``names`` in it, and of parameters given one."""
-    functions = {
-        node.name: node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    }
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = _called(node)
-            if called in functions:
-                found.update(_given(functions[called].args, node, names))
-        found.update(
-            part.id
-            for target, value in _bound_by(node)
-            if _mentions(value, names)
-            for part in ast.walk(target)
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-        )
-    return frozenset(found)
-
-
 def _bound_by(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Targets that a node binds, each with what it is bound to, or taken from."""
-    yield from _assigned(node)
+    yield from assigned(node)
     if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
         yield node.target, node.iter
     elif isinstance(node, ast.NamedExpr):
         yield node.target, node.value
 
 
-def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Targets of an assignment, each with its value."""
-    if isinstance(node, ast.Assign):
-        yield from ((target, node.value) for target in node.targets)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        yield node.target, node.value
-
-
-def _given(parameters: ast.arguments, call: ast.Call, names: frozenset[str]) -> Iterator[str]:
-    """The parameters of a function that a call gives one of ``names``."""
-    positional = [each.arg for each in (*parameters.posonlyargs, *parameters.args)]
-    if isinstance(call.func, ast.Attribute) and positional[:1] in (["self"], ["cls"]):
-        del positional[0]
-    yield from (name for name, given in zip(positional, call.args, strict=False) if _is_one_of(given, names))
-    yield from (each.arg for each in call.keywords if each.arg and _is_one_of(each.value, names))
-
-
-def _is_one_of(node: ast.AST, names: Collection[str]) -> bool:
+def _goes_by(node: ast.AST, names: Collection[str]) -> bool:
     return (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
 
 
-def _mentions(node: ast.AST, names: frozenset[str] | None) -> bool:
-    if names is None:
-        return True
-    return any(_is_one_of(part, names) for part in ast.walk(node))
+def _speaks_of(node: ast.AST, name: str) -> bool:
+    return any(_goes_by(part, {name}) for part in ast.walk(node))
+
+
+def _mentions(node: ast.AST, meant: Meant | None) -> bool:
+    return meant is None or mentions(node, meant.loose, meant.source)
+
+
+MAY_LET_GO = ("handed to", "a bound on")  # and may as well not
 
 
 _HARMLESS = {"len", "iter", "list", "tuple", "set", "dict", "sorted", "sum", "min", "max", "print", "repr", "str", "id"}
@@ -521,47 +612,50 @@ _TAKING = {
 }
 
 
-def _evicts(node: ast.AST, names: frozenset[str] | None) -> str:
+def _evicts(node: ast.AST, meant: Meant | None) -> str:
     if isinstance(node, ast.Call):
-        return _taken_by(node, names)
+        return _taken_by(node, meant)
     if isinstance(node, ast.Delete):
         subscripts = [target for target in node.targets if isinstance(target, ast.Subscript)]
-        return "del" if any(_mentions(target.value, names) for target in subscripts) else ""
+        return "del" if any(_mentions(target.value, meant) for target in subscripts) else ""
     if isinstance(node, ast.Assign) and any(
         isinstance(t, ast.Subscript) and isinstance(t.slice, ast.Slice) for t in node.targets
     ):
-        return "a slice is replaced" if any(_mentions(target, names) for target in node.targets) else ""
+        return "a slice is replaced" if any(_mentions(target, meant) for target in node.targets) else ""
     if isinstance(node, ast.Compare):
-        return "a bound on len()" if _compares_length(node, names) else ""
+        return "a bound on len()" if _compares_length(node, meant) else ""
     return ""
 
 
-def _compares_length(node: ast.Compare, names: frozenset[str] | None) -> bool:
+def _compares_length(node: ast.Compare, meant: Meant | None) -> bool:
     if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return False
-    lengths = sum(_is_length(side, names) for side in (node.left, *node.comparators))
-    return lengths == 1 or (lengths == 2 and names is None)  # of two lengths of what is held neither bounds the other
+    lengths = sum(is_length(side, meant) for side in (node.left, *node.comparators))
+    return lengths == 1 or (lengths == 2 and meant is None)  # of two lengths of what is held neither bounds the other
 
 
-def _is_length(node: ast.expr, names: frozenset[str] | None) -> bool:
+def is_length(node: ast.expr, meant: Meant | None) -> bool:
+    """Whether it is the ``len()`` of the container, or of something with it in it."""
     called = node.func if isinstance(node, ast.Call) else None
-    return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, names)
+    return isinstance(called, ast.Name) and called.id == "len" and _mentions(node, meant)
 
 
-def _taken_by(call: ast.Call, names: frozenset[str] | None) -> str:
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, names):
+def _taken_by(call: ast.Call, meant: Meant | None) -> str:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING and _mentions(call.func.value, meant):
         return f"{call.func.attr}()"
-    if names is None:
+    if meant is None:
         return ""
     if (
         isinstance(call.func, ast.Attribute)
         and call.func.attr == "update"
-        and any(k.arg in names for k in call.keywords)
+        and any(k.arg in meant.words for k in call.keywords)
     ):
         return "update()"
     if not isinstance(call.func, ast.Name) or call.func.id in _HARMLESS:
         return ""
-    if call.func.id == "setattr" and any(isinstance(a, ast.Constant) and a.value in names for a in call.args[1:2]):
-        return "setattr()"
-    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, names)]
+    if call.func.id == "setattr":
+        names = [each.value for each in call.args[1:2] if isinstance(each, ast.Constant)]
+        if any(name in meant.words for name in names):
+            return "setattr()"
+    handed = [each for each in call.args if isinstance(each, (ast.Name, ast.Attribute)) and _mentions(each, meant)]
     return f"handed to {call.func.id}()" if handed else ""

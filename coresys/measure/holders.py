@@ -105,14 +105,16 @@ def ranked_chains(
     seconds: float,
     ignore: Sequence[Any],
     now: Callable[[], float] = monotonic,
+    grown: Iterable[Any] = (),
 ) -> list[Ranked]:
     """As ``holder_chains``, each with the rank of its root: ``USERS``, ``LIBRARIES``, ``FIXTURES`` of a wider scope.
 
     What a fixture returned that is up is a root of its own: the test runner holds it until its teardown, and no longer.
-    It is told only where nothing else was found: a logger outlives the fixture that returned it.
+    It is told only where nothing else was found: a logger outlives the fixture that returned it. What is in one of the
+    containers that have ``grown`` is kept by that, whoever else has it in hand just now: a generator its last value.
     """
     gc.unfreeze()  # what is frozen is not looked at by get_referrers
-    search = _Search(Paths(root_path, is_user), depth, [*ignore, ignore], now, seconds)
+    search = _Search(Paths(root_path, is_user), depth, [*ignore, ignore], now, seconds, grown)
     chains: list[Ranked] = []
     for thing in objects:
         search.ignore(objects)
@@ -127,8 +129,15 @@ def ranked_chains(
 
 class _Search:
     def __init__(
-        self, paths: Paths, depth: int, ignored: Sequence[Any], now: Callable[[], float], seconds: float
+        self,
+        paths: Paths,
+        depth: int,
+        ignored: Sequence[Any],
+        now: Callable[[], float],
+        seconds: float,
+        grown: Iterable[Any],
     ) -> None:
+        self._grown = frozenset(map(id, grown))
         self._paths, self._depth, self._now, self._began = paths, depth, now, now()
         self._deadline = self._began + seconds
         self._ignored = {id(each) for each in ignored}
@@ -177,12 +186,15 @@ class _Search:
     def _climb(self, step: _Step, queue: deque[_Step], seen: set[int]) -> None:
         referrers = gc.get_referrers(step.thing)
         self.ignore(referrers)
+        if step.depth == 0:
+            referrers = [each for each in referrers if id(each) in self._grown] or referrers
+            self.ignore(referrers)
         # A module's globals are a root as good as any, and stand last where the collector's lists were joined: looked
         # at first, they spare the way through a thousand children that all know their parent.
         referrers.sort(key=self._is_no_module)
         frame = sys._getframe()
         for referrer in referrers[:_MOST_REFERRERS]:
-            if id(referrer) in seen or id(referrer) in self._ignored or referrer is frame or _is_ours(referrer):
+            if id(referrer) in seen or id(referrer) in self._ignored or referrer is frame or is_ours(referrer):
                 continue
             seen.add(id(referrer))
             link = _link(referrer, step.thing)
@@ -308,7 +320,8 @@ def _links(step: _Step) -> list[str]:
     return links
 
 
-def _is_ours(thing: Any) -> bool:
+def is_ours(thing: Any) -> bool:
+    """Whether it is part of the search, or of whoever searches."""
     if isinstance(thing, _Step):
         return True
     if isinstance(thing, types.FrameType):

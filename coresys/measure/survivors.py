@@ -35,12 +35,19 @@ class Survivor:
 
 @dataclass(slots=True)
 class Grown:
-    """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new."""
+    """What was seen over the windows: survivors by type, containers that grew each time, and examples of the new.
+
+    ``linked`` are both ends of what the new are linked to; ``rebuilt`` large containers that are new themselves;
+    ``places`` lists of which ever fewer places are empty.
+    """
 
     survivors: list[Survivor]
     containers: list[Any]
     examples: list[Any]
     filling: list[Any] = field(default_factory=list)
+    linked: list[Any] = field(default_factory=list)
+    rebuilt: list[Any] = field(default_factory=list)
+    places: list[list[Any]] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -64,6 +71,7 @@ def look_for_growth(
     caches = {id(cache): cache.cache_info().currsize for cache in _lru_caches()}
     types: list[Counter[type]] = [_types()]
     watched = _Lengths()
+    empty = _empty_places()
     started, runs = now(), 0
     for _ in range(windows):
         for _ in range(repetitions if now() - started < _SLOW else 2):
@@ -73,10 +81,25 @@ def look_for_growth(
                 return Grown([], [], [], problem=problem)
         meters.collect()
         watched.look()
+        empty = [(each, left) for each, before in empty if 0 < (left := _empty_in(each)) < before]
         types.append(_types())
     found = _compare(known, watched, types, runs, most)
+    found.places = [each for each, _ in empty]
     found.filling = [cache for cache in _lru_caches() if _is_filling(cache, caches, windows)]
     return found
+
+
+def _empty_places() -> list[tuple[list[Any], int]]:
+    """Lists that were made with as many places as they will ever have, ``[None] * 1000``, and what is empty of each."""
+    large = [each for each in gc.get_objects() if type(each) is list and _FEW_PLACES <= len(each) <= _MANY_PLACES]
+    return [(each, empty) for each in large if each[-1] is None and (empty := _empty_in(each))]
+
+
+_FEW_PLACES, _MANY_PLACES = 64, 100_000
+
+
+def _empty_in(places: list[Any]) -> int:
+    return sum(each is None for each in places)  # count() would compare, by code of the user's
 
 
 class _Lengths:
@@ -100,6 +123,10 @@ class _Lengths:
             before, containers = self._last, self.grew
         self.grew[:] = [each for each in containers if len(each) > before.get(id(each), sys.maxsize)]
         self._last = {id(each): len(each) for each in self.grew}
+
+    def is_new(self, container: Any) -> bool:
+        """Whether a container was not there at first."""
+        return id(container) not in self._first
 
     def added(self, container: Any) -> int:
         """By how much one of them is longer than at first."""
@@ -135,7 +162,42 @@ def _compare(known: frozenset[int], watched: _Lengths, types: list[Counter[type]
     rows.sort(key=lambda row: row.bytes, reverse=True)
     examples = [*(_example(each) for each in containers if len(each)), *_largest(fresh)]
     examples = [each for each in examples if not isinstance(each, weakref.ref)]  # whoever holds it holds nothing
-    return Grown(rows[:most], containers, examples[:most])
+    grown = Grown(rows[:most], containers, examples[:most])
+    grown.linked = [] if containers else _ends(fresh, runs)
+    grown.rebuilt = [] if examples else _rebuilt(watched, runs)
+    return grown
+
+
+def _ends(things: list[Any], runs: int) -> list[Any]:
+    """Both ends of what is linked, one to the next, and as long as there were runs: of a stack of tuples, say."""
+    found: list[Any] = []
+    for cls in {type(each) for each in things}:
+        same = {id(each): each for each in things if type(each) is cls}
+        after = {at: [each for each in _next_to(thing) if id(each) in same] for at, thing in same.items()}
+        referred = {id(each) for several in after.values() for each in several}
+        for at, thing in same.items():
+            if after[at] and at not in referred:
+                way, last = {at}, thing
+                while (further := next((each for each in after[id(last)] if id(each) not in way), None)) is not None:
+                    way.add(id(further))
+                    last = further
+                found += [thing, last] if len(way) >= runs // 2 else []
+    return found
+
+
+def _next_to(thing: Any) -> list[Any]:
+    """What a thing refers to, and so do its attributes."""
+    found = gc.get_referents(thing)
+    return found + [each for names in found if type(names) is dict for each in gc.get_referents(names)]
+
+
+def _rebuilt(watched: _Lengths, runs: int) -> list[Any]:
+    """What may be made anew from itself in each run, and so is never seen to grow: the largest that are new."""
+    new = [each for each in _containers() if watched.is_new(each) and type(each) in _CONTAINERS and len(each) >= runs]
+    return sorted(new, key=len, reverse=True)[:_MOST_REBUILT]
+
+
+_MOST_REBUILT = 3
 
 
 # Frames and cells come with whatever runs just now.
