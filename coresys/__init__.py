@@ -20,6 +20,8 @@ from coresys.errors.hierarchy import (
 from coresys.records import Finding, Location, Reading
 
 if TYPE_CHECKING:
+    from coresys.cleanup.manager import CleanupManager
+    from coresys.components.manager import ComponentManager
     from coresys.errors.manager import ErrorManager
     from coresys.interfaces import (
         ICleanupManager,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from coresys.threads.manager import ThreadManager
 
 _LATER = {
+    "CleanupManager": "coresys.cleanup.manager",
+    "ComponentManager": "coresys.components.manager",
     "ErrorManager": "coresys.errors.manager",
     "ICleanupManager": "coresys.interfaces",
     "IComponentManager": "coresys.interfaces",
@@ -61,6 +65,8 @@ __all__ = [
     "Budget",
     "BudgetExceededError",
     "BudgetNotMeasuredError",
+    "CleanupManager",
+    "ComponentManager",
     "CoreSysError",
     "ErrorManager",
     "Evidence",
