@@ -96,7 +96,7 @@ def names_along(things: Sequence[Any], containers: Iterable[Any] = ()) -> Names:
     return found
 
 
-_MOST_HOLDERS = 30
+_MOST_HOLDERS = 30  # that are asked for: what hundreds hold has no name of its own
 
 
 def _name_link(
@@ -722,8 +722,9 @@ def _value_of(source: Source, receiver: ast.expr, module: types.ModuleType | Non
         made_by = values[0].func
     if isinstance(made_by, ast.Name) and source.scope_of.get(made_by, scope).parent is None:
         value = vars(module).get(made_by.id)
-        abstract = getattr(value, "_is_protocol", False) or getattr(value, "__abstractmethods__", None)
-        return isinstance(value, type) and not abstract, value
+        if isinstance(value, type):
+            abstract = getattr(value, "_is_protocol", False) or getattr(value, "__abstractmethods__", None)
+            return not abstract, value
     return False, None
 
 
