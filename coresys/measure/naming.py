@@ -170,7 +170,8 @@ def _name_key(found: Names, above: Sequence[Any], holder: dict[Any, Any], held: 
     elif isinstance(owner, type):
         found.attributes.update(_attribute(key, owner, of_class=True) for key in keys)
     elif owner is not None and _dict_of(owner) is holder:
-        found.attributes.update(_attribute(key, type(owner)) for key in keys)
+        ways = {*keys, *_other_ends(owner, held)}
+        found.attributes.update(_attribute(key, type(owner)) for key in ways)
     else:
         found.keys.update(keys)
 
