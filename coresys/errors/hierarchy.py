@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 
 class CoreSysError(Exception):
@@ -122,20 +122,52 @@ class ObserverFailedError(StateError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Causes are anybody's: one that does not come out of pickle again would keep this error from doing so.
-        rebuild, (cls, args, state) = super().__reduce__()
-        return rebuild, (cls, args, {**state, "causes": tuple(map(_picklable, self.causes))})
+        return _reduced_with_causes(self, super().__reduce__())
+
+    def __copy__(self) -> ObserverFailedError:
+        return _copied(self)
 
 
-def _picklable(error: BaseException) -> BaseException:
-    """The error itself; or what stands for it where it cannot be sent."""
+E = TypeVar("E", bound=CoreSysError)
+
+
+def _copied(error: E) -> E:
+    """A copy with the very causes of the first: nothing is sent anywhere."""
+    made = type(error).__new__(type(error), *error.args)
+    made.args = error.args
+    made.__dict__.update(error.__dict__)
+    return made
+
+
+def _reduced_with_causes(error: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """How an error with ``causes`` is pickled.
+
+    Those are anybody's: one that does not come out of pickle again would keep this error from doing so, and is replaced
+    by what stands for it. Each travels as the bytes of the trial: errors may be within one another, and each level
+    would be walked twice.
+    """
+    _, (cls, args, state) = reduced
+    return _rebuild_with_causes, (cls, args, {**state, "causes": ()}, tuple(map(_sent, error.causes)))
+
+
+def _sent(cause: BaseException) -> tuple[bytes | None, str]:
     import pickle  # only where errors are sent
 
     try:
-        pickle.loads(pickle.dumps(error))
+        sent = pickle.dumps(cause)
+        pickle.loads(sent)
     except Exception as problem:
-        return StateError(f"{type(error).__name__}: {error} (itself it cannot be pickled: {problem})")
-    return error
+        return None, f"{type(cause).__name__}: {cause} (itself it cannot be pickled: {problem})"
+    return sent, ""
+
+
+def _rebuild_with_causes(
+    cls: type[CoreSysError], args: tuple[Any, ...], state: dict[str, Any], sent: tuple[tuple[bytes | None, str], ...]
+) -> CoreSysError:
+    import pickle
+
+    causes = tuple(CoreSysError(text) if data is None else pickle.loads(data) for data, text in sent)
+    return _rebuild(cls, args, {**state, "causes": causes})
 
 
 class RollbackError(StateError, ValueError):
@@ -563,6 +595,12 @@ class StartFailedError(ComponentError):
         told = "; ".join(f"{name}: {error}" for name, error in problems)
         super().__init__(f"{action}: {component!r} did not start; {told}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduced_with_causes(self, super().__reduce__())
+
+    def __copy__(self) -> StartFailedError:
+        return _copied(self)
+
 
 class StopFailedError(ComponentError):
     """Components failed to stop; all others were stopped all the same. As StartFailedError in its attributes."""
@@ -578,6 +616,12 @@ class StopFailedError(ComponentError):
         self.component, self.action, self.problems, self.causes = component, action, problems, causes
         told = "; ".join(f"{name}: {error}" for name, error in problems)
         super().__init__(f"{action}: {component!r} did not stop as it should; {told}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduced_with_causes(self, super().__reduce__())
+
+    def __copy__(self) -> StopFailedError:
+        return _copied(self)
 
 
 class InterfaceError(ComponentError, TypeError):

@@ -26,11 +26,11 @@ _VALUE = (
 )
 _ASSIGNED = re.compile(
     r"""((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|private|access)[_-]?key|credentials?|session(?:[_-]?id)?"""
-    r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}[=:]\s{0,3})""" + _VALUE,
+    r"""|signature|jwt)[\w-]{0,20}\\{0,4}["']?\s{0,3}(?:={1,3}>?|:)\s{0,3})""" + _VALUE,
     re.IGNORECASE | re.DOTALL,
 )
 # Of other names, what may give them a value is looked for, and then what stands before it: they may begin anyhow.
-_SIGN = re.compile(r"=(?!=)\s{0,3}|:\s{0,3}")
+_SIGN = re.compile(r"=(?!=)>?\s{0,3}|:\s{0,3}")
 _WORD = re.compile(r"[\w-]*")
 # A name in quotes may be followed by a colon; without them it may be a word of a sentence ("pass: 3" is a count), and
 # these may not.
@@ -107,10 +107,10 @@ class Secrets:
 
     def scrub(self, text: str, *, cut: bool = False) -> str:
         """A text without the secrets that can be told by what is around them; ``cut``: it may go on after its end."""
-        if "://" in text:
+        if "://" in text and "@" in text:
             text = _ADDRESS.sub(f"://{MASK}@", text)
-            if cut:  # the @ may have been cut off
-                text = _ADDRESS_CUT.sub(f"://{MASK}", text)
+        if cut and "://" in text:  # the @ may have been cut off
+            text = _ADDRESS_CUT.sub(f"://{MASK}", text)
         if "@" in text:
             text = _NETLOC.sub(f"{MASK}@", text)
         if "=" in text or ":" in text:
@@ -127,6 +127,7 @@ class Secrets:
     def _named(self, found: re.Match[str]) -> bool:
         """Whether what stands before a sign is the name of a secret."""
         before = found.string[max(0, found.start() - 208) : found.start()].rstrip()
+        before = before[:-1] if before.endswith(('"]', "']")) else before  # what a key is given
         bare = before.rstrip("\"'")
         quoted = len(bare) < len(before)
         name = _WORD.match(bare.rstrip("\\")[::-1])[0][::-1]  # type: ignore[index]  # it may be empty, but is there

@@ -82,6 +82,7 @@ class StateManager:
         self._defined: dict[StateDefinition, TransitionTable] = {}
         self._after_release = self._scope.after_release()
         self._gone = 0  # transitions of machines that were released
+        self._kept: dict[str, int] = {}  # those of whom the store keeps: they count again when it is taken up again
         self._closed = False
         renew_in_children(self, StateManager._after_fork)
 
@@ -173,6 +174,8 @@ class StateManager:
             if self._machines.get(name) is machine:  # not one of the same name that was added since
                 del self._machines[name]
                 self._gone += machine.sequence
+                if keep:
+                    self._kept[name] = machine.sequence
 
     def reload(self, name: str) -> MachineRecord:
         """Stand where the store has the machine, which another process moved; what StoreConflictError asks for.
@@ -378,6 +381,7 @@ class StateManager:
         with self._lock:
             for machine in machines:
                 self._machines[machine.name] = machine
+                self._gone -= self._kept.pop(machine.name, 0)
                 self._coming.discard(machine.name)
 
     def _after_fork(self) -> None:

@@ -272,6 +272,9 @@ class TransitionTable:
             object.__setattr__(self, attribute, value)
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name not in TransitionTable.__slots__ and not hasattr(TransitionTable, name):  # of a subclass
+            object.__setattr__(self, name, value)
+            return
         raise AttributeError(f"transition table {self.name!r} is immutable, and shared: make another one")
 
     def __delattr__(self, name: str) -> None:

@@ -13,30 +13,38 @@ from __future__ import annotations
 from abc import ABCMeta
 from sys import _getframe
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    _Protocols = ABCMeta
+else:  # no plain type: a lock of a user's may have a base that is abstract, or a Protocol
+    _Protocols = type(Protocol)
 
 
-class Context(ABCMeta):  # no plain type: a lock may have a base that is abstract
+class Context(_Protocols):
     """The type of types whose ``__enter__`` or ``__exit__`` is a slot or a property.
 
     A class that has ``enter_at(frame)`` beside its ``__enter__`` is entered by that from a stack, so that the place
     that errors name is the one where the stack was asked.
     """
 
+    # Of protocols themselves it is asked otherwise; our classes are none.
+    __instancecheck__ = ABCMeta.__instancecheck__
+    __subclasscheck__ = ABCMeta.__subclasscheck__
+
     if not TYPE_CHECKING:  # to a type checker the classes have plain methods
-
-        @property
-        def __enter__(cls) -> Any:
-            return _of_type(cls, "__enter__", _enter)
-
-        @property
-        def __exit__(cls) -> Any:
-            return _of_type(cls, "__exit__", _leave)
+        # No properties: whoever replaces the method of a class (a decorator, a test) sets it on the class.
+        def __getattribute__(cls, name: str) -> Any:
+            if name == "__enter__":
+                return _of_type(cls, name, _enter)
+            if name == "__exit__":
+                return _of_type(cls, name, _leave)
+            return super().__getattribute__(name)
 
 
 def _of_type(cls: type, name: str, ours: Any) -> Any:
     for base in cls.__mro__:
-        known = vars(base)
+        known = base.__dict__
         if name in known:
             found = known[name]
             if (name == "__enter__" and "enter_at" in known) or hasattr(type(found), "__set__"):  # slots, properties

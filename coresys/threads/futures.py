@@ -185,9 +185,9 @@ class Task(Future[T], Generic[T]):
 
     def _helped(self, timeout: float | None) -> float | None:
         """Help where that is called for, and return what is left of the timeout."""
+        timeout = limit(timeout)
         if self._state in _DONE or not self.scheduler.is_worker():
             return timeout
-        timeout = limit(timeout)
         until = None if timeout is None else monotonic() + timeout
         try:
             self.scheduler.help((self,), self.done, self._block, until)

@@ -62,6 +62,7 @@ class Rule:
 # re keeps 512 patterns, and people's own caches hold some hundreds of entries; what is kept by something that is
 # seen never to let go needs less (``needed``). Counted things live in pools of some tens.
 MEMORY = Rule(least=60, certain=600, events=12)
+BEYOND_BOUNDS = 1050  # repetitions: what people write is 1,000 or 1,024, where it is not some hundreds
 COUNTED = Rule(least=36, certain=100, events=35)
 # Pools of processes are as large as the machine, and filled at once; tasks have no pools.
 _PROCESSORS = os.cpu_count() or 1
@@ -82,12 +83,14 @@ class Structure:
 
     ``only_grows``: a list that nothing in the code in sight takes from. ``may_end``: why it may come to an end that
     more repetitions would not show: a bound that was not reached, a time that did not pass. ``releases``: code in
-    sight takes entries out, or nothing is known of the holder.
+    sight takes entries out, or nothing is known of the holder. ``patient``: there is time for as many repetitions as
+    people's bounds are large, a thousand, for there are ways of writing one that nobody sees.
     """
 
     only_grows: bool = False
     may_end: str | None = None
     releases: bool = True
+    patient: bool = False
 
     @property
     def needed(self) -> float:
@@ -96,6 +99,8 @@ class Structure:
             return float("inf")
         if self.only_grows:
             return MEMORY.least
+        if self.patient:
+            return BEYOND_BOUNDS
         # A key space of 300 (sessions, users, file names) has filled by then, also when keys come at random.
         return MEMORY.certain if self.releases else 450
 

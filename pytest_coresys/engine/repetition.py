@@ -336,6 +336,7 @@ class Work:
             only_grows=known and found.only_grows and found.evicts is None,
             may_end=found.may_end or self._kept_by_a_fixture(found),
             releases=found.evicts is not None or not known or not found.kept_by_user,
+            patient=self._order.most > repeat.BEYOND_BOUNDS + repeat.BEYOND_BOUNDS // 3,
         )
 
     def _kept_by_a_fixture(self, found: Attribution) -> str | None:

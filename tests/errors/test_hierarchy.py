@@ -8,12 +8,19 @@ import inspect
 import pickle
 import pkgutil
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 import coresys
 import pytest_coresys
-from coresys.errors.hierarchy import CleanupIncompleteError, CoreSysError
+from coresys.errors.hierarchy import (
+    CleanupIncompleteError,
+    CoreSysError,
+    ObserverFailedError,
+    StartFailedError,
+    StopFailedError,
+)
 
 # What does not travel, and what is there instead: what was raised may not be one that can be pickled.
 LEFT_BEHIND: dict[type[CoreSysError], dict[str, object]] = {CleanupIncompleteError: {"errors": ()}}
@@ -110,3 +117,28 @@ def test_the_table_is_not_empty() -> None:
         *("BudgetExceededError", "BudgetNotMeasuredError", "CoreSysError", "UnitError", "UnknownMeasureError"),
         *("ConfigError", "MarkerError", "ValueProblem"),
     }
+
+
+def nested(depth: int) -> BaseException:
+    error: BaseException = ValueError(lambda: None)
+    for _ in range(depth):
+        error = ObserverFailedError(machine="m", event="e", source="a", target="b", sequence=1, causes=(error,))
+    return error
+
+
+def test_errors_within_one_another_are_walked_once_each() -> None:
+    again = pickle.loads(pickle.dumps(nested(30)))  # twice each would be a thousand million times
+    for _ in range(29):
+        (again,) = again.causes
+    assert "itself it cannot be pickled" in str(again.causes[0])
+
+
+@pytest.mark.parametrize("cls", [StartFailedError, StopFailedError])
+def test_what_components_raised_is_told_where_it_cannot_travel(cls: Any) -> None:
+    cause = ValueError(lambda: None)
+    error = cls(component="db", action="start", problems=(("db", "no"),), causes=(cause, OSError("gone")))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.problems) == (str(error), error.problems)
+    assert "itself it cannot be pickled" in str(again.causes[0])
+    assert type(again.causes[1]) is OSError
+    assert copy.copy(error).causes[0] is cause

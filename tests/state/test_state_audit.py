@@ -331,6 +331,20 @@ def test_who_lost_a_conflict_lets_the_machine_go_and_leaves_it_to_the_other(tmp_
         assert (again.state, again.sequence, again.fire("go")) == ("a", 2, "b")
 
 
+def test_transitions_are_counted_once_however_often_a_machine_is_let_go_and_taken_up(tmp_path: Path) -> None:
+    with StateManager(store=SQLiteStore(tmp_path / "states.db")) as manager:
+        manager.add("m", FLIP)
+        for _ in range(10):
+            manager.fire("m", "go")
+        for _ in range(3):
+            manager.release("m", keep=True)
+            assert manager.statistics().transitions == 10
+            manager.recover([FLIP])
+            assert manager.statistics().transitions == 10
+        manager.release("m")
+        assert manager.statistics().transitions == 10
+
+
 def test_a_machine_that_the_store_has_no_longer_is_not_reloaded(tmp_path: Path) -> None:
     path = tmp_path / "states.db"
     with StateManager(store=SQLiteStore(path)) as first, StateManager(store=SQLiteStore(path)) as second:
@@ -585,7 +599,7 @@ def test_an_error_whose_causes_cannot_be_pickled_can_be() -> None:
         machine.fire("go")
     again = pickle.loads(pickle.dumps(raised.value))
     assert (str(again), again.sequence) == (str(raised.value), 1)
-    assert [type(cause).__name__ for cause in again.causes] == ["StateError", "ValueError", "StateError"]
+    assert [type(cause).__name__ for cause in again.causes] == ["CoreSysError", "ValueError", "CoreSysError"]
     assert "Holding: a lock" in str(again.causes[0])
     assert "Keyword: a keyword" in str(again.causes[2])
     assert list(raised.value.causes) == causes

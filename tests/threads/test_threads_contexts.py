@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
-from typing import Any
+from typing import Any, Protocol
+from unittest import mock
 
 import pytest
 from threads_helping import Runner, child, interpreters, no_threads_left  # noqa: F401  # autouse
@@ -224,3 +225,30 @@ assert held_locks() == ()
         python=found[version],
     )
     assert result.returncode == 0, result.stderr
+
+
+class HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def test_a_lock_may_have_a_protocol_for_a_base_and_be_asked_for_by_isinstance() -> None:
+    class Named(OrderedLock, HasName):  # type: ignore[misc, metaclass, unused-ignore]
+        pass
+
+    with ExitStack() as stack:
+        lock = stack.enter_context(Named(name="a"))
+        assert lock.owned()
+    assert isinstance(lock, OrderedLock)
+    assert issubclass(Named, OrderedLock)
+    assert not isinstance(OrderedLock(), Named)
+    assert not isinstance(3, OrderedLock)
+
+
+def test_the_methods_of_a_class_may_be_replaced_and_put_back() -> None:
+    entered: list[object] = []
+    with mock.patch.object(OrderedLock, "__enter__", lambda lock: entered.append(lock)), OrderedLock():
+        assert len(entered) == 1
+    assert len(entered) == 1
+    with OrderedLock() as lock:
+        assert lock.owned()
