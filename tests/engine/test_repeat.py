@@ -410,3 +410,17 @@ def test_a_container_that_moves_late_does_not_make_a_cache_that_has_filled_a_lea
 
 def test_lows_that_something_lifted_once_are_no_leak() -> None:
     assert judged(lifted_sawtooth, UNKNOWN, most=996)[0] == "unclear"
+
+
+@pytest.mark.parametrize(("bound", "said"), [(700, "leak"), (700, "flat"), (1024, "flat"), (None, "leak")])
+def test_where_there_is_time_a_bound_of_a_thousand_is_waited_for(bound: int | None, said: str) -> None:
+    values = [100.0 * (at if bound is None else min(at, bound)) for at in range(1169)]
+    patient = said == "flat" or bound is None
+    structure = Structure(patient=patient)
+    looks = [conclude(values[:count], MEMORY, spent=False, structure=structure) for count in (657, 876, 1168)]
+    assert ("leak" in looks) == (said == "leak")
+    if bound == 700 and patient:
+        assert conclude(values, MEMORY, spent=True, structure=structure) == "flat"
+    assert Structure(only_grows=True, patient=True).needed == 60
+    assert Structure(releases=False).needed == 450
+    assert Structure(releases=False, patient=True).needed == Structure(patient=True).needed == 1050

@@ -247,8 +247,9 @@ def test_a_lock_may_have_a_protocol_for_a_base_and_be_asked_for_by_isinstance() 
 
 def test_the_methods_of_a_class_may_be_replaced_and_put_back() -> None:
     entered: list[object] = []
-    with mock.patch.object(OrderedLock, "__enter__", lambda lock: entered.append(lock)), OrderedLock():
-        assert len(entered) == 1
-    assert len(entered) == 1
+    free = OrderedLock()
+    with mock.patch.object(OrderedLock, "__enter__", lambda lock: entered.append(lock)):
+        free.__enter__()
+    assert entered == [free]
     with OrderedLock() as lock:
         assert lock.owned()
