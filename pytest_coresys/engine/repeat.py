@@ -92,6 +92,10 @@ class Structure:
     releases: bool = True
     patient: bool = False
 
+    def is_seen_through(self, repetitions: int) -> bool:
+        """Whether there were so many, those included that the judged part of the series leaves out, as to tell."""
+        return self.only_grows or not self.patient or repetitions >= BEYOND_BOUNDS
+
     @property
     def needed(self) -> float:
         """Repetitions that must have grown before this is a leak."""
@@ -99,8 +103,6 @@ class Structure:
             return float("inf")
         if self.only_grows:
             return MEMORY.least
-        if self.patient:
-            return BEYOND_BOUNDS
         # A key space of 300 (sessions, users, file names) has filled by then, also when keys come at random.
         return MEMORY.certain if self.releases else 450
 
@@ -244,7 +246,10 @@ def conclude(
             return "ask"
         elif structure.may_end is not None:
             return "unclear"  # more repetitions would only fill it
-        elif count >= max(structure.needed, window if structure.releases else 0) and (
+        elif (
+            count >= max(structure.needed, window if structure.releases else 0)
+            and structure.is_seen_through(len(everything))
+        ) and (
             (even and is_even(values) and _stands_out(values) and not fades(everything))
             if structure.releases
             else structure.only_grows or (_keeps_up(values, structure.needed) and not fades(everything))

@@ -421,6 +421,14 @@ def test_where_there_is_time_a_bound_of_a_thousand_is_waited_for(bound: int | No
     assert ("leak" in looks) == (said == "leak")
     if bound == 700 and patient:
         assert conclude(values, MEMORY, spent=True, structure=structure) == "flat"
-    assert Structure(only_grows=True, patient=True).needed == 60
-    assert Structure(releases=False).needed == 450
-    assert Structure(releases=False, patient=True).needed == Structure(patient=True).needed == 1050
+    assert Structure(only_grows=True, patient=True).is_seen_through(60)
+    assert not Structure(patient=True).is_seen_through(1049)
+    assert Structure(patient=True).is_seen_through(1050)
+    assert Structure().is_seen_through(1)
+
+
+def test_of_a_long_series_a_half_that_is_even_is_enough_where_all_of_it_is_long_enough() -> None:
+    values = [0.0] * 20 + [3000.0 * at for at in range(1, 60)] + [180_000 + 50.0 * at for at in range(1, 1100)]
+    assert len(values) > 1050 > len(values) // 2
+    found = conclude(values, MEMORY, spent=False, structure=Structure(patient=True))
+    assert found == conclude(values, MEMORY, spent=False, structure=Structure())
