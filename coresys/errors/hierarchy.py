@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 
 class CoreSysError(Exception):
@@ -105,7 +105,22 @@ class TransitionFailedError(StateError):
         super().__init__(f"{machine}: {event!r} in state {source!r}: {phase} raised {problem}; {stands}")
 
 
-class ObserverFailedError(StateError):
+class _WithCauses:
+    """For errors that have ``causes``, which are anybody's.
+
+    One that does not come out of pickle again would keep the error from doing so, and is replaced by what stands for
+    it. Each travels as the bytes of the trial: errors may be within one another, and each level would be walked twice.
+    """
+
+    def __reduce__(self: Any) -> tuple[Any, ...]:
+        state = {**self.__dict__, "causes": ()}
+        return _rebuild_with_causes, (type(self), self.args, state, tuple(map(_sent, self.causes)))
+
+    def __copy__(self: Any) -> Any:  # with the very causes: nothing is sent anywhere
+        return _rebuild(type(self), self.args, self.__dict__)
+
+
+class ObserverFailedError(_WithCauses, StateError):
     """A transition **was made**; what ran after it raised: observers, or events that observers had queued.
 
     ``causes`` are those exceptions in their order; the first is the ``__cause__`` too.
@@ -120,34 +135,6 @@ class ObserverFailedError(StateError):
         super().__init__(
             f"{machine}: {event!r} was made ({source!r} to {target!r}, number {sequence}); then observers raised {what}"
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reduced_with_causes(self, super().__reduce__())
-
-    def __copy__(self) -> ObserverFailedError:
-        return _copied(self)
-
-
-E = TypeVar("E", bound=CoreSysError)
-
-
-def _copied(error: E) -> E:
-    """A copy with the very causes of the first: nothing is sent anywhere."""
-    made = type(error).__new__(type(error), *error.args)
-    made.args = error.args
-    made.__dict__.update(error.__dict__)
-    return made
-
-
-def _reduced_with_causes(error: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """How an error with ``causes`` is pickled.
-
-    Those are anybody's: one that does not come out of pickle again would keep this error from doing so, and is replaced
-    by what stands for it. Each travels as the bytes of the trial: errors may be within one another, and each level
-    would be walked twice.
-    """
-    _, (cls, args, state) = reduced
-    return _rebuild_with_causes, (cls, args, {**state, "causes": ()}, tuple(map(_sent, error.causes)))
 
 
 def _sent(cause: BaseException) -> tuple[bytes | None, str]:
@@ -575,7 +562,7 @@ class ComponentBusyError(ComponentError, RuntimeError):
         super().__init__(f"{action} of {component!r} was not begun: {problem}")
 
 
-class StartFailedError(ComponentError):
+class StartFailedError(_WithCauses, ComponentError):
     """A component did not start, and what had been started for it was stopped again.
 
     ``component`` is the first that failed. ``problems`` are component and error, as text, of everything that went
@@ -595,14 +582,8 @@ class StartFailedError(ComponentError):
         told = "; ".join(f"{name}: {error}" for name, error in problems)
         super().__init__(f"{action}: {component!r} did not start; {told}")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reduced_with_causes(self, super().__reduce__())
 
-    def __copy__(self) -> StartFailedError:
-        return _copied(self)
-
-
-class StopFailedError(ComponentError):
+class StopFailedError(_WithCauses, ComponentError):
     """Components failed to stop; all others were stopped all the same. As StartFailedError in its attributes."""
 
     def __init__(
@@ -616,12 +597,6 @@ class StopFailedError(ComponentError):
         self.component, self.action, self.problems, self.causes = component, action, problems, causes
         told = "; ".join(f"{name}: {error}" for name, error in problems)
         super().__init__(f"{action}: {component!r} did not stop as it should; {told}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reduced_with_causes(self, super().__reduce__())
-
-    def __copy__(self) -> StopFailedError:
-        return _copied(self)
 
 
 class InterfaceError(ComponentError, TypeError):

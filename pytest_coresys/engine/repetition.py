@@ -158,6 +158,7 @@ class Work:
         self._folders = NumberedFolders(item.config)
         self._last_sign = 0.0
         self._told_of_first = False
+        self._kept = KeptEnvironment()
         self._sources = -1  # how many files linecache knew last
         peaks = {"memory.peak", "threads.peak"}.intersection(order.wanted)
         self._peak_repetitions = min(PEAK_REPETITIONS, order.most // 2) if peaks else 0
@@ -168,16 +169,11 @@ class Work:
     def run(self) -> None:
         self._isolate()
         self._clock = UndisturbedClock()
-        with wider_fixtures_put_back(self._item):
+        with wider_fixtures_put_back(self._item), self._kept.watching():
             self._repeat_and_explain()
         self._tell({"waited": round(self._clock.waited(), 3)})  # and paths that are left now
 
     def _repeat_and_explain(self) -> None:
-        kept = KeptEnvironment()
-        with kept.watching():
-            self._repeat_and_explain_beside(kept)
-
-    def _repeat_and_explain_beside(self, kept: KeptEnvironment) -> None:
         control = self._order.control or self._measure_control()
         if self._ends_with_it:
             empty_cache()
@@ -189,7 +185,7 @@ class Work:
             ask=self._ask,
             progress=lambda count: self._send({"progress": count}),
             now=self._clock.now,
-            set_aside=lambda: kept.bytes,
+            set_aside=lambda: self._kept.bytes,
         )
         confirmed = confirmation.run()
         self._tell(asdict(confirmed))

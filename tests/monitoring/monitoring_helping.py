@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from storms import no_threads_left as no_threads_left  # handed on
+from storms import stormy as stormy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 30.0  # seconds: only a deadlock lasts as long
@@ -58,23 +58,3 @@ def in_a_child(work: Callable[[], object]) -> int:
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-@pytest.fixture(autouse=True)
-def no_threads_left() -> Iterator[None]:
-    """Every test leaves as many threads as it found."""
-    before = set(threading.enumerate())
-    yield
-    until = time.monotonic() + 5
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < until:
-        time.sleep(0.001)
-    assert not left
-
-
-@pytest.fixture
-def stormy() -> Iterator[None]:
-    """Threads change places after a microsecond, as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)

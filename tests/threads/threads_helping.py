@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from storms import no_threads_left as no_threads_left  # handed on
+from storms import stormy as stormy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 20.0  # seconds: only a deadlock lasts as long
@@ -83,26 +82,3 @@ def _runs(python: str) -> bool:
         return subprocess.run([python, "-c", ""], capture_output=True, check=False, timeout=30).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-@pytest.fixture(autouse=True)
-def no_threads_left() -> Iterator[None]:
-    """Every test leaves as many threads as it found, and the switch interval as it was."""
-    before, interval = set(threading.enumerate()), sys.getswitchinterval()
-    yield
-    sys.setswitchinterval(interval)
-    if set(threading.enumerate()) - before:
-        gc.collect()  # a dropped pool in a failed test's frames
-    until = time.monotonic() + 5
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < until:
-        time.sleep(0.001)
-    assert not left
-
-
-@pytest.fixture
-def stormy() -> Iterator[None]:
-    """Threads change places after a microsecond, as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
