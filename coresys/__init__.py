@@ -22,6 +22,11 @@ from coresys.records import Finding, Location, Reading
 if TYPE_CHECKING:
     from coresys.cleanup.manager import CleanupManager
     from coresys.components.manager import ComponentManager
+    from coresys.coordinators.assembly import build_system
+    from coresys.coordinators.cleanup import CleanupCoordinator
+    from coresys.coordinators.component import ComponentCoordinator
+    from coresys.coordinators.monitoring import MonitoringCoordinator
+    from coresys.coordinators.testing import TestingCoordinator
     from coresys.errors.manager import ErrorManager
     from coresys.interfaces import (
         ICleanupManager,
@@ -35,10 +40,13 @@ if TYPE_CHECKING:
     )
     from coresys.monitoring.manager import MonitoringManager
     from coresys.state.manager import StateManager
+    from coresys.testing.manager import TestManager
     from coresys.threads.manager import ThreadManager
 
 _LATER = {
+    "CleanupCoordinator": "coresys.coordinators.cleanup",
     "CleanupManager": "coresys.cleanup.manager",
+    "ComponentCoordinator": "coresys.coordinators.component",
     "ComponentManager": "coresys.components.manager",
     "ErrorManager": "coresys.errors.manager",
     "ICleanupManager": "coresys.interfaces",
@@ -49,9 +57,13 @@ _LATER = {
     "IStateManager": "coresys.interfaces",
     "ITestManager": "coresys.interfaces",
     "IThreadManager": "coresys.interfaces",
+    "MonitoringCoordinator": "coresys.coordinators.monitoring",
     "MonitoringManager": "coresys.monitoring.manager",
     "StateManager": "coresys.state.manager",
+    "TestManager": "coresys.testing.manager",
+    "TestingCoordinator": "coresys.coordinators.testing",
     "ThreadManager": "coresys.threads.manager",
+    "build_system": "coresys.coordinators.assembly",
 }
 
 
@@ -65,7 +77,9 @@ __all__ = [
     "Budget",
     "BudgetExceededError",
     "BudgetNotMeasuredError",
+    "CleanupCoordinator",
     "CleanupManager",
+    "ComponentCoordinator",
     "ComponentManager",
     "CoreSysError",
     "ErrorManager",
@@ -81,12 +95,16 @@ __all__ = [
     "IThreadManager",
     "Limit",
     "Location",
+    "MonitoringCoordinator",
     "MonitoringManager",
     "Reading",
     "StateManager",
+    "TestManager",
+    "TestingCoordinator",
     "ThreadManager",
     "UnitError",
     "UnknownMeasureError",
     "Verdict",
     "budget",
+    "build_system",
 ]

@@ -255,6 +255,42 @@ class IComponentManager(Protocol):
         """All of them, in the order they start in."""
 
 
+class Environment(Protocol):
+    """The small world of one test: managers that nobody else has, with limits of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> IStateManager: ...
+
+    @property
+    def resources(self) -> IResourceManager: ...
+
+    @property
+    def errors(self) -> IErrorManager: ...
+
+    @property
+    def threads(self) -> IThreadManager: ...
+
+    @property
+    def monitoring(self) -> IMonitoringManager: ...
+
+    @property
+    def components(self) -> IComponentManager: ...
+
+    @property
+    def cleanup(self) -> ICleanupManager: ...
+
+    def left(self) -> tuple[str, ...]:
+        """What is there now that a test should have given back: a line for each, with the place where it came from.
+
+        Nothing is taken away, and nothing waited for."""
+
+    def close(self) -> tuple[str, ...]:
+        """Take everything down, and away; what was left behind, and what could not be taken down, by lines as above."""
+
+
 class ITestManager(Protocol):
     """Opens a small world for a test, and closes it.
 
@@ -264,6 +300,12 @@ class ITestManager(Protocol):
 
     def open_environment(self, spec: EnvironmentSpec) -> EnvironmentRecord:
         """Open an environment. Raises where one of that name is open."""
+
+    def environment(self, name: str) -> Environment:
+        """The managers of one that is open. Raises UnknownEnvironmentError."""
+
+    def verify_environment(self, name: str) -> EnvironmentRecord:
+        """What is left in it now, of what a test should have given back; nothing is taken away."""
 
     def close_environment(self, name: str) -> EnvironmentRecord:
         """Close it; the record says what was left behind in it."""
@@ -283,10 +325,12 @@ class ICleanupManager(Protocol):
         """Declare a step. Raises where it comes after itself, through whatever others."""
 
     def run(self, *, channel: str | None = None, deadline: float | None = None) -> CleanupReport:
-        """Run the steps of a channel, or all, within ``deadline`` seconds."""
+        """Run the steps of a channel and of those within it (``orders`` has ``orders/eu``), or all, within
+        ``deadline`` seconds."""
 
 
 __all__ = [
+    "Environment",
     "ICleanupManager",
     "IComponentManager",
     "IErrorManager",

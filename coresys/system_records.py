@@ -270,7 +270,8 @@ class CleanupStep:
     """One step of a cleanup: what has to be done before it, its phase, and how long it may take, in seconds.
 
     ``here``: it has to run in the thread that runs the cleanup (what it closes belongs to that thread), where nothing
-    can leave it behind; it is told as late where it overruns its deadline.
+    can leave it behind; it is told as late where it overruns its deadline. ``last``: after all others of its phase,
+    but for those that come after it: what the others stand on.
     """
 
     name: str
@@ -280,6 +281,7 @@ class CleanupStep:
     blocking: bool = False  # may hang: it is run on a thread of its own, also where it has no deadline
     channel: str = ""
     here: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

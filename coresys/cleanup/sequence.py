@@ -1,6 +1,7 @@
 """In what order steps are taken: pure.
 
-By phase first, then by what each says it comes after, then as they were declared. A step that comes after one of
+By phase first, then by what each says it comes after, those that are to be the last of their phase after all others,
+then as they were declared. A step that comes after one of
 another channel brings that one along: what uses a thing has to be done with it before it is taken down.
 """
 
@@ -65,11 +66,14 @@ def _circle(steps: Mapping[str, CleanupStep], start: str) -> list[str]:
 
 
 def concerned(steps: Mapping[str, CleanupStep], channel: str | None) -> set[str]:
-    """The steps of a channel and all that they come after, of whatever channel; all where it is None."""
+    """The steps of a channel, of those within it, and all that they come after, of whatever channel; None: all.
+
+    ``orders/eu`` is within ``orders``.
+    """
     if channel is None:
         return set(steps)
     found: set[str] = set()
-    at = [step.name for step in steps.values() if step.channel == channel]
+    at = [step.name for step in steps.values() if step.channel == channel or step.channel.startswith(f"{channel}/")]
     while at:
         name = at.pop()
         if name in steps and name not in found:
@@ -90,16 +94,17 @@ def in_order(steps: Iterable[CleanupStep]) -> list[CleanupStep]:
             open_of[number] += 1
     # The least of what is free is always next: nothing comes after what is of a later phase, so that where a step is
     # not free, one is that it comes after, of its phase or an earlier one.
-    free = [(PHASES.index(step.phase), number) for number, step in enumerate(given) if not open_of[number]]
+    places = [(PHASES.index(step.phase), step.last, number) for number, step in enumerate(given)]
+    free = [place for place, left in zip(places, open_of, strict=True) if not left]
     heapify(free)
     ordered: list[CleanupStep] = []
     while free:
-        step = given[heappop(free)[1]]
+        step = given[heappop(free)[2]]
         ordered.append(step)
         for number in followers.get(step.name, ()):
             open_of[number] -= 1
             if not open_of[number]:
-                heappush(free, (PHASES.index(given[number].phase), number))
+                heappush(free, places[number])
     return ordered
 
 

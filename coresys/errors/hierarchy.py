@@ -496,6 +496,36 @@ class CleanupIncompleteError(CleanupError):
         return (_rebuild, (type(self), self.args, {**self.__dict__, "errors": ()}))
 
 
+class IsolationError(CoreSysError):
+    """Base of what is wrong with the environment of a test; ``environment`` is its name."""
+
+    environment: str
+
+
+class DuplicateEnvironmentError(IsolationError, ValueError):
+    """An environment of that name is open."""
+
+    def __init__(self, *, environment: str) -> None:
+        self.environment = environment
+        super().__init__(f"environment {environment!r} is open already")
+
+
+class UnknownEnvironmentError(IsolationError, LookupError):
+    """No environment of that name is open."""
+
+    def __init__(self, *, environment: str) -> None:
+        self.environment = environment
+        super().__init__(f"no environment {environment!r} is open")
+
+
+class LeftBehindError(IsolationError):
+    """A test left something in its environment, which has been taken away; ``left``: a line for each thing."""
+
+    def __init__(self, *, environment: str, left: tuple[str, ...]) -> None:
+        self.environment, self.left = environment, left
+        super().__init__("\n  ".join([f"{len(left)} left behind in environment {environment!r}:", *left]))
+
+
 class ComponentError(CoreSysError):
     """Base of what the component manager raises; ``component`` is the name of the one it is about."""
 

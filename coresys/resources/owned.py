@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from coresys.errors.hierarchy import DuplicateResourceError, ResourcesNotClosedError, UnknownResourceError
 from coresys.forks import free_lock, renew_in_children
-from coresys.threads.sites import site
+from coresys.threads.sites import SEEN_THROUGH, site
 
 _MOST_ROUNDS = 100
 
@@ -37,6 +37,8 @@ class OwnedResources:
     def register(self, name: str, *, owner: str, close: Callable[[], object], depth: int = 1) -> None:
         """Put something in an owner's hands. Raises DuplicateResourceError where it has one of that name."""
         frame = _getframe(depth)
+        while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
+            frame = frame.f_back
         owned = _Owned(close, frame.f_code, frame.f_lasti)
         with self._lock:
             self._put(owner, name, owned)
@@ -74,6 +76,11 @@ class OwnedResources:
         with self._lock:
             if self._take(owner, name) is None:
                 raise UnknownResourceError(name=name, owner=owner)
+
+    def owners(self) -> tuple[str, ...]:
+        """Whoever has something, in the order they came."""
+        with self._lock:
+            return tuple(self._owned)
 
     def names(self, owner: str) -> tuple[tuple[str, str | None], ...]:
         """What an owner has, and where each was registered, in the order they came."""

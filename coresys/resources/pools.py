@@ -39,7 +39,7 @@ from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import DEFAULT_TIERS, Account, Reserve, Tier, checked, reserved_slots
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
-from coresys.threads.sites import location
+from coresys.threads.sites import SEEN_THROUGH, location
 
 Exhausted = Literal["block", "overflow", "error"]
 Zeroing = Literal["owner", "always", "never"]
@@ -147,6 +147,8 @@ class BufferPools:
         PoolsClosedError. ``depth``: how many calls up is the place that is remembered for it.
         """
         frame, me = _getframe(depth), get_ident()
+        while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
+            frame = frame.f_back
         code, offset = frame.f_code, frame.f_lasti
         if self._holder == me and self._lock.locked():  # as _is_inside
             raise ReentrantCallError(action="lease()")

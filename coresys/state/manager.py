@@ -333,6 +333,11 @@ class StateManager:
 
         return stop
 
+    @property
+    def has_timers(self) -> bool:
+        """Whether timers are fired by a thread now, which ``close`` waits for."""
+        return self._timers.runs
+
     def next_due(self) -> float | None:
         """When the next timer is due, in seconds since 1970; None if none is armed."""
         return self._timers.next_due()

@@ -157,6 +157,11 @@ class Timers:
             with self._condition:
                 self._push(max(timer.due, now) + AGAIN, machine, timer)
 
+    @property
+    def runs(self) -> bool:
+        """Whether a thread fires what is due now: it was started with the first timer, and not ended."""
+        return self._thread is not None
+
     def use_thread(self) -> None:
         """From now on a thread fires what is due; it starts with the first timer."""
         with self._condition:

@@ -55,8 +55,9 @@ class ThreadPool(Executor):
     could wait for themselves). Where it is reached, ``submit`` waits for ``queue_timeout`` seconds (None: for ever), or
     not at all with ``when_full="raise"``; then it raises QueueFullError.
 
-    ``stack_size`` is in bytes, 512 KiB at least (1 MiB from Python 3.13 on). ``initializer`` is called in each thread
-    when it starts; if it raises, the pool is broken (BrokenThreadPool), as the standard library's.
+    ``daemon``: what runs when the interpreter ends is not waited for, as what was taken is otherwise; for pools whose
+    tasks may hang. ``stack_size`` is in bytes, 512 KiB at least (1 MiB from Python 3.13 on). ``initializer`` is called
+    in each thread when it starts; if it raises, the pool is broken (BrokenThreadPool), as the standard library's.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ThreadPool(Executor):
         when_full: Literal["block", "raise"] = "block",
         queue_timeout: float | None = None,
         stack_size: int = STACK_DEFAULT,
+        daemon: bool = False,
         clock: Clock | None = None,
     ) -> None:
         most = MOST_WORKERS if max_workers is None else max_workers
@@ -91,7 +93,7 @@ class ThreadPool(Executor):
         self._max_workers = most
         self._max_queued, self._when_full, self._queue_timeout = max_queued, when_full, limit(queue_timeout)
         self._threads: set[threading.Thread] = set()
-        staff = _Staff(self.name, check_stack_size(stack_size), initializer, initargs, self._threads)
+        staff = _Staff(self.name, check_stack_size(stack_size), initializer, initargs, self._threads, daemon)
         self._scheduler = Scheduler(
             workers=most,
             reserved=min(reserved, most - 1),
@@ -249,6 +251,12 @@ class ThreadPool(Executor):
                 waits=(scheduler.waits[0], scheduler.waits[1], scheduler.waits[2]),
             )
 
+    def running(self) -> tuple[int, ...]:
+        """The threads (``threading.get_ident``) that run a task now."""
+        scheduler = self._scheduler
+        with scheduler.lock:
+            return tuple(ident for ident, worker in scheduler.running.items() if worker.busy)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of every executor: take no more tasks, and with ``wait`` return when all that was taken is done.
 
@@ -292,15 +300,16 @@ class _Staff:
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
         threads: set[threading.Thread],
+        daemon: bool,
     ) -> None:
-        self.name, self.stack_size, self.threads = name, stack_size, threads
+        self.name, self.stack_size, self.threads, self.daemon = name, stack_size, threads, daemon
         self.initializer, self.initargs = initializer, initargs
         self.numbers = count()
 
     def hire(self, scheduler: Scheduler, worker: Worker) -> None:
         """Start the thread of a place that was given. Where none is to be had, others do the work, if there are any."""
         thread = threading.Thread(
-            target=self.main, args=(scheduler, worker), name=f"{self.name}_{next(self.numbers)}", daemon=False
+            target=self.main, args=(scheduler, worker), name=f"{self.name}_{next(self.numbers)}", daemon=self.daemon
         )
         try:
             self.threads.add(thread)
@@ -434,7 +443,7 @@ def _at_exit() -> None:
     for scheduler, _ in known:
         _let_end(scheduler)
     for scheduler, staff in known:
-        if staff is not None:
+        if staff is not None and not staff.daemon:
             _join(scheduler, staff.threads)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from coresys.records import Location
 
@@ -12,6 +13,18 @@ _OWNER = re.compile(r"owner=(\d+)")
 _COUNT = re.compile(r"count=(\d+)")
 NOT_KNOWN = "a place not known"
 _PACKAGE = __name__.rpartition(".")[0] + "."
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Of functions that hand on what their caller asks for: the place of a thing is that of whoever called them.
+SEEN_THROUGH: set[CodeType] = set()
+
+
+def see_through(function: F) -> F:
+    """Have places looked for in whoever calls this function; for parts of managers, which only hand on."""
+    SEEN_THROUGH.add(function.__code__)
+    return function
 
 
 def location(code: CodeType | None, offset: int) -> Location | None:
@@ -63,4 +76,14 @@ def count_of(raw: Any) -> int:
     return int(found.group(1)) if found else 0
 
 
-__all__ = ["NOT_KNOWN", "count_of", "location", "owner_of", "site", "site_of", "standing"]
+__all__ = [
+    "NOT_KNOWN",
+    "SEEN_THROUGH",
+    "count_of",
+    "location",
+    "owner_of",
+    "see_through",
+    "site",
+    "site_of",
+    "standing",
+]

@@ -1,0 +1,103 @@
+"""The world of one test, over a system that is its own."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from coresys.system_records import EnvironmentSpec, LeaseRecord
+from coresys.threads.sites import site_of
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from coresys.clock import WallClock
+    from coresys.coordinators.assembly import Coordinators, System
+    from coresys.interfaces import Environment
+
+_OURS = ("coresys.threads.", "threading", "concurrent.futures.", "asyncio.")
+
+
+class SystemEnvironment:
+    """A system that one test has: see ``IEnvironment``, and ``clock``, which only this test's managers go by.
+
+    Invariant: what is left is looked for by the step that takes it away: so a task that ends while the threads are
+    waited for has given back what it had.
+    """
+
+    def __init__(self, system: System, spec: EnvironmentSpec) -> None:
+        self._system, self.spec = system, spec
+        self.name = spec.name
+        self.clock: WallClock = system.clock
+        self.state, self.resources, self.errors = system.state, system.resources, system.errors
+        self.threads, self.monitoring, self.components = system.threads, system.monitoring, system.components
+        self.cleanup, self.tests = system.cleanup, system.tests
+
+    @property
+    def coordinators(self) -> Coordinators:
+        """The coordinators over its managers."""
+        return self._system.coordinators
+
+    def left(self) -> tuple[str, ...]:
+        """What is there now that the test should have given back."""
+        return (*self._buffers(), *self._tasks(), *self._locks())
+
+    def close(self) -> tuple[str, ...]:
+        """Take everything down; what was left, and what could not be taken down."""
+        locks = self._locks()  # those of whoever does not give them back: they are closed with the threads
+        report = self._system.shutdown()
+        tasks = self._tasks()
+        hung = [f"cleanup step {step!r} did not end" for step in report.hung]
+        failed = [
+            f"cleanup step {step!r} failed: {problem}"
+            for step, problem in report.failed
+            if not (tasks and step == "end threads")  # the tasks themselves are told
+        ]
+        dropped = [_told(lease, "dropped") for lease in self.resources.pools.leaked()]
+        return tuple(dict.fromkeys((*report.left, *dropped, *tasks, *locks, *failed, *hung)))
+
+    def _buffers(self) -> Iterable[str]:
+        yield from (_told(lease, "lent to") for lease in self.resources.leases())
+        yield from (_told(lease, "dropped") for lease in self.resources.pools.leaked())
+
+    def _tasks(self) -> list[str]:
+        """Tasks that run now, each with the place where it stands."""
+        standing = self.threads.pool.running()
+        frames = sys._current_frames()
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        found = []
+        for ident in standing:
+            place = _standing(frames.get(ident))
+            found.append(f"a task that runs on {names.get(ident, ident)}{'' if place is None else f', at {place}'}")
+        return found
+
+    def _locks(self) -> list[str]:
+        return [
+            f"lock {lock.name!r}, held by {lock.holder}" for lock in self.threads.locks() if lock.holder is not None
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Environment {self.name}: {self._system!r}>"
+
+
+def _told(lease: LeaseRecord, how: str) -> str:
+    whose = f"lent to {lease.owner!r}" if how == "lent to" else f"lent to {lease.owner!r} and dropped"
+    return f"a buffer of {lease.requested} bytes, {whose}{'' if lease.where is None else f', taken at {lease.where}'}"
+
+
+def _standing(frame: FrameType | None) -> str | None:
+    """Where a thread is, in code that is not of threads: a task that waits stands where it called to wait."""
+    inner = None if frame is None else site_of(frame)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith(_OURS):
+            return site_of(frame)
+        frame = frame.f_back
+    return inner
+
+
+if TYPE_CHECKING:
+    _check: type[Environment] = SystemEnvironment
+
+__all__ = ["SystemEnvironment"]
