@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         IThreadManager,
     )
     from coresys.monitoring.manager import MonitoringManager
+    from coresys.resources.manager import ResourceManager
     from coresys.state.manager import StateManager
     from coresys.threads.manager import ThreadManager
 
@@ -50,6 +51,7 @@ _LATER = {
     "ITestManager": "coresys.interfaces",
     "IThreadManager": "coresys.interfaces",
     "MonitoringManager": "coresys.monitoring.manager",
+    "ResourceManager": "coresys.resources.manager",
     "StateManager": "coresys.state.manager",
     "ThreadManager": "coresys.threads.manager",
 }
@@ -83,6 +85,7 @@ __all__ = [
     "Location",
     "MonitoringManager",
     "Reading",
+    "ResourceManager",
     "StateManager",
     "ThreadManager",
     "UnitError",
