@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         IThreadManager,
     )
     from coresys.monitoring.manager import MonitoringManager
+    from coresys.resources.manager import ResourceManager
     from coresys.state.manager import StateManager
     from coresys.testing.manager import TestManager
     from coresys.threads.manager import ThreadManager
@@ -59,6 +60,7 @@ _LATER = {
     "IThreadManager": "coresys.interfaces",
     "MonitoringCoordinator": "coresys.coordinators.monitoring",
     "MonitoringManager": "coresys.monitoring.manager",
+    "ResourceManager": "coresys.resources.manager",
     "StateManager": "coresys.state.manager",
     "TestManager": "coresys.testing.manager",
     "TestingCoordinator": "coresys.coordinators.testing",
@@ -98,6 +100,7 @@ __all__ = [
     "MonitoringCoordinator",
     "MonitoringManager",
     "Reading",
+    "ResourceManager",
     "StateManager",
     "TestManager",
     "TestingCoordinator",

@@ -232,7 +232,10 @@ class PoolStatistics:
 
 @dataclass(frozen=True, slots=True)
 class OwnerUsage:
-    """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit."""
+    """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit.
+
+    ``lease_granted``: what it may hold beside its limit, by explicit grants.
+    """
 
     owner: str
     leased: int
@@ -240,6 +243,38 @@ class OwnerUsage:
     lease_reserve: int
     leases: int
     resources: int = 0
+    lease_granted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRecord:
+    """Something that is not a buffer in an owner's hands, and where it was registered."""
+
+    name: str
+    owner: str
+    where: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftResources:
+    """What was found when a part of the resources was closed: each with its owner, and the place that it comes from.
+
+    ``leases`` were lent still, ``dropped`` had been lost without being given back; ``resources`` were registered
+    still. All was taken back and closed then, but for ``in_use`` (leases on whose memory something stands) and
+    ``problems`` (what failed to close, as owner, name and error).
+    """
+
+    channel: str
+    leases: tuple[LeaseRecord, ...] = ()
+    dropped: tuple[LeaseRecord, ...] = ()
+    resources: tuple[OwnedRecord, ...] = ()
+    in_use: tuple[LeaseRecord, ...] = ()
+    problems: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all had been given back, and nothing went wrong."""
+        return not (self.leases or self.dropped or self.resources or self.in_use or self.problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,18 @@ def path_of(item: pytest.Item) -> str:
 def plan_of(item: pytest.Item, planner: Planner, budget_hooks: Sequence[Any]) -> Plan:
     """What the test is held to; what is wrong with its markers, or with what a plugin says about it, is in the plan."""
     path, marks, line = path_of(item), list(item.iter_markers()), item.location[1]
+    has_one = has_environment(item)
     try:
         given = plugin_budgets(budget_hooks, item) if budget_hooks else None
     except ConfigError as error:  # of another plugin: fails the test that it is about
-        plan = planner.plan(path=path, marks=marks, line=line)
+        plan = planner.plan(path=path, marks=marks, line=line, environment=has_one)
         return replace(plan, problem=plan.problem or str(error))
-    return planner.plan(path=path, marks=marks, line=line, plugin_budgets=given)
+    return planner.plan(path=path, marks=marks, line=line, plugin_budgets=given, environment=has_one)
+
+
+def has_environment(item: pytest.Item) -> bool:
+    """Whether a test is known to use one of our environments, by whatever fixtures."""
+    return "testing_coordinator" in getattr(item, "fixturenames", ())
 
 
 _INSIDE: dict[str, tuple[type[pytest.Item | pytest.Collector], ...]] = {

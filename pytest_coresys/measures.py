@@ -48,11 +48,19 @@ MEASURES: dict[str, Measure] = {
         Measure("threads.peak", "count", None, "off", "most threads at once", "repetition"),
         Measure("loop.blocked", "s", None, "off", "longest time an asyncio event loop was kept from running"),
         Measure("globals.changed", "count", 0.0, "warn", "process-wide settings left other than found"),
+        Measure(
+            "environment.left", "count", 0.0, "error", "what a test left in its environment of the coresys fixture"
+        ),
+        Measure("pools.fragmentation", "ratio", 0.05, "error", "free bytes of its buffer pools that were of no use"),
+        Measure("pools.component", "B", 500 * 1024.0, "error", "most bytes held by one component of its environment"),
         Measure("cpu.share", "ratio", None, "off", "process CPU time over wall time"),
         Measure("time.setup", "s", None, "off", "duration of the setup phase"),
         Measure("time.call", "s", None, "off", "duration of the call phase"),
         Measure("time.teardown", "s", None, "off", "duration of the teardown phase"),
     )
 }
+
+# Of tests that have an environment (the ``coresys`` fixture, and those over it); others have nothing to measure.
+OF_ENVIRONMENTS = frozenset({"environment.left", "pools.fragmentation", "pools.component"})
 
 GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")

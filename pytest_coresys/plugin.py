@@ -6,6 +6,18 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_coresys.fixtures import (
+    buffer_pool,
+    cleanup_manager,
+    component_manager,
+    coresys,
+    error_manager,
+    monitoring_manager,
+    resource_manager,
+    state_manager,
+    testing_coordinator,
+    thread_manager,
+)
 from pytest_coresys.options import INI_BUDGETS, MARKERS, add_options, joined
 
 
@@ -49,8 +61,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 __all__ = [
     "INI_BUDGETS",
+    "buffer_pool",
+    "cleanup_manager",
+    "component_manager",
+    "coresys",
+    "error_manager",
+    "monitoring_manager",
     "pytest_addhooks",
     "pytest_addoption",
     "pytest_configure",
     "pytest_load_initial_conftests",
+    "resource_manager",
+    "state_manager",
+    "testing_coordinator",
+    "thread_manager",
 ]

@@ -39,11 +39,13 @@ from pytest_coresys.engine.runner import (
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
+from pytest_coresys.fixtures import ENVIRONMENTS
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
+from pytest_coresys.probes.environments import Environments, Left
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -79,7 +81,9 @@ def open_session(config: pytest.Config) -> None:
         return
     session = BudgetSession(config, settings, measures)
     session.target = target
-    session.probes = ProbeSet([session.settings_probe, *builtin_probes(), *probes], session.complain)
+    config.stash[ENVIRONMENTS] = session.environments
+    own = [session.settings_probe, *builtin_probes(), *session.environments.probes()]
+    session.probes = ProbeSet([*own, *probes], session.complain)
     config.pluginmanager.register(session, "coresys-session")
     config.add_cleanup(session.close)
     here = config.invocation_params.dir
@@ -106,6 +110,7 @@ class BudgetSession:
             filters=not config.pluginmanager.has_plugin("warnings"), level=not takes_levels_back(config)
         )
         self.probes = ProbeSet([], self.complain)
+        self.environments = Environments()
         self.screen = Screen()
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
@@ -262,7 +267,7 @@ class BudgetSession:
             findings = findings_of(verdicts, seen, self.measures)
             if findings and self.settings.accepts:
                 verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
-        self._safely(self.fixtures.judge)
+        self._safely(self._judge_fixtures)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
             outcome=outcome,
@@ -274,6 +279,13 @@ class BudgetSession:
         )
         self._tell_plugins(item, record)
         return record
+
+    def _judge_fixtures(self) -> None:
+        self.fixtures.judge()
+        for path, finding in self.environments.of_wider():
+            limit = self.planner.plan(path=path, marks=(), line=None, environment=True).limits[finding.key]
+            if limit.maximum is not None and limit.level != "off" and len(finding.details) > limit.maximum:
+                self.fixtures.add(replace(finding, level=limit.level))
 
     def _tell_plugins(self, item: pytest.Item, record: dict[str, Any]) -> None:
         if not self.config.hook.pytest_coresys_verdict.get_hookimpls():
@@ -429,7 +441,7 @@ class BudgetSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         book = self.repeater.book
-        self._safely(self.fixtures.judge)
+        self._safely(self._judge_fixtures)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["coresys"] = {
@@ -535,6 +547,7 @@ class Watch:
     def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
         self.plan = plan_of(item, session.planner, session.budget_hooks)
         self._session = session
+        session.environments.begin(item.nodeid, takes=Left.key in self.plan.limits)
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)

@@ -53,7 +53,13 @@ NO_PYTEST = (
     "pytest_coresys.engine.sandbox",
     "pytest_coresys.engine.screen",
 )
-THIN = ("pytest_coresys.plugin", "pytest_coresys.options", "pytest_coresys.hookspecs", "pytest_coresys")
+THIN = (
+    "pytest_coresys.plugin",
+    "pytest_coresys.options",
+    "pytest_coresys.fixtures",
+    "pytest_coresys.hookspecs",
+    "pytest_coresys",
+)
 THIN_MAY = {"pytest", "__future__", "argparse", "dataclasses", "typing", "collections", *THIN}
 
 

@@ -161,7 +161,7 @@ class System:
 
     def _add_steps(self) -> None:
         # In the thread that cleans up, where there is nothing that could hang: a test's environment mostly has nothing,
-        # and six threads for its end would take longer than the rest. What may hang goes through ``_within``.
+        # and six threads for its end would take longer than the rest. What may hang goes through ``within``.
         after: tuple[str, ...] = ()
         for name, phase, run in (
             ("close environments", "stop-intake", self._close_environments),
@@ -186,7 +186,7 @@ class System:
         self._down.set()
         return report
 
-    def _within(self, share: float, call: Callable[[], object]) -> None:
+    def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
         seconds = max((self._timeout if self._until is None else self._until - monotonic()) * share, _LEAST)
         errors: list[BaseException] = []
@@ -207,13 +207,13 @@ class System:
 
     def _stop_components(self) -> None:
         if any(each.state not in ("stopped", "failed") for each in self.components.components()):
-            self._within(_COMPONENTS_SHARE, self.components.stop)
+            self.within(_COMPONENTS_SHARE, self.components.stop)
 
     def _end_threads(self) -> None:
         self.threads.pool.shutdown(wait=False)
         figures = self.threads.statistics()
         if figures.busy or any(figures.queued):
-            self._within(_THREADS_SHARE, self.threads.shutdown)
+            self.within(_THREADS_SHARE, self.threads.shutdown)
         else:  # no task is taken any more, and idle threads end
             self.threads.shutdown()
 
@@ -221,13 +221,13 @@ class System:
         if self._sampling is None:
             self.monitoring.close()
         else:
-            self._within(_SHARE, self.monitoring.close)
+            self.within(_SHARE, self.monitoring.close)
 
     def _close_state(self) -> None:
         if self.state.durability == "memory" and not self.state.has_timers:
             self.state.close()
         else:
-            self._within(_SHARE, self.state.close)
+            self.within(_SHARE, self.state.close)
 
     def _close_environments(self) -> None:
         if self.tests.environments():
@@ -235,12 +235,13 @@ class System:
 
     def _close_resources(self) -> None:
         if self.resources.owned.owners():
-            self._within(_SHARE, self._take_all_back)
+            self.within(_SHARE, self._take_all_back)
         else:
             self._take_all_back()
 
     def _take_all_back(self) -> None:
         """Take back and close all that anybody holds; buffers are told in the report, for they were not given back."""
+        self.resources.pools.take_back_orphans()  # those are told as dropped, not as lent
         owners = dict.fromkeys((*(lease.owner for lease in self.resources.leases()), *self.resources.owned.owners()))
         problems: list[BaseException] = []
         for owner in owners:
@@ -364,7 +365,8 @@ def build_environment(
 ) -> SystemEnvironment:
     """A small system of its own for one test: managers, channel, lock ranks and a clock that nobody else has.
 
-    ``spec.lease`` bounds each owner of buffers, ``spec.threads`` the workers (4 by default), ``spec.timeout`` the end.
+    ``spec.lease`` bounds what all its owners of buffers hold together, ``spec.threads`` the workers (4 by default),
+    ``spec.timeout`` the seconds that its end may take. Buffers of more than 64 KiB are to be granted (``grant``).
     """
     system = System(
         spec.name,

@@ -359,12 +359,12 @@ class ResourceError(CoreSysError):
 
 
 class PoolsClosedError(ResourceError, RuntimeError):
-    """Buffers were asked for, or about, after their pools had been closed."""
+    """Buffers were asked for, or about, after their pools had been closed, or the ``channel`` that is named."""
 
-    def __init__(self, *, owner: str = "") -> None:
-        self.owner = owner
+    def __init__(self, *, owner: str = "", channel: str = "") -> None:
+        self.owner, self.channel = owner, channel
         asked = f"{owner!r} asked for a buffer, but " if owner else ""
-        super().__init__(f"{asked}the pools have been closed")
+        super().__init__(f"{asked}{f'channel {channel!r} has' if channel else 'the pools have'} been closed")
 
 
 class ReentrantCallError(ResourceError, RuntimeError):
@@ -391,13 +391,19 @@ class LeaseSizeError(ResourceError, ValueError):
 
 
 class LeaseLimitError(ResourceError, RuntimeError):
-    """An owner asked for more than it may hold; nothing was taken. All figures are bytes, of whole slots."""
+    """An owner asked for more than it may hold; nothing was taken. All figures are bytes, of whole slots.
 
-    def __init__(self, *, owner: str, wanted: int, held: int, limit: int, why: str = "") -> None:
+    Where a ``channel`` is named, ``held`` and ``limit`` are those of all owners in it together.
+    """
+
+    def __init__(self, *, owner: str, wanted: int, held: int, limit: int, why: str = "", channel: str = "") -> None:
         self.owner, self.wanted, self.held, self.limit, self.why = owner, wanted, held, limit, why
+        self.channel = channel
+        holds = f"all in channel {channel!r} together hold" if channel else "holds"
+        they = "they" if channel else "it"
         super().__init__(
-            f"{owner!r} asked for {wanted} bytes and holds {held} of the {limit} that it may hold"
-            f"{f': {why}' if why else ''}; release some, or raise its limit"
+            f"{owner!r} asked for {wanted} bytes and {holds} {held} of the {limit} that {they} may hold"
+            f"{f': {why}' if why else ''}; release some, or raise {'the' if channel else 'its'} limit"
         )
 
 
@@ -440,6 +446,14 @@ class DuplicateResourceError(ResourceError, ValueError):
     def __init__(self, *, name: str, owner: str, where: str | None = None) -> None:
         self.name, self.owner, self.where = name, owner, where
         super().__init__(f"{owner!r} has a resource {name!r} already{f', registered at {where}' if where else ''}")
+
+
+class DuplicateChannelError(ResourceError, ValueError):
+    """A channel of that name is open already; ``where`` is the place that it was opened at."""
+
+    def __init__(self, *, channel: str, where: str | None = None) -> None:
+        self.channel, self.where = channel, where
+        super().__init__(f"channel {channel!r} is open already{f', since {where}' if where else ''}: close it first")
 
 
 class UnknownResourceError(ResourceError, LookupError):

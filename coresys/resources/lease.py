@@ -37,11 +37,11 @@ class Lent(NamedTuple):
 
     def in_use(self, number: int) -> LeaseInUseError:
         """What whoever takes it back gets while something stands on its memory."""
-        return LeaseInUseError(number=number, owner=self.account.name, where=site(self.code, self.offset))
+        return LeaseInUseError(number=number, owner=self.account.own, where=site(self.code, self.offset))
 
     def released(self, number: int) -> LeaseReleasedError:
         """What whoever uses it gets after it was taken back."""
-        return LeaseReleasedError(number=number, owner=self.account.name, where=site(self.code, self.offset))
+        return LeaseReleasedError(number=number, owner=self.account.own, where=site(self.code, self.offset))
 
 
 class Lease:
@@ -68,7 +68,7 @@ class Lease:
     @property
     def record(self) -> LeaseRecord:
         """To whom it was lent, and where."""
-        return self._pools.record_of(self.number, self._lent)
+        return self._pools.record_of(self.number, self._lent, self._lent.account.own)
 
     def release(self) -> None:
         """Give it back. Raises LeaseReleasedError where that was done before, LeaseInUseError while it can't be."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coresys.resources.lease import Lease
 from coresys.resources.owned import OwnedResources
 from coresys.resources.pools import BufferPools
+from coresys.resources.tiers import Reserve
+from coresys.resources.view import ResourceView, release_owner
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
 
 if TYPE_CHECKING:
@@ -38,9 +41,33 @@ class ResourceManager:
         """A buffer of at least ``size`` bytes: see BufferPools.lease."""
         return self.pools.lease(size, owner=owner, timeout=timeout, depth=2)
 
-    def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0) -> None:
-        """What an owner may hold, and what is kept for it, in bytes."""
-        self.pools.limit(owner, lease=lease, reserve=reserve)
+    def limit(self, owner: str, *, lease: int | None = None, reserve: Reserve = 0, largest: int | None = None) -> None:
+        """What an owner may hold, and what is kept for it: see BufferPools.limit."""
+        self.pools.limit(owner, lease=lease, reserve=reserve, largest=largest)
+
+    def grant(self, owner: str, size: int, count: int = 1) -> None:
+        """Let an owner hold ``count`` buffers of ``size`` bytes beside its limit: see BufferPools.grant."""
+        self.pools.grant(owner, size, count)
+
+    def view(
+        self, channel: str, *, lease: int | None = None, reserve: Reserve = 0, largest: int | None = None
+    ) -> ResourceView:
+        """A manager whose owners are all inside a channel, where they have their own names: see ResourceView.
+
+        ``lease`` and ``reserve`` are of all of them together, in bytes (a reserve also in slots by the names of tiers);
+        ``largest``: of one buffer, for each that has no such limit of its own. Raises DuplicateChannelError,
+        LeaseLimitError where its reserve does not fit.
+
+        >>> resources = ResourceManager()
+        >>> part = resources.view("orders", lease=64 * 1024)
+        >>> lease = part.lease(1000, owner="upload")
+        >>> [record.owner for record in resources.leases()], [record.owner for record in part.leases()]
+        (['orders/upload'], ['upload'])
+        >>> [str(record.requested) for record in part.close().leases]
+        ['1000']
+        """
+        opened = self.pools.open_channel(channel, lease=lease, reserve=reserve, largest=largest, depth=2)
+        return ResourceView(self.pools, self.owned, opened)
 
     def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
         """Put anything else that has to be closed in an owner's hands. Raises DuplicateResourceError."""
@@ -55,18 +82,11 @@ class ResourceManager:
 
         All is attempted. Raises ResourcesNotClosedError, or LeaseInUseError, when that is done.
         """
-        try:
-            closed = self.owned.close_all(owner)
-        finally:
-            taken = self.pools.release_owner(owner)
-        return closed + taken
+        return release_owner(self.pools, self.owned, owner, told=owner)
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
-        held = self.pools.usage(owner)
-        return OwnerUsage(
-            owner, held.leased, held.lease_limit, held.lease_reserve, held.leases, len(self.owned.names(owner))
-        )
+        return replace(self.pools.usage(owner), resources=len(self.owned.names(owner)))
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
         """One record for each tier, smallest first."""

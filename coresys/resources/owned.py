@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from coresys.errors.hierarchy import DuplicateResourceError, ResourcesNotClosedError, UnknownResourceError
 from coresys.forks import free_lock, renew_in_children
-from coresys.threads.sites import SEEN_THROUGH, site
+from coresys.system_records import OwnedRecord
+from coresys.threads.sites import SEEN_THROUGH, location, site
 
 _MOST_ROUNDS = 100
 
@@ -34,14 +35,19 @@ class OwnedResources:
         self._owned: dict[str, dict[str, _Owned]] = {}
         renew_in_children(self, free_lock)
 
-    def register(self, name: str, *, owner: str, close: Callable[[], object], depth: int = 1) -> None:
-        """Put something in an owner's hands. Raises DuplicateResourceError where it has one of that name."""
+    def register(
+        self, name: str, *, owner: str, close: Callable[[], object], depth: int = 1, told: str | None = None
+    ) -> None:
+        """Put something in an owner's hands. Raises DuplicateResourceError where it has one of that name.
+
+        ``told``: what the owner is called in errors.
+        """
         frame = _getframe(depth)
         while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
             frame = frame.f_back
         owned = _Owned(close, frame.f_code, frame.f_lasti)
         with self._lock:
-            self._put(owner, name, owned)
+            self._put(owner, name, owned, told)
 
     def transfer(self, name: str, *, owner: str, to: str) -> None:
         """Give it to another owner. Raises UnknownResourceError, or DuplicateResourceError; then nothing changed."""
@@ -53,10 +59,10 @@ class OwnedResources:
                 self._put(to, name, owned)
                 self._take(owner, name)
 
-    def _put(self, owner: str, name: str, owned: _Owned) -> None:
+    def _put(self, owner: str, name: str, owned: _Owned, told: str | None = None) -> None:
         other = self._owned.setdefault(owner, {}).setdefault(name, owned)
         if other is not owned:
-            raise DuplicateResourceError(name=name, owner=owner, where=site(other.code, other.offset))
+            raise DuplicateResourceError(name=name, owner=told or owner, where=site(other.code, other.offset))
 
     def _take(self, owner: str, name: str | None) -> tuple[str, _Owned] | None:
         """Out of an owner's hands: what has that name, or (None) what came last; None where there is no such."""
@@ -77,19 +83,34 @@ class OwnedResources:
             if self._take(owner, name) is None:
                 raise UnknownResourceError(name=name, owner=owner)
 
-    def owners(self) -> tuple[str, ...]:
-        """Whoever has something, in the order they came."""
-        with self._lock:
-            return tuple(self._owned)
-
     def names(self, owner: str) -> tuple[tuple[str, str | None], ...]:
         """What an owner has, and where each was registered, in the order they came."""
         with self._lock:
             owned = list(self._owned.get(owner, {}).items())
         return tuple((name, site(each.code, each.offset)) for name, each in owned)
 
-    def close_all(self, owner: str) -> int:
+    def owners(self) -> tuple[str, ...]:
+        """Those who have anything."""
+        with self._lock:
+            return tuple(self._owned)
+
+    def records(self, owner: str) -> tuple[OwnedRecord, ...]:
+        """As ``names``, as records."""
+        with self._lock:
+            owned = list(self._owned.get(owner, {}).items())
+        return tuple(OwnedRecord(name, owner, location(each.code, each.offset)) for name, each in owned)
+
+    def discard(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
+        """As ``forget`` where the owner has that very thing; nothing where it does not."""
+        with self._lock:
+            owned = self._owned.get(owner, {}).get(name)
+            if owned is not None and owned.close is close:
+                self._take(owner, name)
+
+    def close_all(self, owner: str, *, told: str | None = None) -> int:
         """Close all that an owner has, the latest first; returns how many that were.
+
+        ``told``: what the owner is called in errors.
 
         What is registered meanwhile is closed too, for some rounds: whatever registers itself anew whenever it is
         closed is named as a problem. Goes on where one fails, and raises ResourcesNotClosedError in the end, with all
@@ -115,7 +136,7 @@ class OwnedResources:
                 problems.append((name, f"is registered anew whenever it is closed, {_MOST_ROUNDS} times by now"))
                 break
         if problems:
-            raise ResourcesNotClosedError(owner=owner, closed=closed, problems=tuple(problems)) from first
+            raise ResourcesNotClosedError(owner=told or owner, closed=closed, problems=tuple(problems)) from first
         return closed
 
 

@@ -21,12 +21,14 @@ from __future__ import annotations
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from sys import _getframe
 from types import CodeType
 from typing import Any, Literal, TypeVar
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import (
+    DuplicateChannelError,
     LeaseInUseError,
     LeaseLimitError,
     LeaseSizeError,
@@ -37,9 +39,20 @@ from coresys.errors.hierarchy import (
 from coresys.forks import renew_in_children
 from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
 from coresys.resources.slab import Slab
-from coresys.resources.tiers import DEFAULT_TIERS, Account, Reserve, Tier, checked, reserved_slots
+from coresys.resources.tiers import (
+    DEFAULT_TIERS,
+    SEPARATOR,
+    Account,
+    Channel,
+    Reserve,
+    Tier,
+    beside,
+    checked,
+    refusal,
+    reserved_slots,
+)
 from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
-from coresys.threads.sites import SEEN_THROUGH, location
+from coresys.threads.sites import SEEN_THROUGH, location, site
 
 Exhausted = Literal["block", "overflow", "error"]
 Zeroing = Literal["owner", "always", "never"]
@@ -100,6 +113,8 @@ class BufferPools:
         self._holder = 0  # the thread that is inside; after an interruption it may say so of one that is out again
         self._closed = False
         self._accounts: dict[str, Account] = {}
+        self._channels: dict[str, Channel] = {}  # those that are open
+        self._opened: dict[str, tuple[CodeType, int]] = {}  # and where each was
         self._most_accounts = _FEWEST_ACCOUNTS
         self._lent: dict[int, Lent] = {}
         self._last_number = 0
@@ -140,11 +155,20 @@ class BufferPools:
 
     # -- lending -----------------------------------------------------------------------------------------------------
 
-    def lease(self, size: int, *, owner: str, timeout: float | None = None, depth: int = 1) -> Lease:
+    def lease(
+        self,
+        size: int,
+        *,
+        owner: str,
+        timeout: float | None = None,
+        depth: int = 1,
+        channel: Channel | None = None,
+    ) -> Lease:
         """A buffer of ``size`` bytes, from the smallest tier that has such.
 
         Raises LeaseSizeError, LeaseLimitError (before anything is taken), PoolExhaustedError after ``timeout`` seconds,
-        PoolsClosedError. ``depth``: how many calls up is the place that is remembered for it.
+        PoolsClosedError. ``depth``: how many calls up is the place that is remembered for it. ``channel``: that which
+        has to be open, for whoever asks through a view of it.
         """
         frame, me = _getframe(depth), get_ident()
         while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
@@ -162,12 +186,16 @@ class BufferPools:
             with self._lock:
                 self._holder = me
                 try:
+                    if channel is not None and channel.closed:
+                        raise self._closed_error(owner, channel)
                     account = self._accounts.get(owner) or self._account(owner)
-                    if account.limit is not None or account.largest is not None:
+                    if account.held + self._sizes[tier] > account.most:
                         self._check(account, tier)
                     if self._closed:
                         raise PoolsClosedError(owner=owner)
-                    if self._slabs[tier].free > self._kept[tier] - account.kept[tier]:
+                    if self._slabs[tier].free > self._kept[tier] - account.kept[tier] and (
+                        not account.path or self._is_free_for(account, tier)
+                    ):
                         self._lend(lease, account, tier, size, code, offset)
                     elif self._exhausted == "overflow":
                         self._lend_on_heap(lease, account, tier, size, code, offset)
@@ -195,13 +223,32 @@ class BufferPools:
                 return at
         raise LeaseSizeError(size=size, owner=owner, largest=self._sizes[-1])
 
+    def _closed_error(self, owner: str, channel: Channel | None) -> PoolsClosedError:
+        if channel is None or not channel.closed:
+            return PoolsClosedError(owner=owner)
+        return PoolsClosedError(owner=owner.removeprefix(f"{channel.name}{SEPARATOR}"), channel=channel.name)
+
     def _check(self, account: Account, tier: int) -> None:
-        why = account.refuses(self._sizes[tier])
-        if why is None:
+        for channel in account.path:
+            if channel.closed:  # what of it is in use still, and asked for by its full name
+                raise self._closed_error(account.name, channel)
+        refused = refusal(account, tier, self._sizes)
+        if refused is None:
             return
+        who, why = refused
+        self._note_refused(account, tier)
+        most = who.limit if who.limit is not None else who.largest or 0
+        channel_name = who.name if isinstance(who, Channel) else ""
+        raise LeaseLimitError(
+            owner=account.own, wanted=self._sizes[tier], held=who.held, limit=most, why=why, channel=channel_name
+        )
+
+    def _note_refused(self, account: Account, tier: int, *, exhausted: bool = False) -> None:
         self._refused[tier] += 1
-        most = account.limit if account.limit is not None else account.largest or 0
-        raise LeaseLimitError(owner=account.name, wanted=self._sizes[tier], held=account.held, limit=most, why=why)
+        self._was_refused[tier] = self._was_refused[tier] or exhausted
+        for channel in account.path:
+            channel.refused[tier] += 1
+            channel.was_refused[tier] = channel.was_refused[tier] or exhausted
 
     def _account(self, owner: str) -> Account:
         """The account of an owner. Those that hold nothing, and of which nothing was said, are dropped at times."""
@@ -215,11 +262,24 @@ class BufferPools:
                     if each.leases or each.is_declared or name in waited_for
                 }
                 self._most_accounts = max(2 * len(self._accounts), _FEWEST_ACCOUNTS)
-            account = self._accounts[owner] = Account(owner, len(self.tiers))
+            account = self._accounts[owner] = Account(owner, len(self.tiers), self._channel_of(owner))
         return account
 
+    def _channel_of(self, name: str) -> Channel | None:
+        """The innermost open channel whose name the given one begins with."""
+        while self._channels and name:
+            name = name.rpartition(SEPARATOR)[0]
+            if name in self._channels:
+                return self._channels[name]
+        return None
+
     def _is_free_for(self, account: Account, tier: int) -> bool:
-        return self._slabs[tier].free > self._kept[tier] - account.kept[tier]
+        return self._slabs[tier].free > self._kept_from(account, tier)
+
+    def _kept_from(self, account: Account, tier: int) -> int:
+        """How many free slots of a tier an account may not have, for they are kept for others."""
+        outermost = account.path[-1] if account.path else account
+        return self._kept[tier] - outermost.kept[tier] + beside(account, tier)
 
     def _lend(self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int) -> None:
         """Take a free slot and charge it. Interrupted at any place, all is as before."""
@@ -240,6 +300,12 @@ class BufferPools:
             raise
         self._was_refused[tier] = False
         self._leases[tier] += 1
+        if account.path:
+            for channel in account.path:
+                channel.was_refused[tier] = False
+                channel.leased[tier] += 1
+                if channel.slots[tier] > channel.most_busy[tier]:
+                    channel.most_busy[tier] = channel.slots[tier]
         busy = slab.slots - slab.free
         if busy > self._most_busy[tier]:
             self._most_busy[tier] = busy
@@ -253,6 +319,8 @@ class BufferPools:
             on_heap = memoryview(bytearray(size))
             self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
             self._overflowed[tier] += 1
+            for channel in account.path:
+                channel.overflowed[tier] += 1
         except BaseException:
             self._undo(lease, before)
             raise
@@ -269,8 +337,11 @@ class BufferPools:
         account.leases += 1
         if lent[2] != _OVERFLOW:
             account.slots[tier] += 1
-            if account.reserved is not None:
-                self._keep(account, tier)
+            if account.path or account.reserved is not None:
+                self._keep_with_channels(account, tier, 1)
+        else:
+            account.heaped[tier] += 1
+            self._charge_channels(account, tier, 1, 0)
 
     def _undo(self, lease: Lease, before: int) -> None:
         """What was lent since the number was ``before`` was not."""
@@ -310,8 +381,10 @@ class BufferPools:
 
     def _last_look(self, waiter: _Waiter, began: float) -> Exception | None:
         """Wait no longer: None where there is a slot now, else what is raised."""
-        if self._closed:
-            return PoolsClosedError(owner=waiter.account.name)
+        ended = next((channel for channel in waiter.account.path if channel.closed), None)
+        if self._closed or ended is not None:
+            self._leave_the_line(waiter)
+            return self._closed_error(waiter.account.name, ended)
         account, tier = self._account(waiter.account.name), waiter.tier
         self._serve()
         if not waiter.lease.number:
@@ -321,14 +394,13 @@ class BufferPools:
                 self._lend(waiter.lease, account, tier, waiter.size, lent.code, lent.offset)
         if waiter.lease.number:
             return None
-        self._refused[tier] += 1
-        self._was_refused[tier] = True
+        self._note_refused(account, tier, exhausted=True)
         held = Counter(lent.account.name for lent in self._lent.values() if lent.tier == tier)
         return PoolExhaustedError(
             tier=self.tiers[tier].name,
-            owner=account.name,
+            owner=account.own,
             slots=self.tiers[tier].slots,
-            reserved=min(self._kept[tier] - account.kept[tier], self._slabs[tier].free),
+            reserved=min(self._kept_from(account, tier), self._slabs[tier].free),
             waited=self._now() - began,
             holders=tuple(held.most_common(_MOST_NAMED)),
         )
@@ -343,7 +415,7 @@ class BufferPools:
         for waiter in tuple(self._waiting):
             account, tier, lent = waiter.account, waiter.tier, waiter.lease._lent
             if not waiter.lease.number:  # else an interruption came between this line and those below
-                if not self._is_free_for(account, tier) or account.refuses(self._sizes[tier]) is not None:
+                if not self._is_free_for(account, tier) or refusal(account, tier, self._sizes):
                     continue
                 self._lend(waiter.lease, account, tier, waiter.size, lent.code, lent.offset)
             self._waiting.remove(waiter)
@@ -394,10 +466,13 @@ class BufferPools:
             account, tier, slot, *_ = lent
             account.held -= self._sizes[tier]
             account.leases -= 1
-            if slot != _OVERFLOW:
+            if slot == _OVERFLOW:
+                account.heaped[tier] -= 1
+                self._charge_channels(account, tier, -1, 0)
+            else:
                 account.slots[tier] -= 1
-                if account.reserved is not None:
-                    self._keep(account, tier)
+                if account.path or account.reserved is not None:
+                    self._keep_with_channels(account, tier, -1)
                 slab = self._slabs[tier]
                 if self._debug:
                     slab.fill(slot, _POISON)
@@ -501,7 +576,15 @@ class BufferPools:
 
     # -- owners ------------------------------------------------------------------------------------------------------
 
-    def limit(self, owner: str, *, lease: int | None = None, reserve: Reserve = 0, largest: int | None = None) -> None:
+    def limit(
+        self,
+        owner: str,
+        *,
+        lease: int | None = None,
+        reserve: Reserve = 0,
+        largest: int | None = None,
+        channel: Channel | None = None,
+    ) -> None:
         """What an owner may hold, and what is kept for it, in bytes of whole slots; ``largest``: of one buffer.
 
         A ``reserve`` in bytes is kept in each tier, for the owner may want any; one by the names of tiers, in slots
@@ -511,53 +594,255 @@ class BufferPools:
         """
         reserved = reserved_slots(reserve, self.tiers)
         told = reserve if isinstance(reserve, int) else self._bytes_of(reserved)
-        self._locked("limit()", self._declare, owner, lease, told, reserved, largest)
+        self._locked("limit()", self._declare, owner, lease, told, reserved, largest, channel)
 
     def _bytes_of(self, slots: Iterable[int]) -> int:
         return sum(count * size for count, size in zip(slots, self._sizes, strict=True))
 
     def _declare(
-        self, owner: str, limit: int | None, reserve: int, reserved: tuple[int, ...], largest: int | None
+        self,
+        owner: str,
+        limit: int | None,
+        reserve: int,
+        reserved: tuple[int, ...],
+        largest: int | None,
+        channel: Channel | None,
     ) -> None:
+        if channel is not None and channel.closed:
+            raise self._closed_error(owner, channel)
         account = self._account(owner)
         before = account.limit, account.reserve, account.reserved, account.largest
         try:
-            others = [each.reserved for each in self._accounts.values() if each.reserved and each is not account]
-            for at, tier in enumerate(self.tiers):
-                taken = sum(each[at] for each in others)
-                if reserved[at] > tier.slots - taken:
-                    why = (
-                        f"{reserved[at]} {tier.name} slots do not fit beside the {taken} of {tier.slots} that are "
-                        f"reserved for others (say how many of which tier: reserve={{{tier.name!r}: 1}})"
-                    )
-                    raise self._refusal(account, reserve, limit, why)
-            if limit is not None and reserve > limit:
-                raise self._refusal(account, reserve, limit, "a reserve above the limit")
-            account.limit, account.reserve, account.largest = limit, reserve, largest
-            account.reserved = reserved if any(reserved) else None
+            account.reserve, account.reserved = 0, None
+            beside_it = [sum(each.promised(at) for each in self._outermost()) for at in range(len(self.tiers))]
+            self._state(account, limit, reserve, reserved, largest)
+            self._check_promises(account, beside_it, limit, reserve)
             for at in range(len(self.tiers)):
                 self._keep(account, at)
             if self._waiting:
                 self._serve()
         except BaseException:
             account.limit, account.reserve, account.reserved, account.largest = before
+            account.note_bounds()
             self._put_right()
             raise
 
+    def _state(
+        self, account: Account, limit: int | None, reserve: int, reserved: tuple[int, ...], largest: int | None
+    ) -> None:
+        account.limit, account.reserve, account.largest = limit, reserve, largest
+        account.reserved = reserved if any(reserved) else None
+        account.note_bounds()
+        if account.channel is not None:
+            if account.reserved is not None or isinstance(account, Channel):
+                account.channel.parts[account.name] = account
+            else:
+                account.channel.parts.pop(account.name, None)
+
+    def _outermost(self) -> list[Account]:
+        """Those that are in no channel."""
+        everybody: list[Account] = [*self._accounts.values(), *self._channels.values()]
+        return [each for each in everybody if not each.path]
+
+    def _check_promises(self, account: Account, beside_it: list[int], limit: int | None, reserve: int) -> None:
+        """Whether all that was promised can be kept. Raises LeaseLimitError."""
+        for at, tier in enumerate(self.tiers):
+            if sum(each.promised(at) for each in self._outermost()) > tier.slots:
+                why = (
+                    f"{account.promised(at)} {tier.name} slots do not fit beside the {beside_it[at]} of {tier.slots} "
+                    f"that are reserved for others (say how many of which tier: reserve={{{tier.name!r}: 1}})"
+                )
+                raise self._refusal(account, reserve, limit, why)
+        if limit is not None and account.promised_bytes() > limit:
+            raise self._refusal(account, reserve, limit, "a reserve above the limit")
+        for channel in account.path:
+            if channel.limit is not None and channel.promised_bytes() > channel.limit:
+                raise self._refusal(account, reserve, channel.limit, f"above the limit of channel {channel.name!r}")
+
     def _refusal(self, account: Account, reserve: int, limit: int | None, why: str) -> LeaseLimitError:
         most = limit if limit is not None else self._bytes_of(tier.slots for tier in self.tiers)
-        return LeaseLimitError(owner=account.name, wanted=reserve, held=account.held, limit=most, why=f"reserve: {why}")
+        return LeaseLimitError(owner=account.own, wanted=reserve, held=account.held, limit=most, why=f"reserve: {why}")
+
+    def grant(self, owner: str, size: int, count: int = 1, *, channel: Channel | None = None) -> None:
+        """Let an owner hold ``count`` buffers of ``size`` bytes whatever its limit and ``largest`` are; 0: none again.
+
+        What it holds by a grant is not counted against its limit, but against that of its channel. A later grant for
+        the same tier takes the place of the former. Raises LeaseSizeError, and ValueError for less than nothing.
+        """
+        if count < 0:
+            raise ValueError(f"a grant of less than nothing: {count}")
+        self._locked("grant()", self._grant, owner, self._tier_for(size, owner), count, channel)
+
+    def _grant(self, owner: str, tier: int, count: int, channel: Channel | None) -> None:
+        if channel is not None and channel.closed:
+            raise self._closed_error(owner, channel)
+        account = self._account(owner)
+        granted = [0] * len(self.tiers) if account.granted is None else list(account.granted)
+        granted[tier] = count
+        account.granted = granted if any(granted) else None
+        account.note_bounds()
+        if self._waiting:
+            self._serve()
 
     def _keep(self, account: Account, tier: int) -> None:
-        """Keep as many free slots for an account as its reserve asks for."""
+        """Keep as many free slots for an account as its reserve asks for, and its channels with it."""
         now = account.keeps(tier)
-        self._kept[tier] += now - account.kept[tier]
+        change = now - account.kept[tier]
         account.kept[tier] = now
+        for channel in account.path:
+            channel.inner[tier] += change
+            now = channel.keeps(tier)
+            change = now - channel.kept[tier]
+            channel.kept[tier] = now
+        self._kept[tier] += change
+
+    def _keep_with_channels(self, account: Account, tier: int, change: int) -> None:
+        """One slot more, or less, of an account."""
+        if account.path:
+            self._charge_channels(account, tier, change, change)
+        self._keep(account, tier)
+
+    def _charge_channels(self, account: Account, tier: int, leases: int, slots: int) -> None:
+        for channel in account.path:
+            if account.held > channel.most_of_one[1]:
+                held = account.held - account.on_grants(self._sizes)
+                if held > channel.most_of_one[1]:
+                    channel.most_of_one = (account.own, held)
+            channel.held += leases * self._sizes[tier]
+            channel.leases += leases
+            channel.slots[tier] += slots
+            channel.heaped[tier] += leases - slots
+
+    # -- channels ----------------------------------------------------------------------------------------------------
+
+    def open_channel(
+        self,
+        name: str,
+        *,
+        lease: int | None = None,
+        reserve: Reserve = 0,
+        largest: int | None = None,
+        depth: int = 1,
+    ) -> Channel:
+        """Bound all owners together whose names begin with ``name`` and a slash: what they hold, and what is kept.
+
+        ``largest`` is for each of them that has none of its own. Raises DuplicateChannelError, LeaseLimitError where
+        what it reserves does not fit, and ValueError; then nothing changed.
+        """
+        frame = _getframe(depth)
+        reserved = reserved_slots(reserve, self.tiers)
+        told = reserve if isinstance(reserve, int) else self._bytes_of(reserved)
+        where = frame.f_code, frame.f_lasti
+        return self._locked("open_channel()", self._open, name, (lease, told, reserved, largest), where)
+
+    def _open(
+        self, name: str, given: tuple[int | None, int, tuple[int, ...], int | None], where: tuple[CodeType, int]
+    ) -> Channel:
+        if self._closed:
+            raise PoolsClosedError()
+        if not name or name in self._channels:
+            at = self._opened.get(name)
+            if at is None:
+                raise ValueError("a channel needs a name")
+            raise DuplicateChannelError(channel=name, where=site(*at))
+        channel = Channel(name, len(self.tiers), self._channel_of(name))
+        channel.since = self._last_number
+        try:
+            self._channels[name], self._opened[name] = channel, where
+            self._put_right()  # what is called so already is in it from now on
+            beside_it = [sum(each.promised(at) for each in self._outermost()) for at in range(len(self.tiers))]
+            limit, reserve, reserved, largest = given
+            self._state(channel, limit, reserve, reserved, largest)
+            self._check_promises(channel, beside_it, limit, reserve)
+            self._put_right()
+            if self._waiting:
+                self._serve()
+        except BaseException:
+            self._drop(channel)
+            raise
+        return channel
+
+    def close_channel(self, channel: Channel) -> None:
+        """Whoever asks through it, or waits for a buffer in it, gets PoolsClosedError; channels in it end with it.
+
+        What is lent in it stays lent: ``take_from_channel`` takes it back.
+        """
+        self._locked("close_channel()", self._end, channel)
+
+    def _end(self, channel: Channel) -> None:
+        for each in (*self._channels.values(), channel):
+            each.closed = each.closed or each is channel or channel.has(each)
+        for waiter in tuple(self._waiting):
+            if channel.has(waiter.account):
+                self._waiting.remove(waiter)
+                waiter.gate.release()
+
+    def take_from_channel(self, channel: Channel) -> tuple[LeaseRecord, ...]:
+        """Take all buffers of a closed channel back, and forget it; returns those on which something stands."""
+        in_use = []
+        for number, lent in self._locked("take_from_channel()", self._lent_in, channel):
+            try:
+                lent.view.release()
+            except BufferError:
+                in_use.append(self.record_of(number, lent, lent.account.own))
+                continue
+            self._locked("take_from_channel()", self._free, number)
+        self._locked("take_from_channel()", self._forget, channel)
+        return tuple(in_use)
+
+    def _forget(self, channel: Channel) -> None:
+        gone = [channel, *(each for each in self._channels.values() if channel.has(each))]
+        try:
+            for account in [each for each in self._accounts.values() if channel.has(each)]:
+                account.limit = account.largest = account.granted = account.reserved = None
+                account.reserve = 0
+                if not account.leases:
+                    del self._accounts[account.name]
+            for each in gone:
+                each.reserved, each.reserve = None, 0
+                self._drop(each)
+        except BaseException:
+            self._put_right()
+            raise
+
+    def _drop(self, channel: Channel) -> None:
+        if self._channels.get(channel.name) is channel:
+            del self._channels[channel.name], self._opened[channel.name]
+        if channel.channel is not None:
+            channel.channel.parts.pop(channel.name, None)
+        self._put_right()
+
+    def _lent_in(self, channel: Channel) -> list[tuple[int, Lent]]:
+        return [(number, lent) for number, lent in self._lent.items() if channel.has(lent.account)]
+
+    def channel_leases(self, channel: Channel) -> tuple[LeaseRecord, ...]:
+        """What is lent in a channel now, oldest first."""
+        found = self._locked("leases()", self._lent_in, channel)
+        return tuple(self.record_of(number, lent, self._name_in(channel, lent.account)) for number, lent in found)
+
+    def channel_leaked(self, channel: Channel) -> tuple[LeaseRecord, ...]:
+        """As ``leaked``, of a channel since it was opened."""
+        start = f"{channel.name}{SEPARATOR}"
+        return tuple(
+            replace(record, owner=record.owner.removeprefix(start))
+            for record in self.leaked()
+            if record.number > channel.since and record.owner.startswith(start)
+        )
+
+    def _name_in(self, channel: Channel, account: Account) -> str:
+        return account.name.removeprefix(f"{channel.name}{SEPARATOR}")
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
         account = self._accounts.get(owner) or Account(owner, len(self.tiers))
-        return OwnerUsage(owner, account.held, account.limit, account.reserve, account.leases)
+        return self.usage_of(account)
+
+    def usage_of(self, account: Account) -> OwnerUsage:
+        """As ``usage``, also of a channel: what all in it hold together."""
+        granted = self._bytes_of(account.granted) if account.granted is not None else 0
+        return OwnerUsage(
+            account.name, account.held, account.limit, account.reserve, account.leases, lease_granted=granted
+        )
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -575,11 +860,13 @@ class BufferPools:
         """With ``debug``: a line for each slot that was written to after it had been given back."""
         return tuple(self._stale)
 
-    def record_of(self, number: int, lent: Lent) -> LeaseRecord:
-        """A lease as plain values."""
+    def record_of(self, number: int, lent: Lent, owner: str | None = None) -> LeaseRecord:
+        """A lease as plain values; ``owner``: what its owner is called there."""
         tier = self.tiers[lent.tier]
         where = location(lent.code, lent.offset)
-        return LeaseRecord(number, lent.account.name, tier.name, tier.slot, lent.size, where)
+        return LeaseRecord(
+            number, lent.account.name if owner is None else owner, tier.name, tier.slot, lent.size, where
+        )
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
         """One record for each tier, smallest first. Raises PoolsClosedError."""
@@ -590,31 +877,94 @@ class BufferPools:
     def _count(self) -> tuple[PoolStatistics, ...]:
         if self._closed:
             raise PoolsClosedError()
-        asked, busy = [0] * len(self.tiers), [0] * len(self.tiers)
-        for lent in self._lent.values():
-            if lent.slot != _OVERFLOW:
-                asked[lent.tier] += lent.size
-                busy[lent.tier] += 1
-        whole = self._bytes_of(tier.slots for tier in self.tiers)
-        found, smaller = [], 0
-        for at, (tier, slab) in enumerate(zip(self.tiers, self._slabs, strict=True)):
+        asked = self._asked(self._lent.values())
+        found = []
+        for at, slab in enumerate(self._slabs):
             found.append(
-                PoolStatistics(
-                    tier=tier.name,
-                    slot=tier.slot,
-                    slots=tier.slots,
-                    busy=busy[at],
-                    most_busy=self._most_busy[at],
-                    leases=self._leases[at],
-                    refused=self._refused[at],
-                    overflowed=self._overflowed[at],
-                    external=smaller / whole if self._was_refused[at] else 0.0,
-                    internal=1 - asked[at] / (busy[at] * tier.slot) if busy[at] else 0.0,
-                    idle=slab.idle / tier.slots,
+                self._figures(
+                    at,
+                    self.tiers[at].slots,
+                    asked[at],
+                    slab.slots - slab.free,
+                    self._most_busy[at],
+                    self._leases[at],
+                    self._refused[at],
+                    self._overflowed[at],
+                    self._was_refused[at],
+                    slab.idle,
                 )
             )
-            smaller += slab.free * tier.slot
         return tuple(found)
+
+    def channel_statistics(self, channel: Channel) -> tuple[PoolStatistics, ...]:
+        """As ``statistics``, of a channel. ``slots``: as many as its limit lets it have of that tier alone; ``idle``:
+        of the whole tier, free slots that it had last; ``external``: of requests in it that were refused."""
+        self.take_back_orphans()
+        self._take_back_stuck()
+        return self._locked("statistics()", self._count_in, channel)
+
+    def _count_in(self, channel: Channel) -> tuple[PoolStatistics, ...]:
+        if self._closed:
+            raise PoolsClosedError()
+        asked = self._asked(lent for _, lent in self._lent_in(channel))
+        found = []
+        for at, (tier, slab) in enumerate(zip(self.tiers, self._slabs, strict=True)):
+            most = tier.slots if channel.limit is None else min(channel.limit // tier.slot, tier.slots)
+            last = [slab.last[slot] for slot in slab.warm]
+            idle = sum(isinstance(account, Account) and channel.has(account) for account in last)
+            found.append(
+                self._figures(
+                    at,
+                    most,
+                    asked[at],
+                    channel.slots[at],
+                    channel.most_busy[at],
+                    channel.leased[at],
+                    channel.refused[at],
+                    channel.overflowed[at],
+                    channel.was_refused[at],
+                    idle,
+                )
+            )
+        return tuple(found)
+
+    def _asked(self, lent: Iterable[Lent]) -> list[int]:
+        """Bytes that were asked for and are lent from slots, by tier."""
+        asked = [0] * len(self.tiers)
+        for each in lent:
+            if each.slot != _OVERFLOW:
+                asked[each.tier] += each.size
+        return asked
+
+    def _figures(
+        self,
+        at: int,
+        slots: int,
+        asked: int,
+        busy: int,
+        most_busy: int,
+        leases: int,
+        refused: int,
+        overflowed: int,
+        was_refused: bool,
+        idle: int,
+    ) -> PoolStatistics:
+        tier = self.tiers[at]
+        smaller = sum(slab.free * slab.slot for slab in self._slabs[:at])
+        whole = self._bytes_of(tier.slots for tier in self.tiers)
+        return PoolStatistics(
+            tier=tier.name,
+            slot=tier.slot,
+            slots=slots,
+            busy=busy,
+            most_busy=most_busy,
+            leases=leases,
+            refused=refused,
+            overflowed=overflowed,
+            external=smaller / whole if was_refused else 0.0,
+            internal=1 - asked / (busy * tier.slot) if busy else 0.0,
+            idle=idle / tier.slots,
+        )
 
     def cool(self, most: int = 0) -> int:
         """Give the memory of free slots back to the system, all but so many of each tier; returns the bytes."""
@@ -660,20 +1010,33 @@ class BufferPools:
         """After an interruption, whichever step it came in: all follows from what is lent."""
         tiers = range(len(self.tiers))
         taken: list[set[int]] = [set() for _ in tiers]
-        for account in self._accounts.values():
+        closed = {id(each): each for account in self._accounts.values() for each in account.path if each.closed}
+        everybody: list[Account] = [*self._accounts.values(), *self._channels.values(), *closed.values()]
+        for account in everybody:
             account.held = account.leases = 0
-            account.slots = [0 for _ in tiers]
+            account.slots, account.heaped, account.kept = [0 for _ in tiers], [0 for _ in tiers], [0 for _ in tiers]
+            if isinstance(account, Channel):
+                account.parts, account.inner = {}, [0 for _ in tiers]
+        for account in sorted(everybody, key=lambda each: len(each.name)):  # channels before those in them
+            if account.channel is None or not account.channel.closed or self._channel_of(account.name) is not None:
+                account.join(self._channel_of(account.name))
+            is_part = not account.closed if isinstance(account, Channel) else account.reserved is not None
+            if account.channel is not None and is_part:
+                account.channel.parts[account.name] = account
         for lent in self._lent.values():
-            lent.account.held += self._sizes[lent.tier]
-            lent.account.leases += 1
-            if lent.slot != _OVERFLOW:
-                lent.account.slots[lent.tier] += 1
+            on_heap = lent.slot == _OVERFLOW
+            for account in (lent.account, *lent.account.path):
+                account.held += self._sizes[lent.tier]
+                account.leases += 1
+                (account.heaped if on_heap else account.slots)[lent.tier] += 1
+            if not on_heap:
                 taken[lent.tier].add(lent.slot)
         for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
             slab.renew(numbers)
-        for account in self._accounts.values():
-            account.kept = [account.keeps(tier) for tier in tiers]
-        self._kept = [sum(account.kept[tier] for account in self._accounts.values()) for tier in tiers]
+        self._kept = [0 for _ in tiers]
+        for account in everybody:
+            for tier in tiers:
+                self._keep(account, tier)
 
     def _renew(self) -> None:
         """In a forked child: other threads, and their places in line, are gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ def reserved_slots(reserve: Reserve, tiers: Sequence[Tier]) -> tuple[int, ...]:
     return slots
 
 
+SEPARATOR = "/"  # between the name of a channel and those in it
+UNBOUND = sys.maxsize
+
+
 class Account:
     """What one owner holds and may hold. Whoever changes it holds the lock of the pools.
 
@@ -64,37 +69,190 @@ class Account:
     broken by others who take there what is free for a moment.
     """
 
-    __slots__ = ("held", "kept", "largest", "leases", "limit", "name", "reserve", "reserved", "slots")
+    __slots__ = (
+        "granted",
+        "heaped",
+        "held",
+        "kept",
+        "largest",
+        "leases",
+        "limit",
+        "most",
+        "name",
+        "own",
+        "path",
+        "reserve",
+        "reserved",
+        "slots",
+    )
 
-    def __init__(self, name: str, tiers: int) -> None:
-        self.name = name
+    def __init__(self, name: str, tiers: int, channel: Channel | None = None) -> None:
+        self.name = name  # as everybody calls it
+        self.own = name  # as its own channel calls it
         self.held = 0
         self.leases = 0
         self.slots = [0] * tiers  # that it holds, of each tier
         self.limit: int | None = None
-        self.largest: int | None = None  # the largest slot that it may take without a grant; None: any
+        self.largest: int | None = None  # the largest slot that it may take without a grant; None: as its channel says
+        self.granted: list[int] | None = None  # slots of each tier that it may hold whatever its limit and largest are
+        self.heaped = [0] * tiers  # leases that are on the heap, of each tier
         self.reserve = 0  # bytes, as they are told
         self.reserved: tuple[int, ...] | None = None  # by tier; None: nothing is reserved for it
         self.kept = [0] * tiers
+        self.most = UNBOUND  # what it may hold without being asked for more; less than nothing: always to be asked
+        self.path: tuple[Channel, ...] = ()  # the channels that it is in, from the innermost outwards
+        self.join(channel)
+
+    def join(self, channel: Channel | None) -> None:
+        """Be in a channel from now on, or in none. A channel has to have joined its own before."""
+        self.path = () if channel is None else (channel, *channel.path)
+        self.own = self.name if channel is None else self.name.removeprefix(f"{channel.name}{SEPARATOR}")
+        self.note_bounds()
+
+    def note_bounds(self) -> None:
+        """After any change of its limits."""
+        if self.path or self.largest is not None or self.granted is not None:
+            self.most = -1
+        else:
+            self.most = UNBOUND if self.limit is None else self.limit
 
     @property
-    def is_bound(self) -> bool:
-        """Whether there is anything that it may not take."""
-        return self.limit is not None or self.largest is not None
+    def channel(self) -> Channel | None:
+        """The innermost channel that it is in."""
+        return self.path[0] if self.path else None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has a limit of its own."""
+        return self.limit is not None or self.largest is not None or self.granted is not None
 
     @property
     def is_declared(self) -> bool:
         """Whether anything was said about it that has to be remembered while it holds nothing."""
-        return self.reserved is not None or self.is_bound
+        return self.reserved is not None or self.is_limited
 
     def keeps(self, tier: int) -> int:
         """What ``kept`` has to be now in a tier."""
         return 0 if self.reserved is None else max(self.reserved[tier] - self.slots[tier], 0)
 
-    def refuses(self, slot: int) -> str | None:
-        """Why it may not take one more slot of this size; None where it may."""
-        if self.limit is not None and self.held + slot > self.limit:
-            return "its limit"
-        if self.largest is not None and slot > self.largest:
-            return f"it may take buffers of {self.largest} bytes at most, larger ones by a grant"
+    def promised(self, tier: int) -> int:
+        """How many slots of a tier it must be able to have, with those that it holds."""
+        return 0 if self.reserved is None else self.reserved[tier]
+
+    def promised_bytes(self) -> int:
+        """How many bytes it must be able to hold."""
+        return self.reserve
+
+    def unmet(self) -> int:
+        """How many bytes of its reserve it does not hold now."""
+        return max(self.reserve - self.held, 0)
+
+    def refuses(self, tier: int, sizes: Sequence[int]) -> str | None:
+        """Why it may not take one more slot of a tier, for a reason of its own; None where it may."""
+        granted = 0
+        if self.granted is not None:
+            if self.slots[tier] + self.heaped[tier] < self.granted[tier]:
+                return None
+            granted = self.on_grants(sizes)
+        if self.limit is not None and self.held - granted + sizes[tier] > self.limit:
+            return f"its limit, with {granted} granted beside it" if granted else "its limit"
+        largest = self._largest()
+        if largest is not None and sizes[tier] > largest:
+            return f"it may take buffers of {largest} bytes at most, larger ones by a grant"
         return None
+
+    def on_grants(self, sizes: Sequence[int]) -> int:
+        """How many of the bytes that it holds are by explicit grants."""
+        if self.granted is None:
+            return 0
+        taken = (slots + heaped for slots, heaped in zip(self.slots, self.heaped, strict=True))
+        used = (min(each) for each in zip(taken, self.granted, strict=True))
+        return sum(count * size for count, size in zip(used, sizes, strict=True))
+
+    def _largest(self) -> int | None:
+        """Of one buffer: its own, or that of the nearest channel that has one."""
+        if self.largest is not None:
+            return self.largest
+        return next((channel.largest for channel in self.path if channel.largest is not None), None)
+
+
+class Channel(Account):
+    """Owners that are bounded together, whose names begin with its own: their sum is held to its limit.
+
+    A channel is an account whose parts are others, channels among them. What is kept for it is what its reserve asks
+    for, or what the reserves of its parts come to where that is more: these come out of its own.
+    """
+
+    __slots__ = (
+        "closed",
+        "inner",
+        "leased",
+        "most_busy",
+        "most_of_one",
+        "overflowed",
+        "parts",
+        "refused",
+        "since",
+        "was_refused",
+    )
+
+    def __init__(self, name: str, tiers: int, channel: Channel | None = None) -> None:
+        super().__init__(name, tiers, channel)
+        self.closed = False
+        self.since = 0  # the number of the last lease before it was opened
+        self.parts: dict[str, Account] = {}  # those with a reserve, and channels, by name
+        self.inner = [0] * tiers  # what is kept for the parts
+        self.most_busy, self.leased = [0] * tiers, [0] * tiers
+        self.refused, self.overflowed = [0] * tiers, [0] * tiers
+        self.was_refused = [False] * tiers
+        self.most_of_one = ("", 0)  # the owner that held most at once, beside what it was granted, and those bytes
+
+    def keeps(self, tier: int) -> int:
+        """What ``kept`` has to be now in a tier."""
+        return max(super().keeps(tier), self.inner[tier])
+
+    def promised(self, tier: int) -> int:
+        """How many slots of a tier its owners must be able to have, with those that they hold."""
+        return max(super().promised(tier), sum(part.promised(tier) for part in self.parts.values()))
+
+    def promised_bytes(self) -> int:
+        """How many bytes its owners must be able to hold."""
+        return max(self.reserve, sum(part.promised_bytes() for part in self.parts.values()))
+
+    def unmet(self) -> int:
+        """How many bytes of reserves in it are not held now."""
+        return max(super().unmet(), sum(part.unmet() for part in self.parts.values()))
+
+    def has(self, account: Account) -> bool:
+        """Whether an account is in it, or in a channel that is."""
+        return self in account.path
+
+
+def beside(account: Account, tier: int) -> int:
+    """How many free slots of a tier are kept for others that share a channel with an account."""
+    kept, part = 0, account
+    for channel in account.path:
+        kept += channel.inner[tier] - part.kept[tier]
+        part = channel
+    return kept
+
+
+def refusal(account: Account, tier: int, sizes: Sequence[int]) -> tuple[Account, str] | None:
+    """Whose limit keeps an account from one more slot of a tier, and why; None where nothing does.
+
+    What is reserved in a channel for others of its owners, and not held by them yet, counts as held: else a reserve
+    could not be had, for the limit of the channel.
+    """
+    why = account.refuses(tier, sizes)
+    if why is not None:
+        return account, why
+    owed, part = 0, account
+    for channel in account.path:
+        owed += sum(other.unmet() for other in channel.parts.values() if other is not part)
+        if channel.limit is not None and channel.held + sizes[tier] + owed > channel.limit:
+            return channel, f"the limit of the channel, of which {owed} are kept for others" if owed else "its limit"
+        part = channel
+    return None
+
+
+__all__ = ["DEFAULT_TIERS", "Account", "Channel", "Reserve", "Tier", "beside", "checked", "refusal", "reserved_slots"]

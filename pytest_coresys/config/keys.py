@@ -12,8 +12,6 @@ from pytest_coresys.config.errors import ValueProblem
 PLANNED = frozenset(
     {
         "memory.growth_rate",
-        "pools.fragmentation",
-        "pools.component",
         "locks.contention",
         "locks.wait",
         "locks.potential_deadlocks",

@@ -87,6 +87,11 @@ class FixtureJudge:
             if left is not None:
                 self._findings += [wire.finding_to_dict(finding) for finding in self._judged(up, left)]
 
+    def add(self, finding: Finding) -> None:
+        """One more, that was seen elsewhere."""
+        agreed = with_agreed((), [finding], self._accepts)[1]
+        self._findings += [wire.finding_to_dict(each) for each in agreed]
+
     def take(self) -> list[dict[str, Any]]:
         """Findings of the run since the last call."""
         findings, self._findings = self._findings, []

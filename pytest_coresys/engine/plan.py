@@ -11,7 +11,7 @@ from coresys.budgets.model import Limit, Verdict
 from pytest_coresys.config.errors import ConfigError, MarkerError
 from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
 from pytest_coresys.config.resolve import MarkerBudget, Settings
-from pytest_coresys.measures import Measure
+from pytest_coresys.measures import OF_ENVIRONMENTS, Measure
 
 _OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat")
 SKIPPED = "skipped by marker"  # what reports.model exempts from require_measured
@@ -52,30 +52,54 @@ class Planner:
 
     def __init__(self, settings: Settings, measures: Mapping[str, Measure]) -> None:
         self._settings, self._measures = settings, measures
-        self._shared: dict[tuple[str, frozenset[str]], Plan] = {}
+        self._shared: dict[tuple[str, frozenset[str], bool], Plan] = {}
 
     def plan(
-        self, *, path: str, marks: Sequence[Any], line: int | None, plugin_budgets: Mapping[str, object] | None = None
+        self,
+        *,
+        path: str,
+        marks: Sequence[Any],
+        line: int | None,
+        plugin_budgets: Mapping[str, object] | None = None,
+        environment: bool = False,
     ) -> Plan:
-        """The plan of the test at ``line`` (from 0) of a file; ``marks`` come closest first, as in ``iter_markers``."""
+        """The plan of the test at ``line`` (from 0) of a file; ``marks`` come closest first, as in ``iter_markers``.
+
+        ``environment``: whether it has one of ours. One that has none is not held to what is measured of those, unless
+        its own markers, or a plugin, say something about that.
+        """
         names = frozenset(mark.name for mark in marks)
         if plugin_budgets or not names.isdisjoint(_OURS):
-            return self._own(path, marks, names, path if line is None else f"{path}:{line + 1}", plugin_budgets or {})
-        plan = self._shared.get((path, names))
+            location = path if line is None else f"{path}:{line + 1}"
+            return self._own(path, marks, names, location, plugin_budgets or {}, environment)
+        plan = self._shared.get((path, names, environment))
         if plan is None:
-            plan = self._shared[path, names] = Plan(self._settings.limits(path, names), mark_names=names)
+            limits = _without(() if environment else OF_ENVIRONMENTS, self._settings.limits(path, names))
+            plan = self._shared[path, names, environment] = Plan(limits, mark_names=names)
         return plan
 
     def _own(
-        self, path: str, marks: Sequence[Any], names: Collection[str], location: str, given: Mapping[str, object]
+        self,
+        path: str,
+        marks: Sequence[Any],
+        names: Collection[str],
+        location: str,
+        given: Mapping[str, object],
+        environment: bool,
     ) -> Plan:
         ours = [mark for mark in marks if mark.name in _OURS]
+        unused = frozenset() if environment else OF_ENVIRONMENTS
         try:
             budgets, skipped, no_repeat = _read(ours, self._measures, location)
-            limits = self._settings.limits(path, names, budgets, given)
+            asked = {budget.key for budget in budgets}.union(given)
+            limits = _without(unused - asked, self._settings.limits(path, names, budgets, given))
             return Plan(limits, skipped, no_repeat, None, names, budgets, given)
         except (MarkerError, ConfigError) as error:
-            return Plan(self._settings.limits(path, names), problem=str(error), mark_names=names)
+            return Plan(_without(unused, self._settings.limits(path, names)), problem=str(error), mark_names=names)
+
+
+def _without(keys: Collection[str], limits: Mapping[str, Limit]) -> Mapping[str, Limit]:
+    return {key: limit for key, limit in limits.items() if key not in keys} if keys else limits
 
 
 def _read(

@@ -322,16 +322,19 @@ def fixture_owner(fixturedef: Any, rootpath: Path) -> str | None:
     """``fixture NAME (file:line)`` for a fixture of a wider scope; None for narrow ones and for pytest's own."""
     if fixturedef.scope == "function":
         return None
-    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    function = inspect.unwrap(fixturedef.func)
+    code = getattr(function, "__code__", None)
     module = getattr(fixturedef.func, "__module__", None) or ""
     if module.startswith("_pytest."):
         # setup_module() and its like are fixtures of pytest's, around functions of the user's.
         return f"setup and teardown of {fixturedef.baseid}" if fixturedef.argname.startswith("_") else None
     if code is None:
         return f"fixture {fixturedef.argname}"
-    path = Path(code.co_filename)
+    # Of one that ``coresys_environment`` made, where that was asked for.
+    file, line = getattr(function, "coresys_site", (code.co_filename, code.co_firstlineno))
+    path = Path(file)
     shown = path.relative_to(rootpath).as_posix() if path.is_relative_to(rootpath) else str(path)
-    return f"fixture {fixturedef.argname} ({shown}:{code.co_firstlineno})"
+    return f"fixture {fixturedef.argname} ({shown}:{line})"
 
 
 def requesting_item(request: Any) -> pytest.Item:
