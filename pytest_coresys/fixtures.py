@@ -28,9 +28,11 @@ ENVIRONMENTS: pytest.StashKey[Environments] = pytest.StashKey()
 @pytest.fixture(scope="session")
 def testing_coordinator() -> Iterator[TestingCoordinator]:
     """Opens isolated environments for tests: ``with testing_coordinator.environment("name") as own``."""
-    from coresys.coordinators.assembly import build_system
+    from coresys.coordinators.assembly import build_environment, build_system
+    from coresys.resources.tiers import Tier
 
-    with build_system("tests", sampling=None) as system:
+    least = [Tier("small", 4096, 1)]  # for nobody: each environment has buffers of its own
+    with build_system("tests", sampling=None, tiers=least, environments=build_environment) as system:
         yield system.coordinators.testing
 
 

@@ -562,6 +562,7 @@ class Watch:
 
     def stop(self) -> None:
         """The test is over."""
+        self._session.environments.end()
         self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
         self.after = self._session.counts = self._session.screen.read_after(self.before)
         if self.before is not None and self.after is not None:

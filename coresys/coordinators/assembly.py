@@ -42,6 +42,8 @@ from coresys.threads import LockHierarchy, OrderedLock, ThreadManager, ThreadPoo
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from coresys.interfaces import Environment
+
 log = logging.getLogger("coresys")
 
 COORDINATORS = "coordinators"
@@ -81,7 +83,7 @@ class System:
         sampling: float | None,
         daemon: bool,
         timeout: float,
-        environments: Callable[[EnvironmentSpec], SystemEnvironment],
+        environments: Callable[[EnvironmentSpec], Environment],
     ) -> None:
         self.name, self.clock, self._timeout = name, clock, timeout
         self._sampling = sampling
@@ -324,6 +326,7 @@ def build_system(
     clock: WallClock | None = None,
     sampling: float | None = 1.0,
     timeout: float = 10.0,
+    environments: Callable[[EnvironmentSpec], Environment] | None = None,
 ) -> System:
     """The default set of managers, wired to one another, and the four coordinators over them.
 
@@ -337,6 +340,7 @@ def build_system(
     process; None: memory. ``tiers`` are the buffers, ``workers`` the most threads for tasks (20 at most), ``ranks`` the
     order of the program's own locks, outermost first. ``sampling``: how often in a second the process and the system
     are looked at, once its ``with`` block is entered; None: never. ``timeout``: seconds that a shutdown may take.
+    ``environments`` makes that of a test; by default a small system with the same tiers and ranks.
     """
     clock = MonotonicClock() if clock is None else clock
     if isinstance(store, (str, os.PathLike)):
@@ -352,7 +356,7 @@ def build_system(
         sampling=sampling,
         daemon=False,
         timeout=timeout,
-        environments=lambda spec: build_environment(spec, tiers=tiers, ranks=ranks),
+        environments=environments or (lambda spec: build_environment(spec, tiers=tiers, ranks=ranks)),
     )
 
 

@@ -76,7 +76,10 @@ class SystemEnvironment:
         return self.resources.most_of_one()
 
     def _take_back(self) -> None:
-        self._system.within(0.5, self._take_all_back)
+        if self._system.resources.owned.owners():  # what closes them may hang
+            self._system.within(0.5, self._take_all_back)
+        else:
+            self._take_all_back()
 
     def _take_all_back(self) -> None:
         self.external = max((pool.external for pool in self.pools.statistics()), default=0.0)

@@ -28,22 +28,28 @@ class Environments:
     """Of one process: what was told since the test that runs began.
 
     ``takes``: whether the test that was begun last is one that a finding can be told of, where it left something. A
-    repetition of it begins no test, and finds the same.
+    repetition of it begins no test: what that leaves is nobody's, and nothing of it is kept.
     """
 
     takes: bool = False
+    goes_on: bool = False
     test: str = ""  # its id
     closed: list[Closed] = field(default_factory=list)
     _of_wider: list[tuple[str, Finding]] = field(default_factory=list)
 
     def begin(self, test: str, *, takes: bool) -> None:
         """A test begins."""
-        self.test, self.takes = test, takes
+        self.test, self.takes, self.goes_on = test, takes, True
         self.closed.clear()
+
+    def end(self) -> None:
+        """It is over."""
+        self.goes_on = False
 
     def told(self, closed: Closed) -> bool:
         """An environment of the test that runs was closed; whether what it left is told as a finding."""
-        self.closed.append(closed)
+        if self.goes_on:
+            self.closed.append(closed)
         return self.takes
 
     def told_of_wider(self, fixture: str, path: str, line: int, first: str, closed: Closed) -> None:
