@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,12 @@ import pytest
 pytest.importorskip("opentelemetry.sdk.metrics", reason="the extra 'otel' is not installed (opentelemetry-sdk)")
 
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import (
+    ConsoleMetricExporter,
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+)
 from opentelemetry.sdk.resources import Resource
 
 from coresys.monitoring import MonitoringManager
@@ -114,3 +120,57 @@ def test_names_that_the_sdk_would_refuse_are_made_valid() -> None:
     assert "m9_lives" in found
     assert all(name[0].isascii() and name[0].isalpha() and len(name) <= 255 for name in found)
     provider.shutdown()
+
+
+class OtlpFileExporter(MetricExporter):
+    """What the OTLP file exporter of the specification writes, a line of JSON for each export, by the encoder that all
+    OTLP exporters of the SDK share."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def export(self, metrics_data: Any, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
+        encoder = pytest.importorskip(
+            "opentelemetry.exporter.otlp.proto.common.metrics_encoder",
+            reason="opentelemetry-exporter-otlp-proto-common is not installed",
+        )
+        to_json = pytest.importorskip("google.protobuf.json_format").MessageToJson
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(to_json(encoder.encode_metrics(metrics_data), indent=None) + "\n")
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        pass
+
+
+def test_an_otlp_file_has_every_figure(monitoring: MonitoringManager, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    export = OpenTelemetryExport(
+        monitoring.snapshot, OtlpFileExporter(path), resource=RESOURCE, clock=FakeClock(time=1500.0)
+    )
+    assert export.export()
+    monitoring.count("orders.served", 10)
+    assert export.export()
+    export.close()
+    first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    (resource,) = second["resourceMetrics"]
+    assert {"key": "service.name", "value": {"stringValue": "orders"}} in resource["resource"]["attributes"]
+    found = {each["name"]: each for each in resource["scopeMetrics"][0]["metrics"]}
+    served = found["orders.served"]["sum"]
+    assert served["isMonotonic"] is True
+    assert served["aggregationTemporality"] == "AGGREGATION_TEMPORALITY_CUMULATIVE"
+    values = [
+        (tuple(each["value"]["stringValue"] for each in point.get("attributes", ())), float(point["asInt"]))
+        for point in served["dataPoints"]
+    ]
+    assert values == [((), 12.0), (("web",), 3.0)]
+    assert [point["asDouble"] for point in found["queue_depth"]["gauge"]["dataPoints"]] == [7.5]
+    (delay,) = found["delay"]["histogram"]["dataPoints"]
+    assert (delay["count"], delay["sum"], delay["min"], delay["max"]) == ("3", 8.55, 0.25, 8.0)
+    assert sum(map(int, delay["bucketCounts"])) == 3
+    assert delay["startTimeUnixNano"] == str(1500 * 10**9)
+    assert first != second
