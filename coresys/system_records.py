@@ -247,6 +247,42 @@ class OwnerUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckoutRecord:
+    """A connection that is out, or was lost: of which pool, with whom, taken where, and for how many seconds."""
+
+    number: int
+    pool: str
+    owner: str
+    seconds: float
+    where: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatistics:
+    """A pool of connections. ``open`` are those that exist: busy ones, idle ones, and those being made or closed.
+
+    Since the pool was made: ``made``, ``broken`` (found so by a check, or told), ``expired`` (too old, or idle for too
+    long), ``leaked`` (lost without being given back), ``refused`` (not had within the time, or for a limit),
+    ``failed`` (attempts to make one).
+    """
+
+    pool: str
+    most: int
+    open: int
+    busy: int
+    idle: int
+    waiting: int
+    most_busy: int
+    checkouts: int
+    made: int
+    broken: int
+    expired: int
+    leaked: int
+    refused: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnedRecord:
     """Something that is not a buffer in an owner's hands, and where it was registered."""
 

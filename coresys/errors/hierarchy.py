@@ -440,6 +440,64 @@ class LeaseInUseError(ResourceError, BufferError):
         )
 
 
+class ConnectionsClosedError(ResourceError, RuntimeError):
+    """A connection was asked for after its pool had been closed."""
+
+    def __init__(self, *, pool: str, owner: str = "") -> None:
+        self.pool, self.owner = pool, owner
+        asked = f"{owner!r} asked for a connection, but " if owner else ""
+        super().__init__(f"{asked}pool {pool!r} has been closed")
+
+
+class ConnectionLimitError(ResourceError, RuntimeError):
+    """An owner asked for one more connection than it may hold; nothing was taken."""
+
+    def __init__(self, *, pool: str, owner: str, held: int, limit: int) -> None:
+        self.pool, self.owner, self.held, self.limit = pool, owner, held, limit
+        super().__init__(
+            f"{owner!r} holds {held} of the {limit} connections of pool {pool!r} that it may hold; release one, or "
+            "raise the limit"
+        )
+
+
+class ConnectionsExhaustedError(ResourceError, TimeoutError):
+    """No connection was free for an owner within its time.
+
+    ``holders``: who holds most, with how many; ``oldest``: where the one that is out for longest was taken, and
+    ``oldest_age`` the seconds since.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: str,
+        owner: str,
+        most: int,
+        waited: float,
+        holders: tuple[tuple[str, int], ...] = (),
+        oldest: str | None = None,
+        oldest_age: float = 0.0,
+    ) -> None:
+        self.pool, self.owner, self.most, self.waited, self.holders = pool, owner, most, waited, holders
+        self.oldest, self.oldest_age = oldest, oldest_age
+        held = ", ".join(f"{name!r} {count}" for name, count in holders) or "nobody"
+        since = f"; one is out for {oldest_age:.3g} s, taken at {oldest}" if oldest else ""
+        super().__init__(
+            f"no connection of pool {pool!r} was free for {owner!r} within {waited:.3g} s: of {most}, held by {held}"
+            f"{since}"
+        )
+
+
+class ConnectionReleasedError(ResourceError, ValueError):
+    """A connection was used, or given back, through a checkout that had been given back; ``where`` it was taken."""
+
+    def __init__(self, *, pool: str, owner: str, where: str | None = None) -> None:
+        self.pool, self.owner, self.where = pool, owner, where
+        super().__init__(
+            f"the connection of pool {pool!r} that {owner!r} had{f' ({where})' if where else ''} has been released"
+        )
+
+
 class DuplicateResourceError(ResourceError, ValueError):
     """An owner has a resource of that name already; ``where`` is the place that it was registered at."""
 

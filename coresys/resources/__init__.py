@@ -1,5 +1,6 @@
 """Buffers and other resources that have an owner."""
 
+from coresys.resources.connections import Checkout, ConnectionPool
 from coresys.resources.lease import Lease
 from coresys.resources.manager import ResourceManager
 from coresys.resources.owned import OwnedResources
@@ -7,4 +8,14 @@ from coresys.resources.pools import BufferPools
 from coresys.resources.tiers import DEFAULT_TIERS, Tier
 from coresys.resources.view import ResourceView
 
-__all__ = ["DEFAULT_TIERS", "BufferPools", "Lease", "OwnedResources", "ResourceManager", "ResourceView", "Tier"]
+__all__ = [
+    "DEFAULT_TIERS",
+    "BufferPools",
+    "Checkout",
+    "ConnectionPool",
+    "Lease",
+    "OwnedResources",
+    "ResourceManager",
+    "ResourceView",
+    "Tier",
+]

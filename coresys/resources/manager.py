@@ -84,6 +84,10 @@ class ResourceManager:
         """
         return release_owner(self.pools, self.owned, owner, told=owner)
 
+    def decay(self) -> int:
+        """Give the memory of buffers back that were not used for a while: see BufferPools.decay."""
+        return self.pools.decay()
+
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
         return replace(self.pools.usage(owner), resources=len(self.owned.names(owner)))

@@ -62,6 +62,7 @@ _POISON = 0xA5
 _MOST_LEAKED = 1000
 _MOST_NAMED = 3
 _OVERFLOW = -1  # the slot of a lease that is on the heap
+_MOST_COOLED = 1 << 20  # bytes at one release: half a millisecond
 _FEWEST_ACCOUNTS = 64  # that are kept, whether anything is held by them or not
 
 _NOTHING = memoryview(b"")
@@ -88,6 +89,8 @@ class BufferPools:
     ``exhausted`` says what becomes of a request for which no slot is free: it waits in line (``block``, for ``timeout``
     seconds where it names none), gets a buffer of its own on the heap, counted (``overflow``), or PoolExhaustedError
     at once (``error``). ``zeroing``: whether a slot is made zero when another owner gets it, always, or never.
+    A slot that was not used for ``decay`` to twice ``decay`` seconds gives its memory back, when something is released
+    after that, some at a time, or when ``decay()`` is called; None: never by itself.
     ``debug``: writes into slots that were given back are found, at ten times the price. ``on_leak`` is told of each
     lease that was dropped without being given back, outside of any lock; what it raises is dropped.
     """
@@ -99,6 +102,7 @@ class BufferPools:
         exhausted: Exhausted = "block",
         zeroing: Zeroing = "owner",
         timeout: float = 1.0,
+        decay: float | None = 60.0,
         debug: bool = False,
         on_leak: Callable[[LeaseRecord], object] | None = None,
         now: Callable[[], float] = monotonic,
@@ -109,6 +113,8 @@ class BufferPools:
         self._slabs = [Slab(tier) for tier in self.tiers]
         self._exhausted, self._zeroing, self._timeout, self._debug = exhausted, zeroing, timeout, debug
         self._on_leak, self._now = on_leak, now
+        self._decay = decay
+        self._due = None if decay is None else now() + decay  # when some may cool
         self._lock = allocate_lock()
         self._holder = 0  # the thread that is inside; after an interruption it may say so of one that is out again
         self._closed = False
@@ -444,6 +450,8 @@ class BufferPools:
                 freed = self._free(number)
                 if freed:
                     lease.number = 0
+                if self._due is not None and self._now() >= self._due:
+                    self._cool_some(_MOST_COOLED)
             finally:
                 self._holder = 0
         if self._put_off:
@@ -968,7 +976,39 @@ class BufferPools:
 
     def cool(self, most: int = 0) -> int:
         """Give the memory of free slots back to the system, all but so many of each tier; returns the bytes."""
-        return self._locked("cool()", lambda: sum(slab.cool(most) for slab in self._slabs))
+        return self._locked("cool()", self._cool, lambda slab: slab.cool(most))
+
+    def decay(self) -> int:
+        """Give the memory of slots back that were not used for as long as ``decay`` says; returns the bytes.
+
+        Where nothing is released any more, nothing comes by: call this now and then, from whatever runs regularly.
+        """
+        if self._due is None or self._now() < self._due:
+            return 0
+        return self._locked("decay()", self._cool_some, None)
+
+    def _cool_some(self, most: int | None) -> int:
+        """So many bytes of what is due, and a slot; None: all. What is left of it stays due."""
+        if self._decay is None:
+            return 0
+        if not any(slab.surplus for slab in self._slabs):
+            for slab in self._slabs:
+                slab.mark()
+        given = 0
+        for slab in self._slabs:
+            if slab.surplus and (most is None or given < most):
+                left = slab.slot * slab.slots if most is None else most - given
+                given += self._cool(Slab.cool_surplus, [slab], left)
+        if not any(slab.surplus for slab in self._slabs):
+            self._due = self._now() + self._decay
+        return given
+
+    def _cool(self, cool: Callable[..., int], slabs: list[Slab] | None = None, *given: int) -> int:
+        try:
+            return sum(cool(slab, *given) for slab in (self._slabs if slabs is None else slabs))
+        except BaseException:
+            self._put_right()
+            raise
 
     def close(self) -> None:
         """Give all mappings back; whoever waits, or asks later, gets PoolsClosedError. Once is as good as twice.

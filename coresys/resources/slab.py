@@ -5,6 +5,10 @@ Not safe among threads: the pool that has it holds its lock around each call.
 Invariant: a slot is in exactly one place: ``warm`` (used before, and free), ``cold`` (free, and all zero), above
 ``fresh`` (never used, and all zero), or with whoever took it. ``exposed[slot]`` is how many of its first bytes anybody
 could write since it was zero; so no more than that has to be zeroed.
+
+Which slots were not used for a while is known without a time for each: the last that was given back is the first that
+is taken, so those at the left of ``warm`` stay there. As many as ``warm`` had at the least since a moment have not been
+touched since then (``mark`` makes these the ``surplus``, and begins anew).
 """
 
 from __future__ import annotations
@@ -31,7 +35,21 @@ def _map(size: int) -> mmap.mmap:
 class Slab:
     """The slots of one tier."""
 
-    __slots__ = ("_base", "_mapping", "_zeros", "cold", "exposed", "free", "fresh", "last", "slot", "slots", "warm")
+    __slots__ = (
+        "_base",
+        "_mapping",
+        "_zeros",
+        "cold",
+        "exposed",
+        "free",
+        "fresh",
+        "last",
+        "least",
+        "slot",
+        "slots",
+        "surplus",
+        "warm",
+    )
 
     free: int  # how many slots nobody has
 
@@ -44,6 +62,8 @@ class Slab:
         self.cold: list[int] = []
         self.fresh = 0
         self.free = tier.slots
+        self.least = 0  # so many were warm at any time since the mark
+        self.surplus = 0  # so many of these were not used from the mark before until then
         self.exposed = [0] * tier.slots
         self.last: list[object] = [None] * tier.slots  # whoever had it last
 
@@ -56,6 +76,8 @@ class Slab:
         """A slot that nobody has. Raises IndexError where there is none."""
         if self.warm:
             slot = self.warm.pop()
+            if len(self.warm) < self.least:
+                self.least = len(self.warm)
         elif self.cold:
             slot = self.cold.pop()
         elif self.fresh < self.slots:
@@ -98,7 +120,8 @@ class Slab:
     def cool(self, most: int) -> int:
         """Give the memory of the slots back that have been free for longest, all but ``most``; returns the bytes.
 
-        Only whole pages can be given back; of tiers whose slots are none, nothing is.
+        Only whole pages can be given back; of tiers whose slots are none, nothing is. Where this is interrupted, a slot
+        may be in two places: ``renew`` puts that right.
         """
         if not hasattr(mmap, "MADV_DONTNEED") or self.slot % PAGE:
             return 0
@@ -110,6 +133,22 @@ class Slab:
             self.cold.append(number)
             self.warm.popleft()
             given += self.slot
+        self.least = min(self.least, len(self.warm))
+        return given
+
+    def mark(self) -> None:
+        """Those that were not used since the mark before may cool from now on."""
+        self.surplus, self.least = self.least, len(self.warm)
+
+    def cool_surplus(self, most: int) -> int:
+        """Give the memory of slots back that were not used for long, ``most`` bytes and a slot; returns the bytes."""
+        count = min(self.surplus, self.least, most // self.slot + 1)
+        if count <= 0:
+            self.surplus = 0
+            return 0
+        surplus, least = self.surplus - count, self.least - count
+        given = self.cool(len(self.warm) - count)
+        self.surplus, self.least = (surplus, least) if given else (0, self.least)
         return given
 
     def renew(self, taken: set[int]) -> None:
@@ -118,6 +157,7 @@ class Slab:
         self.cold = [number for number in free if not self.exposed[number]]
         self.warm = deque(number for number in free if self.exposed[number])
         self.free = len(free) + self.slots - self.fresh
+        self.least = self.surplus = 0  # who was used last is not known any more
 
     def close(self) -> None:
         """Give the mapping back. Raises BufferError while anything stands on it, and changes nothing then."""
