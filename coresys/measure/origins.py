@@ -55,7 +55,7 @@ class Leftover:
     """What one place leaves behind in a run: ``what`` describes the first of its things.
 
     ``locations`` are the place where it was made and, for threads and tasks, where it stands now; empty if neither
-    is known. ``details`` tell how many the place leaves per run, and describe the others.
+    is known. ``details`` tell how many the place leaves per run (``count``), and describe the others.
     A "native thread" is one of which ``threading`` knows nothing and which runs no Python code.
     """
 
@@ -63,6 +63,7 @@ class Leftover:
     what: str
     locations: tuple[Location, ...] = ()
     details: tuple[str, ...] = ()
+    count: int = 1
 
 
 def origins(
@@ -417,4 +418,4 @@ def _leftover(group: list[_Thing]) -> Leftover:
     if len(group) > _SHOWN:
         details.append(f"and {len(group) - _SHOWN} more")
     locations = tuple(place for place in (first.made, first.stands) if place is not None)
-    return Leftover(kind=first.kind, what=first.what, locations=locations, details=tuple(details))
+    return Leftover(kind=first.kind, what=first.what, locations=locations, details=tuple(details), count=len(group))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from pytest_coresys.config.resolve import Accept
 from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.owners import Fallen, FixtureOwners, LeftByFixture
 from pytest_coresys.engine.plan import Plan
-from pytest_coresys.engine.repeater import Repeater
+from pytest_coresys.engine.repeater import Repeater, Whole
 from pytest_coresys.engine.runner import Beyond
 
 
@@ -110,21 +110,22 @@ class FixtureJudge:
         self._suspected.add(up.owner)
         findings = []
         if over:
-            whole, why = self._repeated(up, plan)
+            whole = self._repeated(up, plan)
             for key, things in over.items():
-                each = [repetition.get(up.owner, {}).get(key, 0) for repetition in whole]
+                each = [repetition.get(up.owner, {}).get(key, 0) for repetition in whole.left]
                 if each and not all(_is_over(plan, key, count) for count in each[1:]):
                     continue  # once, not each time: something that lives as long as the process
                 level = plan.limits[key].level if each else "suspicion"
-                findings.append(_finding(up, plan.limits[key], things, level, why))
+                finding = _finding(up, plan.limits[key], things, level, whole.why)
+                findings.append(replace(finding, locations=whole.places.get(key, ())))
         else:
             text = f"memory.growth: {format_quantity(left.grown, 'B')} kept by its setup and teardown, seen once"
             findings.append(Finding("memory.growth", "suspicion", text, owner=up.owner, tests=(up.item.nodeid,)))
         return with_agreed((), findings, self._accepts)[1]
 
-    def _repeated(self, up: _Up, plan: Plan) -> tuple[list[dict[str, dict[str, int]]], str | None]:
+    def _repeated(self, up: _Up, plan: Plan) -> Whole:
         if plan.no_repeat is not None:
-            return [], f"not repeated: coresys_no_repeat of {up.item.name}: {plan.no_repeat}"
+            return Whole(why=f"not repeated: coresys_no_repeat of {up.item.name}: {plan.no_repeat}")
         return self._repeater.repeat_whole(up.item, Beyond(up.item, up.scope), self._take_fallen)
 
     def _take_fallen(self) -> list[LeftByFixture]:

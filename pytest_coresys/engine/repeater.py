@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from coresys.records import Reading
+from coresys.records import Location, Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
@@ -32,6 +33,16 @@ from pytest_coresys.engine.runner import quiet_timers, wider_fixtures
 _WHOLE_SECONDS = 20.0
 _FEWEST_SECONDS = 0.5
 _TO_SEE_STRANDED = WARM_UP + FEWEST + 1  # repetitions, after which bytes that are still stranded stay so
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What repeating a test with its wider fixtures showed: for each repetition what was left, by owner and measure;
+    by measure where that was made, where it is one owner's; or none of it, and why."""
+
+    left: list[dict[str, dict[str, int]]] = field(default_factory=list)
+    places: Mapping[str, tuple[Location, ...]] = field(default_factory=dict)
+    why: str | None = None
 
 
 class Repeater:
@@ -103,21 +114,28 @@ class Repeater:
 
     def repeat_whole(
         self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]
-    ) -> tuple[list[dict[str, dict[str, int]]], str | None]:
+    ) -> Whole:
         """Repeat a test with its wider fixtures; what each repetition left by owner, or none of it and why."""
         why = why_no_fork() if self._most >= WHOLE_REPETITIONS else f"--coresys-repeat {self._most}"
         if why:
-            return [], f"not repeated: {why}"
+            return Whole(why=f"not repeated: {why}")
         seconds = min(max(self.book.left(), self.book.left_for_convicted()), _WHOLE_SECONDS)
         if seconds < _FEWEST_SECONDS:
-            return [], SPENT
+            return Whole(why=SPENT)
         order = Order(self._most, Allowance(seconds, seconds, seconds), (), self._control)
         result = self._timed(item, lambda: repeat_with_fixtures(item, nextitem, order, take_fallen), whole=True)
         if isinstance(result, str):
-            return [], result
+            return Whole(why=result)
         sent = result.merged()
-        problem = sent.get("problem") or sent.get("crash") or result.problem
-        return sent.get("whole", []), None if "whole" in sent else f"could not be repeated: {problem}"
+        if "whole" not in sent:
+            problem = sent.get("problem") or sent.get("crash") or result.problem
+            return Whole(why=f"could not be repeated: {problem}")
+        places = {
+            key.removeprefix("explained:"): tuple(Location(**place) for place in found["locations"])
+            for key, found in sent.items()
+            if key.startswith("explained:")
+        }
+        return Whole(sent["whole"], places)
 
     def _why_not(self, plan: Plan) -> str | None:
         if plan.no_repeat:

@@ -126,7 +126,8 @@ def repeat_with_fixtures(
     """Repeat a test with the setup and teardown of its wider fixtures, down to the scope that ``nextitem`` ends.
 
     ``take_fallen`` gives what fixtures left since it was asked last: it is asked in the child, after each repetition.
-    The child sends ``whole``: a list with one dict for each repetition, from owner to measure to count.
+    The child sends ``whole``: a list with one dict for each repetition, from owner to measure to count; then, by
+    measure, where that was made which one owner left each time, as of a test.
     Raises OSError when there can be no child.
     """
     folder = sandbox.private_folder()
@@ -258,7 +259,42 @@ class Work:
                 self._tell({"problem": problem})
                 return
             left.append(list(take_fallen()))
-        self._tell({"whole": [{each.owner: each.left_now() for each in repetition} for repetition in left]})
+        whole = [{each.owner: each.left_now() for each in repetition} for repetition in left]
+        self._tell({"whole": whole})
+        self._explain_whole(nextitem, take_fallen, whole[1:])
+
+    def _explain_whole(
+        self,
+        nextitem: Any,
+        take_fallen: Callable[[], Iterable[LeftByFixture]],
+        whole: list[dict[str, dict[str, int]]],
+    ) -> None:
+        """Look where that was made which a fixture leaves each time, in one more repetition.
+
+        A tracer sees things, and not whose they are: so nothing is said where several fixtures leave things of a kind,
+        or the test itself does.
+        """
+        owners = {key: [owner for owner, counts in whole[-1].items() if counts.get(key)] for key in _KINDS}
+        keys = [
+            key
+            for key, of in owners.items()
+            if len(of) == 1 and all(repetition.get(of[0], {}).get(key) for repetition in whole)
+        ]
+        if not keys:
+            return
+        found = origins(
+            lambda: self._refused(repeat_once(self._item, nextitem)),
+            kinds=[kind for key in keys for kind in _KINDS[key]],
+            is_user=self._is_user,
+            root_path=self._root,
+            repetitions=1,
+            seconds=self._order.allowed.seconds / 2,
+        )
+        left = {each.owner: each.left_now() for each in take_fallen()}
+        for key in keys:
+            mine = [leftover for leftover in found if leftover.kind in _KINDS[key]]
+            if sum(leftover.count for leftover in mine) == left.get(owners[key][0], {}).get(key):
+                self._tell({f"explained:{key}": _of_leftovers(mine, self._folder)})
 
     def _isolate(self) -> None:
         sandbox.isolate_descriptors({self._send.writer})  # type: ignore[attr-defined]  # set by run_in_child

@@ -142,7 +142,8 @@ def test_without_a_flag_nothing_but_the_thin_entry_is_imported(pytester: pytest.
         import sys
         def test_x():
             ours = {name for name in sys.modules if name.startswith(("coresys", "pytest_coresys", "psutil"))}
-            thin = {"pytest_coresys", *("pytest_coresys." + name for name in ("plugin", "options", "hookspecs", "fixtures"))}
+            parts = ("plugin", "options", "hookspecs", "fixtures")
+            thin = {"pytest_coresys", *("pytest_coresys." + name for name in parts)}
             assert ours <= thin
         """
     )

@@ -50,6 +50,7 @@ class TestIt:
     assert owners(run.facts) == {"fixture pool (test_it.py:4)": "descriptors.leaked"}
     (finding,) = run.facts["findings"]
     assert finding["tests"]
+    assert [(place["path"], place["line"]) for place in finding["locations"]] == [("test_it.py", 6)]
     assert run.status == 1
     assert run.facts["summary"]["compliant"] is False
     assert "owner  fixture pool (test_it.py:4)" in run.text
@@ -411,3 +412,46 @@ def test_the_reason_of_what_is_accepted_is_told_at_the_end(inner: InnerSuite) ->
     write(inner, LEAVES_ONE.format(mark="", head=""))
     Path(inner.path, "coresys.toml").write_text('[[accept]]\nkey = "descriptors.leaked"\nreason = "#412"\n')
     assert "accepted: #412 (coresys.toml:1)" in inner.run("--coresys-budget").text
+
+
+def test_a_place_is_told_only_of_what_is_one_fixtures_alone(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+@pytest.fixture(scope="module")
+def one():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+@pytest.fixture(scope="module")
+def other():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+    thread = threading.Thread(target=threading.Event().wait, daemon=True)
+    thread.start()
+def test_it(one, other): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    places = {
+        (finding["owner"], finding["key"]): [place["line"] for place in finding["locations"]][:1]
+        for finding in run.facts["findings"]
+    }
+    assert places == {
+        ("fixture one (test_it.py:4)", "descriptors.leaked"): [],
+        ("fixture other (test_it.py:7)", "descriptors.leaked"): [],
+        ("fixture other (test_it.py:7)", "threads.leaked"): [11],
+    }, run.text
+
+
+def test_a_place_is_not_told_where_the_test_leaves_such_things_too(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+@pytest.fixture(scope="module")
+def one():
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+def test_it(one):
+    KEPT.append(os.open(os.devnull, os.O_RDONLY))
+""",
+    )
+    run = inner.run("--coresys-budget")
+    (finding,) = run.facts["findings"]
+    assert (finding["key"], finding["locations"]) == ("descriptors.leaked", [])
