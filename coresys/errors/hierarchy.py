@@ -421,6 +421,14 @@ class PoolExhaustedError(ResourceError, TimeoutError):
         super().__init__(f"no {tier} buffer was free for {owner!r} within {waited:.3g} s: of {slots}{kept}; {held}")
 
 
+class SharedTierError(ResourceError, ValueError):
+    """Something was asked of a tier that only one shared by processes can do, or only in the process that made it."""
+
+    def __init__(self, *, tier: str, problem: str) -> None:
+        self.tier, self.problem = tier, problem
+        super().__init__(f"tier {tier!r}: {problem}")
+
+
 class LeaseReleasedError(ResourceError, ValueError):
     """A buffer was used, or given back, that had been given back; ``where`` is the place that it was lent at."""
 

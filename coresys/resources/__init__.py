@@ -5,6 +5,7 @@ from coresys.resources.lease import Lease
 from coresys.resources.manager import ResourceManager
 from coresys.resources.owned import OwnedResources
 from coresys.resources.pools import BufferPools
+from coresys.resources.shared import ForeignLease, LeaseToken
 from coresys.resources.tiers import DEFAULT_TIERS, Tier
 from coresys.resources.view import ResourceView
 
@@ -13,7 +14,9 @@ __all__ = [
     "BufferPools",
     "Checkout",
     "ConnectionPool",
+    "ForeignLease",
     "Lease",
+    "LeaseToken",
     "OwnedResources",
     "ResourceManager",
     "ResourceView",
