@@ -407,6 +407,14 @@ class LeaseLimitError(ResourceError, RuntimeError):
         )
 
 
+class HeapLimitError(ResourceError, RuntimeError):
+    """An owner holds as much on the heap as it may, or all together do: it may not begin to take more. In bytes."""
+
+    def __init__(self, *, owner: str, held: int, limit: int, why: str) -> None:
+        self.owner, self.held, self.limit, self.why = owner, held, limit, why
+        super().__init__(f"{owner!r} may not take more of the heap: {held} bytes are held of {limit}: {why}")
+
+
 class PoolExhaustedError(ResourceError, TimeoutError):
     """No buffer of a tier was free for an owner; ``holders`` are those who hold most, with how many, the first most."""
 

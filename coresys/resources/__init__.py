@@ -1,6 +1,7 @@
 """Buffers and other resources that have an owner."""
 
 from coresys.resources.connections import Checkout, ConnectionPool
+from coresys.resources.heap import HeapAccounts
 from coresys.resources.lease import Lease
 from coresys.resources.manager import ResourceManager
 from coresys.resources.owned import OwnedResources
@@ -15,6 +16,7 @@ __all__ = [
     "Checkout",
     "ConnectionPool",
     "ForeignLease",
+    "HeapAccounts",
     "Lease",
     "LeaseToken",
     "OwnedResources",
