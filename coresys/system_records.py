@@ -234,7 +234,8 @@ class PoolStatistics:
 class OwnerUsage:
     """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit.
 
-    ``lease_granted``: what it may hold beside its limit, by explicit grants.
+    ``lease_granted``: what it may hold beside its limit, by explicit grants. ``heap``: what it holds there, where that
+    was measured; an account apart from that of leases.
     """
 
     owner: str
@@ -244,6 +245,27 @@ class OwnerUsage:
     leases: int
     resources: int = 0
     lease_granted: int = 0
+    heap: HeapUsage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeapUsage:
+    """What an owner holds on the heap, in bytes. ``held`` is None where it is not known, and ``why`` says why not.
+
+    ``known`` is what was measured of it all the same, ``most`` the most of that at one time. ``method``: ``roots`` or
+    ``blocks``, empty where there was none. ``verdict``, of ``most`` and ``limit``: within, near (from 90 % on), over,
+    not_measured.
+    """
+
+    owner: str
+    held: int | None
+    known: int
+    most: int
+    limit: int | None
+    reserve: int
+    method: str
+    verdict: str
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

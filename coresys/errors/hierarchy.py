@@ -407,6 +407,14 @@ class LeaseLimitError(ResourceError, RuntimeError):
         )
 
 
+class HeapLimitError(ResourceError, RuntimeError):
+    """An owner holds as much on the heap as it may, or all together do: it may not begin to take more. In bytes."""
+
+    def __init__(self, *, owner: str, held: int, limit: int, why: str) -> None:
+        self.owner, self.held, self.limit, self.why = owner, held, limit, why
+        super().__init__(f"{owner!r} may not take more of the heap: {held} bytes are held of {limit}: {why}")
+
+
 class PoolExhaustedError(ResourceError, TimeoutError):
     """No buffer of a tier was free for an owner; ``holders`` are those who hold most, with how many, the first most."""
 
@@ -419,6 +427,14 @@ class PoolExhaustedError(ResourceError, TimeoutError):
         most = ", ".join(f"{name!r} {count}" for name, count in holders)
         held = f"held by {most or 'nobody'}"
         super().__init__(f"no {tier} buffer was free for {owner!r} within {waited:.3g} s: of {slots}{kept}; {held}")
+
+
+class SharedTierError(ResourceError, ValueError):
+    """Something was asked of a tier that only one shared by processes can do, or only in the process that made it."""
+
+    def __init__(self, *, tier: str, problem: str) -> None:
+        self.tier, self.problem = tier, problem
+        super().__init__(f"tier {tier!r}: {problem}")
 
 
 class LeaseReleasedError(ResourceError, ValueError):

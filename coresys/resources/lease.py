@@ -14,6 +14,7 @@ from coresys.threads.sites import site
 
 if TYPE_CHECKING:
     from coresys.resources.pools import BufferPools
+    from coresys.resources.shared import LeaseToken
 
 
 class Dropped(ref[Any]):
@@ -73,6 +74,14 @@ class Lease:
     def release(self) -> None:
         """Give it back. Raises LeaseReleasedError where that was done before, LeaseInUseError while it can't be."""
         self._pools.take_back(self)
+
+    def hand_over(self) -> LeaseToken:
+        """Give it to another process: whoever opens the token has it from then on, and this lease is none any more.
+
+        It stays charged to its owner until it comes back. Raises SharedTierError where its tier is not shared,
+        LeaseReleasedError, LeaseInUseError.
+        """
+        return self._pools.hand_over(self)
 
     def __enter__(self) -> memoryview:
         return self.view

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from coresys.resources.heap import HeapAccounts
 from coresys.resources.lease import Lease
 from coresys.resources.owned import OwnedResources
 from coresys.resources.pools import BufferPools
@@ -30,11 +32,13 @@ class ResourceManager:
     closed
     1
 
-    ``pools`` are where buffers come from; the default tiers where none are given.
+    ``pools`` are where buffers come from; the default tiers where none are given. ``heap`` are the accounts of what
+    owners hold on the heap, apart from leases.
     """
 
-    def __init__(self, pools: BufferPools | None = None) -> None:
+    def __init__(self, pools: BufferPools | None = None, heap: HeapAccounts | None = None) -> None:
         self.pools = BufferPools() if pools is None else pools
+        self.heap = HeapAccounts() if heap is None else heap
         self.owned = OwnedResources()
 
     def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:
@@ -48,6 +52,18 @@ class ResourceManager:
     def grant(self, owner: str, size: int, count: int = 1) -> None:
         """Let an owner hold ``count`` buffers of ``size`` bytes beside its limit: see BufferPools.grant."""
         self.pools.grant(owner, size, count)
+
+    def heap_limit(self, owner: str, limit: int | None, reserve: int = 0) -> None:
+        """What an owner may hold on the heap: see HeapAccounts.limit."""
+        self.heap.limit(owner, limit, reserve)
+
+    def heap_roots(self, owner: str, *find: Callable[[], Any]) -> None:
+        """Where what an owner holds on the heap begins: see HeapAccounts.roots."""
+        self.heap.roots(owner, *find)
+
+    def heap_block(self, owner: str, *, collect: bool = True) -> AbstractContextManager[None]:
+        """What is taken of the heap within is the owner's: see HeapAccounts.block."""
+        return self.heap.block(owner, collect=collect)
 
     def view(
         self, channel: str, *, lease: int | None = None, reserve: Reserve = 0, largest: int | None = None
@@ -67,7 +83,7 @@ class ResourceManager:
         ['1000']
         """
         opened = self.pools.open_channel(channel, lease=lease, reserve=reserve, largest=largest, depth=2)
-        return ResourceView(self.pools, self.owned, opened)
+        return ResourceView(self.pools, self.owned, opened, self.heap)
 
     def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
         """Put anything else that has to be closed in an owner's hands. Raises DuplicateResourceError."""
@@ -90,7 +106,8 @@ class ResourceManager:
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
-        return replace(self.pools.usage(owner), resources=len(self.owned.names(owner)))
+        heap = self.heap.usage(owner) if owner in self.heap.owners() else None
+        return replace(self.pools.usage(owner), resources=len(self.owned.names(owner)), heap=heap)
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
         """One record for each tier, smallest first."""

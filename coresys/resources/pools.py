@@ -35,9 +35,11 @@ from coresys.errors.hierarchy import (
     PoolExhaustedError,
     PoolsClosedError,
     ReentrantCallError,
+    SharedTierError,
 )
 from coresys.forks import renew_in_children
 from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
+from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, shared_slab, slab_of
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
     DEFAULT_TIERS,
@@ -62,6 +64,7 @@ _POISON = 0xA5
 _MOST_LEAKED = 1000
 _MOST_NAMED = 3
 _OVERFLOW = -1  # the slot of a lease that is on the heap
+_LOOK_EVERY = 0.01  # seconds, for what comes back from other processes
 _MOST_COOLED = 1 << 20  # bytes at one release: half a millisecond
 _FEWEST_ACCOUNTS = 64  # that are kept, whether anything is held by them or not
 
@@ -110,7 +113,8 @@ class BufferPools:
         self.tiers = checked(tiers)
         self._sizes = tuple(tier.slot for tier in self.tiers)
         self._smallest = self._sizes[0]  # 0 when closed: so the quick way leads to nothing
-        self._slabs = [Slab(tier) for tier in self.tiers]
+        self._slabs = [slab_of(tier) for tier in self.tiers]
+        self._is_shared = any(tier.shared for tier in self.tiers)
         self._exhausted, self._zeroing, self._timeout, self._debug = exhausted, zeroing, timeout, debug
         self._on_leak, self._now = on_leak, now
         self._decay = decay
@@ -135,6 +139,7 @@ class BufferPools:
         self.orphans: deque[Dropped] = deque()
         self._orphaned = self.orphans.append
         self._put_off: deque[int] = deque()  # numbers that were given back in the middle of a change
+        self._handed: dict[int, None] = {}  # numbers that are with other processes
         self._stuck: dict[int, object] = {}  # dropped, but something stands on the memory
         renew_in_children(self, BufferPools._renew)
 
@@ -184,6 +189,8 @@ class BufferPools:
             raise ReentrantCallError(action="lease()")
         if self.orphans or self._put_off:
             self.take_back_orphans()
+        if self._handed:
+            self._take_back_returned()
         tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner)
         lease = new_lease(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
         lease._pools, lease.number = self, 0
@@ -362,6 +369,9 @@ class BufferPools:
     def _queue(
         self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int
     ) -> _Waiter:
+        if self._slabs[tier].is_forsaken:
+            problem = "in a forked child it lends nothing, for it is its parent's: hand leases over by tokens"
+            raise SharedTierError(tier=self.tiers[tier].name, problem=problem)
         lease._lent = Lent(account, tier, _OVERFLOW, size, code, offset, _NOTHING)
         waiter = _Waiter(account, tier, size, lease)
         if self._exhausted == "block":
@@ -376,14 +386,26 @@ class BufferPools:
         """Until a slot was handed over. Raises PoolExhaustedError, PoolsClosedError."""
         began = self._now()
         if self._exhausted == "block":
-            waiter.gate.acquire(True, min(max(seconds, 0.0), TIMEOUT_MAX))
+            self._wait_at(waiter, min(max(seconds, 0.0), TIMEOUT_MAX))
         if waiter.lease.number:
             return
         self.take_back_orphans()
         self._take_back_stuck()
+        self._take_back_returned(dead=True)
         error = self._locked("lease()", self._last_look, waiter, began)
         if error is not None:
             raise error
+
+    def _wait_at(self, waiter: _Waiter, seconds: float) -> None:
+        """Until it is woken, or so many seconds; nobody wakes it for what comes back from other processes."""
+        if not self._is_shared:
+            waiter.gate.acquire(True, seconds)
+            return
+        until = monotonic() + seconds
+        while not waiter.gate.acquire(True, min(max(until - monotonic(), 0.0), _LOOK_EVERY)):
+            if monotonic() >= until:
+                return
+            self._take_back_returned(dead=True)
 
     def _last_look(self, waiter: _Waiter, began: float) -> Exception | None:
         """Wait no longer: None where there is a slot now, else what is raised."""
@@ -487,6 +509,8 @@ class BufferPools:
                 slab.put_back(slot)
             if self._stuck:
                 self._stuck.pop(number, None)
+            if self._handed:
+                self._handed.pop(number, None)
             if self._waiting:
                 self._serve()
         except BaseException:
@@ -532,6 +556,63 @@ class BufferPools:
             if lent is not None and mine:
                 self._tell(self.record_of(dropped.number, lent))
 
+    def hand_over(self, lease: Lease) -> LeaseToken:
+        """What ``Lease.hand_over`` does."""
+        number = lease.number
+        if number not in self._lent:
+            raise lease._lent.released(number)
+        lent = lease._lent
+        slab = shared_slab(self._slabs[lent.tier], self.tiers[lent.tier].name)
+        if lent.slot == _OVERFLOW:
+            raise SharedTierError(tier=self.tiers[lent.tier].name, problem="this buffer is on the heap, by overflow")
+        try:
+            lent.view.release()
+        except BufferError:
+            raise lent.in_use(number) from None
+        self._locked("hand_over()", self._hand_over, lease, number, slab, lent)
+        return slab.token(lent.slot, number, lent.size, lent.account.own)
+
+    def _hand_over(self, lease: Lease, number: int, slab: SharedSlab, lent: Lent) -> None:
+        if number not in self._lent:
+            raise lent.released(number)  # another thread was faster
+        slab.hand_over(lent.slot, number)
+        self._handed[number] = None
+        lease.number = 0
+        self._dropped.pop(number, None)
+
+    def _take_back_returned(self, *, dead: bool = False) -> None:
+        """Take back what other processes have given back; with ``dead``, also what those had that have ended."""
+        for number in tuple(self._handed):
+            lent = self._lent.get(number)
+            slab = None if lent is None else self._slabs[lent.tier]
+            if lent is None or not isinstance(slab, SharedSlab):
+                self._handed.pop(number, None)
+                continue
+            state = slab.state(lent.slot)
+            if (state == RETURNED or (dead and state == OPEN)) and self._recall(number, lent) and state == OPEN:
+                self._tell(self.record_of(number, lent))
+
+    def _recall(self, number: int, lent: Lent) -> bool:
+        """Take back what was handed over, where no process has it open; true for one of those who try."""
+        done: bool = self._locked("taking back", self._recall_inside, number, lent)
+        return done
+
+    def _recall_inside(self, number: int, lent: Lent) -> bool:
+        slab = self._slabs[lent.tier]
+        if number not in self._lent or not isinstance(slab, SharedSlab) or not slab.recall(lent.slot):
+            return False
+        return self._free(number)
+
+    def _let_go(self, number: int, lent: Lent) -> bool:
+        """Whether nothing stands on the memory of a lease any more, here or in another process."""
+        if number in self._handed:
+            return self._recall(number, lent) or number not in self._lent
+        try:
+            lent.view.release()
+        except BufferError:
+            return False
+        return True
+
     def _take_from(self, number: int, lent: Lent) -> bool:
         """Take a slot from whoever may have the view; true for one of those who try. What is stood on stays lent."""
         try:
@@ -569,12 +650,11 @@ class BufferPools:
         """
         freed, in_use = 0, None
         for number, lent in self._locked("release_owner()", self._lent_now, owner):
-            try:
-                lent.view.release()
-            except BufferError:
+            handed = number in self._handed
+            if not self._let_go(number, lent):
                 in_use = in_use or lent.in_use(number)
                 continue
-            freed += self._locked("release_owner()", self._free, number)
+            freed += self._locked("release_owner()", self._free, number) or handed
         if in_use is not None:
             raise in_use
         return freed
@@ -789,9 +869,7 @@ class BufferPools:
         """Take all buffers of a closed channel back, and forget it; returns those on which something stands."""
         in_use = []
         for number, lent in self._locked("take_from_channel()", self._lent_in, channel):
-            try:
-                lent.view.release()
-            except BufferError:
+            if not self._let_go(number, lent):
                 in_use.append(self.record_of(number, lent, lent.account.own))
                 continue
             self._locked("take_from_channel()", self._free, number)
@@ -825,6 +903,7 @@ class BufferPools:
 
     def channel_leases(self, channel: Channel) -> tuple[LeaseRecord, ...]:
         """What is lent in a channel now, oldest first."""
+        self._take_back_returned(dead=True)
         found = self._locked("leases()", self._lent_in, channel)
         return tuple(self.record_of(number, lent, self._name_in(channel, lent.account)) for number, lent in found)
 
@@ -856,12 +935,14 @@ class BufferPools:
 
     def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
         """What is lent now, oldest first."""
+        self._take_back_returned(dead=True)
         return tuple(self.record_of(*each) for each in self._locked("leases()", self._lent_now, owner))
 
     def leaked(self) -> tuple[LeaseRecord, ...]:
         """Leases that were dropped and never given back: the last thousand, with the place that each was lent at."""
         self.take_back_orphans()
         self._take_back_stuck()
+        self._take_back_returned(dead=True)
         return tuple(self._leaked)
 
     def stale_writes(self) -> tuple[str, ...]:
@@ -880,6 +961,7 @@ class BufferPools:
         """One record for each tier, smallest first. Raises PoolsClosedError."""
         self.take_back_orphans()
         self._take_back_stuck()
+        self._take_back_returned(dead=True)
         return self._locked("statistics()", self._count)
 
     def _count(self) -> tuple[PoolStatistics, ...]:
@@ -909,6 +991,7 @@ class BufferPools:
         of the whole tier, free slots that it had last; ``external``: of requests in it that were refused."""
         self.take_back_orphans()
         self._take_back_stuck()
+        self._take_back_returned(dead=True)
         return self._locked("statistics()", self._count_in, channel)
 
     def _count_in(self, channel: Channel) -> tuple[PoolStatistics, ...]:
@@ -1018,6 +1101,7 @@ class BufferPools:
         """
         self.take_back_orphans()
         self._take_back_stuck()
+        self._take_back_returned(dead=True)
         self._locked("close()", self._close)
 
     def _close(self) -> None:
@@ -1028,7 +1112,7 @@ class BufferPools:
             try:
                 slab.close()
             except BufferError:
-                self._slabs = [*(Slab(tier) for tier in self.tiers[:at]), *slabs[at:]]  # nothing was in those before
+                self._slabs = [*(slab_of(tier) for tier in self.tiers[:at]), *slabs[at:]]  # nothing was in those before
                 self._closed, self._smallest = False, self._sizes[0]
                 last = sorted({account.name for account in slab.last if isinstance(account, Account)})
                 where = f"a slice of a {self.tiers[at].name} buffer"
@@ -1082,6 +1166,13 @@ class BufferPools:
         """In a forked child: other threads, and their places in line, are gone."""
         self._lock, self._holder = allocate_lock(), 0
         self._waiting.clear()
+        for at, slab in enumerate(self._slabs):
+            if isinstance(slab, SharedSlab):
+                slab.forsake()
+                for number in [number for number, lent in self._lent.items() if lent.tier == at]:
+                    self._lent.pop(number, None)
+                    self._dropped.pop(number, None)
+        self._handed.clear()
         self._put_right()
 
     def __repr__(self) -> str:

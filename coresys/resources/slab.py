@@ -43,6 +43,7 @@ class Slab:
         "exposed",
         "free",
         "fresh",
+        "is_forsaken",
         "last",
         "least",
         "slot",
@@ -55,7 +56,8 @@ class Slab:
 
     def __init__(self, tier: Tier) -> None:
         self.slot, self.slots = tier.slot, tier.slots
-        self._mapping = _map(tier.slot * tier.slots)
+        self.is_forsaken = False  # it is another process's, and lends nothing here
+        self._mapping = self._make(tier.slot * tier.slots)
         self._base = memoryview(self._mapping)
         self._zeros = memoryview(_map(tier.slot)).toreadonly()  # never written, so never there
         self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
@@ -66,6 +68,14 @@ class Slab:
         self.surplus = 0  # so many of these were not used from the mark before until then
         self.exposed = [0] * tier.slots
         self.last: list[object] = [None] * tier.slots  # whoever had it last
+
+    def _make(self, size: int) -> mmap.mmap:
+        return _map(size)
+
+    @property
+    def _advice(self) -> int | None:
+        """What gives memory back, where something does."""
+        return getattr(mmap, "MADV_DONTNEED", None)
 
     @property
     def idle(self) -> int:
@@ -123,12 +133,13 @@ class Slab:
         Only whole pages can be given back; of tiers whose slots are none, nothing is. Where this is interrupted, a slot
         may be in two places: ``renew`` puts that right.
         """
-        if not hasattr(mmap, "MADV_DONTNEED") or self.slot % PAGE:
+        advice = self._advice
+        if advice is None or self.slot % PAGE:
             return 0
         given = 0
         while len(self.warm) > most:
             number = self.warm[0]
-            self._mapping.madvise(mmap.MADV_DONTNEED, number * self.slot, self.slot)
+            self._mapping.madvise(advice, number * self.slot, self.slot)
             self.exposed[number] = 0
             self.cold.append(number)
             self.warm.popleft()
@@ -153,6 +164,8 @@ class Slab:
 
     def renew(self, taken: set[int]) -> None:
         """Put everything right again after an interruption: those taken are with others, all else is free."""
+        if self.is_forsaken:
+            return
         free = [number for number in range(self.fresh) if number not in taken]
         self.cold = [number for number in free if not self.exposed[number]]
         self.warm = deque(number for number in free if self.exposed[number])

@@ -12,11 +12,12 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Buffers of one size: ``slots`` of them, each of ``slot`` bytes."""
+    """Buffers of one size: ``slots`` of them, each of ``slot`` bytes; ``shared``: by processes, see Lease.hand_over."""
 
     name: str
     slot: int
     slots: int
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.slot < 1 or self.slots < 1:

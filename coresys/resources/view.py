@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coresys.errors.hierarchy import PoolsClosedError, ResourcesNotClosedError
+from coresys.resources.heap import HeapAccounts
 from coresys.resources.lease import Lease
 from coresys.resources.owned import OwnedResources
 from coresys.resources.pools import BufferPools
@@ -25,10 +27,10 @@ class ResourceView:
     its reserve whatever others hold. A view can be made of a view.
     """
 
-    __slots__ = ("_channel", "_owned", "_pools")
+    __slots__ = ("_channel", "_heap", "_owned", "_pools")
 
-    def __init__(self, pools: BufferPools, owned: OwnedResources, channel: Channel) -> None:
-        self._pools, self._owned, self._channel = pools, owned, channel
+    def __init__(self, pools: BufferPools, owned: OwnedResources, channel: Channel, heap: HeapAccounts) -> None:
+        self._pools, self._owned, self._channel, self._heap = pools, owned, channel, heap
 
     @property
     def channel(self) -> str:
@@ -58,6 +60,18 @@ class ResourceView:
             self._owned.discard(name, owner=self._full(owner), close=close)
             raise PoolsClosedError(owner=owner, channel=self.channel)
 
+    def heap_limit(self, owner: str, limit: int | None, reserve: int = 0) -> None:
+        """As HeapAccounts.limit."""
+        self._heap.limit(self._full(owner), limit, reserve)
+
+    def heap_roots(self, owner: str, *find: Callable[[], Any]) -> None:
+        """As HeapAccounts.roots."""
+        self._heap.roots(self._full(owner), *find)
+
+    def heap_block(self, owner: str, *, collect: bool = True) -> AbstractContextManager[None]:
+        """As HeapAccounts.block."""
+        return self._heap.block(self._full(owner), collect=collect)
+
     def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
         """What is lent in this channel now, oldest first."""
         found = self._pools.channel_leases(self._channel)
@@ -74,7 +88,8 @@ class ResourceView:
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
         full = self._full(owner)
-        return replace(self._pools.usage(full), owner=owner, resources=len(self._owned.names(full)))
+        heap = replace(self._heap.usage(full), owner=owner) if full in self._heap.owners() else None
+        return replace(self._pools.usage(full), owner=owner, resources=len(self._owned.names(full)), heap=heap)
 
     def usage_of_all(self) -> OwnerUsage:
         """What all owners of the channel together hold and may hold."""
@@ -96,7 +111,7 @@ class ResourceView:
         if self._channel.closed:
             raise PoolsClosedError(channel=self.channel)
         opened = self._pools.open_channel(self._full(channel), lease=lease, reserve=reserve, largest=largest, depth=2)
-        return ResourceView(self._pools, self._owned, opened)
+        return ResourceView(self._pools, self._owned, opened, self._heap)
 
     def _registered(self) -> tuple[OwnedRecord, ...]:
         start = self._full("")
@@ -122,6 +137,9 @@ class ResourceView:
             except ResourcesNotClosedError as error:
                 problems.extend((owner, *problem) for problem in error.problems)
         in_use = self._pools.take_from_channel(self._channel)
+        for name in self._heap.owners():
+            if name.startswith(self._full("")):
+                self._heap.forget(name)
         return LeftResources(self.channel, leases, dropped, resources, in_use, tuple(problems))
 
     def __enter__(self) -> ResourceView:

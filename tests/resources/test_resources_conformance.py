@@ -13,6 +13,7 @@ from storms import no_threads_left, stormy
 
 from coresys.errors.hierarchy import (
     DuplicateResourceError,
+    HeapLimitError,
     LeaseInUseError,
     LeaseLimitError,
     LeaseReleasedError,
@@ -57,7 +58,7 @@ def resources(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if isinstance(made, ResourceManager):
         yield made
         return
-    rest = ResourceManager(made._pools)
+    rest = ResourceManager(made._pools, made._heap)
     rest.owned = made._owned
     others = [rest.lease(1, owner=f"rest {name}") for name in OTHERS]
     for lease in others:
@@ -230,6 +231,30 @@ def test_what_is_exhausted_is_told_with_those_who_hold_it(resources: Subject) ->
     assert (large.busy, large.most_busy, large.leases, large.refused) == (2, 2, 2, 1)
     for lease in leases:
         lease.release()
+
+
+def test_the_heap_is_an_account_apart_from_leases(resources: Subject) -> None:
+    assert resources.usage("a").heap is None
+    kept = [bytearray(300 * KIB)]
+    resources.heap_roots("a", lambda: kept)
+    with resources.lease(4 * KIB, owner="a"):
+        usage = resources.usage("a")
+    heap = usage.heap
+    assert heap is not None
+    assert (usage.leased, heap.owner, heap.limit, heap.verdict, heap.method) == (
+        4 * KIB,
+        "a",
+        500 * KIB,
+        "within",
+        "roots",
+    )
+    assert 300 * KIB <= heap.known <= 301 * KIB
+    resources.heap_limit("a", 64 * KIB)
+    with pytest.raises(HeapLimitError, match=r"'.*a' may not take more of the heap: \d+ bytes are held of 65536: its"):
+        resources.heap_block("a").__enter__()
+    heap = resources.usage("a").heap
+    assert heap is not None
+    assert heap.verdict == "over"
 
 
 @pytest.mark.slow
