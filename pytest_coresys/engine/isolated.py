@@ -24,14 +24,18 @@ from pytest_coresys.engine.forked import Message, Send, why_no_fork
 from pytest_coresys.engine.parcel import pack, unpack
 from pytest_coresys.engine.runner import (
     Sibling,
+    failed_subtests,
     quiet_timers,
     report_of,
+    resume_watchdog,
     run_phases,
+    set_failed_subtests,
     wider_fixtures_up,
 )
 from pytest_coresys.engine.warden import Ending, how_it_ended, run_watched
 
 MARKER = "coresys_isolated"
+_OF_THE_PLATFORM = not sys.platform.startswith("linux")  # whether it is the platform that can't
 Phase = Literal["setup", "call", "teardown"]
 
 
@@ -72,9 +76,12 @@ def run_isolated(item: pytest.Item, nextitem: Any, terms: Terms, log: Callable[[
     Raises ``pytest.exit.Exception`` where the test asked for the end of the run.
     """
     run = _Run(item, terms, log)
-    with wider_fixtures_up(item, nextitem, run.wider_fell):
-        run.fork()
-    run.close()
+    try:
+        with wider_fixtures_up(item, nextitem, run.wider_fell):
+            run.fork()
+    finally:
+        run.close()
+    run.log_teardown()
     if run.exit is not None:
         message, status = run.exit
         pytest.exit(message, status)
@@ -93,7 +100,9 @@ def not_run(
         item.session._setupstate.teardown_exact(nextitem)
 
     for when, do in [*steps, ("teardown", fall)]:
-        report = _in_our_words(report_of(item, pytest.CallInfo.from_call(do, when=when)), text)
+        report = report_of(item, pytest.CallInfo.from_call(do, when=when))
+        if do is say:
+            _in_our_words(report, text)
         outcome.reports.append(report)
         log(report)
     return outcome
@@ -103,11 +112,10 @@ def _fail(text: str) -> None:
     raise pytest.fail.Exception(text, pytrace=False)
 
 
-def _in_our_words(report: pytest.TestReport, text: str) -> pytest.TestReport:
+def _in_our_words(report: pytest.TestReport, text: str) -> None:
     """The text alone: pytest would write the name of the exception before it, in the line of its summary."""
-    if text and report.longrepr is not None and not isinstance(report.longrepr, tuple) and report.when != "teardown":
+    if isinstance(report.longrepr, str) or hasattr(report.longrepr, "toterminal"):
         report.longrepr = text
-    return report
 
 
 def _skip(text: str) -> None:
@@ -126,8 +134,9 @@ class _Run:
         self.outcome = Outcome()
         self.exit: tuple[str, int | None] | None = None
         self._fall: Any = None
+        self._late: list[tuple[str, str]] = []  # sections of a report that came when the time was up
         self._printed = _Printed(item.config)
-        self._others = threading.active_count() - 1
+        self._others = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
 
     def fork(self) -> None:
         """Run it, hear its reports, and write those that are missing in the end."""
@@ -157,12 +166,13 @@ class _Run:
         def hear(report: pytest.TestReport) -> None:
             _flush(sys.stdout)
             _flush(sys.stderr)
-            send({"report": self._packed(report)})
+            send({"subtests": failed_subtests(item), "report": self._packed(report)})
             self._printed.forget()
 
         try:
             with _warnings_told(item, send):
                 self._terms.in_child(send)
+                resume_watchdog(item.config)
                 if around is not None:
                     around.begin()
                 run_phases(item, Sibling(item), log=False, hear=hear)
@@ -184,7 +194,11 @@ class _Run:
 
     def _heard(self, message: Message) -> None:
         if "report" in message:
+            set_failed_subtests(self._item, message["subtests"])
             self._take(self._unpacked(message["report"]))
+        elif "late" in message:
+            if "report" in message["late"]:
+                self._late = self._unpacked(message["late"]["report"]).sections
         elif "inner" in message:
             self._log(self._unpacked(message["inner"]))
         elif "warning" in message:
@@ -231,10 +245,11 @@ class _Run:
         reports = self.outcome.reports
         sections = list(reports[-1].sections) if reports else None
         report = report_of(self._item, pytest.CallInfo.from_call(do, when=phase), seconds)
-        _in_our_words(report, text)
+        if text:
+            _in_our_words(report, text)
         if sections is not None:
             report.sections = sections
-        report.sections = _merged([*report.sections, *self._printed.left(phase)])
+        report.sections = _merged([*report.sections, *self._late, *self._printed.left(phase)])
         self._take(report)
 
     def wider_fell(self, call: pytest.CallInfo[None]) -> None:
@@ -242,6 +257,10 @@ class _Run:
         self._fall = call
 
     def close(self) -> None:
+        """Give up what is kept open."""
+        self._printed.close()
+
+    def log_teardown(self) -> None:
         """Log the teardown, which is the test's and the wider fixtures' together, as ever."""
         reports = self.outcome.reports
         if self._fall is None or not reports or reports[-1].when != "teardown":
@@ -269,18 +288,18 @@ def why_not_isolated() -> tuple[str, bool] | None:
     why = why_no_fork()
     if why is None:
         return None
-    return why, not sys.platform.startswith("linux")
+    return why, _OF_THE_PLATFORM
 
 
 def _in_words(phase: Phase, after: bool) -> str:
     return "what came after its teardown" if after else f"its {phase}"
 
 
-def _absent(others: int) -> str:
-    count = "1 other thread" if others == 1 else f"{others} other threads"
+def _absent(others: list[str]) -> str:
+    names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
     return (
-        f"{count} of the tests' process did not come along: what waits for one of them, or for a lock that it held,"
-        " waits for ever."
+        f"Threads of the tests' process that did not come along: {names}. What waits for one of them, or for a lock"
+        " that it held, waits for ever."
     )
 
 
@@ -350,7 +369,8 @@ class _Printed:
             if hasattr(stream, "write"):
                 self._fds[name] = os.memfd_create(f"coresys-{name}")
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """In the tests' process, at the end."""
         for fd in self._fds.values():
             os.close(fd)
 

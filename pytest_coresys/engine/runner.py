@@ -11,6 +11,7 @@ import shutil
 import types
 import warnings
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,10 +19,18 @@ from typing import Any, Literal
 
 import pytest
 from _pytest.config.findpaths import determine_setup
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from _pytest.fixtures import FuncFixtureInfo
 from _pytest.logging import caplog_handler_key, caplog_records_key
 from _pytest.runner import _update_current_test_var, check_interactive_exception, show_test_item
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+
+try:
+    from _pytest.subtests import failed_subtests_key as _failed_subtests
+except ImportError:  # before pytest 9
+    _FAILED_SUBTESTS: Any = None
+else:
+    _FAILED_SUBTESTS = _failed_subtests
 
 
 def run_phases(
@@ -327,6 +336,25 @@ def report_of(item: pytest.Item, call: pytest.CallInfo[Any], seconds: float | No
     return report
 
 
+def failed_subtests(item: pytest.Item) -> int:
+    """How many subtests of a test failed so far: pytest keeps it apart from the reports, and fails the test by it."""
+    if _FAILED_SUBTESTS is None:
+        return 0
+    counts: Any = item.config.stash.get(_FAILED_SUBTESTS, {})
+    return int(counts.get(_subtests_id(item), 0))
+
+
+def set_failed_subtests(item: pytest.Item, count: int) -> None:
+    """Have pytest know of subtests that failed elsewhere."""
+    if _FAILED_SUBTESTS is not None and count:
+        counts: Any = item.config.stash.setdefault(_FAILED_SUBTESTS, defaultdict(int))
+        counts[_subtests_id(item)] = count
+
+
+def _subtests_id(item: pytest.Item) -> Any:
+    return getattr(item, "id", item.nodeid)  # since pytest 9.2
+
+
 def _declared_fixtures(item: pytest.Item) -> Iterator[Any]:
     """Definitions of the fixtures that a test is known to use before it runs, and those that they override."""
     info = getattr(item, "_fixtureinfo", None)
@@ -470,6 +498,15 @@ def quiet_timers(item: pytest.Item) -> None:
     # Only pytest's own: there is one such timer, and without the option it is somebody else's.
     if item.config.pluginmanager.has_plugin("faulthandler") and float(item.config.getini("faulthandler_timeout") or 0):
         faulthandler.cancel_dump_traceback_later()
+
+
+def resume_watchdog(config: pytest.Config) -> None:
+    """Start anew, in a child, pytest's own watchdog over the time of a test: no thread came along."""
+    seconds = (
+        float(config.getini("faulthandler_timeout") or 0) if config.pluginmanager.has_plugin("faulthandler") else 0
+    )
+    if seconds > 0:
+        faulthandler.dump_traceback_later(seconds, file=config.stash[fault_handler_stderr_fd_key])
 
 
 def other_protocols(config: pytest.Config) -> list[Any]:

@@ -55,8 +55,9 @@ def run_watched(
 ) -> Ending:
     """Run ``work(send)`` in a process of its own, for ``limit`` seconds at most, and hand on what it sends.
 
-    A message with a ``limit`` in it is for us: from now on so long, or None for as long as it takes. Raises OSError
-    when no process could be made, and whatever ``on_message`` raises, when the process has been ended.
+    A message with a ``limit`` in it is for us: from now on so long, or None for as long as it takes. One that comes
+    when the time is up is handed on as ``late``. Raises OSError when no process could be made, and whatever
+    ``on_message`` raises, when the process has been ended.
     """
     reader, writer = os.pipe()
     notes = os.memfd_create("coresys-stood")
@@ -72,8 +73,13 @@ def run_watched(
     if pid == 0:
         forked._be_the_child(lambda send: _watch_over(work, send, notes, own_group), reader, writer, parent)
     os.close(writer)
+    listener = _Listener(reader, pid, notes, ending, on_message)
     try:
-        _Listener(reader, pid, notes, ending, on_message).listen(limit)
+        listener.listen(limit)
+    except KeyboardInterrupt:
+        # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
+        listener.let_it_end(interrupt=own_group)
+        raise
     finally:
         os.close(reader)
         forked._end(pid)
@@ -126,7 +132,7 @@ def _be_the_one(work: Callable[[Send], None], writer: int, warden: int, notes: i
             os.setpgid(0, 0)
         faulthandler.enable(file=notes)
         faulthandler.register(_ASKED, file=notes, all_threads=True)
-        send = _Sender(writer)
+        send = _Sender(writer, warden)
         send({"pid": os.getpid()})
         work(send)
         send({"over": True})
@@ -144,16 +150,17 @@ def _be_the_one(work: Callable[[Send], None], writer: int, warden: int, notes: i
 class _Sender:
     """Sends messages of this process; of a copy that the work made of it, and left running its code, none."""
 
-    def __init__(self, writer: int) -> None:
+    def __init__(self, writer: int, warden: int) -> None:
         self._writer, self._pid = writer, System.getpid()
         self._pipe = _identity(writer)
+        self._again = f"/proc/{warden}/fd/{writer}"
 
     def __call__(self, message: Message) -> None:
         if System.getpid() != self._pid:
             _exit(1)
         data = json.dumps(message).encode("ascii") + b"\n"
         if _identity(self._writer) != self._pipe:  # closed by the work, and maybe a file of its own by now
-            raise OSError("the test closed the descriptor by which its process tells what it comes to")
+            self._writer = os.open(self._again, os.O_WRONLY | os.O_CLOEXEC)
         while data:
             data = data[_write(self._writer, data) :]
 
@@ -180,8 +187,20 @@ class _Listener:
         self._pid: int | None = None
         self._deadline: float | None = None
         self._pending = b""
+        self._deaf = False
+
+    def let_it_end(self, *, interrupt: bool) -> None:
+        """Wait for the end for some seconds, whatever it still says."""
+        self._deaf = True
+        if interrupt and self._pid is not None:
+            try:
+                os.kill(self._pid, signal.SIGINT)
+            except OSError:
+                return
+        self.listen(_TO_DIE)
 
     def listen(self, limit: float | None) -> None:
+        """Hear it for so many seconds at most, and end it then."""
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
         self._deadline = None if limit is None else monotonic() + limit
@@ -213,6 +232,13 @@ class _Listener:
         return False
 
     def _take(self, message: dict[str, Any]) -> None:
+        if self._deaf:
+            return
+        if self._ending.timed_out:
+            # It was asked where it stands, which ends a sleep, and goes on until it is killed: too late, but what it
+            # printed may be in it.
+            self._on_message({"late": message})
+            return
         if "pid" in message:
             self._pid = message["pid"]
         elif "limit" in message:
@@ -234,7 +260,7 @@ class _Listener:
             os.kill(self._pid, _ASKED)
             until, seen = monotonic() + _TO_ANSWER, ""
             while monotonic() < until:
-                sleep(0.01)
+                sleep(0.002)
                 now = _read(self._notes)
                 if now and now == seen:
                     break
