@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,22 +64,27 @@ def run_watched(
     parent = os.getpid()
     ending = Ending()
     started = monotonic()
+    # Nothing may be raised between the fork and the block that sees to its end.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pid = forked._fork()
     except OSError:
         for fd in (reader, writer, notes):
             os.close(fd)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         raise
     if pid == 0:
-        forked._be_the_child(lambda send: _watch_over(work, send, notes, own_group), reader, writer, parent)
-    os.close(writer)
+        forked._be_the_child(lambda send: _watch_over(work, send, notes, own_group, mask), reader, writer, parent)
     listener = _Listener(reader, pid, notes, ending, on_message)
     try:
-        listener.listen(limit)
-    except KeyboardInterrupt:
-        # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
-        listener.let_it_end(interrupt=own_group)
-        raise
+        try:
+            os.close(writer)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            listener.listen(limit)
+        except KeyboardInterrupt:
+            # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
+            listener.let_it_end(interrupt=own_group)
+            raise
     finally:
         os.close(reader)
         forked._end(pid)
@@ -92,15 +97,15 @@ def run_watched(
 # -- the two processes ------------------------------------------------------------------------------------------------
 
 
-def _watch_over(work: Callable[[Send], None], send: Send, notes: int, own_group: bool) -> None:
+def _watch_over(work: Callable[[Send], None], send: Send, notes: int, own_group: bool, mask: Iterable[int]) -> None:
     """What the warden does."""
     writer: int = send.writer  # type: ignore[attr-defined]  # set by forked
     sandbox.adopt_orphans()
     warden = os.getpid()
     pid = forked._fork()
     if pid == 0:
-        _be_the_one(work, writer, warden, notes, own_group)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests' process, which then ends us
+        _be_the_one(work, writer, warden, notes, own_group, mask)
+    # Ctrl-C, which is held off here, is for the tests' process, which then ends us.
     _, status = os.waitpid(pid, 0)
     _end_what_is_left()
     os.write(writer, b"\n")  # its last line may be torn
@@ -123,13 +128,16 @@ def _end_what_is_left() -> None:
         sleep(0.001)
 
 
-def _be_the_one(work: Callable[[Send], None], writer: int, warden: int, notes: int, own_group: bool) -> None:
+def _be_the_one(
+    work: Callable[[Send], None], writer: int, warden: int, notes: int, own_group: bool, mask: Iterable[int]
+) -> None:
     """What the process does in which the work is done. Never returns."""
     status, send = 1, None
     try:
         forked._end_with(warden)
         if own_group:
             os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         faulthandler.enable(file=notes)
         faulthandler.register(_ASKED, file=notes, all_threads=True)
         send = _Sender(writer, warden)
@@ -187,17 +195,24 @@ class _Listener:
         self._pid: int | None = None
         self._deadline: float | None = None
         self._pending = b""
-        self._deaf = False
+        self._deaf = self._interrupts = False
 
     def let_it_end(self, *, interrupt: bool) -> None:
         """Wait for the end for some seconds, whatever it still says."""
-        self._deaf = True
-        if interrupt and self._pid is not None:
+        self._deaf, self._interrupts = True, interrupt
+        if self._pid is None:  # its first message may have been lost to the very interruption
+            self._pid = next(iter(forked._descendants(self._warden)), None)
+        self._interrupt()
+        self.listen(_TO_DIE)
+
+    def _interrupt(self) -> None:
+        """Once, as soon as it is known whom."""
+        if self._interrupts and self._pid is not None:
+            self._interrupts = False
             try:
                 os.kill(self._pid, signal.SIGINT)
             except OSError:
-                return
-        self.listen(_TO_DIE)
+                pass
 
     def listen(self, limit: float | None) -> None:
         """Hear it for so many seconds at most, and end it then."""
@@ -211,8 +226,8 @@ class _Listener:
                 if not data or self._heard(data):
                     return
             elif self._deadline is not None and monotonic() >= self._deadline:
-                if self._ending.timed_out:
-                    return  # killed, and yet not gone
+                if self._ending.timed_out or self._deaf:
+                    return  # killed, and yet not gone; or waited for, in vain
                 self._end_it()
             elif not _lives(self._warden):
                 return
@@ -233,6 +248,8 @@ class _Listener:
 
     def _take(self, message: dict[str, Any]) -> None:
         if self._deaf:
+            self._pid = message.get("pid", self._pid)
+            self._interrupt()
             return
         if self._ending.timed_out:
             # It was asked where it stands, which ends a sleep, and goes on until it is killed: too late, but what it
