@@ -16,6 +16,8 @@ MARKERS: tuple[str, ...] = (
     ' coresys_budget("memory.growth", max="8 KB"), or coresys_budget(memory_growth="8 KB", threads_leaked=2).',
     'coresys_skip(*globs, reason): these measures of this test are not measured, such as "memory.*" (none: all).',
     "coresys_no_repeat(reason): this test is never repeated; what needs repetition stays a suspicion.",
+    "coresys_isolated(timeout, reason): this test runs in a forked process of its own: no crash, hang or exit of it"
+    ' hurts the run. timeout: such as "10 s"; None: as long as it takes.',
 )
 
 

@@ -59,6 +59,19 @@ def pytest_configure(config: pytest.Config) -> None:
         open_session(config)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Keywords may have the name for another reason: asked first, for they are told at once.
+    if any("coresys_isolated" in item.keywords for item in session.items):
+        if session.config.pluginmanager.has_plugin("coresys-isolation"):
+            return
+        from pytest_coresys.imports import unrewritten
+
+        with unrewritten():
+            from pytest_coresys.isolation import open_isolation  # heavy, and only wanted now
+
+        open_isolation(session.config)
+
+
 __all__ = [
     "INI_BUDGETS",
     "buffer_pool",
@@ -69,6 +82,7 @@ __all__ = [
     "monitoring_manager",
     "pytest_addhooks",
     "pytest_addoption",
+    "pytest_collection_finish",
     "pytest_configure",
     "pytest_load_initial_conftests",
     "resource_manager",

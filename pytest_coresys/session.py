@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Generator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -17,7 +17,7 @@ from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
-from coresys.records import Finding, Reading
+from coresys.records import Finding, Location, Reading
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
@@ -25,7 +25,7 @@ from pytest_coresys.config.sources import load_settings
 from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
 from pytest_coresys.engine.fixtures import FixtureJudge
-from pytest_coresys.engine.plan import Planner
+from pytest_coresys.engine.plan import Plan, Planner
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import (
     fixture_owner,
@@ -51,6 +51,9 @@ from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, required_unmeasured
 from pytest_coresys.strangers import StrangerError, ask
+
+if TYPE_CHECKING:
+    from pytest_coresys.engine.isolated import Outcome
 
 T = TypeVar("T")
 
@@ -204,24 +207,68 @@ class BudgetSession:
             reports = run_phases(item, nextitem, log=True)
             duration = monotonic() - started
             watch.stop()
-            held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
+            self._close(item, reports, watch, duration, began=began, by_the_wall=by_the_wall, last=nextitem is None)
+
+    def run_isolated(self, item: pytest.Item, nextitem: pytest.Item | None, run: Callable[..., Outcome]) -> None:
+        """Have a test run in a process of its own, by ``run``, and judge it by what was measured there."""
+        began, by_the_wall = monotonic(), self.repeater.book.by_the_wall
+        ihook = item.ihook
+
+        held: list[Any] = []
+
+        def log(report: Any) -> None:
+            if _may_be_amended(report):
+                held.append(report)
+            else:
+                ihook.pytest_runtest_logreport(report=report)
+
+        with repeatable(item):
+            far = FarWatch(self, item)
+            started = monotonic()
             try:
-                record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
-                if len(held) == 2 and self._amend(item, held[0], record):
-                    record["outcome"] = "failed"
-                self._attach(reports[-1], record)
-            finally:  # also when somebody ends the run while we judge
-                book.watched += monotonic() - began - duration - (book.by_the_wall - by_the_wall)
-                book.tests_left -= 1
-                ihook = item.ihook
+                outcome = run(item, nextitem, log, far)
+            except BaseException:  # the run is ended: what was held back is logged as it is
                 for report in held:
                     ihook.pytest_runtest_logreport(report=report)
+                raise
+            duration = sum(report.duration for report in outcome.reports)
+            began += monotonic() - started - duration  # the processes are the price of the isolation, not of a measure
+            self._time_goes_by()
+            far.take(outcome.measured)
+            last = nextitem is None
+            self._close(item, outcome.reports, far, duration, began=began, by_the_wall=by_the_wall, last=last)
+
+    def _close(
+        self,
+        item: pytest.Item,
+        reports: list[pytest.TestReport],
+        watch: Watch | FarWatch,
+        duration: float,
+        *,
+        began: float,
+        by_the_wall: float,
+        last: bool,
+    ) -> None:
+        """Judge a test that was run, and log what was held back of it."""
+        book = self.repeater.book
+        held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
+        try:
+            record = self._judged(item, reports, watch, duration, may_repeat=True, last=last)
+            if len(held) == 2 and self._amend(item, held[0], record):
+                record["outcome"] = "failed"
+            self._attach(reports[-1], record)
+        finally:  # also when somebody ends the run while we judge
+            book.watched += monotonic() - began - duration - (book.by_the_wall - by_the_wall)
+            book.tests_left -= 1
+            ihook = item.ihook
+            for report in held:
+                ihook.pytest_runtest_logreport(report=report)
 
     def _judged(
         self,
         item: pytest.Item,
         reports: list[pytest.TestReport],
-        watch: Watch,
+        watch: Watch | FarWatch,
         duration: float,
         *,
         may_repeat: bool,
@@ -231,11 +278,11 @@ class BudgetSession:
         plan = watch.plan
         seen = Seen(
             left=watch.left,
-            in_use=watch.after.memory if watch.after is not None else 0,
-            stranded_before=watch.before.stranded if watch.before is not None else 0,
-            imported=len(sys.modules) > watch.modules,
+            in_use=watch.in_use,
+            stranded_before=watch.stranded_before,
+            imported=watch.imported,
             readings={**watch.readings, **_times(reports, plan.wanted)} if plan.timed else watch.readings,
-            settings_found=self.settings_probe.found,
+            settings_found=watch.settings_found,
             resolution=self.resolution.bytes,
         )
         if watch.left is not None and outcome == "passed":
@@ -544,8 +591,8 @@ class BudgetSession:
 class Watch:
     """What is read before and after one test, whoever runs it."""
 
-    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
-        self.plan = plan_of(item, session.planner, session.budget_hooks)
+    def __init__(self, session: BudgetSession, item: pytest.Item, plan: Plan | None = None) -> None:
+        self.plan = plan or plan_of(item, session.planner, session.budget_hooks)
         self._session = session
         session.environments.begin(item.nodeid, takes=Left.key in self.plan.limits)
         session.fixtures.made_now = [0, 0, 0, 0, 0]
@@ -570,12 +617,93 @@ class Watch:
             if any(theirs):  # what wider fixtures made meanwhile
                 self.left = Counts(*(max(n - made, 0) for n, made in zip(self.left, (*theirs, 0), strict=True)))
 
+    @property
+    def in_use(self) -> int:
+        """Bytes, after the test."""
+        return self.after.memory if self.after is not None else 0
+
+    @property
+    def stranded_before(self) -> int:
+        """Free bytes, before it."""
+        return self.before.stranded if self.before is not None else 0
+
+    @property
+    def imported(self) -> bool:
+        """Whether modules were imported meanwhile."""
+        return len(sys.modules) > self.modules
+
+    @property
+    def settings_found(self) -> SettingsSnapshot | None:
+        """The settings before it, if it left others."""
+        return self._session.settings_probe.found
+
     def _shown(self, reading: Reading) -> Reading:
         """The reading, with its places named as everywhere: relative to the root."""
         if not reading.where:
             return reading
         paths = Paths(str(self._session.config.rootpath), lambda path: True)
         return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
+
+
+class FarWatch:
+    """What is read before and after a test in the process that it has to itself, and comes from there as plain values.
+
+    Nothing need be left out there: whatever is set up, the test's process sets up for the test, and takes it down.
+    """
+
+    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
+        self.plan = plan_of(item, session.planner, session.budget_hooks)
+        self._session, self._item = session, item
+        self._watch: Watch | None = None
+        session.fixtures.made_now = [0, 0, 0, 0, 0]
+        self.left: Counts | None = None
+        self.readings: dict[str, Reading] = {}
+        self.in_use = self.stranded_before = 0
+        self.imported = False
+        self.settings_found: SettingsSnapshot | None = None
+
+    def begin(self) -> None:
+        """There, before the setup."""
+        self._session._time_goes_by()
+        self._watch = Watch(self._session, self._item, self.plan)
+
+    def end(self) -> dict[str, Any]:
+        """There, after the teardown."""
+        watch = self._watch
+        assert watch is not None
+        self._session.fixtures.made_now = [0, 0, 0, 0, 0]
+        watch.stop()
+        return {
+            "left": None if watch.left is None else list(watch.left),
+            "in_use": watch.in_use,
+            "stranded_before": watch.stranded_before,
+            "imported": watch.imported,
+            "readings": {key: asdict(reading) for key, reading in watch.readings.items()},
+            "notes": self._session.notes,
+        }
+
+    def take(self, measured: Mapping[str, Any] | None) -> None:
+        """Here: what came from there, if the test came to its end."""
+        if measured is None:
+            return
+        self.left = None if measured["left"] is None else Counts(*measured["left"])
+        self.in_use, self.stranded_before = measured["in_use"], measured["stranded_before"]
+        self.imported = measured["imported"]
+        self.readings = {key: _reading(given) for key, given in measured["readings"].items()}
+        for note in measured["notes"]:
+            self._session.complain(note)
+        if (changed := self.readings.get("globals.changed")) is not None and changed.value:
+            self.settings_found = self._session._safely(SettingsSnapshot.take)  # nothing was changed here
+
+
+def _reading(given: Mapping[str, Any]) -> Reading:
+    where = tuple(Location(**place) for place in given["where"])
+    return Reading(given["value"], given["why"], tuple(given["details"]), where)
+
+
+def _may_be_amended(report: Any) -> bool:
+    """Whether a report is held back until the test was judged: that of a passing call, and the teardown's."""
+    return report.when == "teardown" or (report.when == "call" and report.passed and type(report) is pytest.TestReport)
 
 
 class ForeignWatch:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from coresys.budgets.units import parse_quantity
+from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.errors import MarkerError, ValueProblem
 from pytest_coresys.config.keys import PLANNED, check_key, matching_keys, unknown
 from pytest_coresys.config.resolve import MarkerBudget
@@ -106,6 +109,37 @@ def parse_no_repeat_marker(
     if args:
         raise MarkerError(place=place, problem=f"takes no argument without a name; write reason={show(args[0])}")
     return _reason(kwargs, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Isolate:
+    """What ``coresys_isolated`` says: ``limit`` in seconds, or None for none; ``given``, whether it was said at all."""
+
+    limit: float | None = None
+    given: bool = False
+
+
+def parse_isolated_marker(args: Sequence[object], kwargs: Mapping[str, object], location: str | None = None) -> Isolate:
+    """What ``coresys_isolated`` asks for. Raises MarkerError for an unknown argument, or a time that is none."""
+    place = _place("coresys_isolated", location)
+    if args:
+        raise MarkerError(place=place, problem=f"takes no argument without a name; write timeout={show(args[0])}")
+    for name in kwargs:
+        if name not in ("timeout", "reason"):
+            raise MarkerError(place=place, problem=unknown("argument", name, ("timeout", "reason")))
+    _reason({name: value for name, value in kwargs.items() if name == "reason"}, place)
+    if "timeout" not in kwargs:
+        return Isolate()
+    value = kwargs["timeout"]
+    if value is None:
+        return Isolate(given=True)
+    try:
+        seconds = parse_quantity(value, "s")
+    except UnitError as error:
+        raise MarkerError(place=place, problem=f"timeout = {show(value)}: {error.problem}") from None
+    if seconds <= 0:
+        raise MarkerError(place=place, problem=f"timeout = {show(value)}: write a time, or None for none")
+    return Isolate(seconds, given=True)
 
 
 def _reason(kwargs: Mapping[str, object], place: str) -> str | None:

@@ -194,7 +194,9 @@ def _suspected_settings(plan: Plan, seen: Seen) -> tuple[str, ...]:
 
 def _may_be_in_place(item: pytest.Item) -> bool:
     # A repetition that fails must not ask a person, and one that sets up wider fixtures would leave them up.
-    return not item.config.getoption("usepdb", False) and not wider_fixtures(item)
+    # And what is isolated may do anything to its process.
+    isolated = item.get_closest_marker("coresys_isolated") is not None
+    return not isolated and not item.config.getoption("usepdb", False) and not wider_fixtures(item)
 
 
 def _readings(sent: Mapping[str, Any]) -> dict[str, Any]:

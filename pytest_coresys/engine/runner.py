@@ -11,18 +11,36 @@ import shutil
 import types
 import warnings
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from _pytest.config.findpaths import determine_setup
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from _pytest.fixtures import FuncFixtureInfo
-from _pytest.runner import check_interactive_exception, show_test_item
+from _pytest.logging import caplog_handler_key, caplog_records_key
+from _pytest.runner import _update_current_test_var, check_interactive_exception, show_test_item
+from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+
+try:
+    from _pytest.subtests import failed_subtests_key as _failed_subtests
+except ImportError:  # before pytest 9
+    _FAILED_SUBTESTS: Any = None
+else:
+    _FAILED_SUBTESTS = _failed_subtests
 
 
-def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | None = None) -> list[pytest.TestReport]:
+def run_phases(
+    item: pytest.Item,
+    nextitem: Any,
+    *,
+    log: bool,
+    used: set[Any] | None = None,
+    hear: Callable[[pytest.TestReport], None] | None = None,
+) -> list[pytest.TestReport]:
     """Setup, call and teardown, as pytest's own ``runtestprotocol`` does them.
 
     The definitions of all fixtures that were used are added to ``used``, those among them that were asked for only
@@ -31,11 +49,13 @@ def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | 
     With ``log`` each report is logged as soon as nothing can change it any more: only a passing call, which a
     budget may turn into a failure, is held back with the teardown after it. If the run is ended meanwhile (Ctrl-C,
     ``pytest.exit()``, a debugger that is quit), what was held back is logged as it is.
+
+    With ``hear`` each report is told at once; what ends a run by a signal (Ctrl-C) is then a failure of the test's.
     """
     fresh = hasattr(item, "_request") and not item._request
     if fresh:
         item._initrequest()  # type: ignore[attr-defined]
-    phases = _Phases(item, log=log)
+    phases = _Phases(item, log=log, hear=hear)
     try:
         if phases.run("setup").passed:
             setup_only = item.config.getoption("setuponly", False)
@@ -61,8 +81,10 @@ def run_phases(item: pytest.Item, nextitem: Any, *, log: bool, used: set[Any] | 
 class _Phases:
     """Runs the phases of one test as pytest's ``call_and_report`` does, and keeps back what a budget may change."""
 
-    def __init__(self, item: pytest.Item, *, log: bool) -> None:
-        self._item, self._log = item, log
+    def __init__(
+        self, item: pytest.Item, *, log: bool, hear: Callable[[pytest.TestReport], None] | None = None
+    ) -> None:
+        self._item, self._log, self._hear = item, log, hear
         self._ihook = item.ihook  # found anew for each use: 3 us, seven times a test
         self.reports: list[pytest.TestReport] = []
         self._held: list[pytest.TestReport] = []
@@ -75,7 +97,7 @@ class _Phases:
         }
         # A debugger is asked about Ctrl-C as about any failure.
         self._ends_run: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
-        if not item.config.getoption("usepdb", False):
+        if not item.config.getoption("usepdb", False) and hear is None:
             self._ends_run += (KeyboardInterrupt,)
 
     def run(self, when: Literal["setup", "call", "teardown"], **given: Any) -> pytest.TestReport:
@@ -84,6 +106,8 @@ class _Phases:
         call = pytest.CallInfo.from_call(lambda: hook(item=item, **given), when=when, reraise=self._ends_run)
         report: pytest.TestReport = ihook.pytest_runtest_makereport(item=item, call=call)
         self.reports.append(report)
+        if self._hear is not None:
+            self._hear(report)
         if when == "setup" or (when == "call" and not report.passed):
             if self._log:  # before anybody is asked about it, who may end the run
                 ihook.pytest_runtest_logreport(report=report)
@@ -216,6 +240,119 @@ class _Chain:
 
     def listchain(self) -> list[Any]:
         return self._nodes
+
+
+@contextmanager
+def captured(item: pytest.Item, when: Literal["setup", "teardown"]) -> Iterator[None]:
+    """What is printed and logged meanwhile becomes sections of the item's reports, as in a phase of the test."""
+    manager = item.config.pluginmanager
+    capture: Any = manager.get_plugin("capturemanager")
+    logs: Any = manager.get_plugin("logging-plugin")
+    with ExitStack() as stack:
+        if logs is not None:
+            item.stash.setdefault(caplog_records_key, {})
+            runs = logs._runtest_for(item, when)
+            stack.enter_context(runs if hasattr(runs, "__enter__") else contextmanager(lambda: runs)())  # before 8.4
+        if capture is not None:
+            stack.enter_context(capture.item_capture(when, item))
+        yield
+
+
+@contextmanager
+def wider_fixtures_up(item: pytest.Item, nextitem: Any, hear_teardown: Callable[[Any], None]) -> Iterator[None]:
+    """Set up what the test needs that is wider than itself; in the end, take down what ``nextitem`` needs not.
+
+    A setup that fails is nobody's here: pytest keeps it, and raises it again when the test is run. What a test that is
+    to be skipped would need is not set up. The call of the teardown is told, for a report of it, before the block's
+    name is taken from the environment.
+    """
+    if hasattr(item, "_request") and not item._request:
+        item._initrequest()  # type: ignore[attr-defined]
+    _update_current_test_var(item, "setup")
+    try:
+        with captured(item, "setup"):
+            _set_up_wider(item)
+        yield
+        session = item.session
+        following = None if session.shouldfail or session.shouldstop else nextitem
+        _update_current_test_var(item, "teardown")
+
+        def fall() -> None:
+            with captured(item, "teardown"):
+                session._setupstate.teardown_exact(following)
+
+        ends_run = (pytest.exit.Exception, KeyboardInterrupt)
+        hear_teardown(pytest.CallInfo.from_call(fall, when="teardown", reraise=ends_run))
+    finally:
+        _update_current_test_var(item, None)
+        if caplog_records_key in item.stash:
+            del item.stash[caplog_records_key]
+        if caplog_handler_key in item.stash:
+            del item.stash[caplog_handler_key]
+        if hasattr(item, "_request"):
+            item._request = False
+            item.funcargs = None  # type: ignore[attr-defined]
+
+
+def _set_up_wider(item: pytest.Item) -> None:
+    try:
+        xfailed = evaluate_xfail_marks(item)
+        if evaluate_skip_marks(item) or (xfailed and not xfailed.run and not item.config.getoption("runxfail", False)):
+            return
+        state = item.session._setupstate
+        state.setup(item.parent)  # type: ignore[arg-type]  # a node with those above it
+        state.stack[item] = ([], None)  # else pytest takes the fixtures for asked for in a teardown
+        known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+        if "tmp_path_factory" in known:
+            # Else each process would make a folder for the whole run, and three runs' are kept.
+            item._request.getfixturevalue("tmp_path_factory").getbasetemp()  # type: ignore[attr-defined]
+        for name in getattr(item, "fixturenames", ()):
+            definitions = known.get(name)
+            if definitions and definitions[-1].scope != "function":
+                item._request.getfixturevalue(name)  # type: ignore[attr-defined]
+    except (pytest.exit.Exception, KeyboardInterrupt):
+        raise
+    except BaseException:
+        pass
+    finally:
+        item.session._setupstate.stack.pop(item, None)
+
+
+def report_of(item: pytest.Item, call: pytest.CallInfo[Any], seconds: float | None = None) -> pytest.TestReport:
+    """The report of a phase that was none of pytest's hooks; an expected failure is one, whatever it failed by.
+
+    The hook that makes reports is not called: plugins rely on having seen each phase of the test before.
+    """
+    if seconds is not None:
+        call.duration = seconds
+    report = pytest.TestReport.from_item_and_call(item, call)
+    if report.failed and call.when != "teardown" and not item.config.getoption("runxfail", False):
+        try:
+            expected = evaluate_xfail_marks(item)
+        except pytest.fail.Exception:  # a condition that is wrong: the test would have failed by it
+            return report
+        if expected and expected.raises is None:
+            report.outcome, report.wasxfail = "skipped", expected.reason
+    return report
+
+
+def failed_subtests(item: pytest.Item) -> int:
+    """How many subtests of a test failed so far: pytest keeps it apart from the reports, and fails the test by it."""
+    if _FAILED_SUBTESTS is None:
+        return 0
+    counts: Any = item.config.stash.get(_FAILED_SUBTESTS, {})
+    return int(counts.get(_subtests_id(item), 0))
+
+
+def set_failed_subtests(item: pytest.Item, count: int) -> None:
+    """Have pytest know of subtests that failed elsewhere."""
+    if _FAILED_SUBTESTS is not None and count:
+        counts: Any = item.config.stash.setdefault(_FAILED_SUBTESTS, defaultdict(int))
+        counts[_subtests_id(item)] = count
+
+
+def _subtests_id(item: pytest.Item) -> Any:
+    return getattr(item, "id", item.nodeid)  # since pytest 9.2
 
 
 def _declared_fixtures(item: pytest.Item) -> Iterator[Any]:
@@ -366,13 +503,22 @@ def quiet_timers(item: pytest.Item) -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
+def resume_watchdog(config: pytest.Config) -> None:
+    """Start anew, in a child, pytest's own watchdog over the time of a test: no thread came along."""
+    seconds = (
+        float(config.getini("faulthandler_timeout") or 0) if config.pluginmanager.has_plugin("faulthandler") else 0
+    )
+    if seconds > 0:
+        faulthandler.dump_traceback_later(seconds, file=config.stash[fault_handler_stderr_fd_key])
+
+
 def other_protocols(config: pytest.Config) -> list[Any]:
     """Implementations of the run protocol by other plugins, in calling order; pytest's own not among them."""
     return [
         impl
         for impl in reversed(config.hook.pytest_runtest_protocol.get_hookimpls())
         if not (impl.hookwrapper or getattr(impl, "wrapper", False))
-        and impl.plugin_name not in ("runner", "coresys-session")
+        and impl.plugin_name not in ("runner", "coresys-session", "coresys-isolation")
     ]
 
 

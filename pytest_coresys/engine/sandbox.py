@@ -64,6 +64,23 @@ def isolate_descriptors(keep: Collection[int]) -> None:
     os.close(null)
 
 
+def renew_pollers() -> None:
+    """Give this process pollers of its own, and pairs of sockets to wake them, and leave all else shared.
+
+    An event loop that the parent keeps would lose what its copy here unregisters, and be woken by it.
+    """
+    inherited = list(map(int, os.listdir("/proc/self/fd")))
+    pollers = {fd: watched for fd in inherited if (watched := _watched_by(fd)) is not None}
+    if not pollers:
+        return
+    targets = {target for watched in pollers.values() for target, _ in watched}
+    for one, other in _socket_pairs(inherited):
+        if not targets.isdisjoint((one, other)):
+            _new_pair(one, other)
+    for fd, watched in pollers.items():
+        _new_poller(fd, watched)
+
+
 def _watched_by(fd: int) -> list[tuple[int, int]] | None:
     """Descriptors and event masks that an epoll descriptor watches; None if it is no epoll."""
     try:
