@@ -17,6 +17,7 @@ from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
+from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Reading
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
@@ -117,6 +118,8 @@ class BudgetSession:
             accepts=settings.accepts,
         )
         self.setups = 0  # of wider fixtures, going on one within the other
+        self.undisturbed = UndisturbedClock()
+        self.wider_seconds = 0.0  # that they took in the test that runs: no repetition sets them up again
         self.settings_of_falling: dict[int, SettingsSnapshot | None] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
@@ -195,10 +198,11 @@ class BudgetSession:
         by_the_wall = book.by_the_wall
         with repeatable(item):
             watch = Watch(self, item)
-            started = monotonic()
+            started, undisturbed, self.wider_seconds = monotonic(), self.undisturbed.now(), 0.0
             reports = run_phases(item, nextitem, log=True)
             duration = monotonic() - started
             watch.stop()
+            watch.each = max(self.undisturbed.now() - undisturbed - self.wider_seconds, 0.0)
             held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
             try:
                 record = self._judged(item, reports, watch, duration, may_repeat=True, last=nextitem is None)
@@ -248,7 +252,7 @@ class BudgetSession:
         else:
             if may_repeat:
                 try:
-                    self.repeater.repeat(item, plan, seen, duration, last=last)
+                    self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
                 except pytest.exit.Exception:
                     raise
                 except Exception as error:  # of ours: no reason to take the results of the run from anybody
@@ -351,12 +355,16 @@ class BudgetSession:
             return (yield)
         self._safely(self.fixtures.begin, id(fixturedef))
         # One may ask for another in its setup: what that changes is part of what this one does.
-        settings = self._safely(SettingsSnapshot.take) if self.setups == 0 else None
+        outermost = self.setups == 0
+        settings = self._safely(SettingsSnapshot.take) if outermost else None
         self.setups += 1
+        began = self.undisturbed.now()
         try:
             return (yield)
         finally:
             self.setups -= 1
+            if outermost:
+                self.wider_seconds += self.undisturbed.now() - began
             if settings is not None:
                 self._safely(self.settings_probe.leave_out, settings)
             self._safely(self.fixtures.made, id(fixturedef), owner, fixturedef.scope, requesting_item(request))
@@ -544,6 +552,7 @@ class Watch:
             session.settings_probe.forget()
         session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
+        self.each: float | None = None  # seconds that a repetition takes, where that may be told
         self.after: Counts | None = None
         self.readings: dict[str, Reading] = {}
 

@@ -411,3 +411,20 @@ def test_the_reason_of_what_is_accepted_is_told_at_the_end(inner: InnerSuite) ->
     write(inner, LEAVES_ONE.format(mark="", head=""))
     Path(inner.path, "coresys.toml").write_text('[[accept]]\nkey = "descriptors.leaked"\nreason = "#412"\n')
     assert "accepted: #412 (coresys.toml:1)" in inner.run("--coresys-budget").text
+
+
+def test_a_quick_test_is_repeated_however_long_the_wider_fixture_takes_that_it_asks_for(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+import time
+@pytest.fixture(scope="module")
+def slow():
+    time.sleep(0.3)  # thirty repetitions of it would take three times the effort of the run
+def test_it(slow): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    [test] = run.facts["tests"]
+    assert test["repetitions"] >= 24
+    assert test["measures"]["memory.growth"]["evidence"] == "repeated"
