@@ -17,6 +17,7 @@ from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
+from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Reading
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
@@ -125,6 +126,8 @@ class BudgetSession:
             accepts=settings.accepts,
         )
         self.setups = 0  # of wider fixtures, going on one within the other
+        self.undisturbed = UndisturbedClock()
+        self.wider_seconds = 0.0  # that they took in the test that runs: no repetition sets them up again
         self.settings_of_falling: dict[int, SettingsSnapshot | None] = {}  # by id, while wider fixtures are torn down
         self.report = RunReport(
             mode="observe" if self.observe else "budget",
@@ -203,10 +206,11 @@ class BudgetSession:
         by_the_wall = book.by_the_wall
         with repeatable(item):
             watch = Watch(self, item)
-            started = monotonic()
+            started, undisturbed, self.wider_seconds = monotonic(), self.undisturbed.now(), 0.0
             reports = run_phases(item, nextitem, log=True)
             duration = monotonic() - started
             watch.stop()
+            watch.each = max(self.undisturbed.now() - undisturbed - self.wider_seconds, 0.0)
             self._close(item, reports, watch, duration, began=began, by_the_wall=by_the_wall, last=nextitem is None)
 
     def run_isolated(self, item: pytest.Item, nextitem: pytest.Item | None, run: Callable[..., Outcome]) -> None:
@@ -300,7 +304,7 @@ class BudgetSession:
         else:
             if may_repeat:
                 try:
-                    self.repeater.repeat(item, plan, seen, duration, last=last)
+                    self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
                 except pytest.exit.Exception:
                     raise
                 except Exception as error:  # of ours: no reason to take the results of the run from anybody
@@ -410,12 +414,16 @@ class BudgetSession:
             return (yield)
         self._safely(self.fixtures.begin, id(fixturedef))
         # One may ask for another in its setup: what that changes is part of what this one does.
-        settings = self._safely(SettingsSnapshot.take) if self.setups == 0 else None
+        outermost = self.setups == 0
+        settings = self._safely(SettingsSnapshot.take) if outermost else None
         self.setups += 1
+        began = self.undisturbed.now()
         try:
             return (yield)
         finally:
             self.setups -= 1
+            if outermost:
+                self.wider_seconds += self.undisturbed.now() - began
             if settings is not None:
                 self._safely(self.settings_probe.leave_out, settings)
             self._safely(self.fixtures.made, id(fixturedef), owner, fixturedef.scope, requesting_item(request))
@@ -604,6 +612,7 @@ class Watch:
             session.settings_probe.forget()
         session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
+        self.each: float | None = None  # seconds that a repetition takes, where that may be told
         self.after: Counts | None = None
         self.readings: dict[str, Reading] = {}
 
@@ -656,6 +665,7 @@ class FarWatch:
         self._session, self._item = session, item
         self._watch: Watch | None = None
         session.fixtures.made_now = [0, 0, 0, 0, 0]
+        self.each: float | None = None
         self.left: Counts | None = None
         self.readings: dict[str, Reading] = {}
         self.in_use = self.stranded_before = 0

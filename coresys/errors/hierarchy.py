@@ -354,6 +354,18 @@ class TaskCycleError(ThreadsError, RuntimeError):
         super().__init__(f"task {task} waits for its own result")
 
 
+class OrderingError(CoreSysError, AssertionError):
+    """Threads did not make the steps that a test stated, in their order.
+
+    ``step`` is the one that it is about, and ``standing`` has each thread that took part, and what it does.
+    """
+
+    def __init__(self, *, problem: str, step: str | None, standing: tuple[tuple[str, str], ...]) -> None:
+        self.problem, self.step, self.standing = problem, step, standing
+        places = "; ".join(f"{name} {place}" for name, place in standing)
+        super().__init__(f"{problem}: {places}" if places else problem)
+
+
 class ResourceError(CoreSysError):
     """Base of what goes wrong with resources that have an owner."""
 

@@ -321,15 +321,18 @@ class StateManager:
         Records of one machine may come out of order where several threads use it: ``sequence`` tells. Returns what
         ends it.
         """
-        mine = partial(watcher)  # the same one may watch twice, and end once
+        mine: partial[object] | None = partial(watcher)  # the same one may watch twice, and end once
+        assert mine is not None
         with self._scope.lock:
             self._scope.watchers = (*self._scope.watchers, mine)
             self._scope.settle()
 
         def stop() -> None:
+            nonlocal mine
             with self._scope.lock:
                 self._scope.watchers = tuple(each for each in self._scope.watchers if each is not mine)
                 self._scope.settle()
+                mine = None  # whoever keeps this may be the one who watched
 
         return stop
 
@@ -358,6 +361,14 @@ class StateManager:
         finally:
             if self._scope.store is not None:
                 self._scope.store.close()
+            self._leave_machines_to_themselves()
+
+    def _leave_machines_to_themselves(self) -> None:
+        """They need their manager no longer: a circle of both would wait for the collector, with all histories."""
+        for machine in self.machines():
+            renew_in_children(machine, Machine._after_fork)
+        renew_in_children(self._scope, Scope._after_fork)
+        self._scope.manager = None
 
     def __enter__(self) -> StateManager:
         return self
@@ -392,7 +403,7 @@ class StateManager:
     def _after_fork(self) -> None:
         """In a forked child the threads that held locks are gone: no lock is held, whatever it says."""
         self._lock = RLock()
-        self._scope.lock = RLock()
+        self._scope._after_fork()
         self._timers.after_fork()
         for machine in self._machines.values():
             machine._after_fork()

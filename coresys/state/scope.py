@@ -38,8 +38,8 @@ class Scope:
     """
 
     __slots__ = (
-        "clock", "failed", "history_bytes", "history_count", "lock", "manager", "on_error", "plain", "refused",
-        "released", "sink", "store", "time", "timers", "watchers",
+        "__weakref__", "clock", "failed", "history_bytes", "history_count", "lock", "manager", "on_error", "plain",
+        "refused", "released", "sink", "store", "time", "timers", "watchers",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +57,8 @@ class Scope:
         self.time = self.clock.time
         self.history_count, self.history_bytes = history_count, history_bytes
         self.store, self.sink, self.timers, self.on_error = store, sink, timers, on_error
-        self.manager: object = None  # whoever keeps a machine keeps this, which sees to its lock in forked children
+        # Whoever keeps a machine keeps this, which sees to its lock in forked children, until it is closed.
+        self.manager: object = None
         self.watchers: tuple[Callable[[TransitionRecord], object], ...] = ()
         # Of the counters below and the watchers; a leaf, which the handler of a signal may ask for again.
         self.lock = RLock()
@@ -84,10 +85,9 @@ class Scope:
         with self.lock:
             self.failed += 1
 
+    def _after_fork(self) -> None:
+        self.lock = RLock()
+
 
 ALONE = Scope()
-
-
-@call_in_children
-def _after_fork() -> None:
-    ALONE.lock = RLock()
+call_in_children(ALONE._after_fork)

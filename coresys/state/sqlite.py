@@ -19,7 +19,7 @@ from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from coresys.clock import monotonic, sleep
 from coresys.errors.hierarchy import DuplicateMachineError, StateError, StoreConflictError, StoreError
@@ -28,6 +28,8 @@ from coresys.system_records import MachineRecord, PendingTimer, TransitionRecord
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SQLiteStore")
+
+MEMORY = ":memory:"  # SQLite's own name for a database that is in no file
 
 # Which file is one of ours, whatever its user_version, which many use: "csys".
 APPLICATION = 0x63737973
@@ -103,9 +105,10 @@ class _Ticket:
 class SQLiteStore:
     """A StateStore in a file.
 
-    ``durability`` is ``process`` or ``power``. ``history_rows`` and ``history_bytes`` bound what is kept of each
-    machine's history; there may be 256 rows more, and an eighth of the bytes, and the last transition is kept whatever
-    its size. ``timeout`` is how long another process's write is waited for, in seconds.
+    ``durability`` is ``process`` or ``power``; or ``memory``, of the path ":memory:", for tests: all of the SQL, and no
+    disk, whose syncs would take most of a test's time. ``history_rows`` and ``history_bytes`` bound what is kept of
+    each machine's history; there may be 256 rows more, and an eighth of the bytes, and the last transition is kept
+    whatever its size. ``timeout`` is how long another process's write is waited for, in seconds.
 
     One process writes to a machine: where another one has, StoreConflictError is raised and nothing is written. A store
     does not pass to a forked child, which has to open one of its own. Raises StoreError where the file is no such
@@ -116,17 +119,19 @@ class SQLiteStore:
         self,
         path: str | os.PathLike[str],
         *,
-        durability: Literal["process", "power"] = "process",
+        durability: Durability = "process",
         history_rows: int = HISTORY_ROWS,
         history_bytes: int = HISTORY_BYTES,
         timeout: float = 5.0,
     ) -> None:
-        if durability not in ("process", "power"):
-            raise ValueError(f"a SQLite store has durability 'process' or 'power', not {durability!r}")
+        if durability not in ("memory", "process", "power"):
+            raise ValueError(f"a SQLite store has durability 'memory', 'process' or 'power', not {durability!r}")
+        if (durability == "memory") != (os.fspath(path) == MEMORY):
+            raise ValueError(f"durability {durability!r} is not that of {os.fspath(path)!r}: {MEMORY!r} is of 'memory'")
         if history_rows < 1 or history_bytes < 1:
             raise ValueError("history_rows and history_bytes are at least 1")
         self.path = Path(path)
-        self._durability: Durability = durability
+        self._durability = durability
         self._rows, self._bytes = history_rows, history_bytes
         self._trim_every = min(TRIM_EVERY, history_rows)
         self._using = allocate_lock()  # of the connection
@@ -495,13 +500,9 @@ class SQLiteStore:
         return database
 
     def _set_up(self, database: sqlite3.Connection, timeout: float) -> None:
-        self._look(database)  # before anything is changed: it may be somebody else's
-        database.execute(f"PRAGMA page_size = {PAGE}")
-        mode = self._use_log(database, timeout)
-        if mode != "wal":
-            raise StoreError(store=str(self.path), problem=f"it cannot keep a write-ahead log here (mode {mode!r})")
-        database.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
-        database.execute(f"PRAGMA wal_autocheckpoint = {4096 * 1000 // PAGE}")
+        version = self._look(database)  # before anything is changed: it may be somebody else's
+        if self._durability != "memory" and self._keep_a_log(database, timeout, version):
+            return
         database.execute("BEGIN IMMEDIATE")  # of two processes that open a new file, one makes it
         try:
             for script in MIGRATIONS[self._look(database) :]:
@@ -514,6 +515,17 @@ class SQLiteStore:
         except BaseException:
             database.execute("ROLLBACK")
             raise
+
+    def _keep_a_log(self, database: sqlite3.Connection, timeout: float, version: int) -> bool:
+        """Let it be as durable as was asked for; whether the tables are those of today."""
+        database.execute(f"PRAGMA page_size = {PAGE}")
+        mode = self._use_log(database, timeout)
+        if mode != "wal":
+            raise StoreError(store=str(self.path), problem=f"it cannot keep a write-ahead log here (mode {mode!r})")
+        database.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {4096 * 1000 // PAGE}")
+        # Then nothing has to be written, which would be synced twice now, and twice at the end.
+        return version == len(MIGRATIONS)
 
     def _use_log(self, database: sqlite3.Connection, timeout: float) -> str:
         """Turn the write-ahead log on. SQLite does not wait for others who do the same at the time: this does."""

@@ -18,7 +18,7 @@ from coresys.threads.held import here
 from coresys.threads.locks import OrderedLock, OrderedRLock, keep
 from coresys.threads.ranks import Rank
 from coresys.threads.sites import NOT_KNOWN, count_of, site_of
-from coresys.threads.waits import limit
+from coresys.threads.waits import SLICE, limit
 
 T = TypeVar("T")
 
@@ -40,10 +40,11 @@ class OrderedCondition(metaclass=Context):
         lock: OrderedLock | None = None,
         name: str = "",
         timeout: float | None = None,
+        now: Callable[[], float] = monotonic,
     ) -> None:
-        if lock is not None and (rank is not None or name or timeout is not None):
+        if lock is not None and (rank is not None or name or timeout is not None or now is not monotonic):
             raise ValueError("give a lock, or what one is made of")
-        self._lock = lock if lock is not None else OrderedRLock(rank, name=name, timeout=timeout)
+        self._lock = lock if lock is not None else OrderedRLock(rank, name=name, timeout=timeout, now=now)
         self._waiters: deque[Any] = deque()  # raw locks, each held until its waiter is told; guarded by _lock
         self._process = os.getpid()
 
@@ -96,10 +97,11 @@ class OrderedCondition(metaclass=Context):
         """Wait until ``predicate()`` is true, and return what it was; after ``timeout`` seconds, what it is then."""
         frame = _getframe(1)
         seconds = limit(timeout)
-        until = None if seconds is None else monotonic() + seconds
+        now = self._lock.now
+        until = None if seconds is None else now() + seconds
         result = predicate()
         while not result:
-            left = None if until is None else until - monotonic()
+            left = None if until is None else until - now()
             if left is not None and left <= 0:
                 break
             self._wait(left, frame)
@@ -157,7 +159,7 @@ class OrderedCondition(metaclass=Context):
         try:
             state = raw._release_save()  # however often it was taken
             if not lock.closed:  # or nobody would tell
-                told = waiter.acquire(True, -1 if timeout is None else min(max(0.0, timeout), TIMEOUT_MAX))
+                told = _is_told(waiter, timeout, lock.now)
         finally:
             # The raw lock that was let go, not one that came in its place: the ``with`` block lets this one go.
             if state is not None:
@@ -199,6 +201,19 @@ class OrderedCondition(metaclass=Context):
 
     def __repr__(self) -> str:
         return f"<OrderedCondition of {self._lock!r}: {len(self._waiters)} waiting>"
+
+
+def _is_told(waiter: Any, timeout: float | None, now: Callable[[], float]) -> bool:
+    """Wait until a raw lock is let go, or for so many seconds of a clock."""
+    if timeout is None:
+        return bool(waiter.acquire())
+    if now is monotonic:
+        return bool(waiter.acquire(True, min(max(0.0, timeout), TIMEOUT_MAX)))
+    until = now() + timeout
+    while not waiter.acquire(True, SLICE):  # real seconds: by another clock nobody wakes anybody
+        if now() >= until:
+            return False
+    return True
 
 
 __all__ = ["OrderedCondition"]

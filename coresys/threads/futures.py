@@ -36,7 +36,7 @@ from coresys.clock import monotonic
 from coresys.threads.waits import limit
 
 if TYPE_CHECKING:
-    from coresys.threads.scheduler import Channel, Scheduler
+    from coresys.threads.scheduler import Channel, Scheduler, Worker
 
 T = TypeVar("T")
 Work = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Context]
@@ -117,16 +117,26 @@ class Task(Future[T], Generic[T]):
         """As of every future; and in a task of the same pool, what has not begun is run here rather than waited for."""
         if self._state == FINISHED and self._exception is None:
             return self._result  # type: ignore[return-value]  # written before the state
+        waits: Worker | None = None
         try:
-            return super().result(self._helped(timeout))
+            left = self._helped(timeout)
+            waits = self._note_wait(left)
+            return super().result(left)
         finally:
+            if waits is not None:
+                waits.waits_for = waits.waits_for[:-1]
             self = None  # type: ignore[assignment]  # or an exception's traceback would keep it, and it the exception
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """As of every future; helps as ``result`` does."""
+        waits: Worker | None = None
         try:
-            return super().exception(self._helped(timeout))
+            left = self._helped(timeout)
+            waits = self._note_wait(left)
+            return super().exception(left)
         finally:
+            if waits is not None:
+                waits.waits_for = waits.waits_for[:-1]
             self = None  # type: ignore[assignment]  # as in ``result``
 
     def set_running_or_notify_cancel(self) -> bool:
@@ -194,6 +204,18 @@ class Task(Future[T], Generic[T]):
         finally:
             self = None  # type: ignore[assignment]  # as in ``result``
         return None if until is None else max(0.0, until - monotonic())
+
+    def _note_wait(self, timeout: float | None) -> Worker | None:
+        """Note that a worker of another pool waits for this one, for tasks that would wait for that worker to end.
+
+        Returns the worker whose note is to be taken back. In its own pool whoever waits has noted it while it helped.
+        """
+        if timeout is not None or self._state in _DONE:
+            return None
+        worker = self.scheduler.worker_of_another()
+        if worker is not None:
+            worker.waits_for = (*worker.waits_for, self)
+        return worker
 
     def _block(self, seconds: float | None) -> None:
         with self._condition:

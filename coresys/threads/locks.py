@@ -57,10 +57,11 @@ class OrderedLock(Entry, metaclass=Context):
 
     A request out of order raises LockOrderError before it waits. ``timeout``: the seconds that any wait for it may last
     where the caller gives none; None or infinity: for ever; NaN raises ValueError, here and wherever seconds are given.
-    Not re-entrant. Only the holder may release it. It cannot be copied or pickled; in a forked child it is free.
+    ``now`` is the clock that waits for it are timed by. Not re-entrant. Only the holder may release it. It cannot be
+    copied or pickled; in a forked child it is free.
     """
 
-    __slots__ = ("__exit__", "_acquire", "_closed", "_release", "acquired", "timeout", "waits")
+    __slots__ = ("__exit__", "_acquire", "_closed", "_release", "acquired", "now", "timeout", "waits")
 
     _acquire: Callable[..., bool]  # the raw lock's own methods
     _release: Callable[[], None]
@@ -69,10 +70,17 @@ class OrderedLock(Entry, metaclass=Context):
 
         def __exit__(self, *exc: object) -> None: ...
 
-    def __init__(self, rank: Rank | None = None, *, name: str = "", timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        rank: Rank | None = None,
+        *,
+        name: str = "",
+        timeout: float | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         serial = next(_serials)
         super().__init__(name or (f"{rank}-{serial}" if rank is not None else f"lock-{serial}"), rank, serial)
-        self.timeout = limit(timeout)
+        self.timeout, self.now = limit(timeout), now
         self.acquired = 0  # written by the holder only
         self.waits: Waits | None = None  # few locks are ever waited for
         self._closed = False
@@ -200,7 +208,7 @@ class OrderedLock(Entry, metaclass=Context):
                 raise self.not_mine("release") from None
 
     def _wait(self, timeout: float | None, *, asked: bool) -> None:
-        wait(self, self.raw, self.figures(), self.is_closed, timeout, asked)
+        wait(self, self.raw, self.figures(), self.is_closed, timeout, asked, self.now)
 
     def figures(self) -> Waits:
         """What was waited for it; made when somebody does for the first time."""
@@ -303,7 +311,7 @@ class SampledLock(OrderedLock):
     instruction here: it is for finding out how long a lock is held, and costs three to four times as much.
     """
 
-    __slots__ = ("_every", "_let_go", "_now", "_since", "sampled", "samples")
+    __slots__ = ("_every", "_let_go", "_since", "sampled", "samples")
 
     def __init__(
         self,
@@ -316,10 +324,10 @@ class SampledLock(OrderedLock):
     ) -> None:
         if every < 1:
             raise ValueError(f"every {every}-th hold cannot be timed")
-        self._every, self._now = every, now
+        self._every = every
         self._since: float | None = None
         self.samples, self.sampled = 0, 0.0
-        super().__init__(rank, name=name, timeout=timeout)
+        super().__init__(rank, name=name, timeout=timeout, now=now)
         self._let_go = self._release
 
     def __enter__(self: L) -> L:
@@ -334,7 +342,7 @@ class SampledLock(OrderedLock):
         try:
             if taken:
                 self._let_go = self._release  # another one than the lock's own where that was renewed meanwhile
-            self._since = self._now() if taken and self.acquired % self._every == 0 else None
+            self._since = self.now() if taken and self.acquired % self._every == 0 else None
         except BaseException:
             super().release()
             raise
@@ -358,7 +366,7 @@ class SampledLock(OrderedLock):
         since = self._since
         if since is not None and self.owned():
             self._since = None
-            self.sampled += self._now() - since
+            self.sampled += self.now() - since
             self.samples += 1
 
     def statistics(self) -> LockStatistics:

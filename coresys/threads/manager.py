@@ -45,8 +45,8 @@ class ThreadManager:
     [('service.registry', 1)]
     >>> threads.shutdown()
 
-    ``read_threads`` reads the threads of the process; ``clock`` times sampled holds. Locks are kept by whoever uses
-    them: one that nobody refers to any more is not listed.
+    ``read_threads`` reads the threads of the process; ``clock`` times waits for locks, and sampled holds. Locks are
+    kept by whoever uses them: one that nobody refers to any more is not listed.
     """
 
     def __init__(
@@ -90,22 +90,22 @@ class ThreadManager:
         chosen, name = self._rank(rank, name)
         if sample_every is not None:
             return self._keep(SampledLock(chosen, name=name, timeout=timeout, every=sample_every, now=self._now))
-        return self._keep(OrderedLock(chosen, name=name, timeout=timeout))
+        return self._keep(OrderedLock(chosen, name=name, timeout=timeout, now=self._now))
 
     def rlock(self, rank: str, *, name: str = "", timeout: float | None = None) -> OrderedRLock:
         """A re-entrant lock of a rank."""
         chosen, name = self._rank(rank, name)
-        return self._keep(OrderedRLock(chosen, name=name, timeout=timeout))
+        return self._keep(OrderedRLock(chosen, name=name, timeout=timeout, now=self._now))
 
     def read_write_lock(self, rank: str, *, name: str = "", timeout: float | None = None) -> ReadWriteLock:
         """A lock for many readers or one writer, of a rank."""
         chosen, name = self._rank(rank, name)
-        return self._keep(ReadWriteLock(chosen, name=name, timeout=timeout))
+        return self._keep(ReadWriteLock(chosen, name=name, timeout=timeout, now=self._now))
 
     def condition(self, rank: str, *, name: str = "", timeout: float | None = None) -> OrderedCondition:
         """A condition with a lock of its own, of a rank."""
         chosen, name = self._rank(rank, name)
-        return self._keep(OrderedCondition(chosen, name=name, timeout=timeout))
+        return self._keep(OrderedCondition(chosen, name=name, timeout=timeout, now=self._now))
 
     def _rank(self, rank: str, name: str) -> tuple[Rank, str]:
         if self._hierarchy is None:

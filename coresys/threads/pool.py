@@ -261,8 +261,7 @@ class ThreadPool(Executor):
         """As of every executor: take no more tasks, and with ``wait`` return when all that was taken is done.
 
         Called in a task, it does not wait for the thread it runs in, nor for tasks that wait for that one: to shut a
-        pool down, or, of the same pool, for its result. Two pools whose tasks wait for results of one another's, and
-        shut the other down, wait for ever.
+        pool down, or for its result (by ``result`` or ``exception``), in this pool or in others.
         """
         scheduler = self._scheduler
         with scheduler.lock:

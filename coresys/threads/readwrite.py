@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from _thread import RLock, get_ident
+from collections.abc import Callable
 from dataclasses import replace
 from sys import _getframe
 from types import FrameType
@@ -90,7 +91,7 @@ class Share(Entry, metaclass=Context):
             if not raw.acquire(False):
                 if not blocking:
                     return False
-                wait(gate, raw, gate.figures(), gate.is_closed, timeout, asked)
+                wait(gate, raw, gate.figures(), gate.is_closed, timeout, asked, gate.now)
             self.raw.acquire(False)  # free: others take it only while they have the gate
             if held[-1] is not self:
                 keep(held, self)
@@ -124,8 +125,10 @@ class Gate(OrderedLock):
 
     __slots__ = ("_mine", "_shares", "reads")
 
-    def __init__(self, rank: Rank | None, *, name: str, timeout: float | None) -> None:
-        super().__init__(rank, name=name, timeout=timeout)
+    def __init__(
+        self, rank: Rank | None, *, name: str, timeout: float | None, now: Callable[[], float] = monotonic
+    ) -> None:
+        super().__init__(rank, name=name, timeout=timeout, now=now)
         self.reads = 0  # written by whoever has the gate
         self._mine = threading.local()
         self._shares: WeakSet[Share] = WeakSet()
@@ -165,7 +168,7 @@ class Gate(OrderedLock):
         if self.owned():
             admit(self, here.held, frame)  # which refuses; what is let go below has to be what was taken below
         timeout: float | None = how.get("timeout")
-        started = 0.0 if timeout is None else monotonic()
+        started = 0.0 if timeout is None else self.now()
         passing: Any = None
         try:
             if not super().take(frame, **how):
@@ -178,8 +181,8 @@ class Gate(OrderedLock):
                     if not how.get("blocking", True):
                         self._release()
                         return False
-                    left = None if timeout is None else max(0.0, started + timeout - monotonic())
-                    wait(share, passing, self.figures(), self.is_closed, left, bool(how.get("asked")))
+                    left = None if timeout is None else max(0.0, started + timeout - self.now())
+                    wait(share, passing, self.figures(), self.is_closed, left, bool(how.get("asked")), self.now)
                 passing.release()
         except BaseException:
             try:
@@ -206,8 +209,15 @@ class ReadWriteLock:
 
     __slots__ = ("__weakref__", "_gate")
 
-    def __init__(self, rank: Rank | None = None, *, name: str = "", timeout: float | None = None) -> None:
-        self._gate = Gate(rank, name=name, timeout=timeout)
+    def __init__(
+        self,
+        rank: Rank | None = None,
+        *,
+        name: str = "",
+        timeout: float | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._gate = Gate(rank, name=name, timeout=timeout, now=now)
 
     @property
     def name(self) -> str:

@@ -93,7 +93,7 @@ class Worker:
         self.task: Task[Any] | None = None  # what it is doing
         self.outer: list[Task[Any]] = []  # what it is doing that for, outermost first
         self.stale: list[Any] = []  # what it found in the queues that is done or cancelled
-        self.waits_for: Sequence[Task[Any]] = ()  # without a timeout
+        self.waits_for: Sequence[Task[Any]] = ()  # without a timeout; of other pools too
         self.every = True  # for all of them, not for any
         self.joins: Scheduler | None = None  # whose workers it waits for, that they end
 
@@ -431,6 +431,10 @@ class Scheduler:
         """Whether the calling thread is one of the workers."""
         return here.scheduler is self
 
+    def worker_of_another(self) -> Worker | None:
+        """What the calling thread is as a worker of another pool; None where it is none."""
+        return None if here.scheduler is self else here.worker
+
     def help(
         self,
         tasks: Sequence[Task[Any]],
@@ -543,8 +547,8 @@ class Scheduler:
                 return False
             seen.add(ident)
             joins = worker.joins
-            wanted = [self._runner(task) for task in worker.waits_for if not task.done()]
-        if me in wanted or any(self.waits_for(each, me, seen) for each in wanted):
+            wanted = [(task.scheduler, self._runner(task)) for task in worker.waits_for if not task.done()]
+        if any(runner == me or scheduler.waits_for(runner, me, seen) for scheduler, runner in wanted):
             return True
         if joins is None:
             return False

@@ -27,12 +27,13 @@ class Together:
         self._ident = get_ident()
         frame = _getframe(1)
         seconds, asked = asked_for(self._timeout, None)
-        until = None if seconds is None else monotonic() + seconds
+        now = self._locks[0].now if self._locks else monotonic
+        until = None if seconds is None else now() + seconds
         try:
             for lock in self._locks:
                 left = lock.timeout if self._timeout is None else None
                 if until is not None:
-                    left = max(0.0, until - monotonic())
+                    left = max(0.0, until - now())
                 # Noted first: to let go a lock that was not taken does no harm, to forget one would.
                 self._taken.append((lock, count_of(lock.raw) if lock.owned() else 0))
                 lock.take(frame, timeout=left, asked=asked, together=True)
@@ -61,8 +62,9 @@ def acquire_all(*locks: OrderedLock, timeout: float | None = None) -> Together:
     """``with acquire_all(a, b, timeout=1):`` takes all of them, or none; in the order of their ranks, and within a rank
     (or without one) in the order they were made in, whatever order they are given in.
 
-    ``timeout`` is in seconds, for all together; None: that of each lock. Raises what a lock raises, and ValueError for
-    one that is given twice, or a timeout of NaN. Locks of a rank that allows one only are refused together too.
+    ``timeout`` is in seconds of the first lock's clock, for all together; None: that of each lock. Raises what a lock
+    raises, and ValueError for one that is given twice, or a timeout of NaN. Locks of a rank that allows one only are
+    refused together too.
     """
     if len({id(lock) for lock in locks}) != len(locks):
         raise ValueError("a lock is given twice")

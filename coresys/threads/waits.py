@@ -67,14 +67,23 @@ class Waits:
         return sum(waits is self for _, waits in tuple(_waiting.values()))
 
 
-def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeout: float | None, asked: bool) -> None:
+def wait(
+    entry: Entry,
+    raw: Any,
+    waits: Waits,
+    closed: Callable[[], bool],
+    timeout: float | None,
+    asked: bool,
+    now: Callable[[], float] = monotonic,
+) -> None:
     """Take ``raw`` for ``entry``, waiting for it, for ``timeout`` seconds at most.
 
+    ``now`` is the clock that the seconds are of; by whatever clock, it looks at it again within ``SLICE`` of real ones.
     ``asked``: the timeout is one that the caller gave, so that a circle it is part of may be left to it. Raises
     LockTimeoutError, DeadlockError or LockClosedError, and has not taken it then.
     """
     me = here.me
-    started = monotonic()
+    started = now()
     taken = False
     this = object()
     outer, patient = me.waiting, me.patient  # this may be a signal handler, in the middle of another wait
@@ -85,14 +94,14 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
             _waiting[this] = me, waits
         pause = PATIENCE
         while True:
-            left = None if timeout is None else started + timeout - monotonic()
+            left = None if timeout is None else started + timeout - now()
             taken = raw.acquire(True, pause if left is None else max(0.0, min(pause, left)))
             if closed():
                 raise LockClosedError(lock=entry.name)
             if taken:
                 break
-            if left is not None and left <= pause and monotonic() - started >= (timeout or 0.0):
-                raise _late(entry, raw, waits, timeout or 0.0, monotonic() - started)
+            if left is not None and left <= pause and now() - started >= (timeout or 0.0):
+                raise _late(entry, raw, waits, timeout or 0.0, now() - started)
             if me.patient:
                 _look(me, entry)
             pause = SLICE
@@ -105,7 +114,7 @@ def wait(entry: Entry, raw: Any, waits: Waits, closed: Callable[[], bool], timeo
             me.turn += 1
             me.waiting, me.patient = outer, patient
             _waiting.pop(this, None)
-    seconds = monotonic() - started
+    seconds = now() - started
     waits.contended += 1
     waits.waited += seconds
     waits.longest = max(waits.longest, seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from coresys.clock import monotonic, pauses
 from coresys.measure import meters
+from coresys.measure.malloccache import CacheReader
 from coresys.measure.reserved import Reserve
 from coresys.measure.series import Judged, beneath, event_share, increments, judge_series, lows, settled, without_spikes
 from pytest_coresys.engine import repeat
@@ -19,6 +21,7 @@ from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.measures import GROWTH
 
 ASKING = 1.0  # seconds, about, to find out what keeps a thing that grows, in a heap of some 100,000 objects
+_ENDING = 0.02  # seconds that a thread which has ended may be listed for
 _GRACE = 1.0  # seconds that threads and processes get to end, waited only where some are left
 _WHOLE = 0.75  # of a thread or descriptor with each repetition: one, of which a few were late
 _BYTES_CAP = 256 * 1024 * 1024
@@ -60,12 +63,14 @@ class Readings:
 
     def __init__(self, capacity: int, set_aside: Callable[[], int] = int) -> None:
         self._memory, self._capacity = meters.MemoryMeter(), capacity
+        self._cached = CacheReader()  # what it holds is free, and may be so for hundreds of repetitions
         self.values = {key: array("q", bytes(8 * capacity)) for key in GROWTH}
         self._left_out = dict.fromkeys(GROWTH, 0)
         self._set_aside = set_aside
         # A thread maps 8 MB of stack and now and then a 64 MB reserve, and uses next to nothing of them. What an arena
         # takes from its reserve is malloc's from then on, so that looking now and then would hide it.
         self._reserve = Reserve(step=1)
+        self._unknown = 0  # threads that Python knows nothing of, at the last reading
         self.count = 0
 
     def take(self) -> None:
@@ -82,14 +87,25 @@ class Readings:
 
     def _row(self) -> tuple[int, ...]:
         meters.collect()
+        self._let_threads_end()
         memory = self._memory.read()
         return (
-            memory.in_use - self._reserve.at(memory.mapped) - self._set_aside(),
+            memory.in_use - self._cached.read() - self._reserve.at(memory.mapped) - self._set_aside(),
             meters.thread_count(),
             meters.descriptor_count(),
             len(meters.children()),
             len(meters.pending_tasks()),
         )
+
+    def _let_threads_end(self) -> None:
+        """Threads that somebody joined are listed for some microseconds more, and have memory from malloc so long."""
+        unknown = meters.thread_count() - threading.active_count()
+        if unknown > self._unknown:
+            for _ in pauses(monotonic() + _ENDING, 0.0002):
+                unknown = meters.thread_count() - threading.active_count()
+                if unknown <= self._unknown:
+                    break
+        self._unknown = unknown
 
     def series(self, key: str, rate: float = 0.0) -> list[float]:
         """The readings of a key, less so much a repetition."""

@@ -64,12 +64,16 @@ class Repeater:
         # For comparing the two ways of repeating (benchmarks/harmless.py): not for users, it can harm later tests.
         self._always_in_place = "CORESYS_REPEAT_IN_PLACE is set" if os.environ.get("CORESYS_REPEAT_IN_PLACE") else None
 
-    def repeat(self, item: pytest.Item, plan: Plan, seen: Seen, duration: float, *, last: bool) -> None:
+    def repeat(
+        self, item: pytest.Item, plan: Plan, seen: Seen, duration: float, *, each: float | None = None, last: bool
+    ) -> None:
         """Repeat a test that passed, and add what was seen to ``seen``; its ``why`` tells if it was not, or in vain.
 
-        ``last``: no test follows in this process.
+        ``duration`` is what it took in seconds, and ``each`` what a repetition of it will: without wider fixtures, and
+        what others had of the processor. ``last``: no test follows in this process.
         """
         self.book.ran += duration
+        each = duration if each is None else each
         wanted = plan.wanted
         seen.why = self._why_not(plan)
         if seen.why or not wanted:
@@ -82,10 +86,10 @@ class Repeater:
         counted = [RULES[key].least + WARM_UP + 1 for key in likely if key != "memory.growth"]
         fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
         counted += [] if fragmented is None else [_TO_SEE_STRANDED]
-        allowance = self.book.allowance(duration, likely=bool(likely), counted=max(counted, default=None))
+        allowance = self.book.allowance(each, likely=bool(likely), counted=max(counted, default=None))
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
-            seen.why = TOO_LONG if self.book.is_beyond(duration) else SPENT
+            seen.why = TOO_LONG if self.book.is_beyond(each) else SPENT
             return
         order = Order(
             self._most,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from coresys.clock import monotonic, sleep
 from coresys.measure import meters
+from coresys.measure.malloccache import CacheReader
 from coresys.measure.reserved import Reserve
 from coresys.measure.system import FAILURES, System
 
@@ -82,6 +83,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._memory: meters.MemoryMeter | None = None
+        self._cached: CacheReader | None = None
         self._counts: meters.ProcCounts | None = None
         self._children: meters.ProcFile | None = None
         self._pid = 0
@@ -93,11 +95,12 @@ class Screen:
             if self._pid != System.getpid():
                 self._open()
             assert self._memory is not None
+            assert self._cached is not None
             assert self._counts is not None
             memory = self._memory.read()
             children = 0 if self._children is None else len(self._children.read().split())
             return Counts(
-                memory.in_use - self._reserve.at(memory.mapped),
+                memory.in_use - self._cached.read() - self._reserve.at(memory.mapped),
                 self._counts.threads(),
                 self._counts.descriptors(),
                 children,
@@ -126,13 +129,13 @@ class Screen:
 
     def heap(self) -> int | None:
         """Bytes that the allocators have handed out: without mappings, of which the first thread makes 70 MiB."""
-        if self._memory is None or self._pid != System.getpid():
+        if self._memory is None or self._cached is None or self._pid != System.getpid():
             return None  # nor is anything opened: it is asked while the descriptors of a fixture are told apart
         try:
             memory = self._memory.read()
         except FAILURES:
             return None
-        return memory.pymalloc + memory.malloc
+        return memory.pymalloc + memory.malloc - self._cached.read()
 
     def close(self) -> None:
         """Give up what is kept between readings; another reading opens it anew."""
@@ -140,11 +143,11 @@ class Screen:
             for each in (self._memory, self._counts, self._children):
                 if each is not None:
                     each.close()
-        self._memory, self._counts, self._children, self._pid = None, None, None, 0
+        self._memory, self._cached, self._counts, self._children, self._pid = None, None, None, None, 0
 
     def _open(self) -> None:
         self._pid = System.getpid()
-        self._memory = meters.MemoryMeter()
+        self._memory, self._cached = meters.MemoryMeter(), CacheReader()
         self._counts = meters.ProcCounts()
         try:
             # Children of the main thread only: a child made by another thread is seen when the test is repeated.

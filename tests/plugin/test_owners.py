@@ -455,3 +455,20 @@ def test_it(one):
     run = inner.run("--coresys-budget")
     (finding,) = run.facts["findings"]
     assert (finding["key"], finding["locations"]) == ("descriptors.leaked", [])
+
+
+def test_a_quick_test_is_repeated_however_long_the_wider_fixture_takes_that_it_asks_for(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+import time
+@pytest.fixture(scope="module")
+def slow():
+    time.sleep(0.3)  # thirty repetitions of it would take three times the effort of the run
+def test_it(slow): pass
+""",
+    )
+    run = inner.run("--coresys-budget")
+    [test] = run.facts["tests"]
+    assert test["repetitions"] >= 24
+    assert test["measures"]["memory.growth"]["evidence"] == "repeated"

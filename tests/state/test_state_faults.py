@@ -595,6 +595,6 @@ def test_bytes_are_counted_behind_a_zero_too(tmp_path: Path) -> None:
         assert len(store.history("m", last=1000)) < 60
 
 
-def test_a_store_in_memory_is_refused_for_it_keeps_nothing() -> None:
-    with pytest.raises(StoreError, match="it cannot keep a write-ahead log here"):
+def test_a_store_in_memory_is_refused_where_nobody_says_that_it_keeps_nothing() -> None:
+    with pytest.raises(ValueError, match="durability 'process' is not that of ':memory:'"):
         SQLiteStore(":memory:")

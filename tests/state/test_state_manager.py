@@ -590,9 +590,9 @@ def in_a_child(work: Callable[[], Any]) -> int:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("held", [True, False, "closed"])
 @pytest.mark.parametrize("before", [0, 2])
-def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(held: bool, before: int) -> None:
+def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(held: object, before: int) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def wait(trigger: Trigger) -> None:
@@ -608,6 +608,9 @@ def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(hel
     machine = manager.add("m", table) if held else Machine(table)
     for _ in range(before):
         machine.fire("stay")
+    if held == "closed":
+        manager.close()
+        del manager
     thread = threading.Thread(target=machine.fire, args=("go",))
     thread.start()
     entered.wait()
@@ -617,6 +620,33 @@ def test_a_forked_child_finds_no_lock_held_by_a_thread_that_it_does_not_have(hel
         leave.set()
         thread.join()
     assert machine.state == "b"
+
+
+class Watcher:
+    """One that keeps what ends its watching."""
+
+    def __init__(self) -> None:
+        self.stop: Callable[[], None] | None = None
+
+    def __call__(self, record: TransitionRecord) -> None:
+        """What it is told does not matter."""
+
+
+def test_a_manager_that_was_closed_needs_no_collector_to_go() -> None:
+    manager = StateManager(store=SQLiteStore(":memory:", durability="memory"))
+    manager.add("m", FLIP).fire("go")
+    watcher = Watcher()
+    watcher.stop = manager.watch(watcher)
+    gone, machine, watching = weakref.ref(manager), weakref.ref(manager.machine("m")), weakref.ref(watcher)
+    gc.collect()
+    gc.disable()
+    try:
+        manager.close()
+        watcher.stop()
+        del manager, watcher
+        assert (gone(), machine(), watching()) == (None, None, None)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

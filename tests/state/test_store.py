@@ -71,6 +71,35 @@ def test_what_was_kept_comes_back(tmp_path: Path, level: Level) -> None:
         assert store.history("x", last=1) == ()
 
 
+def test_a_store_in_memory_keeps_what_it_is_given_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SQLiteStore(":memory:", durability="memory") as store, SQLiteStore(":memory:", durability="memory") as other:
+        assert store.durability == "memory"
+        store.create(new("m"))
+        store.append([record(1)])
+        store.snapshot("m", "good", "b", 1)
+        assert store.machines() == (
+            MachineRecord("m", "flip", "b", 1, 1001.0, last=record(1), snapshots=(("good", "b", 1),)),
+        )
+        with pytest.raises(StoreConflictError):
+            store.append([record(1)])
+        assert store.history("m", last=10) == (record(1),)
+        assert other.machines() == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_up_to_date_is_opened_and_closed_without_a_write(tmp_path: Path, level: Level) -> None:
+    path = tmp_path / "states.db"
+    with SQLiteStore(path, durability=level) as store:
+        store.create(new("m"))
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    with SQLiteStore(path, durability=level) as store:
+        log = tmp_path / "states.db-wal"
+        assert len(store.machines()) == 1
+        assert not log.exists() or log.stat().st_size == 0
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
 def test_a_manager_takes_up_where_the_last_one_stood(tmp_path: Path, level: Level) -> None:
     path = tmp_path / "states.db"
     clock = frozen()
@@ -288,8 +317,12 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_what_the_store_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'process' or 'power', not 'memory'"):
-        SQLiteStore(tmp_path / "states.db", durability="memory")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'process' or 'power', not 'disk'"):
+        SQLiteStore(tmp_path / "states.db", durability="disk")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"durability 'memory' is not that of '.*states\.db'"):
+        SQLiteStore(tmp_path / "states.db", durability="memory")
+    with pytest.raises(ValueError, match="durability 'process' is not that of ':memory:'"):
+        SQLiteStore(":memory:")
     with pytest.raises(ValueError, match="at least 1"):
         SQLiteStore(tmp_path / "states.db", history_rows=0)
 

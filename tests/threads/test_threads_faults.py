@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.thread import BrokenThreadPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from typing import Any
@@ -42,7 +42,7 @@ from coresys.threads import (
 )
 from coresys.threads import pool as pool_module
 from coresys.threads import scheduler as scheduler_module
-from coresys.threads.scheduler import AGEING, BATCH
+from coresys.threads.scheduler import AGEING, BATCH, here
 
 ORDER = LockHierarchy("order", ["outer", "inner"])
 FILES = {pool_module.__file__, scheduler_module.__file__, stacks.__file__, futures.__file__}
@@ -286,6 +286,54 @@ def test_a_task_that_shuts_its_pool_down_does_not_wait_for_one_that_waits_for_it
         end = pool.submit(ends)
         waiting.append(pool.submit(waits))
         assert waiting[0].result(PATIENCE) == "it ended"
+
+
+@pytest.mark.parametrize("ask", ["result", "exception"])
+@pytest.mark.parametrize("first", ["ends", "waits"])
+@pytest.mark.parametrize("between", [0, 2])
+def test_a_task_that_shuts_a_pool_down_does_not_wait_for_one_of_it_that_waits_for_its_result(
+    ask: str, first: str, between: int
+) -> None:
+    """Through any number of pools, each of which has a task that waits for the next one's."""
+    with ExitStack() as pools:
+        pool, *others, last = (pools.enter_context(a_pool(1)) for _ in range(2 + between))
+        asking = threading.Event()
+
+        def ends() -> str:
+            assert asking.wait(PATIENCE)
+            if first == "waits":
+                until(lambda: any(worker.waits_for for worker in pool._scheduler.workers))
+            pool.shutdown()
+            return "ended"
+
+        def asks(left: list[ThreadPool]) -> object:
+            if not left:
+                future: Future[Any] = last.submit(ends)
+                asking.set()
+                if first == "ends":
+                    until(lambda: any(worker.joins is not None for worker in last._scheduler.workers))
+            else:
+                future = left[0].submit(partial(asks, left[1:]))
+            return getattr(future, ask)()
+
+        expected = "ended" if ask == "result" else None
+        assert pool.submit(asks, others).result(PATIENCE) == expected
+
+
+def test_a_worker_has_no_note_of_a_wait_for_another_pool_that_is_over() -> None:
+    with a_pool(1) as pool, a_pool(1) as other:
+
+        def fails() -> None:
+            raise LookupError("gone")
+
+        def asks() -> list[object]:
+            with pytest.raises(LookupError):
+                other.submit(fails).result()
+            worker = here.worker
+            assert worker is not None
+            return list(worker.waits_for)
+
+        assert pool.submit(asks).result(PATIENCE) == []
 
 
 # -- locks and signal handlers ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from coresys.errors.hierarchy import (
     LockOwnershipError,
     LockTimeoutError,
 )
+from coresys.testing.ordering import Ordering
 from coresys.threads import (
     Guarded,
     LockHierarchy,
@@ -220,11 +221,12 @@ def test_timeouts_come_when_they_are_due() -> None:
 def planted(size: int, make: Callable[[int], Any], take: Callable[[Any], Any]) -> tuple[list[Any], list[BaseException]]:
     """Threads that each hold one lock and ask for the next one's; returns the locks, and what was raised."""
     locks = [make(number) for number in range(size)]
-    barrier = threading.Barrier(size)
+    order = Ordering(*(f"{number} {what}" for what in ("holds", "asks") for number in range(size)), patience=PATIENCE)
 
     def run(number: int) -> None:
         with take(locks[number]):
-            barrier.wait(PATIENCE)
+            order.reach(f"{number} holds")
+            order.reach(f"{number} asks")
             with take(locks[(number + 1) % size]):
                 pass
 
@@ -302,43 +304,42 @@ def test_who_is_told_of_a_circle_is_told_where_each_thread_waits_and_where_it_to
 
 @pytest.mark.parametrize(("first", "second"), [("reading", "writing"), ("writing", "writing"), ("writing", "reading")])
 def test_a_circle_through_read_write_locks_is_named(first: str, second: str) -> None:
-    locks = [ReadWriteLock(name="a"), ReadWriteLock(name="b")]
-    barrier = threading.Barrier(2)
+    a, b = ReadWriteLock(name="a"), ReadWriteLock(name="b")
+    order = Ordering("one holds a", "other holds b", "one asks for b", "other asks for a", patience=PATIENCE)
 
-    def run(mine: ReadWriteLock, other: ReadWriteLock) -> None:
+    def run(me: str, mine: ReadWriteLock, other: ReadWriteLock) -> bool:
         with getattr(mine, first)():
-            barrier.wait(PATIENCE)
-            with getattr(other, second)():
-                pass
+            order.reach(f"{me} holds {mine.name}")
+            order.reach(f"{me} asks for {other.name}")
+            try:
+                with getattr(other, second)():
+                    return False
+            except DeadlockError:
+                return True
 
-    runners = [Runner(lambda: run(*locks)), Runner(lambda: run(*reversed(locks)))]
-    for runner in runners:
-        runner.join(PATIENCE)
-        assert not runner.is_alive()
-    errors = [runner.error for runner in runners if runner.error is not None]
-    assert [type(error) for error in errors] == [DeadlockError]
+    told = order.run(one=lambda: run("one", a, b), other=lambda: run("other", b, a))
+    assert sorted(told.values()) == [False, True]
 
 
 def test_a_circle_that_a_timeout_will_open_is_left_to_it() -> None:
     a, b = OrderedLock(name="a"), OrderedLock(name="b")
-    barrier = threading.Barrier(2)
+    order = Ordering("patient holds a", "timed holds b", "timed asks for a", patience=PATIENCE)
 
     def patient() -> None:
         with a:
-            barrier.wait(PATIENCE)
+            order.reach("patient holds a")
+            order.reach("timed asks for a", when=lambda: a.statistics().waiting)
             with b:
                 pass
 
     def timed() -> str:
         with b:
-            barrier.wait(PATIENCE)
+            order.reach("timed holds b")
             with pytest.raises(LockTimeoutError):
                 a.acquire(timeout=waits_module.PATIENCE * 4)
         return "late"
 
-    waiter, other = Runner(patient), Runner(timed)
-    assert other.finish() == "late"
-    waiter.finish()
+    assert order.run(patient=patient, timed=timed)["timed"] == "late"
 
 
 def test_a_long_wait_that_is_no_circle_goes_on() -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from threads_helping import PATIENCE, Runner, no_threads_left  # noqa: F401  # autouse
 
-from coresys.errors.hierarchy import LockClosedError, LockOrderError, RankError
+from coresys.errors.hierarchy import LockClosedError, LockOrderError, LockTimeoutError, RankError
 from coresys.system_records import ThreadRecord
-from coresys.threads import LockHierarchy, ThreadManager, ThreadPool
+from coresys.testing import fakes
+from coresys.testing.ordering import Ordering
+from coresys.threads import LockHierarchy, ThreadManager, ThreadPool, acquire_all
 
 if TYPE_CHECKING:
     from coresys.interfaces import IThreadManager
@@ -146,3 +148,66 @@ def test_after_shutdown_no_lock_is_held_and_nobody_waits() -> None:
     assert not any(lock.locked() for lock in locks)
     leave.set()
     holder.finish()
+
+
+@pytest.mark.parametrize("kind", ["lock", "rlock", "sampled", "read", "write", "condition", "all"])
+def test_waits_for_locks_are_timed_by_the_managers_clock(kind: str) -> None:
+    clock = fakes.FakeClock()
+    threads = ThreadManager(pool=ThreadPool(1), hierarchy=LockHierarchy("h", ["a"]), clock=clock)
+    both = threads.read_write_lock("a")
+    condition = threads.condition("a")
+    made = {"rlock": threads.rlock("a"), "sampled": threads.lock("a", sample_every=1), "condition": condition.lock}
+    lock = made.get(kind) or threads.lock("a")
+    held: Any = both.writing() if kind in ("read", "write") else lock
+    waited: dict[str, Callable[[], Any]] = {
+        "read": lambda: both.reading(3600),
+        "write": lambda: both.writing(3600),
+        "all": lambda: acquire_all(lock, timeout=3600),
+    }
+    order = Ordering("it is held", "the other may ask", "an hour passes")
+    figures = both if kind in ("read", "write") else lock
+
+    def hold() -> None:
+        with held:
+            order.reach("it is held")
+            with order.step("an hour passes", when=lambda: figures.statistics().waiting):
+                clock.advance(3600)
+            ended.wait()
+
+    def ask() -> tuple[float, float]:
+        order.reach("the other may ask")
+        try:
+            with pytest.raises(LockTimeoutError) as late, waited.get(kind, lambda: lock.within(3600))():
+                pass
+        finally:
+            ended.set()
+        return late.value.timeout, late.value.waited
+
+    ended = threading.Event()
+    assert order.run(holder=hold, asks=ask)["asks"] == (3600, 3600)
+    threads.shutdown()
+
+
+def test_waits_on_a_condition_are_timed_by_the_managers_clock() -> None:
+    clock = fakes.FakeClock()
+    threads = ThreadManager(pool=ThreadPool(1), hierarchy=LockHierarchy("h", ["a"]), clock=clock)
+    condition = threads.condition("a")
+    asked: list[float] = []
+
+    def never() -> bool:
+        asked.append(clock.now())
+        return False
+
+    def wait() -> bool:
+        with condition:
+            return condition.wait_for(never, timeout=60)
+
+    order = Ordering("a minute passes")
+
+    def tick() -> None:
+        with order.step("a minute passes", when=lambda: condition._waiters):
+            clock.advance(60)
+
+    assert order.run(waits=wait, tick=tick)["waits"] is False
+    assert asked == [1000.0, 1060.0]
+    threads.shutdown()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coresys.clock import WallClock
 from coresys.errors import ErrorManager, Retrying
-from coresys.errors.backoff import stop_after_attempt, wait_random_exponential
+from coresys.errors.backoff import Wait, stop_after_attempt, wait_random_exponential
 from coresys.errors.hierarchy import TransitionRefusedError
 from coresys.state import SQLiteStore, StateManager
 from coresys.system_records import ErrorRecord
@@ -21,27 +21,41 @@ from coresys.threads import AtomicCounter, LockHierarchy, ThreadManager, ThreadP
 from orders.payments import Payments
 from orders.table import ORDER
 
+AGAIN_SOON: Wait = wait_random_exponential(0.001, max=0.01)
 LOCKS = LockHierarchy("orders", ["service", "tally"])
 
 
 class Orders:
-    """Places orders and processes them. Close it, or leave its ``with`` block."""
+    """Places orders and processes them. Close it, or leave its ``with`` block.
 
-    def __init__(self, path: Path, payments: Payments, *, clock: WallClock | None = None, workers: int = 4) -> None:
+    ``path`` is the file that has the orders; with ":memory:" they end with the process, as in a test that is not about
+    the disk. ``wait`` is how long a provider that is away is given before it is asked again.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        payments: Payments,
+        *,
+        clock: WallClock | None = None,
+        workers: int = 4,
+        wait: Wait = AGAIN_SOON,
+    ) -> None:
         self._payments = payments
         self.alarms: deque[ErrorRecord] = deque(maxlen=100)
         self.errors = ErrorManager(clock=clock)
         self.errors.sink("operator", self.alarms.append)
         self.errors.route("orders", "operator")
         self.errors.route("payments", "orders")
-        again = Retrying(stop=stop_after_attempt(4), wait=wait_random_exponential(0.001, max=0.01))
+        again = Retrying(stop=stop_after_attempt(4), wait=wait)
         self.errors.policies("payments", {ConnectionError: [again]})
-        self.states = StateManager(store=SQLiteStore(path, durability="process"), clock=clock)
+        store = SQLiteStore(path, durability="memory" if path == ":memory:" else "process")
+        self.states = StateManager(store=store, clock=clock)
         self.threads = ThreadManager(pool=ThreadPool(max_workers=workers, name="orders"), hierarchy=LOCKS)
         self._tally_lock = self.threads.lock("tally")
         self._tally: dict[str, int] = {}
         self.shipped = AtomicCounter()
-        self.states.watch(lambda record: self._count(record.target))
+        self._unwatch = self.states.watch(lambda record: self._count(record.target))
 
     def place(self, name: str, amount: int) -> Future[str]:
         """Take an order. When this returns it is in the store; the future has the state that it comes to."""
@@ -75,6 +89,7 @@ class Orders:
 
     def close(self) -> None:
         self.threads.shutdown()
+        self._unwatch()  # or this and the states would keep each other until somebody collects
         self.states.close()
 
     def __enter__(self) -> Orders:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from orders.payments import Payments
 from orders.service import Orders
+
+from coresys.errors.backoff import wait_none
 
 
 class Provider:
@@ -28,8 +29,9 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-def orders(tmp_path: Path, provider: Provider) -> Iterator[Orders]:
-    payments = Payments(tmp_path / "payments.db", before=provider)
-    with Orders(tmp_path / "orders.db", payments) as service:
+def orders(provider: Provider) -> Iterator[Orders]:
+    """A service in memory: a disk that syncs is most of a test's time, and each test is repeated."""
+    payments = Payments(":memory:", before=provider)
+    with Orders(":memory:", payments, wait=wait_none()) as service:
         yield service
     payments.close()
