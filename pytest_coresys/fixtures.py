@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -23,6 +23,29 @@ if TYPE_CHECKING:
 
 # Where a measuring session keeps what is told of the environments of tests.
 ENVIRONMENTS: pytest.StashKey[Environments] = pytest.StashKey()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+IS_ENVIRONMENT = "coresys_environment"
+"""What functions of fixtures have that are environments."""
+
+
+def _environment_fixture(function: F) -> F:
+    setattr(function, IS_ENVIRONMENT, True)
+    return function
+
+
+def warm() -> None:
+    """Import what the fixtures need, and open an environment: so that what is made once is nobody's doing."""
+    from coresys.coordinators.assembly import build_environment, build_system
+    from coresys.resources.tiers import Tier
+
+    least = [Tier("small", 4096, 1)]
+    with (
+        build_system("tests", sampling=None, tiers=least, environments=build_environment) as system,
+        system.coordinators.testing.environment("none") as environment,
+    ):
+        environment.threads.submit(str).result()
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +60,7 @@ def testing_coordinator() -> Iterator[TestingCoordinator]:
 
 
 @pytest.fixture
+@_environment_fixture
 def coresys(request: pytest.FixtureRequest, testing_coordinator: TestingCoordinator) -> Iterator[SystemEnvironment]:
     """The isolated environment of this test: its own managers, channel, limits, lock ranks and clock.
 
@@ -70,6 +94,7 @@ def coresys_environment(
         owner = None if scope == "function" else site
         yield from _environment(request, testing_coordinator, name, owner, **limits)
 
+    _environment_fixture(environment)
     environment.coresys_site = site  # type: ignore[attr-defined]  # where findings say that it was made
     environment.__doc__ = f"An isolated environment of coresys, for the {scope}."
     return pytest.fixture(scope=scope)(environment)  # type: ignore[call-overload]  # pytest looks at the scope
@@ -88,6 +113,7 @@ def _environment(
 
     environments = request.config.stash.get(ENVIRONMENTS, None)
     first = "" if environments is None else environments.test
+    name = _free(name, coordinator)
     environment = coordinator.open(EnvironmentSpec(name, **limits))
     assert isinstance(environment, SystemEnvironment)
     try:
@@ -96,7 +122,16 @@ def _environment(
         record = coordinator.close(name)
     told = environments is not None and _tell(environments, request, environment, record.left, site, first)
     if record.left and not told:
-        raise LeftBehindError(environment=name, left=record.left)
+        pytest.fail(str(LeftBehindError(environment=name, left=record.left)), pytrace=False)
+
+
+def _free(name: str, coordinator: TestingCoordinator) -> str:
+    """The name, with a number where one of that name is open: a fixture of a session may be there twice."""
+    taken, number, free = {each.name for each in coordinator.tests.environments()}, 1, name
+    while free in taken:
+        number += 1
+        free = f"{name} {number}"
+    return free
 
 
 def _tell(
@@ -119,8 +154,14 @@ def _tell(
     if site is None:
         return environments.told(closed)
     path, number = site
-    environments.told_of_wider(str(request.fixturename), path.removeprefix(root), number, first, closed)
-    return True
+    return environments.told_of_wider(
+        str(request.fixturename),
+        (path.removeprefix(root), number),
+        first,
+        closed,
+        within=request.node.nodeid.split("::", 1)[0],
+        marks=tuple(request.node.iter_markers()),
+    )
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.engine.plan import Plan, Planner
+from pytest_coresys.fixtures import IS_ENVIRONMENT
 from pytest_coresys.probes.registry import plugin_budgets
 
 
@@ -31,8 +32,16 @@ def plan_of(item: pytest.Item, planner: Planner, budget_hooks: Sequence[Any]) ->
 
 
 def has_environment(item: pytest.Item) -> bool:
-    """Whether a test is known to use one of our environments, by whatever fixtures."""
-    return "testing_coordinator" in getattr(item, "fixturenames", ())
+    """Whether a test is known to have an environment for itself: by the ``coresys`` fixture, or one made as it is.
+
+    One of a wider scope is not the test's, and what is asked for while it runs is not known before.
+    """
+    found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(
+        each.scope == "function" and getattr(each.func, IS_ENVIRONMENT, False)
+        for fixtures in found.values()
+        for each in fixtures
+    )
 
 
 _INSIDE: dict[str, tuple[type[pytest.Item | pytest.Collector], ...]] = {

@@ -40,7 +40,7 @@ from pytest_coresys.engine.runner import (
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
-from pytest_coresys.fixtures import ENVIRONMENTS
+from pytest_coresys.fixtures import ENVIRONMENTS, warm
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
@@ -114,7 +114,7 @@ class BudgetSession:
             filters=not config.pluginmanager.has_plugin("warnings"), level=not takes_levels_back(config)
         )
         self.probes = ProbeSet([], self.complain)
-        self.environments = Environments()
+        self.environments = Environments(observe=self.observe)
         self.screen = Screen()
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
@@ -178,6 +178,8 @@ class BudgetSession:
         # A worker of xdist has all tests, and runs its part of them.
         self.repeater.book.open(len(session.items), getattr(self.config, "workerinput", {}).get("workercount", 1))
         self.report.collected(item.nodeid for item in session.items)
+        if any("testing_coordinator" in getattr(item, "fixturenames", ()) for item in session.items):
+            self._safely(warm)  # what is imported, and made once, is no test's doing, nor a fixture's
         self.others = other_protocols(self.config)
         if self.others:
             self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
@@ -333,9 +335,11 @@ class BudgetSession:
 
     def _judge_fixtures(self) -> None:
         self.fixtures.judge()
-        for path, finding in self.environments.of_wider():
-            limit = self.planner.plan(path=path, marks=(), line=None, environment=True).limits[finding.key]
-            if limit.maximum is not None and limit.level != "off" and len(finding.details) > limit.maximum:
+        for each in self.environments.of_wider():
+            finding = each.finding
+            plan = self.planner.plan(path=each.path, marks=each.marks, line=None, environment=True)
+            limit = plan.limits[finding.key]
+            if finding.key in plan.wanted and limit.maximum is not None and len(finding.details) > limit.maximum:
                 self.fixtures.add(replace(finding, level=limit.level))
 
     def _tell_plugins(self, item: pytest.Item, record: dict[str, Any]) -> None:

@@ -8,9 +8,10 @@ import signal
 import threading
 from array import array
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from coresys.cleanup.manager import CleanupManager
 from coresys.clock import MonotonicClock, WallClock, monotonic
@@ -21,7 +22,7 @@ from coresys.coordinators.environment import SystemEnvironment
 from coresys.coordinators.monitoring import MonitoringCoordinator
 from coresys.coordinators.testing import TestingCoordinator
 from coresys.errors import ErrorManager
-from coresys.errors.hierarchy import CleanupIncompleteError, LeaseInUseError
+from coresys.errors.hierarchy import CleanupIncompleteError, LeaseInUseError, LeftBehindError
 from coresys.monitoring.manager import MonitoringManager, process_sources
 from coresys.resources.manager import ResourceManager
 from coresys.resources.pools import BufferPools
@@ -51,6 +52,7 @@ COORDINATORS = "coordinators"
 
 _COMPONENTS_SHARE, _THREADS_SHARE, _SHARE = 0.5, 0.6, 0.5  # of the time that is left, for what may hang
 _LEAST = 0.01  # seconds
+_LOOK, _IDLE_LOOKS = 0.001, 20  # seconds between looks at tasks that end; how often nothing may be seen to go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,38 @@ class System:
         self.tests = TestManager(environments)
         self._down = threading.Event()
         self._until: float | None = None
+        self._kept: dict[str, Any] = {}  # what is made once, though two may make it
+        self._lives: StateManager | None = None
+        self._coordinators: Coordinators | None = None
+        self._put_back: Callable[[], None] | None = None  # handlers of signals, when the system is down
+        self.threads_ended: Callable[[], object] = _nothing
+        """Called in a shutdown when tasks have ended, or their time has, and before locks are closed."""
         self._add_steps()
         observed.look = lambda: self.coordinators.monitoring.observe()
 
-    @cached_property
+    @property
     def lives(self) -> StateManager:
-        """The machines of components, environments and the system itself: of this process, so no store has them."""
-        return StateManager(monitoring=self.monitoring, clock=self.clock)
+        """The machines of components, environments and the system itself: of this process, so no store has them.
 
-    @cached_property
+        Nor is monitoring told of them: distributions of how long environments are open fill for a long time, which a
+        test that is repeated would be charged with.
+        """
+        made = self._lives
+        if made is None:
+            made = self._kept.setdefault("lives", StateManager(clock=self.clock))
+            self._lives = made
+        return made
+
+    @property
     def coordinators(self) -> Coordinators:
-        """The four coordinators, made when they are first asked for."""
+        """The four coordinators, made when they are first asked for: all who ask at once get the same."""
+        made = self._coordinators
+        if made is None:
+            made = self._kept.setdefault("coordinators", self._new_coordinators())
+            self._coordinators = made
+        return made
+
+    def _new_coordinators(self) -> Coordinators:
         return Coordinators(
             MonitoringCoordinator(
                 monitoring=self.monitoring,
@@ -150,14 +173,12 @@ class System:
         """Wait until the process gets a signal (SIGTERM or SIGINT where none is named), in the main thread.
 
         It raises SystemExit(128 + its number) then, so that ``with`` blocks, that of the system too, are left as at any
-        other end.
+        other end. What handled those signals before does so again when the system is down: until then another such
+        signal does not cut the cleanup short.
         """
-        put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
-        try:
-            while True:
-                MonotonicClock.sleep(3600.0)
-        finally:
-            put_back()
+        self._put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
+        while True:
+            MonotonicClock.sleep(3600.0)
 
     # -- down --------------------------------------------------------------------------------------------------------
 
@@ -183,14 +204,28 @@ class System:
         places.
         """
         seconds = self._timeout if deadline is None else deadline
-        self._until = monotonic() + seconds
-        report = self.coordinators.cleanup.run(deadline=seconds)
-        self._down.set()
-        return report
+        until = monotonic() + seconds
+        # Of two at once the stricter holds, and one from inside a step gives nobody more time.
+        self._until = until if self._until is None else min(self._until, until)
+        try:
+            return self.coordinators.cleanup.run(deadline=seconds)
+        finally:
+            self._down.set()
+            self._handle_signals_as_before()
+
+    def _handle_signals_as_before(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # another may not
+            put_back, self._put_back = self._put_back, None
+            if put_back is not None:
+                put_back()
+
+    def _seconds(self, share: float) -> float:
+        """A share of what is left."""
+        return max((self._timeout if self._until is None else self._until - monotonic()) * share, _LEAST)
 
     def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
-        seconds = max((self._timeout if self._until is None else self._until - monotonic()) * share, _LEAST)
+        seconds = self._seconds(share)
         errors: list[BaseException] = []
 
         def run() -> None:
@@ -199,11 +234,16 @@ class System:
             except BaseException as error:
                 errors.append(error)
 
-        thread = threading.Thread(target=run, name=f"{self.name}: shutdown", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if thread.is_alive():
-            raise TimeoutError(f"it did not end within {seconds:.3g} s, and goes on on a thread of its own")
+        # In the context of whoever cleans up: what is called may ask for the same cleanup, and must not wait for it.
+        thread = threading.Thread(target=copy_context().run, args=(run,), name=f"{self.name}: shutdown", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started any more: the interpreter is about to end
+            run()
+        else:
+            thread.join(seconds)
+            if thread.is_alive():
+                raise TimeoutError(f"it did not end within {seconds:.3g} s, and goes on on a thread of its own")
         if errors:
             raise errors[0]
 
@@ -212,12 +252,30 @@ class System:
             self.within(_COMPONENTS_SHARE, self.components.stop)
 
     def _end_threads(self) -> None:
-        self.threads.pool.shutdown(wait=False)
-        figures = self.threads.statistics()
-        if figures.busy or any(figures.queued):
-            self.within(_THREADS_SHARE, self.threads.shutdown)
-        else:  # no task is taken any more, and idle threads end
-            self.threads.shutdown()
+        seconds = self._seconds(_THREADS_SHARE)
+        self.threads.pool.shutdown(wait=False)  # no task is taken any more, and idle threads end
+        left = self._drained(seconds)
+        self.threads_ended()
+        # Idle threads are waited for, but for who is one of them. Locks are closed: a task that waits for one may end.
+        self.threads.shutdown(wait=not (left or get_ident() in self.threads.pool.running()))
+        if left:
+            raise TimeoutError(f"{left} did not end within {seconds:.3g} s")
+
+    def _drained(self, seconds: float) -> str:
+        """Wait until tasks have ended, but for the calling one; those that have not in that time, in words."""
+        until, idle = monotonic() + seconds, 0
+        while True:
+            figures, running = self.threads.statistics(), self.threads.pool.running()
+            own, queued = get_ident() in running, sum(figures.queued)
+            others = figures.busy - own
+            # Called by a task: what waits for its own thread is not waited for, once nobody else does anything.
+            idle = idle + 1 if own and not others else 0
+            if not others and (not queued or idle > _IDLE_LOOKS):
+                return ""
+            if monotonic() > until:
+                waiting = f", and {queued} that had not begun" if queued else ""
+                return f"{others} task{'' if others == 1 else 's'}{waiting}"
+            MonotonicClock.sleep(_LOOK)
 
     def _end_sampling(self) -> None:
         if self._sampling is None:
@@ -233,7 +291,11 @@ class System:
 
     def _close_environments(self) -> None:
         if self.tests.environments():
-            self.coordinators.testing.close_all()
+            self.within(_SHARE, self._close_all_environments)
+
+    def _close_all_environments(self) -> None:
+        left = [record for record in self.coordinators.testing.close_all() if record.left]
+        _raise_all([LeftBehindError(environment=record.name, left=record.left) for record in left])
 
     def _close_resources(self) -> None:
         if self.resources.owned.owners():
@@ -245,7 +307,7 @@ class System:
         """Take back and close all that anybody holds; buffers are told in the report, for they were not given back."""
         self.resources.pools.take_back_orphans()  # those are told as dropped, not as lent
         owners = dict.fromkeys((*(lease.owner for lease in self.resources.leases()), *self.resources.owned.owners()))
-        problems: list[BaseException] = []
+        problems: list[Exception] = []
         for owner in owners:
             try:
                 self.coordinators.cleanup.take_back(owner)
@@ -255,8 +317,7 @@ class System:
             self.resources.pools.close()
         except LeaseInUseError as error:
             problems.append(error)
-        if problems:
-            raise problems[0]
+        _raise_all(problems)
 
     def __enter__(self) -> System:
         if self._sampling is not None:
@@ -290,6 +351,19 @@ class System:
     def __repr__(self) -> str:
         state = "down" if self._down.is_set() else "up"
         return f"<System {self.name}: {state}, {self.components!r}, {self.threads!r}, {self.resources!r}>"
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+def _raise_all(problems: list[Exception]) -> None:
+    problems = list({str(problem): problem for problem in problems}.values())  # one buffer may be in the way twice
+    if len(problems) > 1:
+        failed = tuple((type(problem).__name__, str(problem)) for problem in problems)
+        raise CleanupIncompleteError(failed=failed, hung=(), left=()) from problems[0]
+    if problems:
+        raise problems[0]
 
 
 class _Observed:

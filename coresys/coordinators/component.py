@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from coresys.coordinators.views import ScopedResources, ScopedStates
-from coresys.errors.hierarchy import ResourceError, StateError
+from coresys.errors.hierarchy import CoreSysError, StateError
 from coresys.system_records import ComponentRecord, ComponentSpec, StateDefinition
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ LIFE = StateDefinition(
         ("stop", "running", "stopping"),
         ("stopped", "stopping", "stopped"),
         ("fail", "stopping", "failed"),
+        # Where no note could be taken of how it stopped, it is started from where the last note was.
+        ("start", "running", "starting"),
+        ("start", "stopping", "starting"),
+        ("start", "starting", "starting"),
     ),
 )
 """The states of a component, as its machine has them."""
@@ -36,8 +40,9 @@ class ComponentCoordinator:
 
     A component's machine is in the state manager under its name (in the part ``components`` of it); every start and
     stop moves it, whoever asked for that: a person, a restart policy, a cleanup. When a component has stopped, or
-    failed to start, all that it still holds is taken back and closed: what it had left is told by ``left``, and to
-    ``on_left``.
+    failed to start, all that it still holds is taken back and closed. Buffers that it had not given back, and what
+    failed to close, are told by ``left``, and to ``on_left``; what it had registered is closed without a word: that is
+    what it was registered for.
 
     ``components``, ``state`` and ``resources`` are the parts of the managers that components live in: a component
     called ``web`` leases with ``coordinator.resources.lease(4096, owner="web")``.
@@ -75,8 +80,10 @@ class ComponentCoordinator:
         Raises what its managers raise; then nothing is declared.
         """
         self.state.define(spec.name, LIFE)
+        before = None
         try:
             if lease is not None or reserve:
+                before = self.resources.usage(spec.name)
                 self.resources.limit(spec.name, lease=lease, reserve=reserve)
             self.components.register(
                 spec,
@@ -85,7 +92,11 @@ class ComponentCoordinator:
                 healthy=healthy,
             )
         except BaseException:
-            self.state.release(spec.name)
+            with suppress(CoreSysError):  # what it failed of is on its way
+                if before is not None:
+                    self.resources.limit(spec.name, lease=before.lease_limit, reserve=before.lease_reserve)
+            with suppress(CoreSysError):
+                self.state.release(spec.name)
             raise
 
     def _start(self, name: str, start: Callable[[], object]) -> None:
@@ -93,8 +104,8 @@ class ComponentCoordinator:
         try:
             start()
         except BaseException as error:
-            self._let_go(name)
             self._fail(name, error)
+            self._let_go(name)
             raise
         self.state.fire(name, "started")
 
@@ -105,8 +116,8 @@ class ComponentCoordinator:
         try:
             stop()
         except BaseException as error:
-            self._let_go(name)
             self._fail(name, error)
+            self._let_go(name)
             raise
         self._let_go(name)
         with suppress(StateError):
@@ -125,12 +136,16 @@ class ComponentCoordinator:
         ]
         try:
             self.resources.release_owner(name)
-        except ResourceError as error:
+        except CoreSysError as error:
             left.append(str(error))
         with self._lock:
             self._left[name] = tuple(left)
         if left and self._on_left is not None:
-            self._on_left(name, tuple(left))
+            try:
+                self._on_left(name, tuple(left))
+            except Exception as error:  # a stranger's: the component has stopped all the same
+                with self._lock:
+                    self._left[name] = (*left, f"whoever was to be told failed: {type(error).__name__}: {error}")
 
     def left(self, name: str) -> tuple[str, ...]:
         """What a component had not given back when it last stopped; a line for each thing."""

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from coresys.coordinators.cleanup import told
+from coresys.errors.hierarchy import LeaseInUseError
 from coresys.records import Location
-from coresys.system_records import CleanupStep, EnvironmentSpec, LeaseRecord
+from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
 from coresys.threads.sites import site_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 CHANNEL = "test"
 """Of an environment's owners of buffers, in the pools that only it has."""
 _LARGEST = 64 * 1024  # bytes of a buffer that needs no grant
+_IN_USE = f"{LeaseInUseError.__name__}: "
 _OURS = ("coresys.threads.", "threading", "concurrent.futures.", "asyncio.")
 
 
@@ -45,6 +48,12 @@ class SystemEnvironment:
         self.external = 0.0
         """The largest share of free bytes of its pools that were of no use to a request, as of when it was closed."""
         self._taken: list[str] = []
+        self._going: list[str] = []  # tasks and locks, when the time of the threads was over
+        self._left: tuple[str, ...] = ()
+        self._late = False
+        self._in_use: set[int] = set()  # numbers of leases
+        self._closer = threading.Lock()  # is taken for good by whoever closes it
+        system.threads_ended = self._note_threads
 
     @property
     def coordinators(self) -> Coordinators:
@@ -56,19 +65,28 @@ class SystemEnvironment:
         return (*self._buffers(), *self._tasks(), *self._locks())
 
     def close(self) -> tuple[str, ...]:
-        """Take everything down; what was left, and what could not be taken down."""
-        locks = self._locks()  # those of whoever does not give them back: they are closed with the threads
-        # Declared last of all: whatever the test's own steps give back, has been by then.
-        self._system.cleanup.add(CleanupStep("take buffers back", here=True), self._take_back)
+        """Take everything down; what was left, and what could not be taken down. A second time tells the same."""
+        first = self._closer.acquire(blocking=False)
+        if first:
+            # Declared last of all: whatever the test's own steps give back, has been by then.
+            self._system.cleanup.add(CleanupStep("take buffers back", here=True), self._take_back)
         report = self._system.shutdown()
-        tasks = self._tasks()
-        hung = [f"cleanup step {step!r} did not end" for step in report.hung]
-        failed = [
-            f"cleanup step {step!r} failed: {problem}"
-            for step, problem in report.failed
-            if not (tasks and step == "end threads")  # the tasks themselves are told
-        ]
-        return tuple(dict.fromkeys((*self._taken, *report.left, *tasks, *locks, *failed, *hung)))
+        if first:
+            hung = [f"cleanup step {step!r} did not end" for step in report.hung]
+            failed = [
+                f"cleanup step {step!r} failed: {problem}"
+                for step, problem in report.failed
+                # The tasks, and the buffer, are told themselves.
+                if not (self._going and step == "end threads")
+                and not (self._in_use and step == "close resources" and problem.startswith(_IN_USE))
+            ]
+            lent = [line for line in map(_own, report.left) if not any(each.startswith(line) for each in self._taken)]
+            self._left = (*self._taken, *lent, *self._going, *failed, *hung)
+        return self._left
+
+    def _note_threads(self) -> None:
+        # Before the locks are closed: tasks that wait for one end then, and nobody holds one any more.
+        self._going = [*self._tasks(), *self._locks()]
 
     @property
     def most_held(self) -> tuple[str, int] | None:
@@ -76,25 +94,41 @@ class SystemEnvironment:
         return self.resources.most_of_one()
 
     def _take_back(self) -> None:
-        if self._system.resources.owned.owners():  # what closes them may hang
-            self._system.within(0.5, self._take_all_back)
-        else:
+        owned = self._system.resources.owned
+        if not owned.owners():
             self._take_all_back()
+            return
+        try:  # what closes them may hang
+            self._system.within(0.5, self._take_all_back)
+        except TimeoutError:
+            self._late, closing = True, owned.closing()
+            if not closing:
+                raise
+            self._taken += [f"{_resource(each.name, each)} did not close in time" for each in closing]
+            self._add_places(each.where for each in closing)
 
     def _take_all_back(self) -> None:
         self.external = max((pool.external for pool in self.pools.statistics()), default=0.0)
         left = self.resources.close()
-        self._taken += [_told(lease) for lease in left.leases]
-        self._taken += [_told(lease, " and dropped") for lease in left.dropped]
-        self._taken += [f"{_told(lease)}, on whose memory something stands still" for lease in left.in_use]
-        self._taken += [f"{name!r} of {owner!r} failed to close: {problem}" for owner, name, problem in left.problems]
-        found = (lease.where for lease in (*left.leases, *left.dropped))
-        self.places = tuple(dict.fromkeys(place for place in found if place is not None))
+        if self._late:  # it was waited for long enough: others have looked since
+            return
+        in_use = self._in_use = {lease.number for lease in left.in_use}
+        self._taken += [told(lease) for lease in left.leases if lease.number not in in_use]
+        self._taken += [told(lease, " and dropped") for lease in left.dropped]
+        self._taken += [f"{told(lease)}, on whose memory something stands still" for lease in left.in_use]
+        registered = {(each.owner, each.name): each for each in left.resources}
+        failed = [(registered.get((owner, name)), owner, name, problem) for owner, name, problem in left.problems]
+        self._taken += [f"{_resource(name, each, owner)} failed to close: {how}" for each, owner, name, how in failed]
+        self._add_places(each.where for each in (*left.leases, *left.dropped))
+        self._add_places(each.where for each, *_ in failed if each is not None)
+
+    def _add_places(self, places: Iterable[Location | None]) -> None:
+        self.places = tuple(dict.fromkeys((*self.places, *(place for place in places if place is not None))))
 
     def _buffers(self) -> Iterable[str]:
         dropped = self.resources.leaked()
-        yield from (_told(lease) for lease in self.resources.leases())
-        yield from (_told(lease, " and dropped") for lease in dropped)
+        yield from (told(lease) for lease in self.resources.leases())
+        yield from (told(lease, " and dropped") for lease in dropped)
 
     def _tasks(self) -> list[str]:
         """Tasks that run now, each with the place where it stands."""
@@ -105,6 +139,9 @@ class SystemEnvironment:
         for ident in standing:
             place = _standing(frames.get(ident))
             found.append(f"a task that runs on {names.get(ident, ident)}{'' if place is None else f', at {place}'}")
+        waiting = sum(self.threads.statistics().queued)
+        if waiting:
+            found.append(f"{waiting} task{'' if waiting == 1 else 's'} that had not begun")
         return found
 
     def _locks(self) -> list[str]:
@@ -116,9 +153,15 @@ class SystemEnvironment:
         return f"<Environment {self.name}: {self._system!r}>"
 
 
-def _told(lease: LeaseRecord, then: str = "") -> str:
-    place = "" if lease.where is None else f", taken at {lease.where}"
-    return f"a buffer of {lease.requested} bytes, lent to {lease.owner!r}{then}{place}"
+def _resource(name: str, record: OwnedRecord | None, owner: str = "") -> str:
+    owner = owner or ("" if record is None else record.owner.removeprefix(f"{CHANNEL}/"))
+    place = "" if record is None or record.where is None else f", registered at {record.where},"
+    return f"{name!r} of {owner!r}{place}"
+
+
+def _own(line: str) -> str:
+    """A line of the system's about a buffer, with its owner's name as it is in here."""
+    return line.replace(f"lent to '{CHANNEL}/", "lent to '")
 
 
 def _standing(frame: FrameType | None) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from coresys.coordinators.views import ScopedResources, ScopedStates, ScopedTests
-from coresys.errors.hierarchy import LeftBehindError
+from coresys.errors.hierarchy import CoreSysError, LeftBehindError, StateError, UnknownEnvironmentError
 from coresys.system_records import EnvironmentRecord, EnvironmentSpec, StateDefinition
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ class TestingCoordinator:
 
     >>> from coresys.coordinators.assembly import build_system
     >>> with build_system("service") as system:
-    ...     with system.testing.environment("test_upload", lease=64 * 1024) as own:
+    ...     testing = system.coordinators.testing
+    ...     with testing.environment("test_upload", lease=64 * 1024) as own:
     ...         with own.resources.lease(4096, owner="upload") as view:
     ...             view[:2] = b"ok"
-    ...     system.testing.last.left
+    ...     testing.last.left
     ()
 
     ``environment`` raises LeftBehindError at its end where something was left: a buffer that is still lent, a task that
@@ -75,6 +76,8 @@ class TestingCoordinator:
                 self.opened += 1
             return self.tests.environment(spec.name)
         except BaseException:
+            with suppress(CoreSysError):  # what it failed of is on its way
+                self.state.release(spec.name)
             self.tests.close_environment(spec.name)
             raise
 
@@ -83,19 +86,29 @@ class TestingCoordinator:
         return self.tests.verify_environment(name)
 
     def close(self, name: str) -> EnvironmentRecord:
-        """Close an environment; its record says what was left behind, which is gone now."""
-        self.state.fire(name, "close")
+        """Close an environment; its record says what was left behind, which is gone now.
+
+        Raises UnknownEnvironmentError where none of that name is open.
+        """
+        self._tell(name, "close")
         try:
             record = self.tests.close_environment(name)
-            self.state.fire(name, "leave" if record.left else "clean")
+            self._tell(name, "leave" if record.left else "clean")
         finally:
-            self.state.release(name)
-            self.resources.release_owner(name)
+            if name not in {each.name for each in self.tests.environments()}:
+                with suppress(StateError):
+                    self.state.release(name)
+                self.resources.release_owner(name)
         with self._lock:
             self.last = record
         if self._on_closed is not None:
             self._on_closed(record)
         return record
+
+    def _tell(self, name: str, event: str) -> None:
+        # An environment is closed, whether a store can take a note of that or not.
+        with suppress(StateError):
+            self.state.fire(name, event)
 
     @contextmanager
     def environment(
@@ -119,8 +132,19 @@ class TestingCoordinator:
             raise LeftBehindError(environment=name, left=record.left)
 
     def close_all(self) -> tuple[EnvironmentRecord, ...]:
-        """Close whatever is open, the latest first."""
-        return tuple(self.close(each.name) for each in reversed(self.tests.environments()))
+        """Close whatever is open, the latest first. All are attempted; the first error is raised in the end."""
+        records: list[EnvironmentRecord] = []
+        problem: Exception | None = None
+        for each in reversed(self.tests.environments()):
+            try:
+                records.append(self.close(each.name))
+            except UnknownEnvironmentError:  # closed by somebody else meanwhile
+                continue
+            except Exception as error:
+                problem = problem or error
+        if problem is not None:
+            raise problem
+        return tuple(records)
 
     def __repr__(self) -> str:
         return f"<TestingCoordinator: {len(self.tests.environments())} open, {self.opened} so far>"

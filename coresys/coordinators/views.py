@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from threading import Condition, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary, ref
 
-from coresys.clock import monotonic
+from coresys.clock import monotonic, sleep
 from coresys.errors.hierarchy import CoreSysError, TransitionRefusedError
 from coresys.forks import renew_in_children
 from coresys.system_records import (
@@ -38,7 +41,8 @@ from coresys.system_records import (
     ThreadRecord,
     TransitionRecord,
 )
-from coresys.threads.atomics import AtomicCounter
+from coresys.threads.atomics import AtomicCounter, AtomicReference
+from coresys.threads.pool import LOOK
 from coresys.threads.sites import see_through
 
 if TYPE_CHECKING:
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PRIORITIES = ("system", "processing", "monitoring")
+_A_MOMENT = 0.001  # seconds, for somebody who is just submitting
 
 
 class _Part:
@@ -232,23 +237,48 @@ class ScopedStates:
             raise
 
 
+class _Submitted:
+    """A task of a part: what its manager runs, and what the part knows of it. ``thread``: that it runs on, 0: none."""
+
+    __slots__ = ("__weakref__", "function", "future", "priority", "queued", "thread", "view")
+
+    def __init__(self, view: ScopedThreads, function: Callable[[], Any], priority: str) -> None:
+        self.view, self.function, self.priority, self.queued = view, function, priority, monotonic()
+        self.future: Future[Any] | None = None
+        self.thread = 0
+
+    def __call__(self) -> Any:
+        self.thread = get_ident()
+        self.view._began(self)
+        became = "failed"
+        try:
+            done = self.function()
+            became = "completed"
+            return done
+        finally:  # before its future is done: whoever has the result finds it counted
+            self.view._ended_as(self, became)
+
+    def is_open(self) -> bool:
+        """Whether it may still be run, or runs."""
+        return self.future is None or not self.future.done()
+
+
 class ScopedThreads:
     """Tasks of a part, on the threads of all. A channel is one of this part; ``shutdown`` is of this part alone.
 
-    Invariant: a task that was accepted is in ``_open`` until its future is done, or counted in ``_coming`` until it is
-    there; so ``shutdown`` knows whom to wait for. Nothing waits under the lock: to submit may wait for room, and what
-    makes room comes by here.
+    Invariant: a task is in ``_open`` from before it is submitted until it was refused, has ended, or its future was
+    cancelled; each change of that is one step of a dictionary. So ``shutdown``, which refuses first and looks then,
+    knows whom to wait for, and an interruption anywhere in ``submit`` leaves at most a task that nobody holds any
+    more: the references are weak, and its manager has what it is going to run.
     """
 
     def __init__(self, threads: IThreadManager, part: str) -> None:
         self._threads, self._part = threads, _Part(part)
-        self._lock = Condition()
-        self._coming = 0
-        self._open: dict[Future[Any], str] = {}
-        self._running: dict[object, int] = {}  # what began and has not ended, with the thread it is on
+        self._open: WeakKeyDictionary[_Submitted, None] = WeakKeyDictionary()
         self._refusing = self._cancelling = False
-        self._ended = dict.fromkeys(("submitted", "completed", "failed", "cancelled"), 0)
-        self._waits = dict.fromkeys(PRIORITIES, 0.0)
+        self._counts = {name: AtomicCounter() for name in ("submitted", "completed", "failed", "cancelled")}
+        self._waits: dict[str, AtomicReference[float]] = {name: AtomicReference(0.0) for name in PRIORITIES}
+        self._leaving: dict[object, int] = {}  # threads that wait in ``shutdown``
         renew_in_children(self, ScopedThreads._after_fork)
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -259,67 +289,64 @@ class ScopedThreads:
         self, function: Callable[[], T], *, priority: str = "processing", channel: str | None = None
     ) -> Future[T]:
         """Run a function at a priority, perhaps in the order of a channel of this part."""
-        with self._lock:
+        task = _Submitted(self, function, priority)
+        full = None if channel is None else self._part.inner(channel)
+        self._open[task] = None  # before it is looked: whoever shuts down meanwhile sees it, or is seen
+        try:
             if self._refusing:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._coming += 1
-        future: Future[T] | None = None
-        task = partial(self._run, function, priority, monotonic())
-        try:
-            full = None if channel is None else self._part.inner(channel)
-            future = self._threads.submit_with(task, priority=priority, channel=full)
-        finally:
-            with self._lock:
-                self._coming -= 1
-                if future is not None:
-                    self._open[future] = priority
-                    self._ended["submitted"] += 1
-                self._lock.notify_all()
-                cancelling = self._cancelling
-        future.add_done_callback(self._end)
-        if cancelling:
+            future: Future[T] = self._threads.submit_with(task, priority=priority, channel=full)
+        except BaseException as error:
+            if isinstance(error, Exception):  # refused; an interruption may have come when it was accepted
+                self._open.pop(task, None)
+            del task  # a traceback keeps this frame
+            raise
+        task.future = future
+        self._counts["submitted"].add()
+        future.add_done_callback(partial(self._is_over, ref(task)))
+        if self._cancelling:
             future.cancel()
         return future
 
-    def _run(self, function: Callable[[], T], priority: str, submitted: float) -> T:
-        token = object()
-        with self._lock:
-            self._running[token] = get_ident()
-            self._waits[priority] = max(self._waits[priority], monotonic() - submitted)
-        became = "failed"
-        try:
-            done = function()
-            became = "completed"
-            return done
-        finally:
-            with self._lock:  # before its future is done: whoever has the result finds it counted
-                self._running.pop(token, None)
-                self._ended[became] += 1
+    def _began(self, task: _Submitted) -> None:
+        waits, waited = self._waits.get(task.priority), monotonic() - task.queued
+        if waits is not None and waits.get() < waited:
+            waits.update(lambda longest: max(longest, waited))
 
-    def _end(self, future: Future[Any]) -> None:
-        with self._lock:
-            self._open.pop(future, None)
-            self._ended["cancelled"] += future.cancelled()
-            self._lock.notify_all()
+    def _ended_as(self, task: _Submitted, became: str) -> None:
+        task.thread = 0
+        self._counts[became].add()
+
+    def _is_over(self, known: ref[_Submitted], future: Future[Any]) -> None:
+        if future.cancelled():
+            self._counts["cancelled"].add()
+        task = known()
+        if task is not None:
+            self._open.pop(task, None)
+
+    def _tasks(self) -> list[_Submitted]:
+        """Those that are open, as of one moment: others add and remove meanwhile."""
+        return [task for known in self._open.keyrefs() if (task := known()) is not None and task.is_open()]
 
     def statistics(self) -> ThreadPoolStatistics:
         """Tasks of this part, on the workers of all. A task that failed is one of the completed too."""
-        workers = self._threads.statistics()
-        with self._lock:
-            waiting = [priority for future, priority in self._open.items() if not (future.running() or future.done())]
-            busy = len(self._running)
-            ended, waits = dict(self._ended), dict(self._waits)
+        workers, tasks = self._threads.statistics(), self._tasks()
+        waiting = [
+            task.priority for task in tasks if task.future is not None and not (task.thread or task.future.running())
+        ]
+        ended = {name: counter.get() for name, counter in self._counts.items()}
         system, processing, monitoring = (waiting.count(priority) for priority in PRIORITIES)
+        longest = {name: waited.get() for name, waited in self._waits.items()}
         return ThreadPoolStatistics(
             workers=workers.workers,
             most_workers=workers.most_workers,
-            busy=busy,
+            busy=sum(task.thread != 0 for task in tasks),
             queued=(system, processing, monitoring),
             submitted=ended["submitted"],
             completed=ended["completed"] + ended["failed"],
             failed=ended["failed"],
             cancelled=ended["cancelled"],
-            waits=(waits["system"], waits["processing"], waits["monitoring"]),
+            waits=(longest["system"], longest["processing"], longest["monitoring"]),
         )
 
     def threads(self) -> tuple[ThreadRecord, ...]:
@@ -337,29 +364,43 @@ class ScopedThreads:
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks of this part; with ``wait``, return when those that were taken are done.
 
-        The threads are those of all, and go on. Called in a task of this part, it does not wait for tasks that are on
-        its own thread.
+        The threads are those of all, and go on. Called in a task of this part, it waits neither for what is on its own
+        thread, nor for tasks that are in ``shutdown`` themselves. A task that waits for the result of one that is in
+        here waits for ever.
         """
-        with self._lock:
-            self._refusing = True
-            self._cancelling = self._cancelling or cancel_futures
-            known = list(self._open)
+        self._cancelling = self._cancelling or cancel_futures
+        self._refusing = True
         if cancel_futures:
-            for future in known:
-                future.cancel()
-        if wait:
-            with self._lock:
-                self._lock.wait_for(self._is_done)
+            for task in self._tasks():
+                if task.future is not None:
+                    task.future.cancel()
+        if not wait:
+            return
+        mine = object()
+        try:
+            self._leaving[mine] = get_ident()
+            while tasks := self._waited_for():
+                futures = [task.future for task in tasks if task.future is not None]
+                del tasks  # the references are weak, but for ours
+                if futures:
+                    wait_for(futures, timeout=LOOK)
+                else:
+                    sleep(_A_MOMENT)
+        finally:
+            self._leaving.pop(mine, None)
 
-    def _is_done(self) -> bool:
-        own = get_ident()
-        return not self._coming and len(self._open) <= sum(ident == own for ident in self._running.values())
+    def _waited_for(self) -> list[_Submitted]:
+        own, tasks = get_ident(), self._tasks()
+        if any(task.thread == own for task in tasks):
+            gone = set(self._leaving.values())
+            return [task for task in tasks if task.thread not in gone]
+        return tasks
 
     def _after_fork(self) -> None:
-        """Whoever was submitting or running is not there; its tasks are the parent's."""
-        self._lock = Condition()
-        self._coming = 0
-        self._open, self._running = {}, {}
+        """Whoever was submitting or running is not there; its tasks are the parent's, but for those of this thread."""
+        mine = {task: None for task in self._tasks() if task.thread == get_ident()}
+        self._open = WeakKeyDictionary(mine)
+        self._leaving = {}
 
 
 class ScopedResources:
@@ -430,9 +471,11 @@ class ScopedComponents:
                     began.append(each.name)
                     self._components.start(each.name)
         except BaseException:
-            # Not the one that failed: its manager has left it stopped. Last first, as they need one another.
-            for full in reversed(began[:-1]):
-                self._components.stop(full)
+            # Last first, as they need one another. The one that failed does not run, unless we were interrupted.
+            for full in reversed(began):
+                with suppress(CoreSysError):  # what failed to start is on its way
+                    if self._components.status(full).state == "running":
+                        self._components.stop(full)
             raise
 
     def stop(self, name: str | None = None) -> None:
@@ -444,7 +487,7 @@ class ScopedComponents:
         for each in reversed(self._own()):
             try:
                 self._components.stop(each.name)
-            except CoreSysError as error:
+            except Exception as error:
                 problems.append(error)
         if problems:
             raise problems[0]

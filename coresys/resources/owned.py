@@ -33,6 +33,7 @@ class OwnedResources:
     def __init__(self) -> None:
         self._lock = RLock()
         self._owned: dict[str, dict[str, _Owned]] = {}
+        self._closing: dict[object, OwnedRecord] = {}
         renew_in_children(self, free_lock)
 
     def register(
@@ -100,6 +101,10 @@ class OwnedResources:
             owned = list(self._owned.get(owner, {}).items())
         return tuple(OwnedRecord(name, owner, location(each.code, each.offset)) for name, each in owned)
 
+    def closing(self) -> tuple[OwnedRecord, ...]:
+        """What is being closed by ``close_all`` now, and takes its time."""
+        return tuple(self._closing.values())
+
     def discard(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
         """As ``forget`` where the owner has that very thing; nothing where it does not."""
         with self._lock:
@@ -126,12 +131,16 @@ class OwnedResources:
                 break
             name, owned = taken
             times[name] = times.get(name, 0) + 1
+            mine = object()
             try:
+                self._closing[mine] = OwnedRecord(name, owner, location(owned.code, owned.offset))
                 owned.close()
                 closed += 1
             except Exception as error:
                 problems.append((name, f"{type(error).__name__}: {error}"))
                 first = first or error
+            finally:
+                self._closing.pop(mine, None)
             if times[name] == _MOST_ROUNDS:
                 problems.append((name, f"is registered anew whenever it is closed, {_MOST_ROUNDS} times by now"))
                 break

@@ -15,12 +15,15 @@ from coresys.system_records import EnvironmentRecord, EnvironmentSpec
 if TYPE_CHECKING:
     from coresys.interfaces import Environment, ITestManager
 
+    _Open = tuple[Environment, EnvironmentRecord]
+
 
 class TestManager:
     """Keeps the environments that are open. ``make`` makes one: ``build_system`` gives that of the default managers.
 
-    Invariant: a name is taken from before its environment is made until it is gone; what is made and closed is made
-    and closed outside of the lock, by whoever took the name or the environment out.
+    Invariant: a name is taken from before its environment is made until it is gone, by whoever makes or closes it
+    meanwhile; each change of that is one step of a dictionary. What is made and closed is made and closed outside of
+    the lock. An interruption leaves it open and known, or closed and forgotten.
     """
 
     __test__ = False
@@ -28,24 +31,28 @@ class TestManager:
     def __init__(self, make: Callable[[EnvironmentSpec], Environment], *, now: Callable[[], float] = monotonic) -> None:
         self._make, self._now = make, now
         self._lock = RLock()
-        self._open: dict[str, tuple[Environment, EnvironmentRecord] | None] = {}  # None: being made, or closed
+        self._open: dict[str, _Open | None] = {}  # None: being made, or closed
         renew_in_children(self, free_lock)
 
     def open_environment(self, spec: EnvironmentSpec) -> EnvironmentRecord:
         """Open an environment. Raises DuplicateEnvironmentError where one of that name is open."""
-        with self._lock:
-            if spec.name in self._open:
-                raise DuplicateEnvironmentError(environment=spec.name)
-            self._open[spec.name] = None
-        began = self._now()
+        environment, taken = None, False
         try:
+            with self._lock:  # and no call between looking and taking, after which a signal's handler may come in
+                if spec.name in self._open:
+                    raise DuplicateEnvironmentError(environment=spec.name)
+                self._open[spec.name], taken = None, True
+            began = self._now()
             environment = self._make(spec)
-        except BaseException:
-            self._open.pop(spec.name, None)
+            record = EnvironmentRecord(spec.name, True, self._now() - began)
+            self._open[spec.name] = (environment, record)
+            return record
+        except BaseException:  # of whoever makes it, or an interruption: then nobody knows that it is open
+            if taken:
+                del self._open[spec.name]
+            if environment is not None:
+                environment.close()
             raise
-        record = EnvironmentRecord(spec.name, True, self._now() - began)
-        self._open[spec.name] = (environment, record)
-        return record
 
     def environment(self, name: str) -> Environment:
         """The managers of one that is open. Raises UnknownEnvironmentError."""
@@ -58,21 +65,26 @@ class TestManager:
 
     def close_environment(self, name: str) -> EnvironmentRecord:
         """Close it; the record says what was left behind in it. Raises UnknownEnvironmentError."""
-        with self._lock:
-            environment, record = self._found(name)
-            self._open[name] = None
-        began = self._now()
+        found, begun = None, False
         try:
+            with self._lock:
+                open_now = self._found(name)
+                self._open[name], found = None, open_now
+            environment, record = found
+            began, begun = self._now(), True
             left = environment.close()
-        finally:
-            self._open.pop(name, None)
+        finally:  # no calls, after which another interruption may come
+            if begun:
+                del self._open[name]
+            elif found is not None:  # interrupted before: it can be closed again
+                self._open[name] = found
         return replace(record, open=False, cleanup_seconds=self._now() - began, left=left)
 
     def environments(self) -> tuple[EnvironmentRecord, ...]:
         """Those that are open, in the order they were opened."""
         return tuple(found[1] for found in list(self._open.values()) if found is not None)
 
-    def _found(self, name: str) -> tuple[Environment, EnvironmentRecord]:
+    def _found(self, name: str) -> _Open:
         found = self._open.get(name)
         if found is None:
             raise UnknownEnvironmentError(environment=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from coresys import Finding, Location, Reading
 from pytest_coresys.probes.base import Probe
@@ -23,6 +24,15 @@ class Closed:
     most: tuple[str, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OfWider:
+    """What was left in an environment of a wider fixture, and where it is read what that is held to."""
+
+    finding: Finding
+    path: str
+    marks: tuple[Any, ...] = ()
+
+
 @dataclass
 class Environments:
     """Of one process: what was told since the test that runs began.
@@ -31,11 +41,12 @@ class Environments:
     repetition of it begins no test: what that leaves is nobody's, and nothing of it is kept.
     """
 
+    observe: bool = False  # then what is left is an error too, as without a measuring run
     takes: bool = False
     goes_on: bool = False
     test: str = ""  # its id
     closed: list[Closed] = field(default_factory=list)
-    _of_wider: list[tuple[str, Finding]] = field(default_factory=list)
+    _of_wider: list[OfWider] = field(default_factory=list)
 
     def begin(self, test: str, *, takes: bool) -> None:
         """A test begins."""
@@ -50,13 +61,17 @@ class Environments:
         """An environment of the test that runs was closed; whether what it left is told as a finding."""
         if self.goes_on:
             self.closed.append(closed)
-        return self.takes
+        return self.takes and not self.observe
 
-    def told_of_wider(self, fixture: str, path: str, line: int, first: str, closed: Closed) -> None:
-        """One of a wider fixture was closed, which stands at a place, and was set up for the test ``first``.
+    def told_of_wider(
+        self, fixture: str, site: tuple[str, int], first: str, closed: Closed, *, within: str, marks: tuple[Any, ...]
+    ) -> bool:
+        """One of a wider fixture was closed, which stands at ``site``, and was set up for the test ``first``.
 
-        What it left is a finding of the run.
+        What it left is a finding of the run, held to the budgets of the file, or folder, that it is for, ``within``
+        (of a session's: of the file that it stands in), and to the ``marks`` of that. Returns whether it is told so.
         """
+        path, line = site
         if closed.left:
             summary = f"{Left.key}: {len(closed.left)} left in its environment"
             finding = Finding(
@@ -68,10 +83,11 @@ class Environments:
                 owner=f"fixture {fixture} ({path}:{line})",
                 tests=(first,),
             )
-            self._of_wider.append((path, finding))
+            self._of_wider.append(OfWider(finding, within or path, marks))
+        return not self.observe
 
-    def of_wider(self) -> list[tuple[str, Finding]]:
-        """Findings of wider fixtures since the last call, each with the file that the fixture is in."""
+    def of_wider(self) -> list[OfWider]:
+        """Findings of wider fixtures since the last call."""
         found, self._of_wider = self._of_wider, []
         return found
 
