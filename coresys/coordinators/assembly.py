@@ -103,6 +103,7 @@ class System:
         self.tests = TestManager(environments)
         self._down = threading.Event()
         self._until: float | None = None
+        self._put_back: Callable[[], object] = _nothing  # handlers of signals, that ``serve`` has replaced
         self._add_steps()
         observed.look = lambda: self.coordinators.monitoring.observe()
 
@@ -150,14 +151,12 @@ class System:
         """Wait until the process gets a signal (SIGTERM or SIGINT where none is named), in the main thread.
 
         It raises SystemExit(128 + its number) then, so that ``with`` blocks, that of the system too, are left as at any
-        other end.
+        other end. A signal that comes during the shutdown changes nothing; after it handlers are as they were before.
         """
-        put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
-        try:
-            while True:
-                MonotonicClock.sleep(3600.0)
-        finally:
-            put_back()
+        self._put_back()
+        self._put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
+        while True:
+            MonotonicClock.sleep(3600.0)
 
     # -- down --------------------------------------------------------------------------------------------------------
 
@@ -184,7 +183,12 @@ class System:
         """
         seconds = self._timeout if deadline is None else deadline
         self._until = monotonic() + seconds
-        report = self.coordinators.cleanup.run(deadline=seconds)
+        try:
+            report = self.coordinators.cleanup.run(deadline=seconds)
+        finally:
+            if threading.current_thread() is threading.main_thread():  # no other thread may
+                self._put_back()
+                self._put_back = _nothing
         self._down.set()
         return report
 
@@ -304,6 +308,10 @@ class _Observed:
 
     def close(self) -> None:
         pass
+
+
+def _nothing() -> None:
+    """There are no handlers to be put back."""
 
 
 def _write(record: ErrorRecord) -> None:

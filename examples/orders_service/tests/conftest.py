@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from orders.payments import Payments
+from orders.payments import Payments, ProviderAwayError
 from orders.service import Orders
+
+from coresys import build_system
+from coresys.errors.backoff import wait_none
+from coresys.state import SQLiteStore
 
 
 class Provider:
@@ -14,12 +19,26 @@ class Provider:
     def __init__(self) -> None:
         self.away = 0
         self.asked: list[str] = []
+        self.also: Callable[[str], object] | None = None  # is called too
 
     def __call__(self, order: str) -> None:
         self.asked.append(order)
+        if self.also is not None:
+            self.also(order)
         if self.away > 0:
             self.away -= 1
-            raise ConnectionError("the provider is away")
+            raise ProviderAwayError("it does not answer")
+
+
+@contextmanager
+def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = None) -> Iterator[Orders]:
+    """The service without its intake; in memory where no store is given, for a disk that syncs takes most of a test's
+    time, and each test is repeated. Whatever is left when it is down fails the test."""
+    with build_system("orders", store=store, workers=4, ranks=Orders.RANKS, sampling=None) as system:
+        payments = Payments(":memory:" if store is None else folder / "payments.db", before=provider)
+        orders = Orders(system, payments, folder, wait=wait_none())
+        system.start()
+        yield orders
 
 
 @pytest.fixture
@@ -29,7 +48,5 @@ def provider() -> Provider:
 
 @pytest.fixture
 def orders(tmp_path: Path, provider: Provider) -> Iterator[Orders]:
-    payments = Payments(tmp_path / "payments.db", before=provider)
-    with Orders(tmp_path / "orders.db", payments) as service:
+    with orders_in(tmp_path, provider) as service:
         yield service
-    payments.close()
