@@ -9,7 +9,7 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from coresys.cleanup.manager import CleanupManager
@@ -96,10 +96,10 @@ class System:
         self.threads = ThreadManager(
             pool=ThreadPool(workers, name=name, daemon=daemon, clock=clock), hierarchy=self.hierarchy, clock=clock
         )
-        self.resources = ResourceManager(BufferPools(tiers, on_leak=self._leaked, now=clock.now))
+        self.resources = ResourceManager(BufferPools(tiers, on_leak=partial(_leaked, name, self.monitoring), now=clock.now))
         self.state = StateManager(store=store, monitoring=self.monitoring, clock=clock)
         self.components = ComponentManager(clock=clock, monitoring=self.monitoring, errors=self.errors)
-        self.cleanup = CleanupManager(on_error=self._step_failed)
+        self.cleanup = CleanupManager(on_error=partial(_step_failed, self.errors))
         self.tests = TestManager(environments)
         self._down = threading.Event()
         self._until: float | None = None
@@ -126,7 +126,7 @@ class System:
                 components=self.components,
                 state=self.lives,
                 resources=self.resources,
-                on_left=self._component_left,
+                on_left=partial(_component_left, self.name, self.monitoring),
                 lock=self._lock("component"),
             ),
             TestingCoordinator(
@@ -190,7 +190,14 @@ class System:
                 self._put_back()
                 self._put_back = _nothing
         self._down.set()
+        self._let_go()
         return report
+
+    def _let_go(self) -> None:
+        """Nothing of what is down keeps another: it is gone with whoever had it, without a collector."""
+        self.components.close()
+        if "lives" in self.__dict__:
+            self.lives.close()
 
     def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
@@ -278,19 +285,6 @@ class System:
             raise incomplete
         log.error("%s: %s", self.name, incomplete)  # what is on its way says more
 
-    # -- who tells whom ----------------------------------------------------------------------------------------------
-
-    def _leaked(self, lease: LeaseRecord) -> None:
-        self.monitoring.count("resources.leaked", component=lease.owner)
-        log.warning("%s: a buffer of %r was dropped, taken at %s", self.name, lease.owner, lease.where)
-
-    def _component_left(self, component: str, left: tuple[str, ...]) -> None:
-        self.monitoring.count("components.left", len(left), component=component)
-        log.warning("%s: component %r left %s", self.name, component, "; ".join(left))
-
-    def _step_failed(self, error: BaseException, step: CleanupStep) -> None:
-        self.errors.report(error, component="cleanup")
-
     def __repr__(self) -> str:
         state = "down" if self._down.is_set() else "up"
         return f"<System {self.name}: {state}, {self.components!r}, {self.threads!r}, {self.resources!r}>"
@@ -307,7 +301,24 @@ class _Observed:
         self.look()
 
     def close(self) -> None:
-        pass
+        del self.look  # which has the system
+
+
+# Who tells whom. Managers have these, and not the system: it would be in a circle with each.
+
+
+def _leaked(system: str, monitoring: MonitoringManager, lease: LeaseRecord) -> None:
+    monitoring.count("resources.leaked", component=lease.owner)
+    log.warning("%s: a buffer of %r was dropped, taken at %s", system, lease.owner, lease.where)
+
+
+def _component_left(system: str, monitoring: MonitoringManager, component: str, left: tuple[str, ...]) -> None:
+    monitoring.count("components.left", len(left), component=component)
+    log.warning("%s: component %r left %s", system, component, "; ".join(left))
+
+
+def _step_failed(errors: ErrorManager, error: BaseException, step: CleanupStep) -> None:
+    errors.report(error, component="cleanup")
 
 
 def _nothing() -> None:
