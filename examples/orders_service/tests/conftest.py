@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from orders.payments import Payments, ProviderAwayError
@@ -39,6 +40,17 @@ def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = N
         orders = Orders(system, payments, folder, wait=wait_none())
         system.start()
         yield orders
+
+
+def pytest_sessionstart() -> None:
+    """What is made once in a process (imports, first uses of SQLite) is made before the first test, and is none's."""
+    provider = Provider()
+    provider.away = 5
+    with TemporaryDirectory() as folder:
+        store = SQLiteStore(Path(folder) / "orders.db")
+        with orders_in(Path(folder), provider, store=store) as orders:
+            orders.place("in trouble", 1).result()
+            orders.place("shipped", 1).result()
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ class Service:
     def place(self, name: str) -> str:
         """Place an order, and wait for the answer; "" where there is none."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=60.0) as connection:
+            with socket.socket() as connection:
+                connection.settimeout(60.0)
+                connection.connect(("127.0.0.1", self.port))
                 connection.sendall(json.dumps({"name": name, "amount": 1}).encode())
                 connection.shutdown(socket.SHUT_WR)
                 answer = connection.makefile().read()

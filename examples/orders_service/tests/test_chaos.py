@@ -40,7 +40,7 @@ def test_a_library_that_wants_to_exit_costs_no_order_and_no_thread(orders: Order
 def test_a_thread_that_is_lost_is_replaced(orders: Orders) -> None:
     lost = orders.system.threads.submit(threading.current_thread).result()
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(lost.ident or 0), ctypes.py_object(SystemExit))
-    futures = [orders.place(f"order {number}", 1) for number in range(8)]
+    futures = [orders.place(f"order {number}", 1) for number in range(4)]
     assert {future.result() for future in futures} == {"shipped"}
     lost.join()
 

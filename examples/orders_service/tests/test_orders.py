@@ -25,11 +25,11 @@ def test_an_order_is_paid_and_shipped_with_a_receipt_of_its_document(orders: Ord
 
 
 def test_many_orders_go_side_by_side_and_how_long_they_take_is_known(orders: Orders) -> None:
-    futures = [orders.place(f"order {number}", 1) for number in range(16)]
+    futures = [orders.place(f"order {number}", 1) for number in range(8)]
     assert {future.result() for future in futures} == {"shipped"}
-    assert counted(orders) == {"placed": 16, "shipped": 16}
+    assert counted(orders) == {"placed": 8, "shipped": 8}
     (took,) = [each for each in orders.system.monitoring.snapshot().distributions if each.name == "orders.time"]
-    assert (took.count, took.unit) == (16, "seconds")
+    assert (took.count, took.unit) == (8, "seconds")
     assert orders.system.threads.statistics().workers <= 4
 
 
