@@ -55,9 +55,8 @@ def test_orders_that_a_locked_store_holds_up_go_on_when_it_is_free(tmp_path: Pat
 
     with orders_in(tmp_path, provider, store=store) as orders:
         provider.also = locks
-        held_up = orders.place("order 1", 1)
-        with pytest.raises(TransitionFailedError, match="locked"):
-            held_up.result()
+        with pytest.raises(TransitionFailedError, match="locked"):  # acknowledged, and held up
+            orders.place("order 1", 1).result()
         with pytest.raises(StoreError, match="locked"):  # not acknowledged
             orders.place("order 2", 1)
         orders.system.monitoring.check()
