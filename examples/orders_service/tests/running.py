@@ -19,6 +19,7 @@ class Service:
     """``python -m orders FOLDER``, and what it has acknowledged so far."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.process = subprocess.Popen(
             [sys.executable, "-m", "orders", str(folder)], cwd=HERE, stdout=subprocess.PIPE, text=True
         )

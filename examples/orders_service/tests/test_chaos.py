@@ -4,11 +4,14 @@ and the end of the process, asked for or not (for ``kill -9`` see test_restarts.
 from __future__ import annotations
 
 import ctypes
+import shutil
 import signal
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from orders.service import Orders
@@ -19,7 +22,6 @@ from coresys.state import SQLiteStore
 from running import charges, receipts, running, states
 
 resource = pytest.importorskip("resource")
-SPAWNS = "it starts processes of its own, whose time is most of its own"
 
 
 def test_a_library_that_wants_to_exit_costs_no_order_and_no_thread(orders: Orders, provider: Provider) -> None:
@@ -69,64 +71,90 @@ def test_orders_that_a_locked_store_holds_up_go_on_when_it_is_free(tmp_path: Pat
     assert charges(tmp_path) == ["order 1", "order 2"]
 
 
-@pytest.mark.coresys_no_repeat(reason=SPAWNS)
-def test_orders_that_a_full_disk_holds_up_go_on_when_there_is_room(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
-        assert service.place("first") == "placed first"
-        most = (tmp_path / "orders.db-wal").stat().st_size + 20_000
-        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-        answers = [service.place(f"order {number}") for number in range(60)]
-        assert answers[-1].startswith("refused: StoreError")  # not acknowledged
-        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        assert service.place("last") == "placed last"
-        status, last = service.end(signal.SIGTERM)
-    assert (status, last.endswith("left: nothing\n")) == (128 + signal.SIGTERM, True)
-    # Of those that nobody was told of some may still be new: the next process forgets them.
-    found = {name for name, state in states(tmp_path).items() if state != "new"}
-    assert found == service.acknowledged
-    assert set(states(tmp_path).values()) <= {"shipped", "new"}
-    assert charges(tmp_path) == sorted(found)
+# What processes went through is done once, in fixtures; tests, which are repeated, look at what that came to.
 
 
-@pytest.mark.coresys_no_repeat(reason=SPAWNS)
-def test_what_was_acknowledged_on_a_full_disk_is_done_after_a_kill_when_there_is_room(
-    tmp_path: Path, provider: Provider
-) -> None:
-    with running(tmp_path) as service:
+class Ended(NamedTuple):
+    """A service that was ended: what it had acknowledged, and what it left."""
+
+    folder: Path
+    acknowledged: set[str]
+    refused: str  # the last refusal, if there was one
+    status: int
+    last: str
+
+
+def on_a_full_disk(folder: Path, how: signal.Signals, *, room: bool) -> Ended:
+    """Let no file of a service grow any more; perhaps give it room again; end it."""
+    with running(folder) as service:
         service.place("first")
-        most = (tmp_path / "orders.db-wal").stat().st_size + 20_000
+        most = (folder / "orders.db-wal").stat().st_size + 20_000
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-        for number in range(60):
-            service.place(f"order {number}")
-        service.end(signal.SIGKILL)
-    with orders_in(tmp_path, provider, store=SQLiteStore(tmp_path / "orders.db")):
-        pass
-    found = states(tmp_path)
-    assert set(found) >= service.acknowledged
-    assert set(found.values()) == {"shipped"}
-    assert charges(tmp_path) == sorted(found)
+        refused = [service.place(f"order {number}") for number in range(60)][-1]
+        if room:
+            resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            service.place("last")
+        return Ended(folder, service.acknowledged, refused, *service.end(how))
 
 
-@pytest.mark.coresys_no_repeat(reason=SPAWNS)
-def test_a_signal_under_load_ends_it_when_all_is_done_that_was_acknowledged(tmp_path: Path) -> None:
-    with running(tmp_path) as service:
+@pytest.fixture(scope="module")
+def full_for_a_while(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    return on_a_full_disk(tmp_path_factory.mktemp("while"), signal.SIGTERM, room=True)
+
+
+@pytest.fixture(scope="module")
+def full_to_the_end(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    return on_a_full_disk(tmp_path_factory.mktemp("end"), signal.SIGKILL, room=False)
+
+
+@pytest.fixture(scope="module")
+def under_load(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A service that got SIGTERM while four customers placed one order after the other."""
+    with running(tmp_path_factory.mktemp("load")) as service, ThreadPoolExecutor(4) as customers:
+        enough = threading.Event()
 
         def customer(number: int) -> None:
-            at = 0
-            while service.place(f"order {number}-{at}").startswith("placed"):
-                at += 1
+            for at in count():
+                if not service.place(f"order {number}-{at}").startswith("placed"):
+                    return
+                if at == 10:
+                    enough.set()
 
-        with ThreadPoolExecutor(4) as customers:
-            asking = [customers.submit(customer, number) for number in range(4)]
-            while len(service.acknowledged) < 40:
-                threading.Event().wait(0.01)
-            status, last = service.end(signal.SIGTERM)
-            for each in asking:
-                each.result()
-    assert status == 128 + signal.SIGTERM
-    assert last.endswith("left: nothing\n")
-    found = states(tmp_path)
-    assert set(found) >= service.acknowledged
+        asking = [customers.submit(customer, number) for number in range(4)]
+        enough.wait()
+        status, last = service.end(signal.SIGTERM)
+        for each in asking:
+            each.result()
+    return Ended(service.folder, service.acknowledged, "", status, last)
+
+
+def test_orders_that_a_full_disk_holds_up_go_on_when_there_is_room(full_for_a_while: Ended) -> None:
+    folder, acknowledged, refused, status, last = full_for_a_while
+    assert refused.startswith("refused: StoreError")  # not acknowledged
+    assert {"first", "last"} < acknowledged
+    assert (status, last.endswith("left: nothing\n")) == (128 + signal.SIGTERM, True)
+    found = states(folder)
+    # Of those that nobody was told of some may still be new: the next process forgets them.
+    assert {found.pop(name) for name in acknowledged} == {"shipped"}
+    assert set(found.values()) <= {"new"}
+    assert charges(folder) == sorted(acknowledged)
+
+
+def test_what_was_acknowledged_on_a_full_disk_is_done_when_there_is_room_after_a_kill(
+    full_to_the_end: Ended, tmp_path: Path, provider: Provider
+) -> None:
+    folder = shutil.copytree(full_to_the_end.folder, tmp_path / "left")
+    with orders_in(folder, provider, store=SQLiteStore(folder / "orders.db")):
+        pass
+    assert states(folder) == dict.fromkeys(full_to_the_end.acknowledged, "shipped")
+    assert charges(folder) == sorted(full_to_the_end.acknowledged)
+
+
+def test_a_signal_under_load_ends_it_when_all_is_done_that_was_acknowledged(under_load: Ended) -> None:
+    assert (under_load.status, under_load.last.endswith("left: nothing\n")) == (128 + signal.SIGTERM, True)
+    assert len(under_load.acknowledged) > 10
+    found = states(under_load.folder)
+    assert set(found) >= under_load.acknowledged  # it may have ended before a customer heard of it
     assert set(found.values()) == {"shipped"}
-    assert charges(tmp_path) == sorted(found)
-    assert receipts(tmp_path) == len(found)
+    assert charges(under_load.folder) == sorted(found)
+    assert receipts(under_load.folder) == len(found)
