@@ -35,7 +35,7 @@ class Provider:
 def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = None) -> Iterator[Orders]:
     """The service without its intake; in memory where no store is given, for a disk that syncs takes most of a test's
     time, and each test is repeated. Whatever is left when it is down fails the test."""
-    with build_system("orders", store=store, workers=4, ranks=Orders.RANKS, sampling=None) as system:
+    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None) as system:
         payments = Payments(":memory:" if store is None else folder / "payments.db", before=provider)
         orders = Orders(system, payments, folder, wait=wait_none())
         system.start()
