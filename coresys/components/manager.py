@@ -570,7 +570,7 @@ class ComponentManager:
         """
         with self._claims.lock:
             down = [each for each in self._components.values() if each.state in (STOPPED, FAILED)]
-            gone = [(each.start, each.stop, each.check, each.offers) for each in down]
+            gone: list[object] = [(each.start, each.stop, each.check, each.offers) for each in down]
             for each in down:
                 each.start, each.stop, each.check, each.offers = _closed, _closed, None, {}
             if len(down) == len(self._components):

@@ -96,7 +96,9 @@ class System:
         self.threads = ThreadManager(
             pool=ThreadPool(workers, name=name, daemon=daemon, clock=clock), hierarchy=self.hierarchy, clock=clock
         )
-        self.resources = ResourceManager(BufferPools(tiers, on_leak=partial(_leaked, name, self.monitoring), now=clock.now))
+        self.resources = ResourceManager(
+            BufferPools(tiers, on_leak=partial(_leaked, name, self.monitoring), now=clock.now)
+        )
         self.state = StateManager(store=store, monitoring=self.monitoring, clock=clock)
         self.components = ComponentManager(clock=clock, monitoring=self.monitoring, errors=self.errors)
         self.cleanup = CleanupManager(on_error=partial(_step_failed, self.errors))

@@ -24,7 +24,9 @@ def refuses(trigger: Trigger) -> None:
 
 
 ORDER = TransitionTable(
-    "order", states=[State("new", initial=True), State("placed")], transitions=[on("place", "new", "placed", validators=[refuses])]
+    "order",
+    states=[State("new", initial=True), State("placed")],
+    transitions=[on("place", "new", "placed", validators=[refuses])],
 )
 
 

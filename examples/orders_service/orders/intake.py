@@ -1,4 +1,4 @@
-"""Where orders come in: a connection each, a line of JSON or more, and the answer ``placed NAME`` or ``refused: WHY``."""
+"""Where orders come in: a connection and a document of JSON each; the answer is ``placed NAME`` or ``refused: WHY``."""
 
 from __future__ import annotations
 

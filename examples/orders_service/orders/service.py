@@ -43,7 +43,8 @@ class Orders:
     def __init__(self, system: System, payments: Payments, folder: Path, *, wait: Wait = AGAIN_SOON) -> None:
         self.system, self._state, self._errors, self._folder = system, system.state, system.errors, folder
         self._now, self._monitoring = system.clock.now, system.monitoring
-        self.alarms: deque[ErrorRecord | AlarmRecord] = deque(maxlen=100)
+        self.problems: deque[ErrorRecord] = deque(maxlen=100)  # what an operator has to know of
+        self.alarms: deque[AlarmRecord] = deque(maxlen=100)
         self._placing = system.threads.lock("placing")  # a store has one writer anyway
         self._is_open = False
         self._guard = system.threads.lock("held up")
@@ -63,7 +64,7 @@ class Orders:
 
     def _declare_errors(self, wait: Wait) -> None:
         errors, again = self._errors, Retrying(stop=stop_after_attempt(4), wait=wait)
-        errors.sink("operator", self.alarms.append)
+        errors.sink("operator", self.problems.append)
         errors.route("orders", "operator")
         errors.route("payments", "orders")
         errors.policies("payments", {ProviderAwayError: [again, RestartComponent(self.system.components, "payments")]})
@@ -72,8 +73,8 @@ class Orders:
     def place(self, name: str, amount: int, document: bytes | memoryview = b"") -> Future[str]:
         """Take an order. When this returns it is acknowledged; the future has the state that it comes to.
 
-        Raises TransitionRefusedError for one that is none, DuplicateMachineError, and what is in ``HELD_UP_BY`` where it
-        cannot be kept; nobody has to know of it then.
+        Raises TransitionRefusedError for one that is none, DuplicateMachineError, and what is in ``HELD_UP_BY`` where
+        it cannot be kept: it is none then.
         """
         with self._placing:
             if not self._is_open:

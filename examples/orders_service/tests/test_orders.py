@@ -67,7 +67,7 @@ def test_a_provider_that_stays_away_means_trouble_and_an_alarm(orders: Orders, p
     last = orders.system.state.describe("order 1").last
     assert last is not None
     assert last.cause == "ProviderAwayError: it does not answer"
-    assert orders.alarms[-1].route == ("payments", "orders", "operator")
+    assert orders.problems[-1].route == ("payments", "orders", "operator")
     assert orders.retry("order 1").result() == "shipped"
 
 

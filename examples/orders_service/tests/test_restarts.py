@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from orders.table import ORDER
+from running import charges, receipts, running, states
 
 from conftest import Provider, orders_in
 from coresys.state import SQLiteStore, StateManager
-from running import charges, receipts, running, states
 
 
 def left_half_way(folder: Path) -> None:
