@@ -85,9 +85,11 @@ class ComponentManager:
         self._clock: Clock = clock or MonotonicClock()
         self._teller = Teller(monitoring, states, errors)
         self._hooks = Hooks()
-        self._claims = Claims(self._is_in_flux, timeout)  # its lock is that of all that follows
+        components: dict[str, Component] = {}
+        self._components = components
+        # Its lock is that of all that follows. It knows the components, not this: no circle.
+        self._claims = Claims(lambda name: components[name].in_flux, timeout)
         self._registry = Registry()
-        self._components: dict[str, Component] = {}
         self._coming: set[str] = set()  # names that are taken by components which nobody may see yet
         renew_in_children(self, ComponentManager._after_fork)
 
@@ -559,8 +561,22 @@ class ComponentManager:
         self._registry.spec(name)  # raises, with names that look like it
         return self._components[name]
 
-    def _is_in_flux(self, name: str) -> bool:
-        return self._components[name].in_flux
+    def close(self) -> None:
+        """Let go of what was declared (start, stop, health, offers, hooks) and of whoever is told: at the end of all.
+
+        Where components stand can be asked still. What runs, or is being changed, is left as it is: ``stop`` first.
+        What is started after that fails. Without this, a service and the managers that it was declared to would keep
+        one another until somebody collects garbage. May be called twice.
+        """
+        with self._claims.lock:
+            down = [each for each in self._components.values() if each.state in (STOPPED, FAILED)]
+            gone: list[object] = [(each.start, each.stop, each.check, each.offers) for each in down]
+            for each in down:
+                each.start, each.stop, each.check, each.offers = _closed, _closed, None, {}
+            if len(down) == len(self._components):
+                gone.append((self._hooks, self._teller))
+                self._hooks, self._teller = Hooks(), Teller(None, None, None)
+        del gone  # outside the lock: finalizers are not ours
 
     def __repr__(self) -> str:
         components = list(self._components.values())
@@ -617,6 +633,10 @@ class ComponentManager:
             if component.in_flux and component.name not in mine:
                 component.problem = f"the process was forked while it was {component.state}"
                 component.state = FAILED
+
+
+def _closed() -> None:
+    raise RuntimeError("the component manager is closed")
 
 
 def _up(component: Component) -> bool:

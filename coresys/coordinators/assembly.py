@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +99,12 @@ class System:
         self.threads = ThreadManager(
             pool=ThreadPool(workers, name=name, daemon=daemon, clock=clock), hierarchy=self.hierarchy, clock=clock
         )
-        self.resources = ResourceManager(BufferPools(tiers, on_leak=self._leaked, now=clock.now))
+        self.resources = ResourceManager(
+            BufferPools(tiers, on_leak=partial(_leaked, name, self.monitoring), now=clock.now)
+        )
         self.state = StateManager(store=store, monitoring=self.monitoring, clock=clock)
         self.components = ComponentManager(clock=clock, monitoring=self.monitoring, errors=self.errors)
-        self.cleanup = CleanupManager(on_error=self._step_failed)
+        self.cleanup = CleanupManager(on_error=partial(_step_failed, self.errors))
         self.tests = TestManager(environments)
         self._down = threading.Event()
         self._until: float | None = None
@@ -148,7 +151,7 @@ class System:
                 components=self.components,
                 state=self.lives,
                 resources=self.resources,
-                on_left=self._component_left,
+                on_left=partial(_component_left, self.name, self.monitoring),
                 lock=self._lock("component"),
             ),
             TestingCoordinator(
@@ -176,6 +179,7 @@ class System:
         other end. What handled those signals before does so again when the system is down: until then another such
         signal does not cut the cleanup short.
         """
+        self._handle_signals_as_before()  # those that an earlier call has replaced
         self._put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
         while True:
             MonotonicClock.sleep(3600.0)
@@ -212,6 +216,8 @@ class System:
         finally:
             self._down.set()
             self._handle_signals_as_before()
+            if not self.cleanup.steps():  # not from inside a step, before the others
+                self._let_go()
 
     def _handle_signals_as_before(self) -> None:
         if threading.current_thread() is threading.main_thread():  # another may not
@@ -222,6 +228,12 @@ class System:
     def _seconds(self, share: float) -> float:
         """A share of what is left."""
         return max((self._timeout if self._until is None else self._until - monotonic()) * share, _LEAST)
+
+    def _let_go(self) -> None:
+        """Nothing of what is down keeps another: it is gone with whoever had it, without a collector."""
+        self.components.close()
+        if self._lives is not None:
+            self._lives.close()
 
     def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
@@ -335,19 +347,6 @@ class System:
             raise incomplete
         log.error("%s: %s", self.name, incomplete)  # what is on its way says more
 
-    # -- who tells whom ----------------------------------------------------------------------------------------------
-
-    def _leaked(self, lease: LeaseRecord) -> None:
-        self.monitoring.count("resources.leaked", component=lease.owner)
-        log.warning("%s: a buffer of %r was dropped, taken at %s", self.name, lease.owner, lease.where)
-
-    def _component_left(self, component: str, left: tuple[str, ...]) -> None:
-        self.monitoring.count("components.left", len(left), component=component)
-        log.warning("%s: component %r left %s", self.name, component, "; ".join(left))
-
-    def _step_failed(self, error: BaseException, step: CleanupStep) -> None:
-        self.errors.report(error, component="cleanup")
-
     def __repr__(self) -> str:
         state = "down" if self._down.is_set() else "up"
         return f"<System {self.name}: {state}, {self.components!r}, {self.threads!r}, {self.resources!r}>"
@@ -377,7 +376,24 @@ class _Observed:
         self.look()
 
     def close(self) -> None:
-        pass
+        del self.look  # which has the system
+
+
+# Who tells whom. Managers have these, and not the system: it would be in a circle with each.
+
+
+def _leaked(system: str, monitoring: MonitoringManager, lease: LeaseRecord) -> None:
+    monitoring.count("resources.leaked", component=lease.owner)
+    log.warning("%s: a buffer of %r was dropped, taken at %s", system, lease.owner, lease.where)
+
+
+def _component_left(system: str, monitoring: MonitoringManager, component: str, left: tuple[str, ...]) -> None:
+    monitoring.count("components.left", len(left), component=component)
+    log.warning("%s: component %r left %s", system, component, "; ".join(left))
+
+
+def _step_failed(errors: ErrorManager, error: BaseException, step: CleanupStep) -> None:
+    errors.report(error, component="cleanup")
 
 
 def _write(record: ErrorRecord) -> None:

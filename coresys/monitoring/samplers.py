@@ -202,6 +202,7 @@ class Sampler:
         readers, self._readers = self._readers, ()
         for reader in readers:
             self._close_source(reader)
+        self._seen = self._after = None  # of whoever has this: a circle
 
     def _close_source(self, reader: _Reader) -> None:
         try:

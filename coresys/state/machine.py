@@ -425,7 +425,10 @@ class Machine:
             objection = self._objection(chosen, trigger) if chosen.validators else None
             if objection is not None:
                 reason = f"its payload is not valid: {type(objection).__name__}: {objection}"
-                raise self._refusal(event, reason) from objection
+                try:
+                    raise self._refusal(event, reason) from objection
+                finally:
+                    del objection  # or this frame, which its traceback leads to, would keep it
         if chosen.asynchronous and not asynchronous:
             raise self._refusal(event, "it has asynchronous observers: fire it by 'await fire_async(...)'")
         made = self._entered(chosen, trigger, began)

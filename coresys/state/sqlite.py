@@ -154,13 +154,16 @@ class SQLiteStore:
 
     def create(self, machine: MachineRecord) -> None:
         def work() -> None:
+            cursor: sqlite3.Cursor | None
             try:
                 cursor = self._database.execute(
                     "INSERT INTO machine (name, kind, state, sequence, since) VALUES (?, ?, ?, ?, ?)",
                     (machine.name, machine.table, machine.state, machine.sequence, machine.since),
                 )
             except sqlite3.IntegrityError:
-                raise DuplicateMachineError(machine=machine.name, where=str(self.path)) from None
+                cursor = None
+            if cursor is None:  # not in the handler: see _try_to_commit
+                raise DuplicateMachineError(machine=machine.name, where=str(self.path))
             number = cursor.lastrowid
             assert number is not None
             self._write_timers(number, machine.timers)
@@ -419,12 +422,14 @@ class SQLiteStore:
                     ticket.done = True
             self._numbers.clear()  # some may be of machines that were not created after all
             self._written.clear()  # and what was trimmed was not
+            # Without its traceback: the frames in it, and those that called them, have the error for a local. All that
+            # callers have in hand, a slice of a buffer say, would stay in that circle until somebody collects.
             if isinstance(error, StateError):
-                return error
+                return error.with_traceback(None)
             if not isinstance(error, Exception):
                 raise
             problem = StoreError(store=str(self.path), problem=f"{type(error).__name__}: {error}")
-            problem.__cause__ = error
+            problem.__cause__ = error.with_traceback(None)
             return problem
         return None
 

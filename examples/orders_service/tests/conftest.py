@@ -1,12 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from orders.payments import Payments
+from orders.payments import Payments, ProviderAwayError
 from orders.service import Orders
 
+from coresys import build_system
 from coresys.errors.backoff import wait_none
+from coresys.state import SQLiteStore
 
 
 class Provider:
@@ -15,12 +20,37 @@ class Provider:
     def __init__(self) -> None:
         self.away = 0
         self.asked: list[str] = []
+        self.also: Callable[[str], object] | None = None  # is called too
 
     def __call__(self, order: str) -> None:
         self.asked.append(order)
+        if self.also is not None:
+            self.also(order)
         if self.away > 0:
             self.away -= 1
-            raise ConnectionError("the provider is away")
+            raise ProviderAwayError("it does not answer")
+
+
+@contextmanager
+def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = None) -> Iterator[Orders]:
+    """The service without its intake; in memory where no store is given, for a disk that syncs takes most of a test's
+    time, and each test is repeated. Whatever is left when it is down fails the test."""
+    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None) as system:
+        payments = Payments(":memory:" if store is None else folder / "payments.db", before=provider)
+        orders = Orders(system, payments, folder, wait=wait_none())
+        system.start()
+        yield orders
+
+
+def pytest_sessionstart() -> None:
+    """What is made once in a process (imports, first uses of SQLite) is made before the first test, and is none's."""
+    provider = Provider()
+    provider.away = 5
+    with TemporaryDirectory() as folder:
+        store = SQLiteStore(Path(folder) / "orders.db")
+        with orders_in(Path(folder), provider, store=store) as orders:
+            orders.place("in trouble", 1).result()
+            orders.place("shipped", 1).result()
 
 
 @pytest.fixture
@@ -29,9 +59,6 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-def orders(provider: Provider) -> Iterator[Orders]:
-    """A service in memory: a disk that syncs is most of a test's time, and each test is repeated."""
-    payments = Payments(":memory:", before=provider)
-    with Orders(":memory:", payments, wait=wait_none()) as service:
+def orders(tmp_path: Path, provider: Provider) -> Iterator[Orders]:
+    with orders_in(tmp_path, provider) as service:
         yield service
-    payments.close()
