@@ -121,7 +121,7 @@ def main() -> int:
     cured = (run("cured", "cured"), run("cured", "cured-n2", *workers))
     wrong = [line for each in leaky for line in problems_of(each, leaks)]
     wrong += [line for each in cured for line in problems_of_clean(each)]
-    # Its tests take so long that the profile's share of time does not settle all of them.
+    # Where others have the processors, the profile's share of time does not settle all of its tests.
     wrong += problems_of_clean(run("orders", "orders"), suspicions=True)
     print(
         "\n".join(wrong)

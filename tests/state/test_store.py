@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -475,6 +476,78 @@ def together(store: Held, works: Sequence[Any]) -> list[BaseException | None]:
     for thread in threads:
         thread.join()
     return answers
+
+
+class Batches:
+    """How many were committed together, each time; and threads that create a machine each."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self.sizes: list[int] = []
+        self.store, self._commit_all = store, store._commit_all
+        store._commit_all = self.commit_all  # type: ignore[method-assign]
+
+    def commit_all(self, batch: list[Any]) -> None:
+        self.sizes.append(len(batch))
+        self._commit_all(batch)
+
+    def create(self, *names: str) -> list[threading.Thread]:
+        threads = [threading.Thread(target=self.store.create, args=(new(name),)) for name in names]
+        for thread in threads:
+            thread.start()
+        return threads
+
+
+def test_a_leader_waits_for_those_it_has_reason_to_expect(tmp_path: Path) -> None:
+    with SQLiteStore(tmp_path / "states.db", durability="power") as store:
+        batches = Batches(store)
+        store._expected, store._gathering = 3, 3600.0
+        threads = batches.create("a")
+        while not store._waiting:
+            time.sleep(0)
+        assert batches.sizes == []
+        for thread in [*threads, *batches.create("b", "c")]:
+            thread.join()
+        assert batches.sizes == [3]
+        assert store._expected == 3  # of whom none comes: no longer than a part of what the last commit took
+        store.create(new("d"))
+        assert batches.sizes == [3, 1]
+        assert store._expected == 1
+        assert store._gathering <= sqlite_module.GATHER_MOST
+        assert len(store.machines()) == 4
+
+
+def test_who_commits_without_a_sync_waits_for_nobody(tmp_path: Path) -> None:
+    with SQLiteStore(tmp_path / "states.db", durability="process") as store:
+        batches = Batches(store)
+        store._expected, store._gathering = 3, 3600.0
+        store.create(new("a"))
+        assert batches.sizes == [1]
+
+
+def test_a_leader_that_is_interrupted_while_it_waits_for_others_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SQLiteStore(tmp_path / "states.db", durability="power") as store:
+        batches = Batches(store)
+        store._expected, store._gathering = 3, 3600.0
+        others: list[threading.Thread] = []
+
+        def interrupted(_: float) -> None:
+            monkeypatch.setattr(sqlite_module, "sleep", time.sleep)
+            others.extend(batches.create("b"))
+            while len(store._waiting) < 2:
+                time.sleep(0)
+            store._expected = 1
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(sqlite_module, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.create(new("a"))
+        for thread in others:
+            thread.join()
+        assert [machine.name for machine in store.machines()] == ["b"]
+        store.create(new("c"))
+        assert batches.sizes == [1, 1]
 
 
 def test_whoever_comes_during_a_commit_is_committed_with_the_next(tmp_path: Path) -> None:
