@@ -60,7 +60,7 @@ THIN = (
     "pytest_coresys.hookspecs",
     "pytest_coresys",
 )
-THIN_MAY = {"pytest", "__future__", "argparse", "dataclasses", "typing", "collections", *THIN}
+THIN_MAY = {"pytest", "__future__", "sys", "argparse", "dataclasses", "typing", "collections", *THIN}
 
 
 def modules(package: str) -> list[tuple[str, Path]]:

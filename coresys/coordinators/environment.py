@@ -81,6 +81,7 @@ class SystemEnvironment:
                 and not (self._in_use and step == "close resources" and problem.startswith(_IN_USE))
             ]
             lent = [line for line in map(_own, report.left) if not any(each.startswith(line) for each in self._taken)]
+            self._system.threads_ended = _nothing  # which is us: what nobody has is freed at once
             self._left = (*self._taken, *lent, *self._going, *failed, *hung)
         return self._left
 
@@ -132,13 +133,13 @@ class SystemEnvironment:
 
     def _tasks(self) -> list[str]:
         """Tasks that run now, each with the place where it stands."""
-        standing = self.threads.pool.running()
-        frames = sys._current_frames()
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
         found = []
-        for ident in standing:
-            place = _standing(frames.get(ident))
-            found.append(f"a task that runs on {names.get(ident, ident)}{'' if place is None else f', at {place}'}")
+        standing = self.threads.pool.running()
+        if standing:
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            for ident, place in _places(standing).items():
+                where = "" if place is None else f", at {place}"
+                found.append(f"a task that runs on {names.get(ident, ident)}{where}")
         waiting = sum(self.threads.statistics().queued)
         if waiting:
             found.append(f"{waiting} task{'' if waiting == 1 else 's'} that had not begun")
@@ -153,6 +154,10 @@ class SystemEnvironment:
         return f"<Environment {self.name}: {self._system!r}>"
 
 
+def _nothing() -> None:
+    """Nobody asks any more."""
+
+
 def _resource(name: str, record: OwnedRecord | None, owner: str = "") -> str:
     owner = owner or ("" if record is None else record.owner.removeprefix(f"{CHANNEL}/"))
     place = "" if record is None or record.where is None else f", registered at {record.where},"
@@ -162,6 +167,15 @@ def _resource(name: str, record: OwnedRecord | None, owner: str = "") -> str:
 def _own(line: str) -> str:
     """A line of the system's about a buffer, with its owner's name as it is in here."""
     return line.replace(f"lent to '{CHANNEL}/", "lent to '")
+
+
+def _places(idents: Iterable[int]) -> dict[int, str | None]:
+    """Where these threads are."""
+    frames = sys._current_frames()
+    try:
+        return {ident: _standing(frames.get(ident)) for ident in idents}
+    finally:
+        frames.clear()  # our own is one of them: it would keep itself, and all that any thread has in hand
 
 
 def _standing(frame: FrameType | None) -> str | None:
