@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHANNEL = "test"
 """Of an environment's owners of buffers, in the pools that only it has."""
 _LARGEST = 64 * 1024  # bytes of a buffer that needs no grant
+_TAKING_BACK = "take buffers back"
 _IN_USE = f"{LeaseInUseError.__name__}: "
 _OURS = ("coresys.threads.", "threading", "concurrent.futures.", "asyncio.")
 
@@ -69,15 +70,16 @@ class SystemEnvironment:
         first = self._closer.acquire(blocking=False)
         if first:
             # Declared last of all: whatever the test's own steps give back, has been by then.
-            self._system.cleanup.add(CleanupStep("take buffers back", here=True), self._take_back)
+            self._system.cleanup.add(CleanupStep(_TAKING_BACK, here=True), self._take_back)
         report = self._system.shutdown()
         if first:
             hung = [f"cleanup step {step!r} did not end" for step in report.hung]
             failed = [
                 f"cleanup step {step!r} failed: {problem}"
                 for step, problem in report.failed
-                # The tasks, and the buffer, are told themselves.
+                # The tasks, the buffer, and what does not close, are told themselves.
                 if not (self._going and step == "end threads")
+                and not (self._late and step == _TAKING_BACK)
                 and not (self._in_use and step == "close resources" and problem.startswith(_IN_USE))
             ]
             lent = [line for line in map(_own, report.left) if not any(each.startswith(line) for each in self._taken)]
@@ -104,6 +106,7 @@ class SystemEnvironment:
         except TimeoutError:
             self._late, closing = True, owned.closing()
             if not closing:
+                self._late = False
                 raise
             self._taken += [f"{_resource(each.name, each)} did not close in time" for each in closing]
             self._add_places(each.where for each in closing)
