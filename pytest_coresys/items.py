@@ -37,11 +37,17 @@ def has_environment(item: pytest.Item) -> bool:
     One of a wider scope is not the test's, and what is asked for while it runs is not known before.
     """
     found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    return any(
-        each.scope == "function" and getattr(each.func, IS_ENVIRONMENT, False)
-        for fixtures in found.values()
-        for each in fixtures
-    )
+    return any(_is_environment(name, fixtures) for name, fixtures in found.items())
+
+
+def _is_environment(name: str, fixtures: Sequence[Any]) -> bool:
+    """``fixtures`` of one name, the one in force last, which may ask for the one before it."""
+    for each in reversed(fixtures):
+        if each.scope == "function" and getattr(each.func, IS_ENVIRONMENT, False):
+            return True
+        if name not in each.argnames:
+            return False
+    return False
 
 
 _INSIDE: dict[str, tuple[type[pytest.Item | pytest.Collector], ...]] = {

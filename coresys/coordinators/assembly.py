@@ -52,7 +52,7 @@ COORDINATORS = "coordinators"
 """The innermost rank of every system's locks: a coordinator may be called by whoever holds any other."""
 
 _COMPONENTS_SHARE, _THREADS_SHARE, _SHARE = 0.5, 0.6, 0.5  # of the time that is left, for what may hang
-_LEAST = 0.01  # seconds
+_LEAST = 0.1  # seconds, for what may hang, where others have taken all the time: it mostly does not
 _LOOK, _IDLE_LOOKS = 0.001, 20  # seconds between looks at tasks that end; how often nothing may be seen to go on
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHANNEL = "test"
 """Of an environment's owners of buffers, in the pools that only it has."""
 _LARGEST = 64 * 1024  # bytes of a buffer that needs no grant
+_TAKING_BACK = "take buffers back"
 _IN_USE = f"{LeaseInUseError.__name__}: "
 _OURS = ("coresys.threads.", "threading", "concurrent.futures.", "asyncio.")
 
@@ -69,18 +70,20 @@ class SystemEnvironment:
         first = self._closer.acquire(blocking=False)
         if first:
             # Declared last of all: whatever the test's own steps give back, has been by then.
-            self._system.cleanup.add(CleanupStep("take buffers back", here=True), self._take_back)
+            self._system.cleanup.add(CleanupStep(_TAKING_BACK, here=True), self._take_back)
         report = self._system.shutdown()
         if first:
             hung = [f"cleanup step {step!r} did not end" for step in report.hung]
             failed = [
                 f"cleanup step {step!r} failed: {problem}"
                 for step, problem in report.failed
-                # The tasks, and the buffer, are told themselves.
+                # The tasks, the buffer, and what does not close, are told themselves.
                 if not (self._going and step == "end threads")
+                and not (self._late and step == _TAKING_BACK)
                 and not (self._in_use and step == "close resources" and problem.startswith(_IN_USE))
             ]
             lent = [line for line in map(_own, report.left) if not any(each.startswith(line) for each in self._taken)]
+            self._system.threads_ended = _nothing  # which is us: what nobody has is freed at once
             self._left = (*self._taken, *lent, *self._going, *failed, *hung)
         return self._left
 
@@ -103,6 +106,7 @@ class SystemEnvironment:
         except TimeoutError:
             self._late, closing = True, owned.closing()
             if not closing:
+                self._late = False
                 raise
             self._taken += [f"{_resource(each.name, each)} did not close in time" for each in closing]
             self._add_places(each.where for each in closing)
@@ -132,13 +136,13 @@ class SystemEnvironment:
 
     def _tasks(self) -> list[str]:
         """Tasks that run now, each with the place where it stands."""
-        standing = self.threads.pool.running()
-        frames = sys._current_frames()
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
         found = []
-        for ident in standing:
-            place = _standing(frames.get(ident))
-            found.append(f"a task that runs on {names.get(ident, ident)}{'' if place is None else f', at {place}'}")
+        standing = self.threads.pool.running()
+        if standing:
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            for ident, place in _places(standing).items():
+                where = "" if place is None else f", at {place}"
+                found.append(f"a task that runs on {names.get(ident, ident)}{where}")
         waiting = sum(self.threads.statistics().queued)
         if waiting:
             found.append(f"{waiting} task{'' if waiting == 1 else 's'} that had not begun")
@@ -153,6 +157,10 @@ class SystemEnvironment:
         return f"<Environment {self.name}: {self._system!r}>"
 
 
+def _nothing() -> None:
+    """Nobody asks any more."""
+
+
 def _resource(name: str, record: OwnedRecord | None, owner: str = "") -> str:
     owner = owner or ("" if record is None else record.owner.removeprefix(f"{CHANNEL}/"))
     place = "" if record is None or record.where is None else f", registered at {record.where},"
@@ -162,6 +170,15 @@ def _resource(name: str, record: OwnedRecord | None, owner: str = "") -> str:
 def _own(line: str) -> str:
     """A line of the system's about a buffer, with its owner's name as it is in here."""
     return line.replace(f"lent to '{CHANNEL}/", "lent to '")
+
+
+def _places(idents: Iterable[int]) -> dict[int, str | None]:
+    """Where these threads are."""
+    frames = sys._current_frames()
+    try:
+        return {ident: _standing(frames.get(ident)) for ident in idents}
+    finally:
+        frames.clear()  # our own is one of them: it would keep itself, and all that any thread has in hand
 
 
 def _standing(frame: FrameType | None) -> str | None:

@@ -22,6 +22,7 @@ from coresys.cleanup import manager as manager_module
 from coresys.cleanup.manager import CleanupManager
 from coresys.errors.hierarchy import CleanupIncompleteError, CleanupOrderError
 from coresys.system_records import CleanupReport, CleanupStep
+from coresys.testing.fakes import FakeClock
 
 FOREVER = 30.0  # seconds, that no test waits for
 
@@ -517,3 +518,14 @@ def test_it_says_what_it_is() -> None:
     assert repr(steps.manager) == "<CleanupManager: 1 steps to be run>"
     with pytest.raises(CleanupOrderError):
         steps.add("a")
+
+
+def test_one_that_has_to_run_here_is_not_called_late_for_the_time_that_others_took() -> None:
+    clock = FakeClock()
+    cleanup = CleanupManager(now=clock.now)
+    cleanup.add(CleanupStep("slow", here=True, deadline=5.0), lambda: clock.advance(2.0))
+    cleanup.add(CleanupStep("mine", here=True), lambda: clock.advance(0.5))
+    cleanup.add(CleanupStep("bounded", here=True, deadline=0.1), lambda: clock.advance(0.5))
+    report = cleanup.run(deadline=1.0)
+    assert report.done == ("slow", "mine", "bounded")
+    assert [step for step, _ in report.failed] == ["slow", "bounded"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -306,6 +308,26 @@ def test_one_that_is_open_within_another_is_closed_with_it_and_told() -> None:
     assert "close environments" in line
     assert "lent to 'web'" in line
     assert lease is not None
+
+
+def test_nothing_that_a_thread_has_in_hand_is_kept_by_a_look_at_it(gate: threading.Event) -> None:
+    class Thing:
+        pass
+
+    def work() -> weakref.ref[Thing]:
+        thing, own, begun = Thing(), opened(), threading.Event()
+        own.threads.submit(in_turn(begun.set, lambda: gate.wait(30)))
+        begun.wait(10)
+        assert own.left()
+        gate.set()
+        assert own.close() == ()
+        return weakref.ref(thing)
+
+    gc.disable()
+    try:
+        assert work()() is None
+    finally:
+        gc.enable()
 
 
 def test_many_are_opened_and_closed_at_once() -> None:

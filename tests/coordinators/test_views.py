@@ -465,7 +465,21 @@ def test_a_step_of_a_part_that_hangs_costs_its_deadline_and_is_told(cleanup: ICl
 def whole() -> Iterator[ThreadManager]:
     manager = ThreadManager(pool=ThreadPool(4, name="views"), hierarchy=LockHierarchy("views", ["outer", "inner"]))
     yield manager
+    while GATES:  # of a test that failed
+        GATES.pop().set()
     manager.shutdown()
+
+
+GATES: list[threading.Event] = []
+
+
+def gate_of(threads: IThreadManager, count: int) -> tuple[threading.Event, list[Any]]:
+    """That many tasks that run by now, until the gate is opened."""
+    gate, begun = threading.Event(), threading.Barrier(count + 1)
+    GATES.append(gate)
+    tasks = [threads.submit(in_turn(lambda: begun.wait(10), lambda: gate.wait(30))) for _ in range(count)]
+    begun.wait(10)
+    return gate, tasks
 
 
 @pytest.fixture(params=["manager", "part", "part of a part"])
@@ -477,11 +491,10 @@ def threads(request: pytest.FixtureRequest, whole: ThreadManager) -> IThreadMana
 
 
 def test_tasks_are_run_and_counted(threads: IThreadManager) -> None:
-    gate = threading.Event()
     assert threads.submit(pow, 2, 5).result() == 32
     with pytest.raises(ZeroDivisionError):
         threads.submit_with(lambda: 1 / 0, priority="system").result()
-    held = [threads.submit(gate.wait) for _ in range(3)]  # one of four is for system tasks
+    gate, held = gate_of(threads, 3)  # one of four is for system tasks
     waiting = threads.submit(pow, 2, 5)
     assert threads.statistics().queued[1] == 1
     assert waiting.cancel()
@@ -523,8 +536,7 @@ def test_a_shutdown_refuses_and_waits_for_what_was_taken(threads: IThreadManager
 
 
 def test_a_shutdown_cancels_what_has_not_begun(threads: IThreadManager) -> None:
-    gate = threading.Event()
-    held = [threads.submit(gate.wait) for _ in range(3)]
+    gate, held = gate_of(threads, 3)
     waiting = [threads.submit(str) for _ in range(5)]
     threads.shutdown(wait=False, cancel_futures=True)
     assert all(each.cancelled() for each in waiting)
@@ -574,8 +586,7 @@ class _Stopping:
 def test_a_task_that_is_just_being_submitted_is_waited_for(whole: ThreadManager, cancel: bool) -> None:
     stopping = _Stopping(whole)
     part = ScopedThreads(stopping, "part")
-    gate = threading.Event()
-    held = [whole.submit(gate.wait) for _ in range(3)]  # so that it does not begin
+    gate, held = gate_of(whole, 3)  # so that it does not begin
     submitted: list[Any] = []
     submitter = threading.Thread(target=lambda: submitted.append(part.submit(lambda: "done")))
     submitter.start()
