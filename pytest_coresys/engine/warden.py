@@ -237,8 +237,8 @@ class _Listener:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             try:
-                message: dict[str, Any] = json.loads(line) if line else {}
-            except ValueError:  # torn: it died in the midst of it
+                message: dict[str, Any] = json.loads(line)
+            except ValueError:  # empty, or torn: it died in the midst of it
                 continue
             if "status" in message:
                 self._ending.status = message["status"]
