@@ -47,7 +47,11 @@ def told(ending: Ending) -> str:
 
 
 def test_messages_arrive_in_order_and_the_end_is_told() -> None:
-    ending, heard = run(lambda send: [send({"n": n, "big": "x" * 200_000}) for n in range(5)] and None)
+    def work(send: Send) -> None:
+        for n in range(5):
+            send({"n": n, "big": "x" * 200_000})
+
+    ending, heard = run(work)
     assert [message["n"] for message in heard] == [0, 1, 2, 3, 4]
     assert (ending.over, ending.status, ending.timed_out, ending.broke) == (True, 0, False, None)
 
