@@ -152,6 +152,19 @@ def test_nothing_that_it_started_outlives_it(own_group: bool) -> None:
     assert meters.descriptors() == before
 
 
+def test_not_even_what_is_another_process_each_time_it_is_looked_at() -> None:
+    def starts(send: Send) -> None:
+        send({"group": os.getpgid(0)})
+        if not os.fork():
+            while not os.fork():
+                pass
+            os._exit(0)
+
+    _, heard = run(starts)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(heard[0]["group"], 0)
+
+
 def test_a_process_that_closed_all_is_heard_all_the_same() -> None:
     def closes(send: Send) -> None:
         os.closerange(3, 1000)
