@@ -82,6 +82,8 @@ def run_watched(
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             listener.listen(limit)
         except KeyboardInterrupt:
+            # It may come before the line above all the same, where another thread took the signal.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
             listener.let_it_end(interrupt=own_group)
             raise
