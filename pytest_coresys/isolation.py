@@ -141,8 +141,30 @@ class Isolation:
                 pytrace=False,
             )
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        if not self._taken:
+            return
+        output = getattr(self._config, "workeroutput", None)
+        if output is None:
+            tell_in_the_end(self._config, self._taken, self._others)
+        else:
+            output["coresys_isolated"] = [self._taken, self._others]
+
+
+def tell_in_the_end(config: pytest.Config, taken: int, others: list[str]) -> None:
+    """Say, in the end, how many tests other plugins did not get; called by the run, or once for each worker."""
+    told: Any = config.pluginmanager.get_plugin("coresys-isolation-told")
+    if told is None:
+        told = _Told(others)
+        config.pluginmanager.register(told, "coresys-isolation-told")
+    told.taken += taken
+
+
+class _Told:
+    def __init__(self, others: list[str]) -> None:
+        self._names, self.taken = ", ".join(others), 0
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._taken:
-            tests = "1 isolated test was" if self._taken == 1 else f"{self._taken} isolated tests were"
-            names = ", ".join(self._others)
-            terminalreporter.write_line(f"coresys: {tests} run once, in a process of its own, and not by {names}")
+        tests = "1 isolated test was" if self.taken == 1 else f"{self.taken} isolated tests were"
+        terminalreporter.write_line(f"coresys: {tests} run once, in a process of its own, and not by {self._names}")

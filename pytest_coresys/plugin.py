@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         open_isolation(session.config)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("coresys_isolated")  # a crashed worker has none
+    if told is not None:
+        from pytest_coresys.isolation import tell_in_the_end
+
+        tell_in_the_end(node.config, *told)
+
+
 __all__ = [
     "INI_BUDGETS",
     "buffer_pool",
@@ -85,6 +95,7 @@ __all__ = [
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_load_initial_conftests",
+    "pytest_testnodedown",
     "resource_manager",
     "state_manager",
     "testing_coordinator",

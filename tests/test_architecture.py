@@ -48,10 +48,12 @@ NO_PYTEST = (
     "pytest_coresys.engine.evidence",
     "pytest_coresys.engine.forked",
     "pytest_coresys.engine.owners",
+    "pytest_coresys.engine.parcel",
     "pytest_coresys.engine.plan",
     "pytest_coresys.engine.repeat",
     "pytest_coresys.engine.sandbox",
     "pytest_coresys.engine.screen",
+    "pytest_coresys.engine.warden",
 )
 THIN = (
     "pytest_coresys.plugin",

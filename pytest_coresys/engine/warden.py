@@ -82,6 +82,8 @@ def run_watched(
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             listener.listen(limit)
         except KeyboardInterrupt:
+            # It may come before the line above all the same, where another thread took the signal.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
             listener.let_it_end(interrupt=own_group)
             raise
@@ -237,8 +239,8 @@ class _Listener:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             try:
-                message: dict[str, Any] = json.loads(line) if line else {}
-            except ValueError:  # torn: it died in the midst of it
+                message: dict[str, Any] = json.loads(line)
+            except ValueError:  # empty, or torn: it died in the midst of it
                 continue
             if "status" in message:
                 self._ending.status = message["status"]

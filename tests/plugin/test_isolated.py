@@ -373,6 +373,7 @@ def own():
 def late():
     yield os.getpid()
     assert os.getpid() != HERE
+    with open("late", "a") as file: file.write("fell\\n")
 @pytest.mark.coresys_isolated(timeout="20 s")
 @pytest.mark.parametrize("turn", [1, 2])
 def test_isolated(whole, server, own, request, turn):
@@ -383,7 +384,9 @@ def test_isolated(whole, server, own, request, turn):
     assert request.getfixturevalue("late") == os.getpid()
     SEEN.append("isolated")
     server = None
-def test_ordinary(whole, server): assert SEEN == [] and whole == os.getpid()
+def test_ordinary(whole, server):
+    assert SEEN == [] and whole == os.getpid()
+    with open("late") as file: assert file.read() == "fell\\nfell\\n"
 class TestClass:
     @pytest.fixture(scope="class", autouse=True)
     def around(self): yield; SEEN.append("class")
@@ -588,7 +591,7 @@ def test_another_protocol_that_comes_first_is_kept_from_running_it(suite: Suite,
 
 
 @pytest.mark.other_plugins
-@pytest.mark.parametrize("flag", [(), ("--coresys-budget",)], ids=["bare", "budget"])
+@pytest.mark.parametrize("flag", [(), ("--coresys-budget",), ("-n", "2")], ids=["bare", "budget", "n2"])
 def test_reruns_are_not_for_isolated_tests_and_that_is_told(suite: Suite, flag: tuple[str, ...]) -> None:
     suite.write("""
 import os, pytest
@@ -726,7 +729,7 @@ def tidy():
 @pytest.mark.coresys_isolated
 def test_waits(tidy):
     os.kill(HERE, signal.SIGINT)
-    threading.Event().wait(600)
+    while True: threading.Event().wait(0.01)
 def test_later(): pass
 """
 
@@ -741,3 +744,62 @@ def test_ctrl_c_ends_the_run_and_lets_the_fixtures_of_the_test_put_away_what_the
     assert outcomes(found).keys() <= {"test_waits"}  # whose setup may have been told of, or not yet
     assert (pytester.path / "tidied").exists()
     result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
+
+
+def test_it_is_repeated_in_the_tests_process_under_no_circumstances(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.write("""
+import os, pytest
+HERE = os.getpid()
+@pytest.mark.coresys_isolated
+def test_last():
+    if os.getpid() == HERE: os._exit(77)
+""")
+    monkeypatch.setenv("CORESYS_REPEAT_IN_PLACE", "1")
+    result, found = suite.run("--coresys-budget")
+    assert result.ret == 0, result.stdout.str()
+    assert outcomes(found) == {"test_last": "..."}
+    assert "could not be repeated" not in result.stdout.str(), "it was tried"
+
+
+ASYNC = """
+import asyncio, os, pytest, pytest_asyncio
+HERE = os.getpid()
+pytestmark = pytest.mark.coresys_isolated(timeout="20 s")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wide():
+    await asyncio.sleep(0)
+    yield os.getpid()
+    assert os.getpid() == HERE
+@pytest_asyncio.fixture
+async def narrow():
+    await asyncio.sleep(0)
+    yield os.getpid()
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_in_a_loop_of_the_module(wide, turn):
+    await asyncio.sleep(0.01)
+    assert wide == HERE != os.getpid()
+@pytest.mark.asyncio
+async def test_in_a_loop_of_its_own(narrow):
+    assert await asyncio.to_thread(os.getpid) == narrow != HERE
+@pytest.mark.asyncio
+async def test_dies_in_a_loop(): os._exit(1)
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_of_anyio(anyio_backend):
+    import anyio
+    await anyio.sleep(0)
+"""
+
+
+@pytest.mark.other_plugins
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_asynchronous_tests_and_fixtures_run_there_as_here(suite: Suite, workers: tuple[str, ...]) -> None:
+    suite.write(ASYNC)
+    result, found = suite.run("-o", "asyncio_default_fixture_loop_scope=function", *workers)
+    said = outcomes(found)
+    assert said.pop("test_dies_in_a_loop") == ".F."
+    assert len(said) == 5
+    assert set(said.values()) == {"..."}, result.stdout.str()
