@@ -18,12 +18,12 @@ import pytest
 
 from coresys.budgets.model import Limit
 from coresys.budgets.units import format_quantity
-from coresys.budgets.wording import printable
 from coresys.clock import monotonic
 from coresys.measure import fragmentation, meters
 from coresys.records import Finding
 from pytest_coresys import wire
 from pytest_coresys.checkpoint import Checkpoint, identity_of
+from pytest_coresys.config.durations import duration_text
 from pytest_coresys.engine import trends
 from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.looks import LEVEL, Look
@@ -90,7 +90,7 @@ class Soak:
     # -- while the run is on --------------------------------------------------------------------------------------
 
     def pytest_report_header(self) -> str:
-        return f"coresys: soak of {format_quantity(self.seconds, 's')} after the first round"
+        return f"coresys: soak of {duration_text(self.seconds)} after the first round"
 
     def next_of(self, item: pytest.Item, nextitem: Any) -> Any:
         """What follows the test; after the last of this process the next round does."""
@@ -258,12 +258,12 @@ class Soak:
         return _is_over(trend)
 
     def _state(self) -> str:
-        elapsed = format_quantity(round(min(self._recording.elapsed, self.seconds), 1), "s")
+        elapsed = duration_text(min(self._recording.elapsed, self.seconds))
         grown = format_quantity(self._recording.grown(RATE), "B")
         sign = "" if grown.startswith("-") else "+"
         rounds = f"{self._rounds:,} round{'' if self._rounds == 1 else 's'}"
         warming = ", warming up" if self._recording.warming else f", memory {sign}{grown}"
-        return f"{elapsed} of {format_quantity(self.seconds, 's')}, {rounds}{warming}"
+        return f"{elapsed} of {duration_text(self.seconds)}, {rounds}{warming}"
 
     def _trend_of(self, key: str, limit: Limit) -> Trend:
         times, values = self._recording.readings(key)
@@ -292,6 +292,7 @@ class Soak:
         until, rounds = monotonic() + seconds, 0
         while rounds < _EXPLAINED_ROUNDS and monotonic() < until:
             before = self._read_now()
+            before = self._read_now()  # with what the last one is made of, as each after it
             for at, item in enumerate(items):
                 # With the fixtures of its module: they would be what the first test adds, and the last takes away.
                 self._run(item, NextRound(item))
@@ -369,7 +370,7 @@ class Soak:
             parts = f"in the four quarters of the time: {quarters}"
         elif key in _COUNTED:
             rate = trend.rate / self._rounds_an_hour()
-            actual = f"{format_quantity(round(rate, 3), unit)} a round"
+            actual = f"{rate:.3g} a round"
             seen = f"from {values[0]:.0f} to {values[-1]:.0f} in {self._rounds:,} rounds, more in each quarter of them"
             parts = ""
         else:
@@ -407,8 +408,9 @@ class Soak:
         findings = []
         for nodeid, problems in self._failures.items():
             left = ["left out of the rounds from then on"] if len(problems) >= _MOST_FAILURES else []
-            summary = f"{FAILED}: {printable(nodeid)} passed in the first round, and failed in a later one"
-            findings.append(Finding(FAILED, "warn", summary, details=(*problems, *left), tests=(nodeid,)))
+            summary = f"{FAILED}: passed in the first round, failed in a later one"
+            owner = f"test {nodeid}"  # by which findings are told apart
+            findings.append(Finding(FAILED, "warn", summary, (*problems, *left), owner=owner, tests=(nodeid,)))
         return findings
 
     # -- the checkpoint -------------------------------------------------------------------------------------------
@@ -433,7 +435,7 @@ class Soak:
         if saved is None:
             return None
         at = self._recording.elapsed
-        text = f"the soak went on at {format_quantity(round(at, 1), 's')}, from {checkpoint.shown}"
+        text = f"the soak went on at {duration_text(at)}, from {checkpoint.shown}"
         self._session.complain(f"{text} (delete that to begin anew)")
         self._progress.line(f"{text}, once it has warmed up")
         return at

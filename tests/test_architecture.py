@@ -39,7 +39,9 @@ NO_PYTEST = (
     "pytest_coresys.probes",
     "pytest_coresys.cli",
     "pytest_coresys.schema",
+    "pytest_coresys.checkpoint",
     "pytest_coresys.reports.model",
+    "pytest_coresys.reports.soaks",
     "pytest_coresys.reports.runfile",
     "pytest_coresys.reports.junit",
     "pytest_coresys.reports.terminal",
@@ -47,11 +49,14 @@ NO_PYTEST = (
     "pytest_coresys.engine.effort",
     "pytest_coresys.engine.evidence",
     "pytest_coresys.engine.forked",
+    "pytest_coresys.engine.looks",
     "pytest_coresys.engine.owners",
     "pytest_coresys.engine.plan",
+    "pytest_coresys.engine.recording",
     "pytest_coresys.engine.repeat",
     "pytest_coresys.engine.sandbox",
     "pytest_coresys.engine.screen",
+    "pytest_coresys.engine.trends",
 )
 THIN = ("pytest_coresys.plugin", "pytest_coresys.options", "pytest_coresys.hookspecs", "pytest_coresys")
 THIN_MAY = {"pytest", "__future__", "argparse", "dataclasses", "typing", "collections", *THIN}

@@ -35,6 +35,15 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def duration_text(seconds: float) -> str:
+    """A duration as one would write it: ``90 s`` rather than 1.5 minutes, and no more digits than tell something."""
+    unit, size = next(each for each in _SHOWN if seconds >= each[2])[:2]
+    return f"{round(seconds / size, 1):g} {unit}"
+
+
+_SHOWN = (("h", 3600.0, 3600.0), ("min", 60.0, 180.0), ("s", 1.0, 0.0))  # unit, its size, and from when on it is used
+
+
 def _nearest(text: str) -> str:
     found = _PARTS.fullmatch(text)
     if found is None or not float(found["number"]):

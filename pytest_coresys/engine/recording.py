@@ -82,7 +82,7 @@ class Recording:
     def add(self, values: Sequence[float]) -> None:
         """Take in what was read now, in the order of the keys."""
         now = self.elapsed
-        self._next = now + self._apart
+        self._next = max(self._next + self._apart, now)  # by a grid: so many in all, however long rounds are
         if self._offsets is None:
             self._offsets = [self._offset(key, value) for key, value in zip(self.keys, values, strict=True)]
         for key, value, offset in zip(self.keys, values, self._offsets, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from coresys.budgets.units import format_quantity
+from pytest_coresys.config.durations import duration_text
 
 RATE = "memory.growth_rate"
 LOST = "no worker came to its end: nothing was told"
@@ -45,11 +46,12 @@ def head(run: Mapping[str, Any]) -> str:
     """``soak: 90 s in 4,012 rounds of 12 tests``."""
     facts = run["run"]["soak"]
     if not facts:
-        return "soak: nothing was told of it"
+        return "soak: none"
     elapsed, rounds = (max(each[name] for each in facts) for name in ("elapsed", "rounds"))
     tests = sum(each["tests"] for each in facts)
     workers = f" in each of {len(facts)} workers" if len(facts) > 1 else ""
-    text = f"soak: {_time(elapsed)} of {_time(facts[0]['planned'])}{workers}, {_counted(rounds, 'round')}"
+    planned = duration_text(facts[0]["planned"])
+    text = f"soak: {duration_text(elapsed)} of {planned}{workers}, {_counted(rounds, 'round')}"
     text += f"{' at most' if len(facts) > 1 else ''} of {_counted(tests, 'test')}"
     ended = {each["ended"] for each in facts}
     text += "; ended at a look" if "early" in ended else ""
@@ -77,19 +79,15 @@ def _figure(key: str, entry: Mapping[str, Any]) -> str:
     if entry["unit"] == "ratio":
         return f"{format_quantity(entry['value'], 'ratio')} stranded since the warm-up{told}"
     change = f"{format_quantity(values[0], 'count')} to {format_quantity(values[-1], 'count')}"
-    return f"{change}, {format_quantity(round(entry['value'], 3), 'count')} a round{told}"
+    return f"{change}, {entry['value']:.3g} a round{told}"
 
 
 def advice(run: Mapping[str, Any], runner: str) -> list[str]:
     """What to try next."""
     entry = run["soak"].get(RATE, {})
     if entry.get("verdict") == "not_measured" and entry.get("needed"):
-        return [f'to tell: --coresys-soak "{_time(entry["needed"])}" may be long enough']
+        return [f'to tell: --coresys-soak "{duration_text(entry["needed"])}" may be long enough']
     return []
-
-
-def _time(seconds: float) -> str:
-    return format_quantity(round(seconds, 1), "s")
 
 
 def _counted(number: int, noun: str) -> str:

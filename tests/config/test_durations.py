@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_coresys.config.durations import parse_duration
+from pytest_coresys.config.durations import duration_text, parse_duration
 from pytest_coresys.config.errors import ValueProblem
 
 
@@ -38,3 +38,19 @@ def test_what_is_no_duration_is_refused_with_the_nearest_that_is(text: str, told
         parse_duration(text)
     assert told in raised.value.problem
     assert f'"{text}"' in raised.value.problem
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0 s"),
+        (90.0, "90 s"),
+        (179.96, "180 s"),
+        (180.0, "3 min"),
+        (600.0, "10 min"),
+        (3600.0, "1 h"),
+        (5400, "1.5 h"),
+    ],
+)
+def test_a_duration_is_shown_as_one_would_write_it(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text

@@ -18,7 +18,7 @@ def test_what_is_spent_is_as_lan_and_demets_have_it() -> None:
 
 def test_each_look_is_due_once_at_its_quarter_and_all_together_spend_the_level() -> None:
     looks = Looks(100.0)
-    found = [(second, look) for second in range(0, 121) if (look := looks.due(float(second))) is not None]
+    found = [(second, look) for second in range(121) if (look := looks.due(float(second))) is not None]
     assert [(second, look.share) for second, look in found] == [(25, 0.25), (50, 0.5), (75, 0.75), (100, 1.0)]
     assert sum(look.level for _, look in found) == pytest.approx(LEVEL)
     assert found[0][1].level == spent(0.25)
