@@ -12,24 +12,32 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from coresys.budgets.model import Limit
+from coresys.budgets.model import Limit, Status
 from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
 from coresys.measure import fragmentation, meters
+from coresys.measure.malloccache import MallocCache
 from coresys.records import Finding
 from pytest_coresys import wire
 from pytest_coresys.checkpoint import Checkpoint, identity_of
 from pytest_coresys.config.durations import duration_text
 from pytest_coresys.engine import trends
 from pytest_coresys.engine.accepted import with_agreed
-from pytest_coresys.engine.looks import LEVEL, Look
+from pytest_coresys.engine.looks import LEVEL, SHARES, Look
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.recording import Recording
-from pytest_coresys.engine.runner import NextRound, end_of_rounds, keep_for_rounds, run_in_round, unreported
+from pytest_coresys.engine.runner import (
+    NextRound,
+    NumberedFolders,
+    end_of_rounds,
+    keep_for_rounds,
+    run_in_round,
+    unreported,
+)
 from pytest_coresys.engine.trends import Trend
 from pytest_coresys.items import plan_of
 from pytest_coresys.reports import runfile, soaks
@@ -74,13 +82,15 @@ class Soak:
         self._items: list[pytest.Item] = []
         self._left_out: dict[str, int] = {}  # how many tests, by reason
         self._last: pytest.Item | None = None
+        self._folders = NumberedFolders(config)  # of temporary files: those of each round take the place of the last's
         self._kept: pytest.TestReport | None = None
+        self._cache = MallocCache()
         self._counts: Counts | None = None
         self._stranded: int | None = None  # before the first reading of this process
         self._rounds = 0
         self._elapsed: float | None = None  # at the end of the rounds
         self._failures: dict[str, list[str]] = {}
-        self._looks: list[dict[str, Any]] = []
+        self._looks = _Looked()
         self._grew: list[tuple[pytest.Item, Sequence[float]]] = []
         self._progress = _Progress(session)
         # Each worker may be wrong by chance: together no more often than one process.
@@ -212,6 +222,7 @@ class Soak:
             if self._recording.over:
                 whole = at + 1 == len(items)
                 break
+        self._folders.clear()
         self._rounds += whole
         if self._failures:
             self._items = [item for item in items if len(self._failures.get(item.nodeid, ())) < _MOST_FAILURES]
@@ -229,9 +240,8 @@ class Soak:
                 known.append(f"round {self._rounds + 2}: {problem}")
 
     def _read(self) -> None:
-        """Take a reading; garbage is collected first: no later test that counts can see that."""
-        meters.collect()
-        counts = self._session.screen.read_after(self._counts)
+        """Take a reading into the series, with what is stranded."""
+        counts = self._read_now()
         if counts is None:
             return
         self._counts = counts
@@ -245,15 +255,14 @@ class Soak:
 
     def _memory(self, limit: Limit) -> Trend:
         """The verdict so far, at the level of the last look."""
-        level = self._looks[-1]["level"] if self._looks else self._level
+        level = self._looks.last_level or self._level
         return trends.memory_trend(*self._recording.readings(RATE), limit, level)
 
     def _look(self, look: Look, limit: Limit) -> bool:
         """Look at what there is; True if the soak may end here."""
         times, values = self._recording.readings(RATE)
         trend = trends.memory_trend(times, values, limit, look.level)
-        entry = {"at": look.share, "level": look.level, "verdict": trend.status}
-        self._looks.append({**entry, "rate": trend.rate, "interval": [trend.low, trend.high]})
+        self._looks.add(look.share, look.level, trend.status, trend.rate, trend.low, trend.high)
         self._progress.line(f"{look.share:.0%}: {self._state()}; {_told(trend)}")
         return _is_over(trend)
 
@@ -289,8 +298,8 @@ class Soak:
         self._progress.show("looking for the tests that grow")
         items, seconds = self._items, max(_EXPLAINED_FOR[0], _EXPLAINED_FOR[1] * self.seconds)
         sums = [array("d", (0.0, 0.0, 0.0)) for _ in items]
-        until, rounds = monotonic() + seconds, 0
-        while rounds < _EXPLAINED_ROUNDS and monotonic() < until:
+        until, rounds, at = monotonic() + seconds, 0, 0
+        while items and rounds < _EXPLAINED_ROUNDS and monotonic() < until:
             before = self._read_now()
             before = self._read_now()  # with what the last one is made of, as each after it
             for at, item in enumerate(items):
@@ -302,13 +311,21 @@ class Soak:
                 for column in range(3):
                     sums[at][column] += after[column] - before[column]
                 before = after
-                if rounds and monotonic() > until:
-                    return
+                if monotonic() >= until:
+                    break
+            self._folders.clear()
             rounds += 1
-            self._grew = [(item, [total / rounds for total in each]) for item, each in zip(items, sums, strict=True)]
+            if at + 1 == len(items) or rounds == 1:  # of a long first round, those that were read
+                read = zip(items[: at + 1], sums, strict=False)
+                self._grew = [(item, [total / rounds for total in each]) for item, each in read]
 
     def _read_now(self) -> Counts | None:
+        """The counters, without garbage, and with the C library's cache as full as ever: that is in use to its account.
+
+        No test that counts comes after, which could see that garbage was collected.
+        """
         meters.collect()
+        self._cache.fill()
         return self._session.screen.read_after(self._counts)
 
     def _result(self, limits: Mapping[str, Limit], ended: str, resumed_at: float | None) -> dict[str, Any]:
@@ -329,7 +346,7 @@ class Soak:
             "left_out": self._left_out,
             "ended": ended,
             "resumed_at": resumed_at,
-            "looks": self._looks,
+            "looks": self._looks.entries(),
             "series": {key: self._entry(key, trend, limits[key]) for key, trend in trends_by_key.items()},
             "findings": [wire.finding_to_dict(finding) for finding in (*findings, *self._failed())],
         }
@@ -426,9 +443,12 @@ class Soak:
         try:
             if saved is not None:
                 self._recording.resume(saved)
-                self._rounds, self._looks = int(saved["rounds"]), list(saved["looks"])
-        except (KeyError, TypeError, ValueError):
-            self._recording = Recording(self.seconds, KEYS, level=self._level)
+                self._rounds = int(saved["rounds"])
+                for each in saved["looks"]:
+                    self._looks.add(each["at"], each["level"], each["verdict"], each["rate"], *each["interval"])
+        except (IndexError, KeyError, TypeError, ValueError):
+            self._recording, self._looks = Recording(self.seconds, KEYS, level=self._level), _Looked()
+            self._rounds = 0
             saved, problem = None, "it cannot be read"
         if problem is not None:
             self._session.complain(f"{checkpoint.shown} was not gone on with: {problem}; the soak began anew")
@@ -442,7 +462,7 @@ class Soak:
 
     def _save(self, checkpoint: Checkpoint) -> None:
         try:
-            checkpoint.save({**self._recording.saved(), "rounds": self._rounds, "looks": self._looks})
+            checkpoint.save({**self._recording.saved(), "rounds": self._rounds, "looks": self._looks.entries()})
         except runfile.OutputError as error:
             self._session.complain(f"the soak cannot be gone on with if it is ended: {error}")
 
@@ -473,6 +493,39 @@ class Soak:
         limit = self._session.settings.limits("", ())[RATE]
         unit = self._session.measures[RATE].unit
         return {"limit": limit.maximum, "unit": unit, "level": limit.level, "origin": limit.origin, "worker": None}
+
+
+class _Looked:
+    """What was seen at the looks so far, as numbers in one array: a dict for each would be growth of ours."""
+
+    _NUMBERS = 6
+
+    def __init__(self) -> None:
+        self._numbers = array("d", bytes(8 * self._NUMBERS * len(SHARES)))
+        self._count = 0
+
+    def add(self, share: float, level: float, status: Status, rate: float, low: float, high: float) -> None:
+        """One look. Raises ValueError for a status that is none, IndexError for a look too many."""
+        at = self._count * self._NUMBERS
+        for number, value in enumerate((share, level, _STATUSES.index(status), rate, low, high)):
+            self._numbers[at + number] = value
+        self._count += 1
+
+    @property
+    def last_level(self) -> float | None:
+        return self._numbers[(self._count - 1) * self._NUMBERS + 1] if self._count else None
+
+    def entries(self) -> list[dict[str, Any]]:
+        """As the run file has them."""
+        found = []
+        for at in range(0, self._count * self._NUMBERS, self._NUMBERS):
+            share, level, status, rate, low, high = self._numbers[at : at + self._NUMBERS]
+            entry = {"at": share, "level": level, "verdict": _STATUSES[int(status)], "rate": rate}
+            found.append({**entry, "interval": [low, high]})
+        return found
+
+
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def _is_over(trend: Trend) -> bool:

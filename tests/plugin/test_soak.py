@@ -479,3 +479,24 @@ def test_a_soak_by_the_real_clock_comes_to_its_end(suite: SoakSuite) -> None:
     assert facts["elapsed"] >= 2
     assert facts["ended"] == "finished"
     assert facts["looks"][-1]["at"] == 1.0
+
+
+def test_temporary_folders_of_a_round_take_the_place_of_the_last_ones(suite: SoakSuite) -> None:
+    suite.write(
+        """
+import pathlib
+def test_it(tmp_path, shared):
+    (tmp_path / "file").write_text("text")
+    assert shared.is_dir()
+    with pathlib.Path("folders.txt").open("a") as file: file.write(f"{len(list(tmp_path.parent.glob('test_it*')))}\\n")
+""",
+        conftest="""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory): return tmp_path_factory.mktemp("shared")
+""",
+    )
+    run = suite.run("60 s", "--coresys-set", "memory.growth_rate=off")
+    assert run.status == 0, run.text
+    assert run.facts["findings"] == []
+    counts = {int(line) for line in (suite.path / "folders.txt").read_text().split()}
+    assert max(counts) <= 4
