@@ -82,7 +82,7 @@ class Soak:
         self._items: list[pytest.Item] = []
         self._left_out: dict[str, int] = {}  # how many tests, by reason
         self._last: pytest.Item | None = None
-        self._folders = NumberedFolders(config)  # of temporary files: those of each round take the place of the last's
+        self._folders: NumberedFolders | None = None
         self._kept: pytest.TestReport | None = None
         self._cache = MallocCache()
         self._counts: Counts | None = None
@@ -143,7 +143,7 @@ class Soak:
             result = yield
             if not self._controls and self._last is not None:
                 if not (session.shouldfail or session.shouldstop):
-                    self._soak()
+                    self._soak_safely()
                 self._end(self._last)
         finally:
             self._log_kept()
@@ -168,6 +168,14 @@ class Soak:
         report, self._kept = self._kept, None
         if report is not None and self._last is not None:
             self._last.ihook.pytest_runtest_logreport(report=report)
+
+    def _soak_safely(self) -> None:
+        try:
+            self._soak()
+        except (pytest.exit.Exception, pytest.Session.Failed):
+            raise
+        except Exception as error:  # of ours: no reason to take the results of the run from anybody
+            self._session._complain_of_us(error)
 
     def _soak(self) -> None:
         if not self._items:
@@ -219,14 +227,22 @@ class Soak:
         for at, item in enumerate(items):
             self._run(item, items[at + 1] if at + 1 < len(items) else NextRound(item))
             self._progress.now_and_then(self._state)
+            if item.session.shouldstop:  # somebody asked for it, a handler of a signal for one
+                raise item.session.Interrupted(str(item.session.shouldstop))
             if self._recording.over:
                 whole = at + 1 == len(items)
                 break
-        self._folders.clear()
+        self._clear_folders()
         self._rounds += whole
         if self._failures:
             self._items = [item for item in items if len(self._failures.get(item.nodeid, ())) < _MOST_FAILURES]
         return whole
+
+    def _clear_folders(self) -> None:
+        """Temporary folders of the next round take the place of the last one's."""
+        if self._folders is None:
+            self._folders = NumberedFolders(self._config)
+        self._folders.clear()
 
     def _run(self, item: pytest.Item, nextitem: Any) -> None:
         item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -313,7 +329,7 @@ class Soak:
                 before = after
                 if monotonic() >= until:
                     break
-            self._folders.clear()
+            self._clear_folders()
             rounds += 1
             if at + 1 == len(items) or rounds == 1:  # of a long first round, those that were read
                 read = zip(items[: at + 1], sums, strict=False)

@@ -500,3 +500,33 @@ def shared(tmp_path_factory): return tmp_path_factory.mktemp("shared")
     assert run.facts["findings"] == []
     counts = {int(line) for line in (suite.path / "folders.txt").read_text().split()}
     assert max(counts) <= 4
+
+
+def test_who_asks_the_session_to_stop_ends_the_soak_which_can_go_on(suite: SoakSuite) -> None:
+    suite.write(
+        """
+def test_it(): pass
+def test_stops(request):
+    from conftest import Clock
+    if Clock.now > 1000 + 30: request.session.shouldstop = "enough"
+""",
+        tests=2,
+    )
+    run = suite.run("100 s")
+    assert run.status == 2, run.text
+    assert "enough" in run.text
+    assert rate(run)["why"] == "the soak was interrupted; the same command goes on with it"
+    assert run.facts["run"]["soak"][0]["ended"] == "interrupted"
+    assert all(words[-1] == "teardown passed" for words in run.seen.values())
+    assert list((suite.path / ".coresys").glob("soak-*.json"))
+
+
+def test_an_error_of_our_own_in_the_rounds_costs_the_soak_and_nothing_else(suite: SoakSuite) -> None:
+    broken = "import pytest_coresys.soak as soak\ndef broken(self): raise OSError('broken')\nsoak.Soak._read = broken\n"
+    suite.write("def test_it(): pass\ndef test_fails(): assert 0\n", conftest=broken)
+    run = suite.run("100 s")
+    assert run.status == 1
+    assert "INTERNALERROR" not in run.text
+    assert "an error of coresys' own, please report it: OSError: broken" in run.text
+    assert rate(run)["verdict"] == "not_measured"
+    assert all(words[-1] == "teardown passed" for words in run.seen.values())
