@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from coresys.budgets.model import Limit, Status
+from coresys.budgets.model import Limit
 from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
 from coresys.measure import fragmentation, meters
@@ -25,9 +25,9 @@ from coresys.records import Finding
 from pytest_coresys import wire
 from pytest_coresys.checkpoint import Checkpoint, identity_of
 from pytest_coresys.config.durations import duration_text
-from pytest_coresys.engine import trends
+from pytest_coresys.engine import soakfindings, trends
 from pytest_coresys.engine.accepted import with_agreed
-from pytest_coresys.engine.looks import LEVEL, SHARES, Look
+from pytest_coresys.engine.looks import LEVEL, Look, Looked
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.recording import Recording
 from pytest_coresys.engine.runner import (
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from pytest_coresys.engine.screen import Counts
     from pytest_coresys.session import BudgetSession
 
-FAILED = "soak.failed"
 KEYS = (RATE, "threads.leaked", "descriptors.leaked", "memory.fragmentation")
 _COUNTED = ("threads.leaked", "descriptors.leaked")
+_READ_BY_TEST = KEYS[:3]
 _FEWEST_ROUNDS = 2  # of warming up
 _MOST_FAILURES = 3  # of one test, which is then left out
 _SHOWN_EACH = 0.5  # seconds
@@ -58,7 +58,6 @@ _SAVED_EACH = (0.5, 30.0)  # seconds, at least and at most
 _SAVED_TIMES = 40
 _EXPLAINED_ROUNDS = 10
 _EXPLAINED_FOR = (5.0, 0.05)  # seconds, or so much of the time if that is more
-_MOST_NAMED = 3
 _NO_PLACE = ("setupshow", "setuponly", "setupplan")
 
 
@@ -90,7 +89,7 @@ class Soak:
         self._rounds = 0
         self._elapsed: float | None = None  # at the end of the rounds
         self._failures: dict[str, list[str]] = {}
-        self._looks = _Looked()
+        self._looks = Looked()
         self._grew: list[tuple[pytest.Item, Sequence[float]]] = []
         self._progress = _Progress(session)
         # Each worker may be wrong by chance: together no more often than one process.
@@ -279,7 +278,7 @@ class Soak:
         times, values = self._recording.readings(RATE)
         trend = trends.memory_trend(times, values, limit, look.level)
         self._looks.add(look.share, look.level, trend.status, trend.rate, trend.low, trend.high)
-        self._progress.line(f"{look.share:.0%}: {self._state()}; {_told(trend)}")
+        self._progress.line(f"{look.share:.0%}: {self._state()}; {soakfindings.told(trend)}")
         return _is_over(trend)
 
     def _state(self) -> str:
@@ -313,20 +312,21 @@ class Soak:
         """Which tests grow: some rounds more, with a reading before and after each test."""
         self._progress.show("looking for the tests that grow")
         items, seconds = self._items, max(_EXPLAINED_FOR[0], _EXPLAINED_FOR[1] * self.seconds)
+        # Numbers in arrays: a reading that is kept while the next one is made would be growth of the first test.
         sums = [array("d", (0.0, 0.0, 0.0)) for _ in items]
+        before, after = array("d", (0.0, 0.0, 0.0)), array("d", (0.0, 0.0, 0.0))
         until, rounds, at = monotonic() + seconds, 0, 0
         while items and rounds < _EXPLAINED_ROUNDS and monotonic() < until:
-            before = self._read_now()
-            before = self._read_now()  # with what the last one is made of, as each after it
+            if not self._read_into(before):
+                return
             for at, item in enumerate(items):
                 # With the fixtures of its module: they would be what the first test adds, and the last takes away.
                 self._run(item, NextRound(item))
-                after = self._read_now()
-                if before is None or after is None:
+                if not self._read_into(after):
                     return
                 for column in range(3):
                     sums[at][column] += after[column] - before[column]
-                before = after
+                before, after = after, before
                 if monotonic() >= until:
                     break
             self._clear_folders()
@@ -334,6 +334,13 @@ class Soak:
             if at + 1 == len(items) or rounds == 1:  # of a long first round, those that were read
                 read = zip(items[: at + 1], sums, strict=False)
                 self._grew = [(item, [total / rounds for total in each]) for item, each in read]
+
+    def _read_into(self, numbers: array[float]) -> bool:
+        counts = self._read_now()
+        if counts is not None:
+            for column in range(3):
+                numbers[column] = counts[column]
+        return counts is not None
 
     def _read_now(self) -> Counts | None:
         """The counters, without garbage, and with the C library's cache as full as ever: that is in use to its account.
@@ -353,6 +360,7 @@ class Soak:
                 for key, each in trends_by_key.items()
             }
         findings = [] if ended == "interrupted" else self._findings(trends_by_key, limits)
+        failures = soakfindings.failed(self._failures, most=_MOST_FAILURES)
         return {
             "worker": self._session.worker,
             "planned": self.seconds,
@@ -364,7 +372,7 @@ class Soak:
             "resumed_at": resumed_at,
             "looks": self._looks.entries(),
             "series": {key: self._entry(key, trend, limits[key]) for key, trend in trends_by_key.items()},
-            "findings": [wire.finding_to_dict(finding) for finding in (*findings, *self._failed())],
+            "findings": [wire.finding_to_dict(finding) for finding in (*findings, *failures)],
         }
 
     def _entry(self, key: str, trend: Trend, limit: Limit) -> dict[str, Any]:
@@ -389,62 +397,26 @@ class Soak:
         return wire.plain(entry)  # type: ignore[no-any-return]
 
     def _findings(self, found: Mapping[str, Trend], limits: Mapping[str, Limit]) -> list[Finding]:
-        findings = [self._finding(key, found[key], limits[key]) for key in KEYS if _is_over(found[key])]
+        findings = [
+            soakfindings.grown(
+                trend,
+                limits[key],
+                unit=self._session.measures[key].unit,
+                readings=self._recording.readings(key),
+                rounds=self._rounds,
+                rounds_an_hour=self._rounds_an_hour(),
+                tests=self._grew_of(key),
+                worker=self._session.worker,
+            )
+            for key, trend in found.items()
+            if _is_over(trend)
+        ]
         return with_agreed((), findings, self._session.settings.accepts)[1]
 
-    def _finding(self, key: str, trend: Trend, limit: Limit) -> Finding:
-        times, values = self._recording.readings(key)
-        unit = self._session.measures[key].unit
-        most = f"> {format_quantity(limit.maximum or 0, unit)} ({limit.origin})"
-        if key == RATE:
-            actual = format_quantity(trend.rate, unit)
-            seen = _told(trend)
-            quarters = ", ".join(format_quantity(rate, unit) for rate in trends.rates_of_quarters(times, values))
-            parts = f"in the four quarters of the time: {quarters}"
-        elif key in _COUNTED:
-            rate = trend.rate / self._rounds_an_hour()
-            actual = f"{rate:.3g} a round"
-            seen = f"from {values[0]:.0f} to {values[-1]:.0f} in {self._rounds:,} rounds, more in each quarter of them"
-            parts = ""
-        else:
-            actual, seen = (
-                format_quantity(trend.value or 0, unit),
-                "stranded since the warm-up, and more in each quarter",
-            )
-            parts = ""
-        named = self._named(key)
-        details = [*(f"{item.nodeid}: +{text} a round" for item, text in named), seen, *([parts] if parts else [])]
-        if not named and key != "memory.fragmentation":
-            details.append("no single test was seen to grow: together they do, or in some rounds only")
-        tests = tuple(item.nodeid for item, _ in named)
-        worker = f" in worker {self._session.worker}" if self._session.worker else ""
-        summary = f"{key}: {actual} {most} over {self._rounds:,} rounds{worker}"
-        return Finding(key, limit.level, summary, details=tuple(details), tests=tests)
-
-    def _named(self, key: str) -> list[tuple[pytest.Item, str]]:
-        """The tests that grow most, with how much a round: those that account for a tenth of it, at least."""
-        if key not in KEYS[:3]:
+    def _grew_of(self, key: str) -> list[tuple[str, float]]:
+        if key not in _READ_BY_TEST:
             return []
-        column, unit = KEYS.index(key), "B" if key == RATE else "count"
-        grown = sorted(
-            ((each[column], at) for at, (_, each) in enumerate(self._grew) if each[column] > 0), reverse=True
-        )
-        whole = sum(amount for amount, _ in grown)
-        return [
-            (self._grew[at][0], format_quantity(round(amount, 2), unit))
-            for amount, at in grown[:_MOST_NAMED]
-            if amount >= whole / 10
-        ]
-
-    def _failed(self) -> list[Finding]:
-        """Tests that passed for the record, and not in each round: a fact, which changes no outcome."""
-        findings = []
-        for nodeid, problems in self._failures.items():
-            left = ["left out of the rounds from then on"] if len(problems) >= _MOST_FAILURES else []
-            summary = f"{FAILED}: passed in the first round, failed in a later one"
-            owner = f"test {nodeid}"  # by which findings are told apart
-            findings.append(Finding(FAILED, "warn", summary, (*problems, *left), owner=owner, tests=(nodeid,)))
-        return findings
+        return [(item.nodeid, each[_READ_BY_TEST.index(key)]) for item, each in self._grew]
 
     # -- the checkpoint -------------------------------------------------------------------------------------------
 
@@ -463,7 +435,7 @@ class Soak:
                 for each in saved["looks"]:
                     self._looks.add(each["at"], each["level"], each["verdict"], each["rate"], *each["interval"])
         except (IndexError, KeyError, TypeError, ValueError):
-            self._recording, self._looks = Recording(self.seconds, KEYS, level=self._level), _Looked()
+            self._recording, self._looks = Recording(self.seconds, KEYS, level=self._level), Looked()
             self._rounds = 0
             saved, problem = None, "it cannot be read"
         if problem is not None:
@@ -511,48 +483,8 @@ class Soak:
         return {"limit": limit.maximum, "unit": unit, "level": limit.level, "origin": limit.origin, "worker": None}
 
 
-class _Looked:
-    """What was seen at the looks so far, as numbers in one array: a dict for each would be growth of ours."""
-
-    _NUMBERS = 6
-
-    def __init__(self) -> None:
-        self._numbers = array("d", bytes(8 * self._NUMBERS * len(SHARES)))
-        self._count = 0
-
-    def add(self, share: float, level: float, status: Status, rate: float, low: float, high: float) -> None:
-        """One look. Raises ValueError for a status that is none, IndexError for a look too many."""
-        at = self._count * self._NUMBERS
-        for number, value in enumerate((share, level, _STATUSES.index(status), rate, low, high)):
-            self._numbers[at + number] = value
-        self._count += 1
-
-    @property
-    def last_level(self) -> float | None:
-        return self._numbers[(self._count - 1) * self._NUMBERS + 1] if self._count else None
-
-    def entries(self) -> list[dict[str, Any]]:
-        """As the run file has them."""
-        found = []
-        for at in range(0, self._count * self._NUMBERS, self._NUMBERS):
-            share, level, status, rate, low, high = self._numbers[at : at + self._NUMBERS]
-            entry = {"at": share, "level": level, "verdict": _STATUSES[int(status)], "rate": rate}
-            found.append({**entry, "interval": [low, high]})
-        return found
-
-
-_STATUSES: tuple[Status, ...] = get_args(Status)
-
-
 def _is_over(trend: Trend) -> bool:
     return trend.status == "over"
-
-
-def _told(trend: Trend) -> str:
-    if trend.status == "not_measured":
-        return trend.why or "not measured"
-    low, high = (format_quantity(end, "B/h") for end in (trend.low, trend.high))
-    return f"{RATE} {format_quantity(trend.rate, 'B/h')}, between {low} and {high}"
 
 
 def _limit_of(key: str, plans: Sequence[Plan]) -> Limit:

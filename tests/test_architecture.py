@@ -56,6 +56,7 @@ NO_PYTEST = (
     "pytest_coresys.engine.repeat",
     "pytest_coresys.engine.sandbox",
     "pytest_coresys.engine.screen",
+    "pytest_coresys.engine.soakfindings",
     "pytest_coresys.engine.trends",
 )
 THIN = ("pytest_coresys.plugin", "pytest_coresys.options", "pytest_coresys.hookspecs", "pytest_coresys")

@@ -14,9 +14,13 @@ would be a little wider, and the slope of a series that goes on is none.)
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
+from typing import Any, get_args
+
+from coresys.budgets.model import Status
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 LEVEL = 0.05  # two-sided, of all looks together
@@ -53,3 +57,36 @@ class Looks:
             return None
         before, self.done = self.done, passed[-1]
         return Look(self.done, spent(self.done, self._level) - spent(before, self._level))
+
+
+class Looked:
+    """What was seen at the looks so far, as numbers in one array: a dict for each would be growth of ours."""
+
+    _NUMBERS = 6
+
+    def __init__(self) -> None:
+        self._numbers = array("d", bytes(8 * self._NUMBERS * len(SHARES)))
+        self._count = 0
+
+    def add(self, share: float, level: float, status: Status, rate: float, low: float, high: float) -> None:
+        """One look. Raises ValueError for a status that is none, IndexError for a look too many."""
+        at = self._count * self._NUMBERS
+        for number, value in enumerate((share, level, _STATUSES.index(status), rate, low, high)):
+            self._numbers[at + number] = value
+        self._count += 1
+
+    @property
+    def last_level(self) -> float | None:
+        return self._numbers[(self._count - 1) * self._NUMBERS + 1] if self._count else None
+
+    def entries(self) -> list[dict[str, Any]]:
+        """As the run file has them."""
+        found = []
+        for at in range(0, self._count * self._NUMBERS, self._NUMBERS):
+            share, level, status, rate, low, high = self._numbers[at : at + self._NUMBERS]
+            entry = {"at": share, "level": level, "verdict": _STATUSES[int(status)], "rate": rate}
+            found.append({**entry, "interval": [low, high]})
+        return found
+
+
+_STATUSES: tuple[Status, ...] = get_args(Status)

@@ -83,7 +83,7 @@ def test_a_leak_over_the_rounds_fails_the_run_and_names_its_test(suite: SoakSuit
     assert finding["tests"] == ["test_it.py::test_keeps"]
     assert finding["summary"].startswith("memory.growth_rate: ")
     assert " MiB/h > 1 MiB/h (default) over " in finding["summary"]
-    assert "test_it.py::test_keeps: +" in finding["details"][0]
+    assert finding["details"][0].startswith("grows: test_it.py::test_keeps +")
     assert "fails the run" in run.text
     assert "over    memory.growth_rate" in run.text
     assert "limit 1 MiB/h, set by default" in run.text
