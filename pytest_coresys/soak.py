@@ -274,12 +274,16 @@ class Soak:
         return trends.memory_trend(*self._recording.readings(RATE), limit, level)
 
     def _look(self, look: Look, limit: Limit) -> bool:
-        """Look at what there is; True if the soak may end here."""
+        """Look at what there is; True if the soak may end here: over, as it was at the look before.
+
+        A cache that is being filled is over as long as that takes, and a leak is so for good.
+        """
+        confirmed = self._looks.last_was_over
         times, values = self._recording.readings(RATE)
         trend = trends.memory_trend(times, values, limit, look.level)
         self._looks.add(look.share, look.level, trend.status, trend.rate, trend.low, trend.high)
         self._progress.line(f"{look.share:.0%}: {self._state()}; {soakfindings.told(trend)}")
-        return _is_over(trend)
+        return _is_over(trend) and confirmed
 
     def _state(self) -> str:
         elapsed = duration_text(min(self._recording.elapsed, self.seconds))

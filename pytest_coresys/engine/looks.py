@@ -79,6 +79,10 @@ class Looked:
     def last_level(self) -> float | None:
         return self._numbers[(self._count - 1) * self._NUMBERS + 1] if self._count else None
 
+    @property
+    def last_was_over(self) -> bool:
+        return bool(self._count) and self.entries()[-1]["verdict"] == "over"
+
     def entries(self) -> list[dict[str, Any]]:
         """As the run file has them."""
         found = []
