@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from coresys.budgets.units import format_quantity
+from coresys.budgets.wording import quoted
 from pytest_coresys.config.durations import duration_text
 
 RATE = "memory.growth_rate"
@@ -83,8 +84,13 @@ def _figure(key: str, entry: Mapping[str, Any]) -> str:
 
 
 def advice(run: Mapping[str, Any], runner: str) -> list[str]:
-    """What to try next."""
+    """What to try next: a command, not to be shortened."""
     entry = run["soak"].get(RATE, {})
+    if entry.get("verdict") == "over":
+        grows = [test for each in run["findings"] if each["key"] == RATE for test in each["tests"]]
+        if not grows:
+            return ["try: soak half of the tests, and then half of those that grow"]
+        return [f"to see the line: {runner} {quoted(grows[0])} --coresys-budget --coresys-profile strict"]
     if entry.get("verdict") == "not_measured" and entry.get("needed"):
         return [f'to tell: --coresys-soak "{duration_text(entry["needed"])}" may be long enough']
     return []

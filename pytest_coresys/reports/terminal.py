@@ -383,7 +383,7 @@ def _soak(run: Mapping[str, Any], style: _Style) -> list[Line]:
             word = "open" if verdict == "not_measured" else verdict
             lines += [Line(each.text, _SOAK_MARKUP[verdict]) for each in style.wrapped(f"  {word:<8}", text, most=3)]
     if style.verbose >= 0:
-        lines += [line for text in soaks.advice(run, style.runner) for line in style.wrapped("  ", text)]
+        lines += [Line(f"  {style.safe(text)}") for text in soaks.advice(run, style.runner)]
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,16 @@ def test_a_soak_that_was_taken_up_again_does_not_look_twice() -> None:
     looks = Looks(100.0, done=0.5)
     assert looks.due(60.0) is None
     assert looks.due(80.0) == Look(0.75, spent(0.75) - spent(0.5))
+
+
+def test_the_page_has_the_levels_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "soak.md").read_text("utf-8")
+    by_then = [f"{spent(share):.1%}" for share in SHARES]
+    row = next(line for line in page.splitlines() if line.startswith("| spent by then"))
+    told = [float(cell.strip(" %")) for cell in row.strip("|").split("|")[1:]]
+    assert told == pytest.approx([100 * spent(share) for share in SHARES], rel=0.03), by_then
+    looks = Looks(4.0)
+    levels = [look.level for second in (1, 2, 3, 4) if (look := looks.due(float(second))) is not None]
+    row = next(line for line in page.splitlines() if line.startswith("| interval of this look"))
+    told = [float(cell.strip(" %")) for cell in row.strip("|").split("|")[1:]]
+    assert told == pytest.approx([100 * (1 - level) for level in levels], abs=0.05)

@@ -97,6 +97,14 @@ def test_what_is_open_says_why_and_what_might_tell() -> None:
     assert breaches(run) == []
 
 
+def test_what_grows_is_told_with_the_command_that_names_its_line() -> None:
+    run = run_of(result(None, entry("over", 2.0 * MIB)))
+    assert "  try: soak half of the tests, and then half of those that grow" in text_of(run)
+    run["findings"].append({"key": soaks.RATE, "level": "error", "owner": None, "summary": "s", "details": [],
+                            "locations": [], "holders": [], "tests": ["t.py::a"]})  # fmt: skip
+    assert '  to see the line: pytest "t.py::a" --coresys-budget --coresys-profile strict' in text_of(run)
+
+
 def test_a_soak_of_nothing_is_told() -> None:
     run = run_of()
     assert problems(run) == []
