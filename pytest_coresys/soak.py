@@ -78,6 +78,7 @@ class Soak:
         self._controls = session.worker is None and config.getoption("dist", "no") != "no"
         self.running = False
         self.results: list[dict[str, Any]] = []
+        self._lost: list[str] = []  # workers that died
         self._items: list[pytest.Item] = []
         self._left_out: dict[str, int] = {}  # how many tests, by reason
         self._last: pytest.Item | None = None
@@ -467,24 +468,29 @@ class Soak:
     def take(self, worker: str | None, text: str | None) -> None:
         """What a worker told; None of one that died."""
         if text is None:
-            self._session.complain(f"the soak of {worker} was lost: the worker died")
+            self._lost.append(worker or "a worker")
         else:
             self.results += json.loads(text)
 
     def parts(self) -> dict[str, Any]:
         """What the run file has of it: ``series``, ``facts`` and ``findings``."""
-        series = soaks.soak_series(self.results)
+        nothing = [
+            {"worker": worker, "series": {RATE: soaks.unmeasured(RATE, "its worker died", **self._default_limit())}}
+            for worker in self._lost
+        ]
+        series = soaks.soak_series([*self.results, *nothing])
         if RATE not in series:
             reasons = "; ".join(f"{count} {why}" for why, count in self._left_out.items())
             why = f"no test was soaked{f': {reasons}' if reasons else ''}"
             series = {RATE: soaks.unmeasured(RATE, why, **self._default_limit())}
         findings = [finding for result in self.results for finding in result["findings"]]
+        findings += [wire.finding_to_dict(soakfindings.died(worker)) for worker in self._lost]
         return {"series": series, "facts": soaks.soak_facts(self.results), "findings": findings}
 
     def _default_limit(self) -> dict[str, Any]:
         limit = self._session.settings.limits("", ())[RATE]
         unit = self._session.measures[RATE].unit
-        return {"limit": limit.maximum, "unit": unit, "level": limit.level, "origin": limit.origin, "worker": None}
+        return {"limit": limit.maximum, "unit": unit, "level": limit.level, "origin": limit.origin}
 
 
 def _is_over(trend: Trend) -> bool:

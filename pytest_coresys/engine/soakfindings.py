@@ -86,6 +86,12 @@ def _amount(amount: float, key: str) -> str:
     return format_quantity(round(amount), "B") if key == RATE else f"{amount:.3g}"
 
 
+def died(worker: str) -> Finding:
+    """A worker that told nothing in the end: as a test that kills its process, it fails the run."""
+    why = f"{FAILED}: worker {worker} died; how its tests do in rounds is not known"
+    return Finding(FAILED, "error", why, owner=f"worker {worker}")
+
+
 def failed(failures: Mapping[str, Sequence[str]], *, most: int) -> list[Finding]:
     """Tests that passed for the record, and not in each round: a fact, which changes no outcome.
 

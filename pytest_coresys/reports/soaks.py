@@ -10,7 +10,6 @@ from coresys.budgets.wording import quoted
 from pytest_coresys.config.durations import duration_text
 
 RATE = "memory.growth_rate"
-LOST = "no worker came to its end: nothing was told"
 _WORST_FIRST = ("over", "not_measured", "near", "within")
 
 
@@ -19,7 +18,7 @@ def soak_series(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     keys = dict.fromkeys(key for result in results for key in result["series"])
     found: dict[str, Any] = {}
     for key in keys:
-        each = [{"worker": result["worker"], **result["series"][key]} for result in results if key in result["series"]]
+        each = [{**result["series"][key], "worker": result["worker"]} for result in results if key in result["series"]]
         worst, *others = sorted(each, key=_badness)
         found[key] = {**worst, "others": others}
     return found

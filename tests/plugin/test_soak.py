@@ -385,6 +385,28 @@ def test_fourth(): pass
     assert f"in worker {leaky}" in finding["summary"]
 
 
+def test_a_worker_that_dies_in_a_round_fails_the_run_and_nothing_is_within(suite: SoakSuite) -> None:
+    pytest.importorskip("xdist")
+    suite.write(
+        """
+import os
+RUNS = []
+def test_fine(): pass
+def test_dies():
+    RUNS.append(1)
+    if len(RUNS) > 20: os._exit(3)
+"""
+    )
+    run = suite.run("60 s", "-n", "2", "--coresys-set", "memory.growth_rate=8 MB/h")
+    assert run.status == 1, run.text
+    assert {words[1] for words in run.seen.values()} == {"call passed"}
+    assert (rate(run)["verdict"], rate(run)["why"]) == ("not_measured", "its worker died")
+    assert [each["verdict"] for each in rate(run)["others"]] == ["within"]
+    (finding,) = run.facts["findings"]
+    assert (finding["key"], finding["level"]) == ("soak.failed", "error")
+    assert finding["owner"] == f"worker {rate(run)['worker']}"
+
+
 def test_a_plugin_that_runs_tests_itself_keeps_them_and_the_others_are_soaked(suite: SoakSuite) -> None:
     suite.write(
         """
