@@ -9,8 +9,9 @@ MEASURES_DOC = "docs/measures.md"
 
 # What a verdict rests on. "growth": what each repetition leaves behind; the first run is a hint at most.
 # "repetition": a figure of single repetitions, the least of which must exceed the limit. "run": the first run, the
-# record, of which durations and settings are facts that a repetition could not confirm.
-Basis = Literal["growth", "repetition", "run"]
+# record, of which durations and settings are facts that a repetition could not confirm. "soak": the process over many
+# rounds, of no single test: not in force outside of a soak.
+Basis = Literal["growth", "repetition", "run", "soak"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,14 @@ MEASURES: dict[str, Measure] = {
     m.key: m
     for m in (
         Measure("memory.growth", "B", 0.0, "error", "bytes in use kept by each repetition of the test", "growth"),
+        Measure(
+            "memory.growth_rate",
+            "B/h",
+            1024.0 * 1024.0,
+            "error",
+            "bytes in use that the process keeps in an hour of rounds, with --coresys-soak",
+            "soak",
+        ),
         Measure("memory.peak", "B", None, "off", "most memory in use above the start of the test", "repetition"),
         Measure(
             "memory.fragmentation",
@@ -64,3 +73,4 @@ MEASURES: dict[str, Measure] = {
 OF_ENVIRONMENTS = frozenset({"environment.left", "pools.fragmentation", "pools.component"})
 
 GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")
+OF_SOAK: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "soak")

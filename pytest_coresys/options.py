@@ -29,6 +29,17 @@ def repetition_count(text: str) -> int:
     return int(text)
 
 
+def soak_duration(text: str) -> float:
+    """The DURATION of ``--coresys-soak``, in seconds."""
+    from pytest_coresys.config.durations import parse_duration  # only wanted where there is one
+    from pytest_coresys.config.errors import ValueProblem
+
+    try:
+        return parse_duration(text)
+    except ValueProblem as problem:
+        raise argparse.ArgumentTypeError(problem.problem) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One command-line option; ``settings`` are the keyword arguments of ``addoption``."""
@@ -60,7 +71,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--coresys-profile",
         "coresys_profile",
-        "named set of budgets and effort: default, ci, strict, or one of the configuration's own",
+        "named set of budgets and effort: default, ci, strict, soak, or one of the configuration's own",
         {"metavar": "NAME", "default": None},
     ),
     Option("--coresys-json", "coresys_json", "write the run file (JSON) to PATH", {"metavar": "PATH", "default": None}),
@@ -69,6 +80,12 @@ OPTIONS: tuple[Option, ...] = (
         "coresys_repeat",
         "at most N repetitions of a test; 0 never repeats",
         {"metavar": "N", "default": None, "type": repetition_count},
+    ),
+    Option(
+        "--coresys-soak",
+        "coresys_soak",
+        'repeat the selected tests for so long ("90 s", "1 h") and judge memory.growth_rate',
+        {"metavar": "DURATION", "default": None, "type": soak_duration},
     ),
     Option(
         "--coresys-require-measured",

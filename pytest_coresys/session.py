@@ -55,6 +55,7 @@ from pytest_coresys.strangers import StrangerError, ask
 
 if TYPE_CHECKING:
     from pytest_coresys.engine.isolated import Outcome
+    from pytest_coresys.soak import Soak
 
 T = TypeVar("T")
 
@@ -88,6 +89,14 @@ def open_session(config: pytest.Config) -> None:
     config.stash[ENVIRONMENTS] = session.environments
     own = [session.settings_probe, *builtin_probes(), *session.environments.probes()]
     session.probes = ProbeSet([*own, *probes], session.complain)
+    seconds = config.getoption("coresys_soak")
+    if seconds is not None:
+        from pytest_coresys.soak import Soak, why_not  # with the library's monitoring: only wanted now
+
+        if problem := why_not(config):
+            raise pytest.UsageError(f"coresys: --coresys-soak: {problem}")
+        session.soak = Soak(session, seconds)
+        config.pluginmanager.register(session.soak, "coresys-soak")
     config.pluginmanager.register(session, "coresys-session")
     config.add_cleanup(session.close)
     here = config.invocation_params.dir
@@ -149,6 +158,7 @@ class BudgetSession:
         self.notes: list[str] = []
         self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
         self.budget_hooks: list[Any] = []
+        self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
@@ -195,6 +205,11 @@ class BudgetSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        if self.soak is not None:
+            if self.soak.running:
+                self.soak.run_protocol(item, nextitem)
+                return True
+            nextitem = self.soak.next_of(item, nextitem)
         if self.others and self._given_away(item, nextitem):
             return True
         ihook = item.ihook
@@ -268,7 +283,8 @@ class BudgetSession:
             book.tests_left -= 1
             ihook = item.ihook
             for report in held:
-                ihook.pytest_runtest_logreport(report=report)
+                if self.soak is None or not self.soak.keeps(item, report):
+                    ihook.pytest_runtest_logreport(report=report)
 
     def _judged(
         self,
@@ -293,6 +309,8 @@ class BudgetSession:
         )
         if watch.left is not None and outcome == "passed":
             self.resolution.take(watch.left.memory)
+        if self.soak is not None and may_repeat:
+            self.soak.ran(item, plan, outcome)
         self.settings_probe.found = None
         if last:
             self.settings_probe.forget()
@@ -413,6 +431,8 @@ class BudgetSession:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, object, object]:
+        if self.soak is not None and self.soak.running:
+            return (yield)  # a trend is judged, not each fixture again: to keep account of them would be growth of ours
         owner = fixture_owner(fixturedef, self.config.rootpath)
         if owner is None:
             return (yield)
@@ -464,6 +484,8 @@ class BudgetSession:
         if other is None:
             return False
         self.others_ran[item.nodeid] = other
+        if self.soak is not None:
+            self.soak.given_away(other)
         self.repeater.book.tests_left -= 1
         return True
 
@@ -511,9 +533,13 @@ class BudgetSession:
                 "noise": self.repeater.noise,
                 "notes": self.notes,
                 "others": self.others_ran,
+                "soak": None if self.soak is None else self.soak.sent(),
             }
             return
         for finding in self.fixtures.take():
+            self.report.add_run_finding(finding)
+        soak = None if self.soak is None else self.soak.parts()
+        for finding in () if soak is None else soak["findings"]:
             self.report.add_run_finding(finding)
         self.run = self.report.finish(
             monotonic() - self.started,
@@ -527,6 +553,7 @@ class BudgetSession:
                 "unrepeated": len(book.unrepeated),
                 "notes": self._all_notes(),
             },
+            soak=soak,
         )
         self._finished(session)
         self.written = self._write_file()
@@ -558,6 +585,8 @@ class BudgetSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
+        if self.soak is not None:
+            self.soak.take(getattr(getattr(node, "gateway", None), "id", None), output.get("soak"))
         book = self.repeater.book
         book.spent += output.get("spent", 0.0)
         book.explaining += output.get("explaining", 0.0)

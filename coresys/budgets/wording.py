@@ -31,7 +31,7 @@ _PER_RUN = frozenset({"memory.growth", "threads.leaked", "descriptors.leaked", "
 
 _ADVICE = {
     "memory.growth": "bound or clear what holds it at teardown (a cache, a registry, a list of listeners)",
-    "memory.growth_rate": "look for what is added on every pass and never removed; a shorter soak shows the same line",
+    "memory.growth_rate": "look for what is added on every pass and never removed; a run of that test names the line",
     "memory.peak": "process in chunks, or drop intermediate results before the next step",
     "memory.fragmentation": "free what was made together together; long-lived objects made between short-lived ones "
     "pin their pages",

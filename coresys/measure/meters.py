@@ -495,6 +495,7 @@ def capabilities() -> dict[str, str | None]:
     memory = _why_not(_probe_memory)
     return {
         "memory.growth": memory,
+        "memory.growth_rate": memory,
         "memory.peak": memory,
         "memory.fragmentation": memory,
         "threads.leaked": None,

@@ -10,7 +10,7 @@ from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.errors import ConfigError, ValueProblem
 from pytest_coresys.config.keys import unknown
 from pytest_coresys.config.lines import KeyPath
-from pytest_coresys.config.profiles import DEFAULT_PROFILE, PLANNED_PROFILES, PROFILES, Effort, Profile
+from pytest_coresys.config.profiles import DEFAULT_PROFILE, PROFILES, Effort, Profile
 from pytest_coresys.config.tables import TableReader
 from pytest_coresys.config.values import Budget, parse_budget, show
 from pytest_coresys.measures import Measure
@@ -106,8 +106,6 @@ def _check_chain(
 
 
 def _unknown_profile(name: str, profiles: Mapping[str, UserProfile]) -> str:
-    if name in PLANNED_PROFILES:
-        return f'profile "{name}" is not available in this version of coresys'
     return unknown("profile", name, list(dict.fromkeys([*PROFILES, *profiles])))
 
 

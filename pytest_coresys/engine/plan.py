@@ -11,7 +11,7 @@ from coresys.budgets.model import Limit, Verdict
 from pytest_coresys.config.errors import ConfigError, MarkerError
 from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
 from pytest_coresys.config.resolve import MarkerBudget, Settings
-from pytest_coresys.measures import OF_ENVIRONMENTS, Measure
+from pytest_coresys.measures import OF_ENVIRONMENTS, OF_SOAK, Measure
 
 _OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat")
 SKIPPED = "skipped by marker"  # what reports.model exempts from require_measured
@@ -33,8 +33,8 @@ class Plan:
 
     @cached_property
     def in_force(self) -> Mapping[str, Limit]:
-        """The limits that are not off."""
-        return {key: limit for key, limit in self.limits.items() if limit.level != "off"}
+        """The limits of this test that are not off; what a soak judges is of no single test."""
+        return {key: limit for key, limit in self.limits.items() if limit.level != "off" and key not in OF_SOAK}
 
     @cached_property
     def timed(self) -> bool:

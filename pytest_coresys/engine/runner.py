@@ -132,6 +132,7 @@ def _show(item: pytest.Item, *, add_space: bool) -> None:
 
 # What the examples of a doctest see, while it may be repeated: doctest clears it after a run.
 _globals: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_globals_of_rounds: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 
 
 @contextmanager
@@ -169,18 +170,79 @@ def repeat_once(item: pytest.Item, nextitem: Any = _STAY_UP) -> str | None:
 
     Wider fixtures stay up, unless a ``nextitem`` is given (None: there is none) that does not need them.
     """
+    with _no_finalizers_added(item) as used:
+        return _problem_of(_run_unseen(item, Sibling(item) if nextitem is _STAY_UP else nextitem, used))
+
+
+def run_in_round(item: pytest.Item, nextitem: Any) -> str | None:
+    """Run the item once more, for a soak, keeping nothing. None if it passed, else what went wrong.
+
+    Wider fixtures rise and fall as in an ordinary run: ``nextitem`` says which of them stay.
+    """
+    used = set(_declared_fixtures(item))
+    if _globals_of_rounds in item.stash:
+        item.dtest.globs.update(item.stash[_globals_of_rounds])  # type: ignore[attr-defined]
+    try:
+        return _problem_of(_run_unseen(item, nextitem, used))
+    finally:
+        _finalizers_once(item, used)
+
+
+def keep_for_rounds(item: pytest.Item) -> None:
+    """Keep what rounds need and the first run destroys; to be called while the item is ``repeatable``."""
+    if _globals in item.stash:
+        examples = item.stash[_globals]
+        item.stash[_globals_of_rounds] = examples.copy()
+
+
+def end_of_rounds(item: pytest.Item) -> pytest.TestReport:
+    """Tear down all that is still up, by an empty test after which none follows: the report of that teardown."""
+    empty = empty_test(item)
+    return _run_unseen(empty, None, set())[-1]
+
+
+def _run_unseen(item: pytest.Item, nextitem: Any, used: set[Any]) -> list[pytest.TestReport]:
+    """Run the item; what pytest keeps of it is taken away again."""
     properties = list(item.user_properties)
     item._report_sections.clear()
     if _globals in item.stash:
         item.dtest.globs.update(item.stash[_globals])  # type: ignore[attr-defined]
-    with _no_finalizers_added(item) as used, warnings.catch_warnings(record=True):
+    with warnings.catch_warnings(record=True):
         # pytest records warnings in a list for as long as the test's protocol runs, which is now.
-        reports = run_phases(item, Sibling(item) if nextitem is _STAY_UP else nextitem, log=False, used=used)
+        reports = run_phases(item, nextitem, log=False, used=used)
     item.user_properties[:] = properties
+    return reports
+
+
+def _problem_of(reports: list[pytest.TestReport]) -> str | None:
     for report in reports:
         if not report.passed:
             return f"{report.when} {report.outcome}: {_first_words(report)}"
     return None
+
+
+def _finalizers_once(item: pytest.Item, used: set[Any]) -> None:
+    """Of the finalizers that take the same fixture down keep the last: the others would find nothing to do.
+
+    Each setup of a fixture adds one to the wider fixtures that it uses, and in older versions of pytest each use adds
+    one to its node. Over the rounds of a soak that is growth of pytest's own.
+    """
+    for definition in used:
+        if definition.scope != "function":
+            _keep_last(_finalizers_of(definition))
+    for finalizers, _ in item.session._setupstate.stack.values():
+        _keep_last(finalizers)
+
+
+def _keep_last(finalizers: list[Any]) -> None:
+    seen: set[int] = set()
+    for at in range(len(finalizers) - 1, -1, -1):
+        finish = getattr(finalizers[at], "func", None)  # of a functools.partial
+        owner = getattr(finish, "__self__", None)
+        if isinstance(owner, pytest.FixtureDef) and getattr(finish, "__name__", "") == "finish":
+            if id(owner) in seen:
+                del finalizers[at]
+            seen.add(id(owner))
 
 
 # By test: how many finalizers the fixtures that it uses had when they were seen first.
@@ -491,6 +553,13 @@ class Beyond:
 
     def listchain(self) -> list[Any]:
         return self._chain
+
+
+class NextRound(Sibling):
+    """Stands for the first test of the next round: all but what has the scope of the session falls."""
+
+    def listchain(self) -> list[Any]:
+        return self._item.listchain()[:1]
 
 
 def quiet_timers(item: pytest.Item) -> None:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import NamedTuple
 
 from coresys.clock import monotonic, sleep
-from coresys.measure import meters
+from coresys.measure import fragmentation, meters
 from coresys.measure.malloccache import CacheReader
 from coresys.measure.reserved import Reserve
 from coresys.measure.system import FAILURES, System
@@ -136,6 +136,15 @@ class Screen:
         except FAILURES:
             return None
         return memory.pymalloc + memory.malloc - self._cached.read()
+
+    def stranded(self) -> int | None:
+        """Free bytes that a trim does not give back, after one: it takes longer than all the rest."""
+        if self._memory is None or self._pid != System.getpid():
+            return None
+        try:
+            return fragmentation.stranded_now(self._memory.read())
+        except FAILURES:
+            return None
 
     def close(self) -> None:
         """Give up what is kept between readings; another reading opens it anew."""

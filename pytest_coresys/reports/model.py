@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pytest_coresys.measures import OF_SOAK
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
 
 DIED = "its worker died while it ran"
@@ -106,11 +107,13 @@ class RunReport:
         workers: int | None = None,
         noise_floor: Mapping[str, float] | None = None,
         effort: Mapping[str, Any] | None = None,
+        soak: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The whole run, as written to the run file.
 
         ``effort`` tells what was spent on repetitions: ``spent`` seconds, ``share`` of the run (None: without
         limit), ``floor`` seconds, ``unrepeated`` tests, ``notes``; ``repeated`` is counted unless given.
+        ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each process.
         """
         tests = list(self._tests())
         findings = sorted(self._run_findings.values(), key=_finding_order)
@@ -133,9 +136,11 @@ class RunReport:
             "tests": tests,
             "findings": findings,
             "criteria": [],
-            "soak": {},
+            "soak": {} if soak is None else plain(soak["series"]),
             "locks": {"nodes": [], "edges": [], "cycles": []},
         }
+        if soak is not None:
+            run["run"]["soak"] = plain(soak["facts"])
         run["summary"] = _summary(run, self.require_measured)
         return run
 
@@ -192,6 +197,10 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
     for test in run["tests"] if has_run(run) else ():
         if not _is_exempt(test):
             found += _unmeasured_in(test, patterns)
+    for key in OF_SOAK:
+        entry = run.get("soak", {}).get(key)
+        if entry and entry["verdict"] == "not_measured" and entry["level"] != "off" and _matches(key, patterns):
+            found.append(f"{key} in the soak: {entry['why']}")
     for criterion in run.get("criteria", ()):
         if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
             found.append(f"{criterion['id']}: {criterion.get('why')}")

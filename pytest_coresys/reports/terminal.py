@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.measures import GROWTH
+from pytest_coresys.reports import soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
@@ -130,6 +131,7 @@ def summary_lines(
         return [] if run_file is None and problem is None else [_last(run, style, problem)]
     told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
     lines = told if verbose >= 0 else _hidden(run, style)
+    lines += _soak(run, style)
     lines += _run_findings(run, style)
     lines += _required(run, style)
     if verbose >= 0:
@@ -367,6 +369,25 @@ _NOT_SETTLED_BY_MORE = (
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
     *("does not run in a repetition", "which was not met"),
 )
+
+
+# -- a soak ---------------------------------------------------------------------------------------------------------
+
+
+def _soak(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    if "soak" not in run["run"]:
+        return []
+    lines = [style.line(soaks.head(run), _BOLD)]
+    for verdict, text in soaks.rows(run):
+        if style.verbose >= 0 or verdict == "over":
+            word = "open" if verdict == "not_measured" else verdict
+            lines += [Line(each.text, _SOAK_MARKUP[verdict]) for each in style.wrapped(f"  {word:<8}", text, most=3)]
+    if style.verbose >= 0:
+        lines += [Line(f"  {style.safe(text)}") for text in soaks.advice(run, style.runner)]
+    return lines
+
+
+_SOAK_MARKUP: dict[str, dict[str, bool]] = {"over": _RED, "near": _YELLOW, "not_measured": {}, "within": {}}
 
 
 # -- the run --------------------------------------------------------------------------------------------------------

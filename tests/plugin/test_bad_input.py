@@ -55,7 +55,7 @@ def usage_error(inner: InnerSuite, *arguments: str) -> str:
         ),
         (
             ("--coresys-profile", "nope"),
-            '--coresys-profile: unknown profile "nope" (valid: default, ci, strict)',
+            '--coresys-profile: unknown profile "nope" (valid: default, ci, strict, soak)',
         ),
         (
             ("--coresys-require-measured", "nope.*"),
@@ -170,7 +170,7 @@ def test_a_count_of_repetitions_that_is_none(inner: InnerSuite, count: str) -> N
 @pytest.mark.parametrize(
     ("toml", "line"),
     [
-        ('profile = "nope"\n', 'coresys.toml:1: unknown profile "nope" (valid: default, ci, strict)'),
+        ('profile = "nope"\n', 'coresys.toml:1: unknown profile "nope" (valid: default, ci, strict, soak)'),
         (
             '[[overrides]]\nbudgets = { memory.peak = "2 GB" }\n',
             "coresys.toml:1: [[overrides]] needs paths or markers, or it would match no test",
