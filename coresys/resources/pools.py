@@ -64,6 +64,7 @@ _POISON = 0xA5
 _MOST_LEAKED = 1000
 _MOST_NAMED = 3
 _OVERFLOW = -1  # the slot of a lease that is on the heap
+_SELDOM = 15  # every sixteenth release looks at the clock
 _LOOK_EVERY = 0.01  # seconds, for what comes back from other processes
 _MOST_COOLED = 1 << 20  # bytes at one release: half a millisecond
 _FEWEST_ACCOUNTS = 64  # that are kept, whether anything is held by them or not
@@ -92,8 +93,8 @@ class BufferPools:
     ``exhausted`` says what becomes of a request for which no slot is free: it waits in line (``block``, for ``timeout``
     seconds where it names none), gets a buffer of its own on the heap, counted (``overflow``), or PoolExhaustedError
     at once (``error``). ``zeroing``: whether a slot is made zero when another owner gets it, always, or never.
-    A slot that was not used for ``decay`` to twice ``decay`` seconds gives its memory back, when something is released
-    after that, some at a time, or when ``decay()`` is called; None: never by itself.
+    A slot that was not used for ``decay`` to twice ``decay`` seconds gives its memory back: every sixteenth release
+    after that lets some go, and ``decay()`` all; None: never.
     ``debug``: writes into slots that were given back are found, at ten times the price. ``on_leak`` is told of each
     lease that was dropped without being given back, outside of any lock; what it raises is dropped.
     """
@@ -293,10 +294,20 @@ class BufferPools:
         return self._kept[tier] - outermost.kept[tier] + beside(account, tier)
 
     def _lend(self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int) -> None:
-        """Take a free slot and charge it. Interrupted at any place, all is as before."""
+        """Take a free slot and charge it. Interrupted at any place, all is as before.
+
+        What is done here and not by a method of the slab is on everybody's path, and costs half as much so.
+        """
         slab, before = self._slabs[tier], self._last_number
         try:
-            slot = slab.take()
+            warm = slab.warm
+            if warm:  # as Slab.take
+                slot = warm.pop()
+                if len(warm) < slab.least:
+                    slab.least = len(warm)
+                slab.free -= 1
+            else:
+                slot = slab.take()
             if self._debug:
                 self._look_for_stale_writes(slab, tier, slot)
             if slab.last[slot] is not account:
@@ -305,11 +316,27 @@ class BufferPools:
                 slab.last[slot] = account
             if self._zeroing == "always":
                 slab.zero(slot)
-            self._charge(lease, account, (account, tier, slot, size, code, offset, slab.view(slot, size)))
+            if size > slab.exposed[slot]:  # as Slab.view
+                slab.exposed[slot] = size
+            at = slot * slab.slot
+            view = slab.base[at : at + size]
+            self._last_number = number = before + 1
+            dropped = Dropped(lease, self._orphaned)
+            dropped.number = number
+            lent: Any = (account, tier, slot, size, code, offset, view)
+            self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
+            self._dropped[number] = dropped
+            lease.number = number
+            account.held += slab.slot
+            account.leases += 1
+            account.slots[tier] += 1
+            if account.path or account.reserved is not None:
+                self._keep_with_channels(account, tier, 1)
         except BaseException:
             self._undo(lease, before)
             raise
-        self._was_refused[tier] = False
+        if self._was_refused[tier]:
+            self._was_refused[tier] = False
         self._leases[tier] += 1
         if account.path:
             for channel in account.path:
@@ -328,7 +355,7 @@ class BufferPools:
         before = self._last_number
         try:
             on_heap = memoryview(bytearray(size))
-            self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
+            self._charge_on_heap(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
             self._overflowed[tier] += 1
             for channel in account.path:
                 channel.overflowed[tier] += 1
@@ -336,23 +363,18 @@ class BufferPools:
             self._undo(lease, before)
             raise
 
-    def _charge(self, lease: Lease, account: Account, lent: Any) -> None:
+    def _charge_on_heap(self, lease: Lease, account: Account, lent: Any) -> None:
         self._last_number = number = self._last_number + 1
         dropped = Dropped(lease, self._orphaned)
         dropped.number = number
-        self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
+        self._lent[number] = lease._lent = new_lent(Lent, lent)
         self._dropped[number] = dropped
         lease.number = number
         tier = lent[1]
         account.held += self._sizes[tier]
         account.leases += 1
-        if lent[2] != _OVERFLOW:
-            account.slots[tier] += 1
-            if account.path or account.reserved is not None:
-                self._keep_with_channels(account, tier, 1)
-        else:
-            account.heaped[tier] += 1
-            self._charge_channels(account, tier, 1, 0)
+        account.heaped[tier] += 1
+        self._charge_channels(account, tier, 1, 0)
 
     def _undo(self, lease: Lease, before: int) -> None:
         """What was lent since the number was ``before`` was not."""
@@ -470,7 +492,7 @@ class BufferPools:
                 freed = self._free(number)
                 if freed:
                     lease.number = 0
-                if self._due is not None and self._now() >= self._due:
+                if not number & _SELDOM and self._due is not None and self._now() >= self._due:
                     self._cool_some(_MOST_COOLED)
             finally:
                 self._holder = 0
@@ -491,7 +513,7 @@ class BufferPools:
         try:
             del self._lent[number]
             self._dropped.pop(number, None)
-            account, tier, slot, *_ = lent
+            account, tier, slot, _, _, _, _ = lent
             account.held -= self._sizes[tier]
             account.leases -= 1
             if slot == _OVERFLOW:
@@ -504,10 +526,10 @@ class BufferPools:
                 slab = self._slabs[tier]
                 if self._debug:
                     slab.fill(slot, _POISON)
-                slab.put_back(slot)
-            if self._stuck:
+                slab.warm.append(slot)  # as Slab.put_back
+                slab.free += 1
+            if self._stuck or self._handed:
                 self._stuck.pop(number, None)
-            if self._handed:
                 self._handed.pop(number, None)
             if self._waiting:
                 self._serve()
@@ -784,9 +806,14 @@ class BufferPools:
 
     def _keep_with_channels(self, account: Account, tier: int, change: int) -> None:
         """One slot more, or less, of an account."""
-        if account.path:
-            self._charge_channels(account, tier, change, change)
-        self._keep(account, tier)
+        size, plain = self._sizes[tier], account.reserved is None
+        for channel in account.path:
+            channel.held += size * change
+            channel.leases += change
+            channel.slots[tier] += change
+            plain = plain and channel.reserved is None
+        if not plain:  # else what is kept depends on nothing that changed
+            self._keep(account, tier)
 
     def _charge_channels(self, account: Account, tier: int, leases: int, slots: int) -> None:
         for channel in account.path:

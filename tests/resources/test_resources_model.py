@@ -198,7 +198,7 @@ class Buffers(RuleBasedStateMachine):
         for name in (*OWNERS, *CHANNELS):
             if name == channel or name.startswith(f"{channel}/"):
                 for said in (self.limits, self.reserves, self.grants, self.views):
-                    said.pop(name, None)  # type: ignore[attr-defined]
+                    said.pop(name, None)
         self.look()
 
     @rule(owner=OWNER)
