@@ -190,7 +190,7 @@ class BufferPools:
             self.take_back_orphans()
         if self._handed:
             self._take_back_returned()
-        tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner)
+        tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner, channel)
         lease = new_lease(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
         lease._pools, lease.number = self, 0
         waiter: _Waiter | None = None
@@ -205,8 +205,10 @@ class BufferPools:
                         self._check(account, tier)
                     if self._closed:
                         raise PoolsClosedError(owner=owner)
-                    if self._slabs[tier].free > self._kept[tier] - account.kept[tier] and (
-                        not account.path or self._is_free_for(account, tier)
+                    if (
+                        self._is_free_for(account, tier)
+                        if account.path
+                        else self._slabs[tier].free > self._kept[tier] - account.kept[tier]
                     ):
                         self._lend(lease, account, tier, size, code, offset)
                     elif self._exhausted == "overflow":
@@ -227,18 +229,19 @@ class BufferPools:
             raise
         return lease
 
-    def _tier_for(self, size: int, owner: str) -> int:
+    def _tier_for(self, size: int, owner: str, channel: Channel | None = None) -> int:
+        told = owner if channel is None else self._name_in(channel, owner)
         if self._closed:
-            raise PoolsClosedError(owner=owner)
+            raise PoolsClosedError(owner=told)
         for at, slot in enumerate(self._sizes):
             if 0 < size <= slot:
                 return at
-        raise LeaseSizeError(size=size, owner=owner, largest=self._sizes[-1])
+        raise LeaseSizeError(size=size, owner=told, largest=self._sizes[-1])
 
     def _closed_error(self, owner: str, channel: Channel | None) -> PoolsClosedError:
         if channel is None or not channel.closed:
             return PoolsClosedError(owner=owner)
-        return PoolsClosedError(owner=owner.removeprefix(f"{channel.name}{SEPARATOR}"), channel=channel.name)
+        return PoolsClosedError(owner=self._name_in(channel, owner), channel=channel.name)
 
     def _check(self, account: Account, tier: int) -> None:
         for channel in account.path:
@@ -665,7 +668,7 @@ class BufferPools:
     def release_owner(self, owner: str) -> int:
         """Take all slots of an owner back, whoever has the leases; returns how many there were.
 
-        Whoever goes on to use one of its views gets an error. What an array or the like stands on stays lent: raises
+        Whoever goes on to use one of its views gets an error. What a call uses at this moment stays lent: raises
         LeaseInUseError for the first of these, when all others are free.
         """
         freed, in_use = 0, None
@@ -779,7 +782,7 @@ class BufferPools:
         """
         if count < 0:
             raise ValueError(f"a grant of less than nothing: {count}")
-        self._locked("grant()", self._grant, owner, self._tier_for(size, owner), count, channel)
+        self._locked("grant()", self._grant, owner, self._tier_for(size, owner, channel), count, channel)
 
     def _grant(self, owner: str, tier: int, count: int, channel: Channel | None) -> None:
         if channel is not None and channel.closed:
@@ -926,7 +929,7 @@ class BufferPools:
         """What is lent in a channel now, oldest first."""
         self._take_back_returned(dead=True)
         found = self._locked("leases()", self._lent_in, channel)
-        return tuple(self.record_of(number, lent, self._name_in(channel, lent.account)) for number, lent in found)
+        return tuple(self.record_of(number, lent, self._name_in(channel, lent.account.name)) for number, lent in found)
 
     def channel_leaked(self, channel: Channel) -> tuple[LeaseRecord, ...]:
         """As ``leaked``, of a channel since it was opened."""
@@ -937,8 +940,8 @@ class BufferPools:
             if record.number > channel.since and record.owner.startswith(start)
         )
 
-    def _name_in(self, channel: Channel, account: Account) -> str:
-        return account.name.removeprefix(f"{channel.name}{SEPARATOR}")
+    def _name_in(self, channel: Channel, owner: str) -> str:
+        return owner.removeprefix(f"{channel.name}{SEPARATOR}")
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""

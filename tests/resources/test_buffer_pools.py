@@ -108,7 +108,7 @@ def test_two_leases_never_stand_on_the_same_bytes() -> None:
 def test_what_something_stands_on_cannot_be_given_back() -> None:
     given = pools()
     lease = given.lease(16, owner="a")
-    stands = pickle.PickleBuffer(lease.view)  # as an array of NumPy's does
+    stands = pickle.PickleBuffer(lease.view)  # as a call that fills it does
     with pytest.raises(LeaseInUseError, match="cannot be released while something else uses its memory"):
         lease.release()
     assert busy(given) == [1, 0]
@@ -162,17 +162,21 @@ def test_a_socket_receives_into_a_lease() -> None:
     assert busy(given) == [0, 0]
 
 
-def test_an_array_stands_on_a_lease_until_it_is_gone() -> None:
+def test_an_array_stands_on_a_lease_as_a_slice_does() -> None:
     numpy = pytest.importorskip("numpy")
-    given = pools()
+    given = pools(debug=True)
     lease = given.lease(4096, owner="a")
-    array = numpy.frombuffer(lease.view, dtype="uint32")
+    array = numpy.frombuffer(lease.view, dtype="uint8")
     array[:] = 7
-    with pytest.raises(LeaseInUseError):
-        lease.release()
     assert lease.view[4] == 7
-    del array
     lease.release()
+    array[0] = 8
+    given.lease(1, owner="b").release()
+    assert len(given.stale_writes()) == 1
+    with pytest.raises(LeaseInUseError):
+        given.close()
+    del array
+    given.close()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is resident is read from /proc")
