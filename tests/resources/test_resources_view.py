@@ -161,6 +161,12 @@ def test_what_was_left_is_told_with_its_place_and_is_gone() -> None:
             ("file", "b", f"{__file__}:{registered}")
         ]
         assert (left.channel, left.in_use, left.problems, left.nothing) == ("t", (), (), False)
+        assert left.lines == (
+            f"lease {left.leases[0].number} of 'a', 10 bytes, taken at {__file__}:{leased}",
+            f"lease {left.dropped[0].number} of 'dropped', 1 bytes, taken at {__file__}:{dropped}, was lost without "
+            "being given back",
+            f"resource 'file' of 'b', registered at {__file__}:{registered}",
+        )
         assert closed == ["file"]
         with pytest.raises(LeaseReleasedError):
             lease.release()
@@ -182,6 +188,8 @@ def test_what_cannot_be_taken_or_closed_is_told_as_such() -> None:
     left = view.close()
     assert [each.owner for each in left.in_use] == ["a"]
     assert left.problems == (("b", "broken", "OSError: gone"),)
+    assert left.lines[0].endswith("; it could not be taken back, for something uses its memory")
+    assert left.lines[-1] == "resource 'broken' of 'b' failed to close: OSError: gone"
     with pytest.raises(PoolsClosedError):
         resources.lease(1, owner="t/a")
     stands.release()
