@@ -861,16 +861,17 @@ class BufferPools:
         channel.since = self._last_number
         try:
             self._channels[name], self._opened[name] = channel, where
-            self._put_right()  # what is called so already is in it from now on
+            self._recount()  # what is called so already is in it from now on
             beside_it = [sum(each.promised(at) for each in self._outermost()) for at in range(len(self.tiers))]
             limit, reserve, reserved, largest = given
             self._state(channel, limit, reserve, reserved, largest)
             self._check_promises(channel, beside_it, limit, reserve)
-            self._put_right()
+            self._recount()
             if self._waiting:
                 self._serve()
         except BaseException:
             self._drop(channel)
+            self._put_right()
             raise
         return channel
 
@@ -920,7 +921,7 @@ class BufferPools:
             del self._channels[channel.name], self._opened[channel.name]
         if channel.channel is not None:
             channel.channel.parts.pop(channel.name, None)
-        self._put_right()
+        self._recount()
 
     def _lent_in(self, channel: Channel) -> list[tuple[int, Lent]]:
         return [(number, lent) for number, lent in self._lent.items() if channel.has(lent.account)]
@@ -1156,8 +1157,17 @@ class BufferPools:
 
     def _put_right(self) -> None:
         """After an interruption, whichever step it came in: all follows from what is lent."""
+        taken: list[set[int]] = [set() for _ in self.tiers]
+        for lent in self._lent.values():
+            if lent.slot != _OVERFLOW:
+                taken[lent.tier].add(lent.slot)
+        for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
+            slab.renew(numbers)
+        self._recount()
+
+    def _recount(self) -> None:
+        """Who is in which channel, what each holds, and what is kept for whom, from what is lent and was said."""
         tiers = range(len(self.tiers))
-        taken: list[set[int]] = [set() for _ in tiers]
         closed = {id(each): each for account in self._accounts.values() for each in account.path if each.closed}
         everybody: list[Account] = [*self._accounts.values(), *self._channels.values(), *closed.values()]
         for account in everybody:
@@ -1177,10 +1187,6 @@ class BufferPools:
                 account.held += self._sizes[lent.tier]
                 account.leases += 1
                 (account.heaped if on_heap else account.slots)[lent.tier] += 1
-            if not on_heap:
-                taken[lent.tier].add(lent.slot)
-        for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
-            slab.renew(numbers)
         self._kept = [0 for _ in tiers]
         for account in everybody:
             for tier in tiers:

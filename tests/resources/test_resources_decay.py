@@ -104,6 +104,20 @@ def test_what_was_taken_while_others_cooled_is_not_taken_for_unused() -> None:
     assert idle(given) == 10
 
 
+def test_parts_that_are_opened_and_closed_do_not_make_it_forget_what_was_not_used() -> None:
+    clock = FakeClock()
+    given = pools(clock)
+    touch(given, 10)
+    for _ in range(6):
+        clock.advance(30)
+        channel = given.open_channel("t", lease=MIB)
+        given.lease(1, owner="t/a").release()
+        given.close_channel(channel)
+        given.take_from_channel(channel)
+        given.decay()
+    assert idle(given) == 1
+
+
 def test_small_slots_go_too_and_those_below_a_page_stay() -> None:
     clock = FakeClock()
     given = pools(clock, Tier("tiny", 64, 4), Tier("small", 4096, 4))
