@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("state", "threads", "errors", "monitoring", "system")
+PARTS = ("state", "threads", "errors", "resources", "monitoring", "system")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -334,6 +334,29 @@ class LeftResources:
         """Whether all had been given back, and nothing went wrong."""
         return not (self.leases or self.dropped or self.resources or self.in_use or self.problems)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it, a line each."""
+        used = {record.number for record in self.in_use}
+        return (
+            *(
+                f"lease {each.number} of {each.owner!r}, {each.requested} bytes{_from(each.where, 'taken')}"
+                f"{'; it could not be taken back, for something uses its memory' if each.number in used else ''}"
+                for each in self.leases
+            ),
+            *(
+                f"lease {each.number} of {each.owner!r}, {each.requested} bytes{_from(each.where, 'taken')}, was lost "
+                "without being given back"
+                for each in self.dropped
+            ),
+            *(f"resource {each.name!r} of {each.owner!r}{_from(each.where, 'registered')}" for each in self.resources),
+            *(f"resource {name!r} of {owner!r} failed to close: {error}" for owner, name, error in self.problems),
+        )
+
+
+def _from(where: Location | None, what: str) -> str:
+    return "" if where is None else f", {what} at {where}"
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentSpec:

@@ -458,13 +458,13 @@ class LeaseReleasedError(ResourceError, ValueError):
 
 
 class LeaseInUseError(ResourceError, BufferError):
-    """A buffer can't be given back: something else still stands on its memory, as an array does."""
+    """A buffer can't be given back: something else still uses its view, as a call in another thread does."""
 
     def __init__(self, *, number: int, owner: str, where: str | None = None) -> None:
         self.number, self.owner, self.where = number, owner, where
         super().__init__(
             f"lease {number} of {owner!r}{f' ({where})' if where else ''} cannot be released while something else "
-            "uses its memory (an array made from it, say): let go of that first"
+            "uses its memory (a call in another thread, say): let that come to its end first"
         )
 
 

@@ -174,6 +174,8 @@ class ConnectionPool(Generic[T]):
     (1,)
     >>> pool.statistics().idle
     1
+    >>> pool.close()
+    ()
 
     ``healthy`` is asked when an idle one is taken that was not used for ``check_after`` seconds, and by ``check()``;
     one for which it says no, or raises, is closed. ``reset`` is called with each that is given back (a rollback, say);

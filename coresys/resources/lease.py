@@ -48,9 +48,9 @@ class Lent(NamedTuple):
 class Lease:
     """A buffer that is lent; what is used after it was given back raises.
 
-    ``with lease as view:`` gives it back at the end. Where ``view`` was handed on, and something else stands on the
-    memory (an array of NumPy's), it can't be given back before that is gone. A slice of the view, or a ctypes array,
-    that was made before goes on to stand on it unseen: ``debug=True`` of the pools finds writes through such.
+    ``with lease as view:`` gives it back at the end. While a call uses the view itself (``recv_into`` in another
+    thread), or a PickleBuffer, it can't be given back. What was made of it before, a slice or an array of NumPy's or
+    ctypes', goes on to stand on the memory unseen: ``debug=True`` of the pools finds writes through such.
     """
 
     __slots__ = ("__weakref__", "_lent", "_pools", "number")

@@ -64,6 +64,7 @@ _POISON = 0xA5
 _MOST_LEAKED = 1000
 _MOST_NAMED = 3
 _OVERFLOW = -1  # the slot of a lease that is on the heap
+_SELDOM = 15  # every sixteenth release looks at the clock
 _LOOK_EVERY = 0.01  # seconds, for what comes back from other processes
 _MOST_COOLED = 1 << 20  # bytes at one release: half a millisecond
 _FEWEST_ACCOUNTS = 64  # that are kept, whether anything is held by them or not
@@ -92,8 +93,8 @@ class BufferPools:
     ``exhausted`` says what becomes of a request for which no slot is free: it waits in line (``block``, for ``timeout``
     seconds where it names none), gets a buffer of its own on the heap, counted (``overflow``), or PoolExhaustedError
     at once (``error``). ``zeroing``: whether a slot is made zero when another owner gets it, always, or never.
-    A slot that was not used for ``decay`` to twice ``decay`` seconds gives its memory back, when something is released
-    after that, some at a time, or when ``decay()`` is called; None: never by itself.
+    A slot that was not used for ``decay`` to twice ``decay`` seconds gives its memory back: every sixteenth release
+    after that lets some go, and ``decay()`` all; None: never.
     ``debug``: writes into slots that were given back are found, at ten times the price. ``on_leak`` is told of each
     lease that was dropped without being given back, outside of any lock; what it raises is dropped.
     """
@@ -191,7 +192,7 @@ class BufferPools:
             self.take_back_orphans()
         if self._handed:
             self._take_back_returned()
-        tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner)
+        tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner, channel)
         lease = new_lease(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
         lease._pools, lease.number = self, 0
         waiter: _Waiter | None = None
@@ -206,8 +207,10 @@ class BufferPools:
                         self._check(account, tier)
                     if self._closed:
                         raise PoolsClosedError(owner=owner)
-                    if self._slabs[tier].free > self._kept[tier] - account.kept[tier] and (
-                        not account.path or self._is_free_for(account, tier)
+                    if (
+                        self._is_free_for(account, tier)
+                        if account.path
+                        else self._slabs[tier].free > self._kept[tier] - account.kept[tier]
                     ):
                         self._lend(lease, account, tier, size, code, offset)
                     elif self._exhausted == "overflow":
@@ -228,18 +231,19 @@ class BufferPools:
             raise
         return lease
 
-    def _tier_for(self, size: int, owner: str) -> int:
+    def _tier_for(self, size: int, owner: str, channel: Channel | None = None) -> int:
+        told = owner if channel is None else self._name_in(channel, owner)
         if self._closed:
-            raise PoolsClosedError(owner=owner)
+            raise PoolsClosedError(owner=told)
         for at, slot in enumerate(self._sizes):
             if 0 < size <= slot:
                 return at
-        raise LeaseSizeError(size=size, owner=owner, largest=self._sizes[-1])
+        raise LeaseSizeError(size=size, owner=told, largest=self._sizes[-1])
 
     def _closed_error(self, owner: str, channel: Channel | None) -> PoolsClosedError:
         if channel is None or not channel.closed:
             return PoolsClosedError(owner=owner)
-        return PoolsClosedError(owner=owner.removeprefix(f"{channel.name}{SEPARATOR}"), channel=channel.name)
+        return PoolsClosedError(owner=self._name_in(channel, owner), channel=channel.name)
 
     def _check(self, account: Account, tier: int) -> None:
         for channel in account.path:
@@ -295,10 +299,20 @@ class BufferPools:
         return self._kept[tier] - outermost.kept[tier] + beside(account, tier)
 
     def _lend(self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int) -> None:
-        """Take a free slot and charge it. Interrupted at any place, all is as before."""
+        """Take a free slot and charge it. Interrupted at any place, all is as before.
+
+        What is done here and not by a method of the slab is on everybody's path, and costs half as much so.
+        """
         slab, before = self._slabs[tier], self._last_number
         try:
-            slot = slab.take()
+            warm = slab.warm
+            if warm:  # as Slab.take
+                slot = warm.pop()
+                if len(warm) < slab.least:
+                    slab.least = len(warm)
+                slab.free -= 1
+            else:
+                slot = slab.take()
             if self._debug:
                 self._look_for_stale_writes(slab, tier, slot)
             if slab.last[slot] is not account:
@@ -307,11 +321,27 @@ class BufferPools:
                 slab.last[slot] = account
             if self._zeroing == "always":
                 slab.zero(slot)
-            self._charge(lease, account, (account, tier, slot, size, code, offset, slab.view(slot, size)))
+            if size > slab.exposed[slot]:  # as Slab.view
+                slab.exposed[slot] = size
+            at = slot * slab.slot
+            view = slab.base[at : at + size]
+            self._last_number = number = before + 1
+            dropped = Dropped(lease, self._orphaned)
+            dropped.number = number
+            lent: Any = (account, tier, slot, size, code, offset, view)
+            self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
+            self._dropped[number] = dropped
+            lease.number = number
+            account.held += slab.slot
+            account.leases += 1
+            account.slots[tier] += 1
+            if account.path or account.reserved is not None:
+                self._keep_with_channels(account, tier, 1)
         except BaseException:
             self._undo(lease, before)
             raise
-        self._was_refused[tier] = False
+        if self._was_refused[tier]:
+            self._was_refused[tier] = False
         self._leases[tier] += 1
         if account.path:
             for channel in account.path:
@@ -330,7 +360,7 @@ class BufferPools:
         before = self._last_number
         try:
             on_heap = memoryview(bytearray(size))
-            self._charge(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
+            self._charge_on_heap(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
             self._overflowed[tier] += 1
             for channel in account.path:
                 channel.overflowed[tier] += 1
@@ -338,23 +368,18 @@ class BufferPools:
             self._undo(lease, before)
             raise
 
-    def _charge(self, lease: Lease, account: Account, lent: Any) -> None:
+    def _charge_on_heap(self, lease: Lease, account: Account, lent: Any) -> None:
         self._last_number = number = self._last_number + 1
         dropped = Dropped(lease, self._orphaned)
         dropped.number = number
-        self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
+        self._lent[number] = lease._lent = new_lent(Lent, lent)
         self._dropped[number] = dropped
         lease.number = number
         tier = lent[1]
         account.held += self._sizes[tier]
         account.leases += 1
-        if lent[2] != _OVERFLOW:
-            account.slots[tier] += 1
-            if account.path or account.reserved is not None:
-                self._keep_with_channels(account, tier, 1)
-        else:
-            account.heaped[tier] += 1
-            self._charge_channels(account, tier, 1, 0)
+        account.heaped[tier] += 1
+        self._charge_channels(account, tier, 1, 0)
 
     def _undo(self, lease: Lease, before: int) -> None:
         """What was lent since the number was ``before`` was not."""
@@ -472,7 +497,7 @@ class BufferPools:
                 freed = self._free(number)
                 if freed:
                     lease.number = 0
-                if self._due is not None and self._now() >= self._due:
+                if not number & _SELDOM and self._due is not None and self._now() >= self._due:
                     self._cool_some(_MOST_COOLED)
             finally:
                 self._holder = 0
@@ -493,7 +518,7 @@ class BufferPools:
         try:
             del self._lent[number]
             self._dropped.pop(number, None)
-            account, tier, slot, *_ = lent
+            account, tier, slot, _, _, _, _ = lent
             account.held -= self._sizes[tier]
             account.leases -= 1
             if slot == _OVERFLOW:
@@ -506,10 +531,10 @@ class BufferPools:
                 slab = self._slabs[tier]
                 if self._debug:
                     slab.fill(slot, _POISON)
-                slab.put_back(slot)
-            if self._stuck:
+                slab.warm.append(slot)  # as Slab.put_back
+                slab.free += 1
+            if self._stuck or self._handed:
                 self._stuck.pop(number, None)
-            if self._handed:
                 self._handed.pop(number, None)
             if self._waiting:
                 self._serve()
@@ -645,7 +670,7 @@ class BufferPools:
     def release_owner(self, owner: str) -> int:
         """Take all slots of an owner back, whoever has the leases; returns how many there were.
 
-        Whoever goes on to use one of its views gets an error. What an array or the like stands on stays lent: raises
+        Whoever goes on to use one of its views gets an error. What a call uses at this moment stays lent: raises
         LeaseInUseError for the first of these, when all others are free.
         """
         freed, in_use = 0, None
@@ -759,7 +784,7 @@ class BufferPools:
         """
         if count < 0:
             raise ValueError(f"a grant of less than nothing: {count}")
-        self._locked("grant()", self._grant, owner, self._tier_for(size, owner), count, channel)
+        self._locked("grant()", self._grant, owner, self._tier_for(size, owner, channel), count, channel)
 
     def _grant(self, owner: str, tier: int, count: int, channel: Channel | None) -> None:
         if channel is not None and channel.closed:
@@ -786,9 +811,14 @@ class BufferPools:
 
     def _keep_with_channels(self, account: Account, tier: int, change: int) -> None:
         """One slot more, or less, of an account."""
-        if account.path:
-            self._charge_channels(account, tier, change, change)
-        self._keep(account, tier)
+        size, plain = self._sizes[tier], account.reserved is None
+        for channel in account.path:
+            channel.held += size * change
+            channel.leases += change
+            channel.slots[tier] += change
+            plain = plain and channel.reserved is None
+        if not plain:  # else what is kept depends on nothing that changed
+            self._keep(account, tier)
 
     def _charge_channels(self, account: Account, tier: int, leases: int, slots: int) -> None:
         for channel in account.path:
@@ -837,16 +867,17 @@ class BufferPools:
         channel.since = self._last_number
         try:
             self._channels[name], self._opened[name] = channel, where
-            self._put_right()  # what is called so already is in it from now on
+            self._recount()  # what is called so already is in it from now on
             beside_it = [sum(each.promised(at) for each in self._outermost()) for at in range(len(self.tiers))]
             limit, reserve, reserved, largest = given
             self._state(channel, limit, reserve, reserved, largest)
             self._check_promises(channel, beside_it, limit, reserve)
-            self._put_right()
+            self._recount()
             if self._waiting:
                 self._serve()
         except BaseException:
             self._drop(channel)
+            self._put_right()
             raise
         return channel
 
@@ -896,7 +927,7 @@ class BufferPools:
             del self._channels[channel.name], self._opened[channel.name]
         if channel.channel is not None:
             channel.channel.parts.pop(channel.name, None)
-        self._put_right()
+        self._recount()
 
     def _lent_in(self, channel: Channel) -> list[tuple[int, Lent]]:
         return [(number, lent) for number, lent in self._lent.items() if channel.has(lent.account)]
@@ -905,7 +936,7 @@ class BufferPools:
         """What is lent in a channel now, oldest first."""
         self._take_back_returned(dead=True)
         found = self._locked("leases()", self._lent_in, channel)
-        return tuple(self.record_of(number, lent, self._name_in(channel, lent.account)) for number, lent in found)
+        return tuple(self.record_of(number, lent, self._name_in(channel, lent.account.name)) for number, lent in found)
 
     def channel_leaked(self, channel: Channel) -> tuple[LeaseRecord, ...]:
         """As ``leaked``, of a channel since it was opened."""
@@ -916,8 +947,8 @@ class BufferPools:
             if record.number > channel.since and record.owner.startswith(start)
         )
 
-    def _name_in(self, channel: Channel, account: Account) -> str:
-        return account.name.removeprefix(f"{channel.name}{SEPARATOR}")
+    def _name_in(self, channel: Channel, owner: str) -> str:
+        return owner.removeprefix(f"{channel.name}{SEPARATOR}")
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
@@ -1132,8 +1163,17 @@ class BufferPools:
 
     def _put_right(self) -> None:
         """After an interruption, whichever step it came in: all follows from what is lent."""
+        taken: list[set[int]] = [set() for _ in self.tiers]
+        for lent in self._lent.values():
+            if lent.slot != _OVERFLOW:
+                taken[lent.tier].add(lent.slot)
+        for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
+            slab.renew(numbers)
+        self._recount()
+
+    def _recount(self) -> None:
+        """Who is in which channel, what each holds, and what is kept for whom, from what is lent and was said."""
         tiers = range(len(self.tiers))
-        taken: list[set[int]] = [set() for _ in tiers]
         closed = {id(each): each for account in self._accounts.values() for each in account.path if each.closed}
         everybody: list[Account] = [*self._accounts.values(), *self._channels.values(), *closed.values()]
         for account in everybody:
@@ -1153,10 +1193,6 @@ class BufferPools:
                 account.held += self._sizes[lent.tier]
                 account.leases += 1
                 (account.heaped if on_heap else account.slots)[lent.tier] += 1
-            if not on_heap:
-                taken[lent.tier].add(lent.slot)
-        for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
-            slab.renew(numbers)
         self._kept = [0 for _ in tiers]
         for account in everybody:
             for tier in tiers:

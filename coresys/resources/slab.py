@@ -36,9 +36,9 @@ class Slab:
     """The slots of one tier."""
 
     __slots__ = (
-        "_base",
         "_mapping",
         "_zeros",
+        "base",
         "cold",
         "exposed",
         "free",
@@ -58,7 +58,7 @@ class Slab:
         self.slot, self.slots = tier.slot, tier.slots
         self.is_forsaken = False  # it is another process's, and lends nothing here
         self._mapping = self._make(tier.slot * tier.slots)
-        self._base = memoryview(self._mapping)
+        self.base = memoryview(self._mapping)
         self._zeros = memoryview(_map(tier.slot)).toreadonly()  # never written, so never there
         self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
         self.cold: list[int] = []
@@ -102,7 +102,7 @@ class Slab:
         at = number * self.slot
         if size > self.exposed[number]:
             self.exposed[number] = size
-        return self._base[at : at + size]
+        return self.base[at : at + size]
 
     def put_back(self, number: int) -> None:
         """Nobody has the slot any more."""
@@ -114,18 +114,18 @@ class Slab:
         dirty = self.exposed[number]
         if dirty:
             at = number * self.slot
-            self._base[at : at + dirty] = self._zeros[:dirty]
+            self.base[at : at + dirty] = self._zeros[:dirty]
             self.exposed[number] = 0
 
     def fill(self, number: int, byte: int) -> None:
         """Write one byte over all that was exposed of a slot."""
         at, dirty = number * self.slot, self.exposed[number]
-        self._base[at : at + dirty] = bytes((byte,)) * dirty
+        self.base[at : at + dirty] = bytes((byte,)) * dirty
 
     def is_filled(self, number: int, byte: int) -> bool:
         """Whether ``fill`` was the last that wrote there."""
         at, dirty = number * self.slot, self.exposed[number]
-        return self._base[at : at + dirty] == bytes((byte,)) * dirty
+        return self.base[at : at + dirty] == bytes((byte,)) * dirty
 
     def cool(self, most: int) -> int:
         """Give the memory of the slots back that have been free for longest, all but ``most``; returns the bytes.
@@ -174,9 +174,9 @@ class Slab:
 
     def close(self) -> None:
         """Give the mapping back. Raises BufferError while anything stands on it, and changes nothing then."""
-        self._base.release()
+        self.base.release()
         try:
             self._mapping.close()
         except BufferError:  # of a slice, which outlives the view that it was made from
-            self._base = memoryview(self._mapping)
+            self.base = memoryview(self._mapping)
             raise

@@ -249,7 +249,8 @@ def refusal(account: Account, tier: int, sizes: Sequence[int]) -> tuple[Account,
         return account, why
     owed, part = 0, account
     for channel in account.path:
-        owed += sum(other.unmet() for other in channel.parts.values() if other is not part)
+        if channel.parts:
+            owed += sum(other.unmet() for other in channel.parts.values() if other is not part)
         if channel.limit is not None and channel.held + sizes[tier] + owed > channel.limit:
             return channel, f"the limit of the channel, of which {owed} are kept for others" if owed else "its limit"
         part = channel

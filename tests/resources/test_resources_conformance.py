@@ -118,7 +118,7 @@ def test_a_fresh_lease_has_no_bytes_of_another_owner(resources: Subject) -> None
 
 @pytest.mark.parametrize("size", [0, -1, 64 * KIB + 1])
 def test_a_size_that_no_tier_has_is_refused(resources: Subject, size: int) -> None:
-    with pytest.raises(LeaseSizeError):
+    with pytest.raises(LeaseSizeError, match=r"^'a' asked"):
         resources.lease(size, owner="a")
 
 

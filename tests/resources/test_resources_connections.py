@@ -629,4 +629,4 @@ def test_an_error_in_a_block_of_a_task_closes_a_broken_one(server: Server, error
 
 def test_the_example_runs() -> None:
     result = doctest.testmod(connections, extraglobs={"sqlite3": sqlite3})
-    assert (result.attempted, result.failed) == (3, 0)
+    assert (result.attempted, result.failed) == (4, 0)

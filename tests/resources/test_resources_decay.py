@@ -30,6 +30,12 @@ def touch(given: BufferPools, count: int, size: int = MIB, owner: str = "a") -> 
         lease.release()
 
 
+def use(given: BufferPools) -> None:
+    """As often as it takes for one to look at the clock."""
+    for _ in range(16):
+        given.lease(1, owner="a").release()
+
+
 def resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * PAGE
@@ -75,12 +81,11 @@ def test_releases_pay_for_it_some_at_a_time() -> None:
     given = pools(clock)
     touch(given, 10)
     clock.advance(60)
-    lease = given.lease(1, owner="a")
-    lease.release()
+    use(given)
     clock.advance(60)
     seen = []
     for _ in range(6):
-        given.lease(1, owner="a").release()
+        use(given)
         seen.append(idle(given))
     assert seen == [8, 6, 4, 2, 1, 1], "one stays, which is used"
 
@@ -97,6 +102,20 @@ def test_what_was_taken_while_others_cooled_is_not_taken_for_unused() -> None:
     clock.advance(59)
     given.decay()
     assert idle(given) == 10
+
+
+def test_parts_that_are_opened_and_closed_do_not_make_it_forget_what_was_not_used() -> None:
+    clock = FakeClock()
+    given = pools(clock)
+    touch(given, 10)
+    for _ in range(6):
+        clock.advance(30)
+        channel = given.open_channel("t", lease=MIB)
+        given.lease(1, owner="t/a").release()
+        given.close_channel(channel)
+        given.take_from_channel(channel)
+        given.decay()
+    assert idle(given) == 1
 
 
 def test_small_slots_go_too_and_those_below_a_page_stay() -> None:
@@ -129,7 +148,7 @@ def test_another_owner_finds_no_bytes_in_what_was_half_decayed() -> None:
     touch(given, 6)
     for _ in range(2):
         clock.advance(60)
-        given.lease(1, owner="a").release()
+        use(given)
     leases = [given.lease(MIB, owner="b") for _ in range(6)]
     assert not any(any(lease.view) for lease in leases)
     for lease in leases:
@@ -150,7 +169,10 @@ def test_an_interruption_at_any_place_leaves_each_slot_in_one_place(what: str) -
         clock.advance(60)
         given.decay()
         clock.advance(60)
+        for _ in range(11):  # the sixteenth is that which is interrupted
+            given.lease(1, owner="a").release()
         lease = given.lease(1, owner="a")
+        assert lease.number == 16
 
         work = {"cool": given.cool, "decay": given.decay, "release": lease.release}[what]
         hitting = Hitting(files, at, same_handler=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -44,6 +46,16 @@ class Buffers(RuleBasedStateMachine):
         self.grants: dict[str, dict[str, int]] = {}
         self.lent: list[tuple[str, str, Lease]] = []
         self.met = dict.fromkeys(SIZES, True)  # all reserves can be met, of each tier
+        self.late = False  # one was lent at the last look, though nobody had come or gone since the first
+        pools = self.resources.pools
+        look = pools._last_look
+
+        def looking(*given: Any) -> Exception | None:
+            error = look(*given)
+            self.late = error is None
+            return error
+
+        pools._last_look = looking  # type: ignore[method-assign, assignment]
 
     # -- the model's own view of things ------------------------------------------------------------------------------
 
@@ -133,6 +145,7 @@ class Buffers(RuleBasedStateMachine):
         except (LeaseLimitError, PoolExhaustedError) as error:
             self.refused(owner, tier, error)
             return
+        assert not self.late, given
         self.lent.append((owner, tier, lease))
         by_grant = self.count(owner, tier) <= self.grants.get(owner, {}).get(tier, 0)
         limit = self.limits.get(owner)

@@ -53,12 +53,13 @@ def test_all_owners_together_hold_no_more_than_the_limit() -> None:
     assert view.usage_of_all().leased == 0
 
 
-def test_the_reserve_of_a_view_is_for_any_of_its_owners_and_nobody_else() -> None:
+def test_the_reserve_of_a_view_is_for_any_of_its_owners_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     resources = manager()
     view = resources.view("t", reserve={"small": 3})
     other = resources.lease(1, owner="other")
     with pytest.raises(PoolExhaustedError, match="3 free ones are kept for others"):
         resources.lease(1, owner="other")
+    monkeypatch.setattr(resources.pools, "_queue", None)  # nobody has to wait
     leases = [view.lease(1, owner=owner) for owner in "abc"]
     other.release()
     leases.append(view.lease(1, owner="d"))
@@ -160,6 +161,12 @@ def test_what_was_left_is_told_with_its_place_and_is_gone() -> None:
             ("file", "b", f"{__file__}:{registered}")
         ]
         assert (left.channel, left.in_use, left.problems, left.nothing) == ("t", (), (), False)
+        assert left.lines == (
+            f"lease {left.leases[0].number} of 'a', 10 bytes, taken at {__file__}:{leased}",
+            f"lease {left.dropped[0].number} of 'dropped', 1 bytes, taken at {__file__}:{dropped}, was lost without "
+            "being given back",
+            f"resource 'file' of 'b', registered at {__file__}:{registered}",
+        )
         assert closed == ["file"]
         with pytest.raises(LeaseReleasedError):
             lease.release()
@@ -181,6 +188,8 @@ def test_what_cannot_be_taken_or_closed_is_told_as_such() -> None:
     left = view.close()
     assert [each.owner for each in left.in_use] == ["a"]
     assert left.problems == (("b", "broken", "OSError: gone"),)
+    assert left.lines[0].endswith("; it could not be taken back, for something uses its memory")
+    assert left.lines[-1] == "resource 'broken' of 'b' failed to close: OSError: gone"
     with pytest.raises(PoolsClosedError):
         resources.lease(1, owner="t/a")
     stands.release()

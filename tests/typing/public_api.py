@@ -10,6 +10,7 @@ import pytest
 import coresys
 from coresys import Reading, budget
 from coresys.errors.retry import retry
+from coresys.resources import BufferPools, ConnectionPool, Tier
 from coresys.state import SQLiteStore, State, TransitionTable, Trigger, after, inside, on
 from pytest_coresys.probes.base import Probe
 
@@ -90,3 +91,25 @@ async def ask_later(number: int) -> str:
 
 async def asked() -> str:
     return ask(1) + await ask_later(2)
+
+
+def lent() -> int:
+    resources = coresys.ResourceManager(BufferPools([Tier("shared", 4096, 8, shared=True)]))
+    lend(resources)
+    with resources.view("orders", lease=64 * 1024, reserve={"shared": 2}) as part:
+        lend(part)
+        token = part.lease(10, owner="parser").hand_over()
+        with token.open() as view:
+            view[0] = 1
+        return len(part.close().leases)
+
+
+def lend(resources: coresys.IResourceManager) -> memoryview:
+    with resources.lease(10, owner="a") as view:
+        return view
+
+
+def connected() -> int:
+    pool = ConnectionPool("numbers", lambda: 7, close=print, healthy=bool)
+    with pool.acquire(owner="a") as number:
+        return number + 1
