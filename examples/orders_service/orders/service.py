@@ -74,8 +74,10 @@ class Orders:
         """Take an order. When this returns it is acknowledged; the future has the state that it comes to.
 
         Raises TransitionRefusedError for one that is none, DuplicateMachineError, and what is in ``HELD_UP_BY`` where
-        it cannot be kept: it is none then.
+        it cannot be kept: it is none then; and ValueError for a document of more than ``LARGEST`` bytes.
         """
+        if len(document) > LARGEST:
+            raise ValueError(f"a document is of {LARGEST} bytes at most, not of {len(document)}")
         with self._placing:
             if not self._is_open:
                 raise RuntimeError("no orders are taken now")
@@ -117,6 +119,7 @@ class Orders:
         for kind in ("documents", "receipts"):
             (self._folder / kind).mkdir(exist_ok=True)
         self._threads = ScopedThreads(self.system.threads, "orders")
+        self._held_up.clear()  # they are among those that are taken up
         self.resume()
         self._is_open = True
 
