@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass  # noqa: F401  # as pytest's tmp_path does, in the first test that has one
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
