@@ -19,7 +19,7 @@ from urllib.parse import quote
 from coresys.coordinators.assembly import System
 from coresys.coordinators.views import ScopedThreads
 from coresys.errors import RestartComponent, Retrying
-from coresys.errors.backoff import Wait, stop_after_attempt, wait_random_exponential
+from coresys.errors.backoff import stop_after_attempt, wait_random_exponential
 from coresys.errors.hierarchy import StoreError, TransitionFailedError
 from coresys.monitoring import Threshold
 from coresys.state import Machine
@@ -29,18 +29,14 @@ from orders.table import ORDER
 
 LARGEST = 64 * 1024  # bytes of a document
 HELD_UP_BY = (StoreError, TransitionFailedError, OSError)  # what the disk, or who locks the store, is to blame for
-AGAIN_SOON = wait_random_exponential(0.01, max=0.1)
 
 
 class Orders:
-    """Orders, on a system that was built for them (with the ranks ``RANKS``): its components ``payments``, ``orders``.
-
-    ``wait``: how long what failed is left alone before it is tried again.
-    """
+    """Orders, on a system that was built for them (with the ranks ``RANKS``): its components ``payments``, ``orders``."""
 
     RANKS = ("placing", "held up")
 
-    def __init__(self, system: System, payments: Payments, folder: Path, *, wait: Wait = AGAIN_SOON) -> None:
+    def __init__(self, system: System, payments: Payments, folder: Path) -> None:
         self.system, self._state, self._errors, self._folder = system, system.state, system.errors, folder
         self._now, self._monitoring = system.clock.now, system.monitoring
         self.problems: deque[ErrorRecord] = deque(maxlen=100)  # what an operator has to know of
@@ -51,7 +47,7 @@ class Orders:
         self._held_up: set[str] = set()
         self._took = self._monitoring.histogram("orders.time", unit="seconds")
         self._monitoring.alarm(Threshold("orders.held_up", above=0), self.alarms.append)
-        self._declare_errors(wait)
+        self._declare_errors()
         self._charge = self._errors.recovering("payments")(payments.charge)
         self._leases = system.coordinators.component.resources
         register = system.coordinators.component.register
@@ -62,8 +58,9 @@ class Orders:
         drain = CleanupStep("finish orders", phase="drain", deadline=5.0)
         system.coordinators.cleanup.add(drain, partial(system.components.stop, "orders"))
 
-    def _declare_errors(self, wait: Wait) -> None:
-        errors, again = self._errors, Retrying(stop=stop_after_attempt(4), wait=wait)
+    def _declare_errors(self) -> None:
+        errors = self._errors
+        again = Retrying(stop=stop_after_attempt(4), wait=wait_random_exponential(0.01, max=0.1))
         errors.sink("operator", self.problems.append)
         errors.route("orders", "operator")
         errors.route("payments", "orders")

@@ -11,8 +11,8 @@ from orders.payments import Payments, ProviderAwayError
 from orders.service import Orders
 
 from coresys import build_system
-from coresys.errors.backoff import wait_none
 from coresys.state import SQLiteStore
+from coresys.testing.fakes import FakeClock
 
 
 class Provider:
@@ -35,10 +35,11 @@ class Provider:
 @contextmanager
 def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = None) -> Iterator[Orders]:
     """The service without its intake; in memory where no store is given, for a disk that syncs takes most of a test's
-    time, and each test is repeated. Whatever is left when it is down fails the test."""
-    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None) as system:
+    time, and each test is repeated. Nobody waits before something is tried again: the clock moves on at once. Whatever
+    is left when it is down fails the test."""
+    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None, clock=FakeClock()) as system:
         payments = Payments(":memory:" if store is None else folder / "payments.db", before=provider)
-        orders = Orders(system, payments, folder, wait=wait_none())
+        orders = Orders(system, payments, folder)
         system.start()
         yield orders
 
