@@ -32,7 +32,7 @@ HELD_UP_BY = (StoreError, TransitionFailedError, OSError)  # what the disk, or w
 
 
 class Orders:
-    """Orders, on a system that was built for them (with the ranks ``RANKS``): its components ``payments``, ``orders``."""
+    """Orders, on a system that has the ranks ``RANKS``: its components ``payments`` and ``orders``."""
 
     RANKS = ("placing", "held up")
 

@@ -44,15 +44,23 @@ def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = N
         yield orders
 
 
+def exits(order: str) -> None:
+    """As a library does that should not."""
+    raise SystemExit(3)
+
+
 def pytest_sessionstart() -> None:
     """What is made once in a process (imports, first uses of SQLite) is made before the first test, and is none's."""
     provider = Provider()
-    provider.away = 5
     with TemporaryDirectory() as folder:
         store = SQLiteStore(Path(folder) / "orders.db")
         with orders_in(Path(folder), provider, store=store) as orders:
+            provider.also, provider.away = exits, 5
+            orders.place("held up", 1).exception()
+            provider.also = None
             orders.place("in trouble", 1).result()
             orders.place("shipped", 1).result()
+            orders.system.coordinators.monitoring.report()
 
 
 @pytest.fixture

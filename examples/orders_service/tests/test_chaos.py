@@ -18,7 +18,7 @@ import pytest
 from orders.service import Orders
 from running import charges, receipts, running, states
 
-from conftest import Provider, orders_in
+from conftest import Provider, exits, orders_in
 from coresys.errors.hierarchy import StoreError, TransitionFailedError
 from coresys.state import SQLiteStore
 
@@ -26,13 +26,10 @@ resource = pytest.importorskip("resource")
 
 
 def test_a_library_that_wants_to_exit_costs_no_order_and_no_thread(orders: Orders, provider: Provider) -> None:
-    def exits(order: str) -> None:
-        provider.also = None
-        raise SystemExit(3)
-
     provider.also = exits
     with pytest.raises(SystemExit):
         orders.place("order 1", 1).result()
+    provider.also = None
     assert orders.problems[-1].kind == "SystemExit"
     assert orders.place("order 2", 1).result() == "shipped"  # and so does the other now
     orders.system.shutdown()
