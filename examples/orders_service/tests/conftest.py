@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass  # noqa: F401  # as pytest's tmp_path does, in the first test that has one
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,15 +53,17 @@ def exits(order: str) -> None:
 def pytest_sessionstart() -> None:
     """What is made once in a process (imports, first uses of SQLite) is made before the first test, and is none's."""
     provider = Provider()
-    with TemporaryDirectory() as folder:
-        store = SQLiteStore(Path(folder) / "orders.db")
-        with orders_in(Path(folder), provider, store=store) as orders:
+    with TemporaryDirectory() as made, TemporaryDirectory() as parent:
+        with orders_in(Path(made), provider, store=SQLiteStore(Path(made) / "orders.db")) as orders:
             provider.also, provider.away = exits, 5
             orders.place("held up", 1).exception()
             provider.also = None
             orders.place("in trouble", 1).result()
             orders.place("shipped", 1).result()
             orders.system.coordinators.monitoring.report()
+        copy = shutil.copytree(made, Path(parent) / "copy")
+        with orders_in(copy, provider, store=SQLiteStore(copy / "orders.db")) as orders:
+            orders.retry("in trouble").result()
 
 
 @pytest.fixture
