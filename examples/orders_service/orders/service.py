@@ -19,7 +19,7 @@ from urllib.parse import quote
 from coresys.coordinators.assembly import System
 from coresys.coordinators.views import ScopedThreads
 from coresys.errors import RestartComponent, Retrying
-from coresys.errors.backoff import Wait, stop_after_attempt, wait_random_exponential
+from coresys.errors.backoff import stop_after_attempt, wait_random_exponential
 from coresys.errors.hierarchy import StoreError, TransitionFailedError
 from coresys.monitoring import Threshold
 from coresys.state import Machine
@@ -29,18 +29,14 @@ from orders.table import ORDER
 
 LARGEST = 64 * 1024  # bytes of a document
 HELD_UP_BY = (StoreError, TransitionFailedError, OSError)  # what the disk, or who locks the store, is to blame for
-AGAIN_SOON = wait_random_exponential(0.01, max=0.1)
 
 
 class Orders:
-    """Orders, on a system that was built for them (with the ranks ``RANKS``): its components ``payments``, ``orders``.
-
-    ``wait``: how long what failed is left alone before it is tried again.
-    """
+    """Orders, on a system that has the ranks ``RANKS``: its components ``payments`` and ``orders``."""
 
     RANKS = ("placing", "held up")
 
-    def __init__(self, system: System, payments: Payments, folder: Path, *, wait: Wait = AGAIN_SOON) -> None:
+    def __init__(self, system: System, payments: Payments, folder: Path) -> None:
         self.system, self._state, self._errors, self._folder = system, system.state, system.errors, folder
         self._now, self._monitoring = system.clock.now, system.monitoring
         self.problems: deque[ErrorRecord] = deque(maxlen=100)  # what an operator has to know of
@@ -51,7 +47,7 @@ class Orders:
         self._held_up: set[str] = set()
         self._took = self._monitoring.histogram("orders.time", unit="seconds")
         self._monitoring.alarm(Threshold("orders.held_up", above=0), self.alarms.append)
-        self._declare_errors(wait)
+        self._declare_errors()
         self._charge = self._errors.recovering("payments")(payments.charge)
         self._leases = system.coordinators.component.resources
         register = system.coordinators.component.register
@@ -62,8 +58,9 @@ class Orders:
         drain = CleanupStep("finish orders", phase="drain", deadline=5.0)
         system.coordinators.cleanup.add(drain, partial(system.components.stop, "orders"))
 
-    def _declare_errors(self, wait: Wait) -> None:
-        errors, again = self._errors, Retrying(stop=stop_after_attempt(4), wait=wait)
+    def _declare_errors(self) -> None:
+        errors = self._errors
+        again = Retrying(stop=stop_after_attempt(4), wait=wait_random_exponential(0.01, max=0.1))
         errors.sink("operator", self.problems.append)
         errors.route("orders", "operator")
         errors.route("payments", "orders")
@@ -74,8 +71,10 @@ class Orders:
         """Take an order. When this returns it is acknowledged; the future has the state that it comes to.
 
         Raises TransitionRefusedError for one that is none, DuplicateMachineError, and what is in ``HELD_UP_BY`` where
-        it cannot be kept: it is none then.
+        it cannot be kept: it is none then; and ValueError for a document of more than ``LARGEST`` bytes.
         """
+        if len(document) > LARGEST:
+            raise ValueError(f"a document is of {LARGEST} bytes at most, not of {len(document)}")
         with self._placing:
             if not self._is_open:
                 raise RuntimeError("no orders are taken now")
@@ -117,6 +116,7 @@ class Orders:
         for kind in ("documents", "receipts"):
             (self._folder / kind).mkdir(exist_ok=True)
         self._threads = ScopedThreads(self.system.threads, "orders")
+        self._held_up.clear()  # they are among those that are taken up
         self.resume()
         self._is_open = True
 

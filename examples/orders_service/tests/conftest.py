@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import getpass  # noqa: F401  # as pytest's tmp_path does, in the first test that has one
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +12,8 @@ from orders.payments import Payments, ProviderAwayError
 from orders.service import Orders
 
 from coresys import build_system
-from coresys.errors.backoff import wait_none
 from coresys.state import SQLiteStore
+from coresys.testing.fakes import FakeClock
 
 
 class Provider:
@@ -34,23 +36,34 @@ class Provider:
 @contextmanager
 def orders_in(folder: Path, provider: Provider, *, store: SQLiteStore | None = None) -> Iterator[Orders]:
     """The service without its intake; in memory where no store is given, for a disk that syncs takes most of a test's
-    time, and each test is repeated. Whatever is left when it is down fails the test."""
-    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None) as system:
+    time, and each test is repeated. Nobody waits before something is tried again: the clock moves on at once. Whatever
+    is left when it is down fails the test."""
+    with build_system("orders", store=store, workers=3, ranks=Orders.RANKS, sampling=None, clock=FakeClock()) as system:
         payments = Payments(":memory:" if store is None else folder / "payments.db", before=provider)
-        orders = Orders(system, payments, folder, wait=wait_none())
+        orders = Orders(system, payments, folder)
         system.start()
         yield orders
+
+
+def exits(order: str) -> None:
+    """As a library does that should not."""
+    raise SystemExit(3)
 
 
 def pytest_sessionstart() -> None:
     """What is made once in a process (imports, first uses of SQLite) is made before the first test, and is none's."""
     provider = Provider()
-    provider.away = 5
-    with TemporaryDirectory() as folder:
-        store = SQLiteStore(Path(folder) / "orders.db")
-        with orders_in(Path(folder), provider, store=store) as orders:
+    with TemporaryDirectory() as made, TemporaryDirectory() as parent:
+        with orders_in(Path(made), provider, store=SQLiteStore(Path(made) / "orders.db")) as orders:
+            provider.also, provider.away = exits, 5
+            orders.place("held up", 1).exception()
+            provider.also = None
             orders.place("in trouble", 1).result()
             orders.place("shipped", 1).result()
+            orders.system.coordinators.monitoring.report()
+        copy = shutil.copytree(made, Path(parent) / "copy")
+        with orders_in(copy, provider, store=SQLiteStore(copy / "orders.db")) as orders:
+            orders.retry("in trouble").result()
 
 
 @pytest.fixture

@@ -18,59 +18,11 @@ import pytest
 from orders.service import Orders
 from running import charges, receipts, running, states
 
-from conftest import Provider, orders_in
+from conftest import Provider, exits, orders_in
 from coresys.errors.hierarchy import StoreError, TransitionFailedError
 from coresys.state import SQLiteStore
 
 resource = pytest.importorskip("resource")
-
-
-def test_a_library_that_wants_to_exit_costs_no_order_and_no_thread(orders: Orders, provider: Provider) -> None:
-    def exits(order: str) -> None:
-        provider.also = None
-        raise SystemExit(3)
-
-    provider.also = exits
-    with pytest.raises(SystemExit):
-        orders.place("order 1", 1).result()
-    assert orders.problems[-1].kind == "SystemExit"
-    assert orders.place("order 2", 1).result() == "shipped"  # and so does the other now
-    orders.system.shutdown()
-    assert provider.asked == ["order 1", "order 2", "order 1"]
-    assert orders.system.state.names() == ()
-
-
-def test_a_thread_that_is_lost_is_replaced(orders: Orders, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL + 1, logger="concurrent.futures")  # where it is told, at length
-    lost = orders.system.threads.submit(threading.current_thread).result()
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(lost.ident or 0), ctypes.py_object(SystemExit))
-    futures = [orders.place(f"order {number}", 1) for number in range(4)]
-    assert {future.result() for future in futures} == {"shipped"}
-    lost.join()
-
-
-def test_orders_that_a_locked_store_holds_up_go_on_when_it_is_free(tmp_path: Path, provider: Provider) -> None:
-    store = SQLiteStore(tmp_path / "orders.db", timeout=0.0)
-    other = sqlite3.connect(tmp_path / "orders.db", isolation_level=None, check_same_thread=False)
-
-    def locks(order: str) -> None:
-        if not other.in_transaction:
-            other.execute("BEGIN IMMEDIATE")  # for longer than it is tried again
-
-    with orders_in(tmp_path, provider, store=store) as orders:
-        provider.also = locks
-        with pytest.raises(TransitionFailedError, match="locked"):  # acknowledged, and held up
-            orders.place("order 1", 1).result()
-        with pytest.raises(StoreError, match="locked"):  # not acknowledged
-            orders.place("order 2", 1)
-        orders.system.monitoring.check()
-        assert orders.alarms[-1].name == "orders.held_up"
-        provider.also = None
-        other.execute("ROLLBACK")
-        assert orders.place("order 2", 1).result() == "shipped"
-    other.close()
-    assert states(tmp_path) == {"order 1": "shipped", "order 2": "shipped"}
-    assert charges(tmp_path) == ["order 1", "order 2"]
 
 
 # What processes went through is done once, in fixtures; tests, which are repeated, look at what that came to.
@@ -162,3 +114,48 @@ def test_a_signal_under_load_ends_it_when_all_is_done_that_was_acknowledged(unde
     assert set(found.values()) == {"shipped"}
     assert charges(under_load.folder) == sorted(found)
     assert receipts(under_load.folder) == len(found)
+
+
+def test_a_library_that_wants_to_exit_costs_no_order_and_no_thread(orders: Orders, provider: Provider) -> None:
+    provider.also = exits
+    with pytest.raises(SystemExit):
+        orders.place("order 1", 1).result()
+    provider.also = None
+    assert orders.problems[-1].kind == "SystemExit"
+    assert orders.place("order 2", 1).result() == "shipped"  # and so does the other now
+    orders.system.shutdown()
+    assert provider.asked == ["order 1", "order 2", "order 1"]
+    assert orders.system.state.names() == ()
+
+
+def test_a_thread_that_is_lost_is_replaced(orders: Orders, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL + 1, logger="concurrent.futures")  # where it is told, at length
+    lost = orders.system.threads.submit(threading.current_thread).result()
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(lost.ident or 0), ctypes.py_object(SystemExit))
+    futures = [orders.place(f"order {number}", 1) for number in range(4)]
+    assert {future.result() for future in futures} == {"shipped"}
+    lost.join()
+
+
+def test_orders_that_a_locked_store_holds_up_go_on_when_it_is_free(tmp_path: Path, provider: Provider) -> None:
+    store = SQLiteStore(tmp_path / "orders.db", timeout=0.0)
+    other = sqlite3.connect(tmp_path / "orders.db", isolation_level=None, check_same_thread=False)
+
+    def locks(order: str) -> None:
+        if not other.in_transaction:
+            other.execute("BEGIN IMMEDIATE")  # for longer than it is tried again
+
+    with orders_in(tmp_path, provider, store=store) as orders:
+        provider.also = locks
+        with pytest.raises(TransitionFailedError, match="locked"):  # acknowledged, and held up
+            orders.place("order 1", 1).result()
+        with pytest.raises(StoreError, match="locked"):  # not acknowledged
+            orders.place("order 2", 1)
+        orders.system.monitoring.check()
+        assert orders.alarms[-1].name == "orders.held_up"
+        provider.also = None
+        other.execute("ROLLBACK")
+        assert orders.place("order 2", 1).result() == "shipped"
+    other.close()
+    assert states(tmp_path) == {"order 1": "shipped", "order 2": "shipped"}
+    assert charges(tmp_path) == ["order 1", "order 2"]

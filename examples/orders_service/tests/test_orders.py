@@ -91,8 +91,10 @@ def test_what_is_under_way_is_finished_before_it_is_down(orders: Orders, provide
     assert report.complete
 
 
-def test_an_order_that_comes_too_late_is_refused(orders: Orders) -> None:
+def test_an_order_that_comes_while_they_are_stopped_is_refused(orders: Orders) -> None:
     orders.system.components.stop("orders")
     with pytest.raises(RuntimeError, match="no orders are taken now"):
         orders.place("order 1", 1)
     assert orders.system.state.names() == ()
+    orders.system.components.start("orders")
+    assert orders.place("order 1", 1).result() == "shipped"
