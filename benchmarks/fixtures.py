@@ -5,9 +5,9 @@
 
 Each test leases a buffer, fires a transition and runs a task in its environment; its twin with the bare fixture does
 nothing, and its fixture yields an object. Both kinds take turns in one run, in processes with no other plugin loaded.
-Times are of the calls of the coordinator (``open``, ``verify``, ``close``), by the clock of each test, and of the whole
-setup and teardown phases of pytest for both kinds. Exit status 1 when setup, verification and teardown together take 17
-ms or more in one test of a hundred (the aims: 5, 2 and 10).
+Times are of the calls of the coordinator (``open``, ``verify``, ``close``), also as processor time of the process, and
+of the whole setup and teardown phases of pytest for both kinds: the bare one's tail says how busy the machine is. Exit
+status 1 when setup, verification and teardown together take 17 ms or more in one test of a hundred (the aims: 5, 2, 10).
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ TIMES = {}
 def timed(name):
     call = getattr(TestingCoordinator, name)
     def run(self, *given):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         try:
             return call(self, *given)
         finally:
             TIMES.setdefault(name, []).append(time.perf_counter() - began)
+            TIMES.setdefault(f"cpu {name}", []).append(time.process_time() - cpu)
     setattr(TestingCoordinator, name, run)
 
 for name in ("open", "verify", "close"):
@@ -121,7 +122,10 @@ def measured(tests: int, workers: int) -> dict[str, list[float]]:
                 found.setdefault(name, []).extend(values)
     for name, call in (("setup", "open"), ("verification", "verify"), ("teardown", "close")):
         found[name] = found.pop(call)
-    found["together"] = [sum(each) for each in zip(*(found[name] for name in AIMS), strict=True)]
+        found[f"cpu {name}"] = found.pop(f"cpu {call}")
+    for prefix in ("", "cpu "):
+        parts = (found[f"{prefix}{name}"] for name in AIMS)
+        found[f"{prefix}together"] = [sum(each) for each in zip(*parts, strict=True)]
     return found
 
 
@@ -135,7 +139,8 @@ def main() -> int:
         title = f"-n {workers}" if workers else "serial"
         found = everything[title] = measured(given.tests, workers)
         print(f"{title}: {len(found['together'])} tests with an environment, ms")
-        rows = [*AIMS, "together", "environment setup", "environment teardown", "bare setup", "bare teardown"]
+        phases = [f"{kind} {phase}" for kind in ("environment", "bare") for phase in ("setup", "teardown")]
+        rows = [*AIMS, "together", "cpu together", *phases]
         for name in rows:
             p50, p99 = (quantile(found[name], share) * 1e3 for share in (0.5, 0.99))
             aim = {**AIMS, "together": GOAL}.get(name)
