@@ -7,7 +7,7 @@ Each test leases a buffer, fires a transition and runs a task in its environment
 nothing, and its fixture yields an object. Both kinds take turns in one run, in processes with no other plugin loaded.
 Times are of the calls of the coordinator (``open``, ``verify``, ``close``), also as processor time of the process, and
 of the whole setup and teardown phases of pytest for both kinds: the bare one's tail says how busy the machine is. Exit
-status 1 when setup, verification and teardown together take 17 ms or more in one test of a hundred (the aims: 5, 2, 10).
+status 1 when setup, verification and teardown together take 17 ms or more in one of a hundred (aims: 5, 2, 10).
 """
 
 from __future__ import annotations
