@@ -96,9 +96,9 @@ class System:
         self.monitoring = MonitoringManager(sources=sources, rate=sampling or 1.0, clock=clock)
         self.errors = ErrorManager(monitoring=self.monitoring, clock=clock, default="log")
         self.errors.sink("log", _write)
-        self.threads = ThreadManager(
-            pool=ThreadPool(workers, name=name, daemon=daemon, clock=clock), hierarchy=self.hierarchy, clock=clock
-        )
+        pool = ThreadPool(workers, name=name, daemon=True, clock=clock)
+        pool.wait_at_exit(not daemon)  # until a shutdown finds that something hangs
+        self.threads = ThreadManager(pool=pool, hierarchy=self.hierarchy, clock=clock)
         self.resources = ResourceManager(
             BufferPools(tiers, on_leak=partial(_leaked, name, self.monitoring), now=clock.now)
         )
@@ -182,7 +182,7 @@ class System:
         self._handle_signals_as_before()  # those that an earlier call has replaced
         self._put_back = self.cleanup.exit_on(*(signals or (signal.SIGTERM, signal.SIGINT)))
         while True:
-            MonotonicClock.sleep(3600.0)
+            MonotonicClock.sleep(1.0)  # a signal that was sent to another thread does not wake this one
 
     # -- down --------------------------------------------------------------------------------------------------------
 
@@ -271,6 +271,7 @@ class System:
         # Idle threads are waited for, but for who is one of them. Locks are closed: a task that waits for one may end.
         self.threads.shutdown(wait=not (left or get_ident() in self.threads.pool.running()))
         if left:
+            self.threads.pool.wait_at_exit(False)  # else the process would never end
             raise TimeoutError(f"{left} did not end within {seconds:.3g} s")
 
     def _drained(self, seconds: float) -> str:

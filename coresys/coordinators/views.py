@@ -398,8 +398,9 @@ class ScopedThreads:
 
     def _after_fork(self) -> None:
         """Whoever was submitting or running is not there; its tasks are the parent's, but for those of this thread."""
-        mine = {task: None for task in self._tasks() if task.thread == get_ident()}
-        self._open = WeakKeyDictionary(mine)
+        # No future is asked: whoever held its lock is not there either.
+        known = [task for each in self._open.keyrefs() if (task := each()) is not None]
+        self._open = WeakKeyDictionary({task: None for task in known if task.thread == get_ident()})
         self._leaving = {}
 
 

@@ -257,6 +257,17 @@ class ThreadPool(Executor):
         with scheduler.lock:
             return tuple(ident for ident, worker in scheduler.running.items() if worker.busy)
 
+    def wait_at_exit(self, wait: bool) -> None:
+        """Whether the interpreter waits for what was taken before it ends, from now on.
+
+        Of a pool of daemons, which says so later: when it is known that something hangs. Raises ValueError for another:
+        the interpreter always waits for threads that are no daemons.
+        """
+        staff = _staffs[self._scheduler]
+        if not (wait or staff.daemon):
+            raise ValueError("the interpreter waits for threads that are no daemons")
+        staff.waits = wait
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of every executor: take no more tasks, and with ``wait`` return when all that was taken is done.
 
@@ -302,6 +313,7 @@ class _Staff:
         daemon: bool,
     ) -> None:
         self.name, self.stack_size, self.threads, self.daemon = name, stack_size, threads, daemon
+        self.waits = not daemon  # whether the interpreter, when it ends
         self.initializer, self.initargs = initializer, initargs
         self.numbers = count()
 
@@ -442,7 +454,7 @@ def _at_exit() -> None:
     for scheduler, _ in known:
         _let_end(scheduler)
     for scheduler, staff in known:
-        if staff is not None and not staff.daemon:
+        if staff is not None and staff.waits:
             _join(scheduler, staff.threads)
 
 

@@ -357,3 +357,31 @@ def test_signals_are_handled_as_before_when_the_system_is_down() -> None:
     killer.join()
     assert caught.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+HUNG = """
+import signal, sys, threading
+from coresys import build_system
+from coresys.resources.tiers import Tier
+
+if sys.argv[1] == "hangs":
+    with build_system("service", tiers=[Tier("small", 4096, 4)], timeout=0.3) as system:
+        system.threads.submit(threading.Event().wait)
+        threading.Timer(0.05, signal.raise_signal, (signal.SIGTERM,)).start()
+        system.serve()
+else:  # and nobody shuts it down
+    system = build_system("service", tiers=[Tier("small", 4096, 4)])
+    system.threads.submit(lambda: (threading.Event().wait(0.1), print("done")))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_task_that_hangs_keeps_no_process_from_ending() -> None:
+    done = subprocess.run([sys.executable, "-c", HUNG, "hangs"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert "1 task did not end" in done.stderr
+
+
+def test_tasks_are_done_before_the_interpreter_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", HUNG, "ends"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -362,3 +363,15 @@ def test_the_fixtures_are_told_with_their_help_and_import_nothing_before(inner: 
     for name in ("coresys ", "testing_coordinator ", "buffer_pool", "state_manager"):
         assert name in told
     assert "The isolated environment of this test" in told
+
+
+def test_the_page_shows_what_is_seen(inner: InnerSuite) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n# test_uploads.py\n(.*?)```", page, re.DOTALL)
+    shown = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    assert code is not None
+    assert len(shown) == 2
+    Path(inner.path, "test_uploads.py").write_text(f"# test_uploads.py\n{code[1]}", encoding="utf-8")
+    bare, measured = inner.run(), inner.run("--coresys-budget", "--coresys-repeat", "0")
+    for run, text in zip((bare, measured), shown, strict=True):
+        assert [line for line in text.splitlines() if line not in run.text.splitlines()] == [], run.text

@@ -8,6 +8,8 @@ import signal
 import pytest
 from threads_helping import child, interpreters, no_threads_left  # noqa: F401  # autouse
 
+from coresys.threads import ThreadPool
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
@@ -262,3 +264,14 @@ for name, code in DEPTHS.items():
     told = result.stdout.splitlines()
     assert len(told) == len(DEPTHS)
     assert "calls fine" in told
+
+
+def test_only_daemons_may_be_left_behind_at_the_end() -> None:
+    with ThreadPool(1) as pool:
+        pool.wait_at_exit(True)
+        with pytest.raises(ValueError, match="no daemons"):
+            pool.wait_at_exit(False)
+    with ThreadPool(1, daemon=True) as pool:
+        pool.wait_at_exit(True)
+        pool.wait_at_exit(False)
+        assert pool.submit(pow, 2, 5).result() == 32
