@@ -162,7 +162,7 @@ def application(tmp_path: Path) -> Iterator[dict[str, ModuleType]]:
 
 
 def test_letting_go_is_looked_for_wherever_the_name_is_used(application: dict[str, ModuleType], tmp_path: Path) -> None:
-    found = attribute(application["made_in"].submit, is_user=lambda path: path.startswith(str(tmp_path)))
+    found = attribute(application["made_in"].submit, is_user=lambda path: path.startswith(str(tmp_path)), seconds=60.0)
     assert found.evicts is not None
     assert "let_go_in.py:3" in found.evicts
     assert not found.only_grows
@@ -291,8 +291,8 @@ def test_what_is_let_go_of_on_a_condition_that_was_not_met_may_end(tmp_path: Pat
     module.__file__ = str(path)
     try:
         exec(compile(path.read_text(), str(path), "exec"), vars(module))
-        waiting = attribute(module.large.add, is_user=lambda path: path.startswith(str(tmp_path)))
-        leaking = attribute(module.careless.add, is_user=lambda path: path.startswith(str(tmp_path)))
+        waiting = attribute(module.large.add, is_user=lambda path: path.startswith(str(tmp_path)), seconds=60.0)
+        leaking = attribute(module.careless.add, is_user=lambda path: path.startswith(str(tmp_path)), seconds=60.0)
     finally:
         del sys.modules["batches"]
     assert (waiting.may_end or "").endswith("batches.py:8 lets go of entries (popitem()) on a condition at line 7, "

@@ -104,7 +104,9 @@ def test_one_that_was_never_started_works_on_nothing() -> None:
 @pytest.mark.parametrize(("kept", "works"), [(PENDING, True), (OTHERS, False)])
 def test_what_grows_in_other_hands_may_end(kept: list[object], works: bool) -> None:
     with running(threading.Thread(target=flush, name="flusher"), STOP.set) as thread:
-        found = attribute(lambda: kept.append([None] * 50), is_user=lambda path: path == HERE, absent=[thread])
+        found = attribute(
+            lambda: kept.append([None] * 50), is_user=lambda path: path == HERE, absent=[thread], seconds=60.0
+        )
     kept.clear()
     assert found.holders
     assert (found.absent == "thread 'flusher'") is works
@@ -159,7 +161,9 @@ def test_what_a_thread_only_looks_at_is_emptied_by_nobody(tmp_path: Path) -> Non
         exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(module))
         with running(threading.Thread(target=module.look), module.STOP.set) as thread:
             assert id(module.KEPT) in in_hand([thread])
-            found = attribute(module.put, is_user=lambda path: path.startswith(str(tmp_path)), absent=[thread])
+            found = attribute(
+                module.put, is_user=lambda path: path.startswith(str(tmp_path)), absent=[thread], seconds=60.0
+            )
     finally:
         del sys.modules["looks"]
     assert found.holders

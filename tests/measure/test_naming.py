@@ -296,6 +296,7 @@ def test_a_bound_of_what_is_linked_or_made_anew_is_told(load: Load, source: str,
         lambda: module.f(),
         is_user=lambda path: path == module.__file__,
         root_path=str(module.__file__).rpartition("/")[0],
+        seconds=60.0,
     )
     assert (found.may_end or "").endswith(told or ""), found
     assert (found.may_end is None) == (told is None), found
@@ -306,7 +307,7 @@ def test_a_queue_of_asyncio_with_a_bound_is_told(load: Load) -> None:
 
     def ask(inbox: asyncio.Queue[object]) -> str | None:
         run = lambda: inbox.put_nowait(object())  # noqa: E731  # as short as it is
-        return attribute(run, is_user=lambda path: path == module.__file__).bounded
+        return attribute(run, is_user=lambda path: path == module.__file__, seconds=60.0).bounded
 
     assert ask(module.bounded) == "an asyncio queue with maxsize 5000"
     assert ask(module.all) is None
