@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from coresys.coordinators.cleanup import told
 from coresys.errors.hierarchy import LeaseInUseError
+from coresys.frames import current_frames
 from coresys.records import Location
 from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
 from coresys.threads.sites import site_of
@@ -174,7 +174,7 @@ def _own(line: str) -> str:
 
 def _places(idents: Iterable[int]) -> dict[int, str | None]:
     """Where these threads are."""
-    frames = sys._current_frames()
+    frames = current_frames()
     try:
         return {ident: _standing(frames.get(ident)) for ident in idents}
     finally:

@@ -7,7 +7,6 @@ them keeps nothing alive.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from coresys.frames import current_frames
 from coresys.measure import meters
 from coresys.measure.system import System
 
@@ -43,7 +43,7 @@ def describe_thread(tid: int, thread: threading.Thread | None) -> str:
     kind = "" if type(thread) is threading.Thread else f" ({type(thread).__qualname__})"
     target = getattr(thread, "_target", None)  # gone once it has run
     runs = f", runs {_callable_name(target)}" if target is not None else ""
-    frame = sys._current_frames().get(thread.ident or 0)
+    frame = current_frames().get(thread.ident or 0)
     return f"thread {thread.name!r}{kind}{' daemon' if thread.daemon else ''}{runs}{_stands(frame)}"
 
 

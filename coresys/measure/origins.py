@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from coresys.clock import monotonic, sleep
+from coresys.frames import current_frames
 from coresys.measure import meters, origins_trace, origins_watch
 from coresys.measure.origins_trace import is_plumbing, is_standard, tracing
 from coresys.measure.origins_watch import (
@@ -232,7 +233,7 @@ class _Threads(_Subject):
     def left(self, naming: _Naming) -> Iterable[_Thing]:
         known = meters.python_threads()
         raw = _raw_threads(known.values())
-        frames = sys._current_frames()
+        frames = current_frames()
         try:
             for number in sorted(thread_ids() - self._before):
                 stack = self.watch.places.get(number, ())
@@ -254,8 +255,8 @@ def _raw_threads(known: Collection[threading.Thread]) -> dict[int, int]:
     clock_of = getattr(time, "pthread_getcpuclockid", None)
     if clock_of is None or sys.platform != "linux":
         return idents
-    for ident in sys._current_frames().keys() - {thread.ident for thread in known}:
-        if ident in sys._current_frames():  # the C library reads freed memory for a thread that has ended
+    for ident in current_frames().keys() - {thread.ident for thread in known}:
+        if ident in current_frames():  # the C library reads freed memory for a thread that has ended
             idents[~(clock_of(ident) >> 3)] = ident  # how Linux numbers the clocks of threads
     return idents
 

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable, Sequence
-from sys import _current_frames
 from typing import Generic, Protocol, TypeVar
 
+from coresys.frames import current_frames
 from coresys.threads.atomics import AtomicReference
 
 _FEWEST = 32  # shards that are left alone, whether their threads live or not
@@ -74,14 +74,14 @@ class Shards(Generic[S]):
 
     def _sum_up(self) -> None:
         """Make one of all shards whose threads have ended."""
-        alive = _current_frames().keys()
+        alive = current_frames().keys()
         for ident in tuple(self.by_thread):
             if ident not in alive:  # or it is idle, outside of Python: it gets another one then
                 self.by_thread.pop(ident, None)
         # In this order: a shard that is made from here on is no candidate, and a thread that has yet to put a
         # candidate into by_thread is in the middle of mine(), where it has a frame.
         candidates = self._all.get()
-        alive = _current_frames().keys()
+        alive = current_frames().keys()
         ended = {id(each) for each in candidates if each.ident not in alive}
         ended -= {id(each) for each in tuple(self.by_thread.values())}
 

@@ -33,7 +33,6 @@ the only one that may begin.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +41,7 @@ from typing import Any
 
 from coresys.clock import monotonic, sleep
 from coresys.errors.hierarchy import OrderingError
+from coresys.frames import current_frames
 
 _LOOK = 0.0005  # seconds between two looks at a condition of somebody's
 _OURS = frozenset({__name__, "threading", "contextlib"})
@@ -210,7 +210,7 @@ class Ordering:
 
     def _standing(self) -> tuple[tuple[str, str], ...]:
         """Where each thread that takes part is, in words."""
-        frames = sys._current_frames()
+        frames = current_frames()
         names: dict[int | None, str] = {
             thread.ident: thread.name for thread in threading.enumerate() if thread.ident in self._waiting
         }

@@ -14,12 +14,12 @@ from __future__ import annotations
 from _thread import RLock
 from collections.abc import Callable
 from math import inf
-from sys import _current_frames
 from typing import Any
 
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError, LockClosedError, LockTimeoutError
 from coresys.forks import call_in_children
+from coresys.frames import current_frames
 from coresys.threads.held import Entry, Holder, here, thread_name
 from coresys.threads.sites import NOT_KNOWN, owner_of, standing
 
@@ -141,7 +141,7 @@ def _look(me: Holder, entry: Entry) -> None:
         if not found or not all(holder.patient for holder, _, _ in found) or found != _circle(me):
             return
         # Read before it leaves: until then all of them stand where they wait, and hold what they took.
-        frames = _current_frames()
+        frames = current_frames()
         sites = tuple(
             (standing(frames.get(holder.ident)) or NOT_KNOWN, wanted.where() or NOT_KNOWN)
             for holder, wanted, _ in found

@@ -1,0 +1,45 @@
+"""The frames of all threads, without the deadlock that CPython before 3.11.9 has there.
+
+``sys._current_frames`` holds a lock of the interpreter's while it makes objects. Until 3.12 the collector may run
+whenever one is made, and with it finalizers and ``gc.callbacks`` (Hypothesis has one), which are Python: another thread
+gets the interpreter then, and waits for that lock with it in hand, if it starts a thread, for ever
+(https://github.com/python/cpython/issues/106883). So the collector is put off for the call, as 3.11.9 does itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from threading import RLock
+from types import FrameType
+
+from coresys.forks import call_in_children
+
+_current_frames: Callable[[], dict[int, FrameType]] = sys._current_frames
+_lock = RLock()  # of one put-off at a time: else the first to end lets the collector into another's call; re-entrant,
+# for the handler of a signal may come by
+
+
+def _without_collector() -> dict[int, FrameType]:
+    with _lock:
+        if not gc.isenabled():
+            return _current_frames()
+        gc.disable()
+        try:
+            return _current_frames()
+        finally:
+            gc.enable()
+
+
+current_frames = _current_frames if sys.version_info >= (3, 11, 9) else _without_collector
+"""As ``sys._current_frames``."""
+
+
+@call_in_children
+def _renew() -> None:
+    global _lock
+    _lock = RLock()
+
+
+__all__ = ["current_frames"]
