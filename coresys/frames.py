@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from _thread import get_ident
 from collections.abc import Callable
 from threading import RLock
 from types import FrameType
@@ -23,13 +24,15 @@ _lock = RLock()  # of one put-off at a time: else the first to end lets the coll
 
 def _without_collector() -> dict[int, FrameType]:
     with _lock:
-        if not gc.isenabled():
-            return _current_frames()
+        enabled = gc.isenabled()
         gc.disable()
         try:
-            return _current_frames()
+            found = _current_frames()
         finally:
-            gc.enable()
+            if enabled:
+                gc.enable()
+    found[get_ident()] = sys._getframe(1)  # this thread is where it called, not in here
+    return found
 
 
 current_frames = _current_frames if sys.version_info >= (3, 11, 9) else _without_collector

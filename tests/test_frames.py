@@ -27,6 +27,7 @@ def test_the_frames_of_all_threads_are_those_of_the_interpreter() -> None:
     gate.set()
     thread.join()
     assert {threading.get_ident(), thread.ident} <= found.keys()
+    assert found[threading.get_ident()] is sys._getframe()
     assert (frames.current_frames is sys._current_frames) is not OLD
 
 

@@ -349,6 +349,8 @@ class BufferPools:
                 channel.leased[tier] += 1
                 if channel.slots[tier] > channel.most_busy[tier]:
                     channel.most_busy[tier] = channel.slots[tier]
+                if account.held > channel.most_of_one[1]:
+                    self._note_most(account, channel)
         busy = slab.slots - slab.free
         if busy > self._most_busy[tier]:
             self._most_busy[tier] = busy
@@ -823,13 +825,16 @@ class BufferPools:
     def _charge_channels(self, account: Account, tier: int, leases: int, slots: int) -> None:
         for channel in account.path:
             if account.held > channel.most_of_one[1]:
-                held = account.held - account.on_grants(self._sizes)
-                if held > channel.most_of_one[1]:
-                    channel.most_of_one = (account.own, held)
+                self._note_most(account, channel)
             channel.held += leases * self._sizes[tier]
             channel.leases += leases
             channel.slots[tier] += slots
             channel.heaped[tier] += leases - slots
+
+    def _note_most(self, account: Account, channel: Channel) -> None:
+        held = account.held - account.on_grants(self._sizes)
+        if held > channel.most_of_one[1]:
+            channel.most_of_one = (account.own, held)
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
