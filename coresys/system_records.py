@@ -423,13 +423,17 @@ class CleanupReport:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
-    """What a test's environment may use. Limits in bytes; None: the default of whoever opens it."""
+    """What a test's environment may use. Limits in bytes; None: the default of whoever opens it.
+
+    ``ranks`` is the order of its locks, outermost first.
+    """
 
     name: str
     heap: int | None = None
     lease: int | None = None
     threads: int | None = None
     timeout: float | None = None  # seconds
+    ranks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

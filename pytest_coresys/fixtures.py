@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -71,12 +71,17 @@ def coresys(request: pytest.FixtureRequest, testing_coordinator: TestingCoordina
 
 
 def coresys_environment(
-    scope: str = "module", *, lease: int | None = None, threads: int | None = None, timeout: float | None = None
+    scope: str = "module",
+    *,
+    lease: int | None = None,
+    threads: int | None = None,
+    timeout: float | None = None,
+    ranks: Iterable[str] | None = None,
 ) -> Any:
     """Make a fixture of a wider scope that is an environment as ``coresys`` is, for all tests of that scope.
 
     ``lease`` bounds the bytes of buffers that are held in it at once, ``threads`` its workers, ``timeout`` the seconds
-    that its end may take::
+    that its end may take, ``ranks`` the order of its locks, outermost first::
 
         # conftest.py
         from pytest_coresys.fixtures import coresys_environment
@@ -85,7 +90,8 @@ def coresys_environment(
     """
     caller = sys._getframe(1)
     site = (caller.f_code.co_filename, caller.f_lineno)
-    limits = {"lease": lease, "threads": threads, "timeout": timeout}
+    ordered = None if ranks is None else tuple(ranks)
+    limits = {"lease": lease, "threads": threads, "timeout": timeout, "ranks": ordered}
 
     def environment(
         request: pytest.FixtureRequest, testing_coordinator: TestingCoordinator

@@ -462,7 +462,9 @@ def build_environment(
 
     ``spec.lease`` bounds what all its owners of buffers hold together, ``spec.threads`` the workers (4 by default),
     ``spec.timeout`` the seconds that its end may take. Buffers of more than 64 KiB are to be granted (``grant``).
+    ``spec.ranks``, or else ``ranks``, are those of its locks; ``declare_ranks`` of it adds others.
     """
+    ranks = tuple(ranks) if spec.ranks is None else spec.ranks
     system = System(
         spec.name,
         store=None,

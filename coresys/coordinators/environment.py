@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from coresys.coordinators.cleanup import told
-from coresys.errors.hierarchy import LeaseInUseError
+from coresys.errors.hierarchy import LeaseInUseError, PoolsClosedError
 from coresys.frames import current_frames
 from coresys.records import Location
 from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
+from coresys.threads.ranks import LockHierarchy
 from coresys.threads.sites import site_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ class SystemEnvironment:
         self._in_use: set[int] = set()  # numbers of leases
         self._closer = threading.Lock()  # is taken for good by whoever closes it
         system.threads_ended = self._note_threads
+
+    def declare_ranks(self, *ranks: str) -> LockHierarchy:
+        """The order of this test's locks, outermost first; before any is made. Raises RankError."""
+        inner = [rank.name for rank in self._system.hierarchy]
+        hierarchy = LockHierarchy(self.name, [*ranks, *inner])
+        self.threads.declare(hierarchy)
+        return hierarchy
 
     @property
     def coordinators(self) -> Coordinators:
@@ -112,7 +120,10 @@ class SystemEnvironment:
             self._add_places(each.where for each in closing)
 
     def _take_all_back(self) -> None:
-        self.external = max((pool.external for pool in self.pools.statistics()), default=0.0)
+        try:
+            self.external = max((pool.external for pool in self.pools.statistics()), default=0.0)
+        except PoolsClosedError:  # the test has run the whole cleanup itself, and was told by it what was left
+            return
         left = self.resources.close()
         if self._late:  # it was waited for long enough: others have looked since
             return

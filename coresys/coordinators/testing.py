@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
@@ -119,9 +119,12 @@ class TestingCoordinator:
         lease: int | None = None,
         threads: int | None = None,
         timeout: float | None = None,
+        ranks: Iterable[str] | None = None,
     ) -> Iterator[Environment]:
         """An environment for a ``with`` block. Raises LeftBehindError at its end, unless an error is on its way."""
-        environment = self.open(EnvironmentSpec(name, heap=heap, lease=lease, threads=threads, timeout=timeout))
+        ordered = None if ranks is None else tuple(ranks)
+        spec = EnvironmentSpec(name, heap=heap, lease=lease, threads=threads, timeout=timeout, ranks=ordered)
+        environment = self.open(spec)
         try:
             yield environment
         except BaseException:

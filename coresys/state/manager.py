@@ -115,9 +115,10 @@ class StateManager:
         self._timers.armed(machine, pending)
         return machine
 
-    def recover(self, tables: Iterable[TransitionTable]) -> tuple[Machine, ...]:
+    def recover(self, tables: Iterable[TransitionTable | StateDefinition]) -> tuple[Machine, ...]:
         """Take up every machine that the store keeps and that is not held yet, where it stood; timers go on.
 
+        ``tables`` are what they may be of: those that were given to ``add``, and definitions to ``define``.
         Histories stay in the store until somebody asks. Raises StoreError, and takes up none, where the store has
         machines of a table that is not given, or in a state that their table does not have; ValueError where two tables
         that are given have one name.
@@ -126,7 +127,8 @@ class StateManager:
         if store is None:
             raise StateError("there is no store to recover machines from")
         by_name: dict[str, TransitionTable] = {}
-        for table in tables:
+        for given in tables:
+            table = self._table_of(given) if isinstance(given, StateDefinition) else given
             if by_name.setdefault(table.name, table) is not table:
                 raise ValueError(f"there are two tables called {table.name!r}, and machines may be of either")
         before = self._taken()
@@ -215,13 +217,16 @@ class StateManager:
 
     def define(self, name: str, definition: StateDefinition) -> None:
         """As ``add``, with a table of plain values; machines of equal definitions share one."""
+        self.add(name, self._table_of(definition))
+
+    def _table_of(self, definition: StateDefinition) -> TransitionTable:
         with self._lock:
             table = self._defined.get(definition)
         if table is None:
             table = TransitionTable.of(definition)
             with self._lock:
                 table = self._defined.setdefault(definition, table)
-        self.add(name, table)
+        return table
 
     def names(self) -> tuple[str, ...]:
         """The names of all machines that are held."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
 from coresys.clock import Clock, MonotonicClock
+from coresys.errors.hierarchy import RankError
 from coresys.system_records import LockStatistics, ThreadPoolStatistics, ThreadRecord
 from coresys.threads.conditions import OrderedCondition
 from coresys.threads.locks import OrderedLock, OrderedRLock, SampledLock
@@ -106,6 +107,14 @@ class ThreadManager:
         """A condition with a lock of its own, of a rank."""
         chosen, name = self._rank(rank, name)
         return self._keep(OrderedCondition(chosen, name=name, timeout=timeout, now=self._now))
+
+    def declare(self, hierarchy: LockHierarchy) -> None:
+        """Take locks of this hierarchy from now on. Raises RankError where some were made of another."""
+        with self._guard:
+            if self._locks:
+                problem = "locks were made of another one already: declare the order before the first"
+                raise RankError(hierarchy=hierarchy.name, problem=problem)
+            self._hierarchy = hierarchy
 
     def _rank(self, rank: str, name: str) -> tuple[Rank, str]:
         if self._hierarchy is None:

@@ -14,6 +14,9 @@ SameRank = Literal["one", "together", "ascending"]
 SAME_RANK_RULES: tuple[SameRank, ...] = get_args(SameRank)
 
 
+_MOST_NAMED = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Rank:
     """One rank of a hierarchy. ``index`` grows inwards: a thread that holds a lock of one index may take higher ones.
@@ -84,7 +87,8 @@ class LockHierarchy:
             return self._by_name[name]
         except KeyError:
             near = get_close_matches(name, [rank.name for rank in self.ranks])
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            known = [rank.name for rank in self.ranks]
+            hint = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(known[:_MOST_NAMED])}"
             raise RankError(hierarchy=self.name, problem=f"no rank {name!r}{hint}") from None
 
     def __iter__(self) -> Iterator[Rank]:

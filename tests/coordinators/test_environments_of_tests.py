@@ -17,7 +17,7 @@ from storms import no_threads_left
 from coresys import build_system
 from coresys.coordinators.assembly import build_environment
 from coresys.coordinators.environment import SystemEnvironment
-from coresys.errors.hierarchy import LeaseLimitError, LeftBehindError, PoolsClosedError
+from coresys.errors.hierarchy import LeaseLimitError, LeftBehindError, LockOrderError, PoolsClosedError, RankError
 from coresys.resources.tiers import Tier
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec, StateDefinition
 
@@ -347,3 +347,32 @@ def test_many_are_opened_and_closed_at_once() -> None:
     for each in runners:
         each.join()
     assert failed == []
+
+
+def test_a_test_may_run_the_whole_cleanup_itself() -> None:
+    with build_system("tests", sampling=None) as system:
+        with system.coordinators.testing.environment("own") as own:
+            own.resources.lease(10, owner="a").release()
+            assert own.cleanup.run().complete
+        assert system.coordinators.testing.last is not None
+        assert system.coordinators.testing.last.left == ()
+
+
+def test_locks_of_a_test_have_the_order_that_it_declares() -> None:
+    with build_system("tests", sampling=None) as system:
+        with system.coordinators.testing.environment("own") as own:
+            assert isinstance(own, SystemEnvironment)
+            own.declare_ranks("outer", "inner")
+            outer, inner = own.threads.lock("outer"), own.threads.lock("inner")
+            with outer, inner:
+                pass
+            with inner, pytest.raises(LockOrderError, match="outer"):
+                outer.acquire()
+            with pytest.raises(RankError, match="declare the order before the first"):
+                own.declare_ranks("other")
+        with system.coordinators.testing.environment("given", ranks=["one"]) as given:
+            assert isinstance(given, SystemEnvironment)
+            with given.threads.lock("one"):
+                pass
+            with pytest.raises(RankError, match="there are one, coordinators"):
+                given.threads.lock("zebra")

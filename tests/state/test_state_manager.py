@@ -697,3 +697,13 @@ def test_timers_go_on_in_a_forked_child_when_it_says_so() -> None:
     clock.advance(10)
     assert in_a_child(lambda: 7 if (machine.state, manager.run_due(), machine.state) == ("a", 1, "b") else 1) == 7
     assert machine.state == "a"
+
+
+def test_machines_of_a_definition_are_taken_up_by_it(tmp_path: Path) -> None:
+    order = StateDefinition("order", ("new", "paid"), "new", (("pay", "new", "paid"),))
+    with StateManager(store=SQLiteStore(tmp_path / "states.db")) as first:
+        first.define("o 1", order)
+        first.fire("o 1", "pay")
+    with StateManager(store=SQLiteStore(tmp_path / "states.db")) as second:
+        (machine,) = second.recover([order])
+        assert (machine.name, machine.state) == ("o 1", "paid")
