@@ -20,6 +20,7 @@ from coresys.budgets.model import Limit
 from coresys.budgets.units import format_quantity
 from coresys.clock import monotonic
 from coresys.measure import fragmentation, meters
+from coresys.measure.attribution import attribute
 from coresys.measure.malloccache import MallocCache
 from coresys.records import Finding
 from pytest_coresys import wire
@@ -27,9 +28,11 @@ from pytest_coresys.checkpoint import Checkpoint, identity_of
 from pytest_coresys.config.durations import duration_text
 from pytest_coresys.engine import soakfindings, trends
 from pytest_coresys.engine.accepted import with_agreed
+from pytest_coresys.engine.forked import Send, run_in_child, why_no_fork
 from pytest_coresys.engine.looks import LEVEL, Look, Looked
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.recording import Recording
+from pytest_coresys.engine.repetition import is_of_user
 from pytest_coresys.engine.runner import (
     NextRound,
     NumberedFolders,
@@ -58,6 +61,7 @@ _SAVED_EACH = (0.5, 30.0)  # seconds, at least and at most
 _SAVED_TIMES = 40
 _EXPLAINED_ROUNDS = 10
 _EXPLAINED_FOR = (5.0, 0.05)  # seconds, or so much of the time if that is more
+_ASKED_FOR = 10.0  # seconds
 _NO_PLACE = ("setupshow", "setuponly", "setupplan")
 
 
@@ -92,6 +96,7 @@ class Soak:
         self._failures: dict[str, list[str]] = {}
         self._looks = Looked()
         self._grew: list[tuple[pytest.Item, Sequence[float]]] = []
+        self._bounds: list[str] = []  # to which all is kept that grows; none where something has no bound
         self._progress = _Progress(session)
         # Each worker may be wrong by chance: together no more often than one process.
         self._level = LEVEL / getattr(config, "workerinput", {}).get("workercount", 1)
@@ -189,8 +194,8 @@ class Soak:
                 self.running = True
                 ended = self._go(limits[RATE], checkpoint)
                 checkpoint.remove()
-                self._elapsed = self._recording.elapsed
-                if _is_over(self._memory(limits[RATE])) or self._grown_counts(limits):
+                self._elapsed = self._recording.elapsed if self._elapsed is None else self._elapsed
+                if (_is_over(self._memory(limits[RATE])) and ended != "early") or self._grown_counts(limits):
                     self._explain()
         except BaseException:
             if ended == "interrupted":
@@ -284,7 +289,15 @@ class Soak:
         trend = trends.memory_trend(times, values, limit, look.level)
         self._looks.add(look.share, look.level, trend.status, trend.rate, trend.low, trend.high)
         self._progress.line(f"{look.share:.0%}: {self._state()}; {soakfindings.told(trend)}")
-        return _is_over(trend) and confirmed
+        return _is_over(trend) and confirmed and not self._may_end()
+
+    def _may_end(self) -> bool:
+        """Whether all that grows is kept to a size: then the rounds go on, that it may be reached."""
+        elapsed = self._recording.elapsed
+        self._explain()
+        if not self._bounds:
+            self._elapsed = elapsed  # to ask is no part of the rounds
+        return bool(self._bounds)
 
     def _state(self) -> str:
         elapsed = duration_text(min(self._recording.elapsed, self.seconds))
@@ -339,6 +352,41 @@ class Soak:
             if at + 1 == len(items) or rounds == 1:  # of a long first round, those that were read
                 read = zip(items[: at + 1], sums, strict=False)
                 self._grew = [(item, [total / rounds for total in each]) for item, each in read]
+        self._bounds = self._ask_for_bounds()
+
+    def _ask_for_bounds(self) -> list[str]:
+        """To which sizes that is kept which grows, read off the source; none where one test's is not seen to be."""
+        amounts = dict(soakfindings.those_that_grow(self._grew_of(RATE)))
+        bounds = []
+        for item, _ in self._grew:
+            if item.nodeid in amounts:
+                bound = self._bound_of(item, amounts[item.nodeid])
+                if bound is None:
+                    return []
+                bounds.append(bound)
+        return list(dict.fromkeys(bounds))
+
+    def _bound_of(self, item: pytest.Item, grown: float) -> str | None:
+        """In a child, for whoever looks traces what is allocated: nothing of that is to stay in the tests' process."""
+        if why_no_fork() is not None:
+            return None
+        root = str(self._config.rootpath)
+
+        def ask(send: Send) -> None:
+            found = attribute(
+                lambda: run_in_round(item, NextRound(item)),
+                is_user=lambda path: is_of_user(path, root),
+                root_path=root,
+                grown=grown,
+                seconds=_ASKED_FOR,
+            )
+            send({"may_end": found.may_end if found.lines or found.holders else None})
+
+        try:
+            result = run_in_child(ask, timeout=3 * _ASKED_FOR)
+        except OSError:
+            return None
+        return result.merged().get("may_end")
 
     def _read_into(self, numbers: array[float]) -> bool:
         counts = self._read_now()
@@ -365,7 +413,11 @@ class Soak:
                 for key, each in trends_by_key.items()
             }
         findings = [] if ended == "interrupted" else self._findings(trends_by_key, limits)
-        failures = soakfindings.failed(self._failures, most=_MOST_FAILURES)
+        rate = trends_by_key[RATE]
+        if _is_over(rate) and self._bounds:
+            why = f"suspected: {'; '.join(self._bounds)}"
+            trends_by_key[RATE] = Trend("not_measured", None, rate.low, rate.high, why, rate.rate)
+        failures = soakfindings.failed(self._failures, times=_MOST_FAILURES)
         return {
             "worker": self._session.worker,
             "planned": self.seconds,
@@ -416,6 +468,8 @@ class Soak:
             for key, trend in found.items()
             if _is_over(trend)
         ]
+        if self._bounds:
+            findings = [soakfindings.suspected(each, self._bounds) if each.key == RATE else each for each in findings]
         return with_agreed((), findings, self._session.settings.accepts)[1]
 
     def _grew_of(self, key: str) -> list[tuple[str, float]]:

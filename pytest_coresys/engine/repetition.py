@@ -480,11 +480,16 @@ class Work:
         return None if line is None else f"{place.path}:{line}"
 
     def _is_user(self, path: str) -> bool:
-        installed = "-packages" + os.sep in path or os.path.dirname(path) == os.path.dirname(sys.executable)
-        return path.startswith(self._root + os.sep) and not installed
+        return is_of_user(path, self._root)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})
+
+
+def is_of_user(path: str, root: str) -> bool:
+    """Whether a file is the user's own: below the root of the run, and not installed there."""
+    installed = "-packages" + os.sep in path or os.path.dirname(path) == os.path.dirname(sys.executable)
+    return path.startswith(root + os.sep) and not installed
 
 
 def _to_look_through_the_heap() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from coresys.budgets.model import Limit
 from coresys.budgets.units import format_quantity
@@ -14,6 +15,7 @@ from pytest_coresys.reports.soaks import RATE
 FAILED = "soak.failed"
 _MOST_NAMED = 3
 _LEAST_SHARE = 0.1  # of what all tests grow by that do
+_LEAST_OF_MOST = 0.4  # of what the first grows by: some 200 B a round are nobody's, and fall to whichever test is first
 
 
 def told(trend: Trend) -> str:
@@ -36,7 +38,7 @@ def grown(
     worker: str | None,
 ) -> Finding:
     """The finding for a trend that is over. ``tests`` are what each was seen to add in a round."""
-    named = _most(tests)
+    named = those_that_grow(tests)
     seen = list(_seen(trend, limit.key, unit, readings, rounds))
     if named:
         each = ", ".join(f"{nodeid} +{_amount(amount, limit.key)} a round" for nodeid, amount in named)
@@ -52,6 +54,16 @@ def grown(
         f"{limit.key}: {actual} {most} over {rounds:,} rounds{where}",
         details=tuple(seen),
         tests=tuple(nodeid for nodeid, _ in named),
+    )
+
+
+def suspected(finding: Finding, bounds: Sequence[str]) -> Finding:
+    """The finding where all that grows is kept to sizes that were not reached: a cache that fills, or none."""
+    return replace(
+        finding,
+        level="suspicion",
+        summary=f"{finding.key}: suspected: {'; '.join(bounds)}",
+        details=(*finding.details[:-1], finding.summary.removeprefix(f"{finding.key}: "), *finding.details[-1:]),
     )
 
 
@@ -75,11 +87,12 @@ def _seen(
         yield "stranded since the warm-up, and more in each quarter of the time"
 
 
-def _most(tests: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+def those_that_grow(tests: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     """Those that grow most: each by a tenth of it, at least."""
     growing = sorted((each for each in tests if each[1] > 0), key=lambda each: -each[1])
     whole = sum(amount for _, amount in growing)
-    return [each for each in growing[:_MOST_NAMED] if each[1] >= whole * _LEAST_SHARE]
+    least = max(whole * _LEAST_SHARE, growing[0][1] * _LEAST_OF_MOST) if growing else 0.0
+    return [each for each in growing[:_MOST_NAMED] if each[1] >= least]
 
 
 def _amount(amount: float, key: str) -> str:
@@ -92,14 +105,14 @@ def died(worker: str) -> Finding:
     return Finding(FAILED, "error", why, owner=f"worker {worker}")
 
 
-def failed(failures: Mapping[str, Sequence[str]], *, most: int) -> list[Finding]:
+def failed(failures: Mapping[str, Sequence[str]], *, times: int) -> list[Finding]:
     """Tests that passed for the record, and not in each round: a fact, which changes no outcome.
 
-    ``failures`` are by node id what each said; one that failed ``most`` times was left out.
+    ``failures`` are by node id what each said; one that failed ``times`` times was left out.
     """
     findings = []
     for nodeid, problems in failures.items():
-        left = ["left out of the rounds from then on"] if len(problems) >= most else []
+        left = ["left out of the rounds from then on"] if len(problems) >= times else []
         summary = f"{FAILED}: passed in the first round, failed in a later one"
         owner = f"test {nodeid}"  # by which findings are told apart
         findings.append(Finding(FAILED, "warn", summary, (*problems, *left), owner=owner, tests=(nodeid,)))

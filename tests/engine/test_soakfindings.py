@@ -61,7 +61,7 @@ def test_shares_are_told_as_they_are_at_the_end() -> None:
 
 
 def test_failures_of_each_test_are_a_warning_of_their_own() -> None:
-    once, worn = failed({"t.py::a": ["round 2: x"], "t.py::b": ["round 2: y", "round 3: y", "round 4: y"]}, most=3)
+    once, worn = failed({"t.py::a": ["round 2: x"], "t.py::b": ["round 2: y", "round 3: y", "round 4: y"]}, times=3)
     assert {once.level, worn.level} == {"warn"}
     assert once.owner == "test t.py::a"
     assert once.details == ("round 2: x",)

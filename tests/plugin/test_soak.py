@@ -118,6 +118,42 @@ def test_fills(): len(KEPT) < 231 and KEPT.append(bytearray(3000))
     assert run.facts["findings"] == []
 
 
+def test_what_fills_a_cache_with_a_bound_that_is_seen_is_a_suspicion_and_is_soaked_to_the_end(suite: SoakSuite) -> None:
+    suite.write(
+        """
+import functools, itertools
+NUMBERS = itertools.count()
+@functools.lru_cache(maxsize=5000)
+def made(number): return bytearray(3000)
+def test_fills(): made(next(NUMBERS))
+"""
+    )
+    run = suite.run("100 s")
+    entry = rate(run)
+    bound = "suspected: kept by functools.lru_cache(maxsize=5000) of made (test_it.py:4), whose bound was not reached"
+    assert (run.status, entry["verdict"], entry["why"]) == (0, "not_measured", bound), run.text
+    (finding,) = run.facts["findings"]
+    assert (finding["key"], finding["level"]) == ("memory.growth_rate", "suspicion")
+    (facts,) = run.facts["run"]["soak"]
+    assert facts["ended"] == "finished"  # it goes on, for the bound may be reached
+
+
+def test_a_leak_beside_a_cache_with_a_bound_is_a_leak(suite: SoakSuite) -> None:
+    suite.write(
+        """
+import functools, itertools
+NUMBERS, KEPT = itertools.count(), []
+@functools.lru_cache(maxsize=5000)
+def made(number): return bytearray(3000)
+def test_fills(): made(next(NUMBERS))
+def test_keeps(): KEPT.append(bytearray(3000))
+""",
+        tests=2,
+    )
+    run = suite.run("100 s")
+    assert (run.status, rate(run)["verdict"]) == (1, "over"), run.text
+
+
 def test_a_suite_that_keeps_nothing_is_within_whatever_its_fixtures(suite: SoakSuite) -> None:
     """And each of them rises and falls as it does in a run, but for the session's, which stay up."""
     suite.write(
