@@ -33,6 +33,7 @@ class EffortBook:
     of what was convicted, which has a share of its own, as large: a leak must not keep the next test from its turn.
     ``by_the_wall``: how long repeating and explaining took, with what others had of the processor meanwhile.
     Fixtures that left something are repeated from it too: they fall late, when tests have spent the other.
+    ``counted``: repeating tests that left something that can be counted, of which a part is theirs whatever others took.
     """
 
     share: float | None
@@ -43,7 +44,9 @@ class EffortBook:
     watched: float = 0.0
     explaining: float = 0.0
     by_the_wall: float = 0.0
+    counted: float = 0.0
     tests: int = 0
+    _for_counted: bool = False  # the allowance that was given last
     unrepeated: list[str] = field(default_factory=list)
 
     def open(self, tests: int, workers: int) -> None:
@@ -67,7 +70,9 @@ class EffortBook:
             seconds = max(60.0, 50 * duration)
             return Allowance(seconds, seconds, seconds)
         left = self.left()
+        self._for_counted = counted is not None
         if counted is not None:
+            left = max(left, _COUNTED_SHARE * self._granted() - self.counted)
             needed = _price(duration, counted)
             part = max(needed, left * _LIKELY_SHARE)
             return Allowance(part, part, left) if needed <= left else None
@@ -95,6 +100,9 @@ class EffortBook:
         own = min(explaining, max(self.left_for_convicted(), 0.0))
         self.explaining += own
         self.spent += seconds - own
+        if self._for_counted:
+            self.counted += seconds - own
+        self._for_counted = False
 
     def _granted(self) -> float:
         return math.inf if self.share is None else max(self.min_seconds, self.share * self.ran)

@@ -130,3 +130,14 @@ def test_explaining_has_a_share_of_its_own_and_what_is_beyond_it_is_charged() ->
 def test_a_test_that_takes_longer_than_all_there_is_never_had_a_turn(duration: float, beyond: bool) -> None:
     assert EffortBook(share=0.2, min_seconds=3.0, tests_left=1, ran=10.0).is_beyond(duration) is beyond
     assert not EffortBook(share=None, min_seconds=3.0, tests_left=1).is_beyond(duration)
+
+
+def test_what_is_kept_for_the_counted_is_theirs_whatever_others_have_overspent() -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=50)
+    book.allowance(0.001, likely=True)
+    book.pay(4.0, explaining=0.0)  # one that took longer than it was granted, and all there was
+    assert book.allowance(0.001, likely=True) is None
+    first = book.allowance(0.02, likely=True, counted=12)
+    assert first is not None
+    book.pay(0.5, explaining=0.0)
+    assert book.allowance(0.02, likely=True, counted=12) is None  # a fifth of it is theirs, and no more
