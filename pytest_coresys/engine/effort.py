@@ -33,7 +33,7 @@ class EffortBook:
     of what was convicted, which has a share of its own, as large: a leak must not keep the next test from its turn.
     ``by_the_wall``: how long repeating and explaining took, with what others had of the processor meanwhile.
     Fixtures that left something are repeated from it too: they fall late, when tests have spent the other.
-    ``counted``: repeating tests that left something that can be counted, of which a part is theirs whatever others took.
+    ``counted``: repeating tests that left something that can be counted: a part is theirs, whatever others took.
     """
 
     share: float | None
