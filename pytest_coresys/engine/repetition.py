@@ -43,6 +43,7 @@ from pytest_coresys.engine.runner import (
     empty_test,
     prepare_child,
     repeat_once,
+    wider_fixtures,
     wider_fixtures_put_back,
     wider_values,
 )
@@ -366,10 +367,14 @@ class Work:
         known = bool(found.lines) and often >= repeat.OFTEN
         return repeat.Structure(
             only_grows=known and found.only_grows and found.evicts is None,
-            may_end=found.may_end or self._kept_by_a_fixture(found),
+            may_end=found.may_end or self._recorded_by_a_mock(found) or self._kept_by_a_fixture(found),
             releases=found.evicts is not None or not known or not found.kept_by_user,
             patient=self._order.most > repeat.BEYOND_BOUNDS + repeat.BEYOND_BOUNDS // 3,
         )
+
+    def _recorded_by_a_mock(self, found: Attribution) -> str | None:
+        """Of one that stands in others' code, where a wider fixture has put it: it goes with that."""
+        return recorded_by_a_mock(found.holders) if wider_fixtures(self._item) else None
 
     def _kept_by_a_fixture(self, found: Attribution) -> str | None:
         """Where nobody is seen to hold it, as with the rows of a database: what a wider fixture returned may.
@@ -484,6 +489,28 @@ class Work:
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(message if self._guard is None else {**message, "leftovers": self._guard.leftovers()})
+
+
+# A place in the list of calls of a mock that was called in each repetition: mocks that are kept themselves have few.
+_CALL = re.compile(r"_CallList\[(\d+)\]")
+_FEWEST_CALLS = 10
+
+
+def recorded_by_a_mock(chains: Collection[tuple[str, ...]]) -> str | None:
+    """What is said where all that grows are calls that a mock remembers which stands in code of others.
+
+    That it remembers them is what it is for, for as long as it stands there, and no doing of the test's. A mock that a
+    module of the user's has made for itself (its root is a ``global``) stands for ever.
+    """
+    mocks = []
+    for chain in chains:
+        at = [
+            place for place, link in enumerate(chain) if (call := _CALL.match(link)) and int(call[1]) >= _FEWEST_CALLS
+        ]
+        if not at or " global " in chain[0]:
+            return None
+        mocks.append(chain[0])
+    return f"it is calls that a mock remembers ({mocks[0]}), which is still up" if mocks else None
 
 
 def is_of_user(path: str, root: str) -> bool:

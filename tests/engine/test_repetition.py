@@ -31,3 +31,18 @@ def test_what_nobody_is_seen_to_hold_may_be_held_by_what_a_wider_fixture_returne
     work: Any = SimpleNamespace(_item=None)
     told = repetition.Work._kept_by_a_fixture(work, found)
     assert told == ("no holder was found, and fixture database, which is still up, may be it" if may_end else None)
+
+
+@pytest.mark.parametrize(
+    ("chains", "said"),
+    [
+        ([("socket.getfqdn", "MagicMock", "dict['_mock_mock_calls']", "_CallList[895]", "_Call")], True),
+        ([("socket.getfqdn", "MagicMock", "_CallList[895]", "_Call"), ("app.py:3 global _kept", "list[9]")], False),
+        ([("app.py:3 global notifier", "Mock", "dict['_mock_mock_calls']", "_CallList[895]", "_Call")], False),
+        ([("os.listeners", "list[895]", "Mock", "dict['_mock_mock_calls']", "_CallList[0]", "_Call")], False),
+        ([], False),
+    ],
+    ids=["put into others' code", "and something else", "of a module of the user's", "mocks that are kept", "nobody"],
+)
+def test_calls_that_a_mock_remembers_go_with_it(chains: list[tuple[str, ...]], said: bool) -> None:
+    assert (repetition.recorded_by_a_mock(chains) is not None) is said
