@@ -25,9 +25,10 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from coresys.cleanup.alone import Alone, called_for
 from coresys.cleanup.sequence import checked, concerned, in_order, missing
 from coresys.cleanup.verify import Baseline, Level, Probe
 from coresys.clock import monotonic
@@ -348,7 +349,7 @@ class CleanupManager:
         spec, seconds, began = step.spec, run.seconds(step.spec), run.now()
         alone = (spec.blocking or seconds is not None or step.is_coroutine) and not spec.here
         if alone:
-            thread = _Alone(lambda: _awaited_in_a_loop(step.call()), spec.name)
+            thread = Alone(lambda: _awaited_in_a_loop(step.call()), f"cleanup: {spec.name}")
             try:
                 in_time = thread.ended.wait(seconds)
             except BaseException:
@@ -360,7 +361,7 @@ class CleanupManager:
             thread.join()
             error, found = thread.error, thread.found
         else:
-            error, found = _called_for(lambda: _awaited_in_a_loop(step.call()))
+            error, found = called_for(lambda: _awaited_in_a_loop(step.call()))
         self._ended(run, step, error, found)
         if error is None and not alone:
             run.late(spec, seconds, run.now() - began)
@@ -370,7 +371,7 @@ class CleanupManager:
         alone = (spec.blocking or seconds is not None) and not spec.here and not step.is_coroutine
         if alone:
             loop, woken = asyncio.get_running_loop(), asyncio.Event()
-            thread = _Alone(step.call, spec.name, lambda: loop.call_soon_threadsafe(woken.set))
+            thread = Alone(step.call, f"cleanup: {spec.name}", lambda: loop.call_soon_threadsafe(woken.set))
             try:
                 in_time = await _in_time(woken.wait(), seconds)
             except BaseException:
@@ -382,7 +383,7 @@ class CleanupManager:
             thread.join()
             error, found = thread.error, thread.found
         else:
-            error, found = _called_for(step.call)
+            error, found = called_for(step.call)
         if error is None and inspect.isawaitable(found):
             left = None if seconds is None else max(seconds - (run.now() - began), 0.0)
             task = asyncio.ensure_future(found)
@@ -502,47 +503,6 @@ class CleanupManager:
 
     def __repr__(self) -> str:
         return f"<CleanupManager: {len(self._steps)} steps to be run>"
-
-
-class _Alone:
-    """A call on a thread of its own, which is left behind where the call does not end."""
-
-    def __init__(self, call: Callable[[], object], name: str, wake: Callable[[], object] | None = None) -> None:
-        self._call, self._wake = call, wake
-        self.ended = threading.Event()
-        self.found: Any = None
-        self.error: BaseException | None = None
-        self._thread: threading.Thread | None = threading.Thread(
-            target=copy_context().run, args=(self._run,), name=f"cleanup: {name}", daemon=True
-        )
-        try:
-            self._thread.start()
-        except RuntimeError:  # no thread can be started any more: the interpreter is about to end
-            self._thread = None
-            self._run()
-
-    def _run(self) -> None:
-        try:
-            self.error, self.found = _called_for(self._call)
-        finally:
-            self.ended.set()
-            if self._wake is not None:
-                try:
-                    self._wake()
-                except RuntimeError:  # the loop was closed: nobody waits any more
-                    pass
-
-    def join(self) -> None:
-        """Wait for the thread of a call that has ended: so that nobody sees it and calls it left."""
-        if self._thread is not None:
-            self._thread.join()
-
-
-def _called_for(call: Callable[[], object]) -> tuple[BaseException | None, object]:
-    try:
-        return None, call()
-    except BaseException as error:
-        return error, None
 
 
 def _awaited_in_a_loop(found: object) -> object:

@@ -8,12 +8,12 @@ import signal
 import threading
 from array import array
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from coresys.cleanup.alone import Alone
 from coresys.cleanup.manager import CleanupManager
 from coresys.clock import MonotonicClock, WallClock, monotonic
 from coresys.components.manager import ComponentManager
@@ -238,26 +238,12 @@ class System:
     def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
         seconds = self._seconds(share)
-        errors: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                call()
-            except BaseException as error:
-                errors.append(error)
-
-        # In the context of whoever cleans up: what is called may ask for the same cleanup, and must not wait for it.
-        thread = threading.Thread(target=copy_context().run, args=(run,), name=f"{self.name}: shutdown", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no thread can be started any more: the interpreter is about to end
-            run()
-        else:
-            thread.join(seconds)
-            if thread.is_alive():
-                raise TimeoutError(f"it did not end within {seconds:.3g} s, and goes on on a thread of its own")
-        if errors:
-            raise errors[0]
+        alone = Alone(call, f"{self.name}: shutdown")
+        if not alone.ended.wait(seconds):
+            raise TimeoutError(f"it did not end within {seconds:.3g} s, and goes on on a thread of its own")
+        alone.join()
+        if alone.error is not None:
+            raise alone.error
 
     def _stop_components(self) -> None:
         if any(each.state not in ("stopped", "failed") for each in self.components.components()):

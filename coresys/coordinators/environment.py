@@ -12,7 +12,7 @@ from coresys.frames import current_frames
 from coresys.records import Location
 from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
 from coresys.threads.ranks import LockHierarchy
-from coresys.threads.sites import site_of
+from coresys.threads.sites import site_of, standing
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -26,11 +26,11 @@ CHANNEL = "test"
 _LARGEST = 64 * 1024  # bytes of a buffer that needs no grant
 _TAKING_BACK = "take buffers back"
 _IN_USE = f"{LeaseInUseError.__name__}: "
-_OURS = ("coresys.threads.", "threading", "concurrent.futures.", "asyncio.")
+_OF_THREADS = ("threading", "concurrent.futures.", "asyncio.")
 
 
 class SystemEnvironment:
-    """A system that one test has: see ``IEnvironment``, and ``clock``, which only this test's managers go by.
+    """A system that one test has: see ``Environment``; ``clock`` is one that only this test's managers go by.
 
     Invariant: what is left is looked for by the step that takes it away: so a task that ends while the threads are
     waited for has given back what it had.
@@ -187,19 +187,14 @@ def _places(idents: Iterable[int]) -> dict[int, str | None]:
     """Where these threads are."""
     frames = current_frames()
     try:
-        return {ident: _standing(frames.get(ident)) for ident in idents}
+        return {ident: _place(frames.get(ident)) for ident in idents}
     finally:
         frames.clear()  # our own is one of them: it would keep itself, and all that any thread has in hand
 
 
-def _standing(frame: FrameType | None) -> str | None:
+def _place(frame: FrameType | None) -> str | None:
     """Where a thread is, in code that is not of threads: a task that waits stands where it called to wait."""
-    inner = None if frame is None else site_of(frame)
-    while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith(_OURS):
-            return site_of(frame)
-        frame = frame.f_back
-    return inner
+    return standing(frame, _OF_THREADS) or (None if frame is None else site_of(frame))
 
 
 if TYPE_CHECKING:

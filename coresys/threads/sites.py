@@ -50,11 +50,12 @@ def site_of(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def standing(frame: FrameType | None) -> str | None:
-    """Where a frame is now, outside of what takes locks for it: this package, and stacks of contexts."""
+def standing(frame: FrameType | None, beside: tuple[str, ...] = ()) -> str | None:
+    """Where a frame is now, outside of what takes locks for it: this package, and stacks of contexts; and outside of
+    modules whose names begin with what stands in ``beside``."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module != "contextlib" and not module.startswith(_PACKAGE):
+        if module != "contextlib" and not module.startswith((_PACKAGE, *beside)):
             return site_of(frame)
         frame = frame.f_back
     return None
