@@ -23,11 +23,21 @@ class Location:
 class Reading:
     """What a probe read: a figure in the probe's unit, or None and ``why`` nothing could be measured.
 
-    ``details`` and ``where`` are shown with a finding: what was seen, and at which places.
+    ``details`` and ``where`` are shown with a finding: what was seen, and at which places. With ``each`` there are
+    several findings, one for each part.
     """
 
     value: float | None
     why: str | None = None
+    details: tuple[str, ...] = ()
+    where: tuple[Location, ...] = ()
+    each: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several things that a probe found at once, each of which is a finding of its own."""
+
     details: tuple[str, ...] = ()
     where: tuple[Location, ...] = ()
 

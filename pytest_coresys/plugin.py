@@ -39,6 +39,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         from pytest_coresys.restart import restart_if_root_moved
 
         restart_if_root_moved(early_config, better)
+    if options.coresys_budget or options.coresys_observe:
+        from pytest_coresys.imports import unrewritten
+
+        with unrewritten():
+            from coresys.threads.watching.install import install, uninstall
+
+        install()  # before any conftest, and what it imports, makes a lock
+        early_config.add_cleanup(uninstall)
     yield
 
 

@@ -681,10 +681,15 @@ class Watch:
 
     def _shown(self, reading: Reading) -> Reading:
         """The reading, with its places named as everywhere: relative to the root."""
-        if not reading.where:
+        if not reading.where and not reading.each:
             return reading
         paths = Paths(str(self._session.config.rootpath), lambda path: True)
-        return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
+
+        def shown(places: tuple[Location, ...]) -> tuple[Location, ...]:
+            return tuple(replace(place, path=paths.show(place.path)) for place in places)
+
+        parts = tuple(replace(part, where=shown(part.where)) for part in reading.each)
+        return replace(reading, where=shown(reading.where), each=parts)
 
 
 class FarWatch:

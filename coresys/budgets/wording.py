@@ -20,6 +20,7 @@ MAX_LINES = 14
 # place of the limit, and one line less of what was seen.
 _MOST_SEEN = 4
 _MOST_PLACES = 4
+_MOST_PLACES_OF_LOCKS = 6  # two of each lock in a circle of three; nothing holds a lock's order alive
 _MOST_CHAINS = 2
 
 _LABEL_WIDTH = 11
@@ -45,6 +46,8 @@ _ADVICE = {
     "environment.left": "give buffers back in a `with` block, wait for tasks and let go of locks before the test ends",
     "pools.fragmentation": "ask for buffers of the sizes of the tiers, or give the tiers the sizes that are asked for",
     "pools.component": "let the component give buffers back sooner, or grant it large ones: resources.grant()",
+    "locks.potential_deadlocks": "take these in one order everywhere (say, sorted by a key), or hold one more lock "
+    "around both",
     "cpu.share": "look for a busy wait: wait on an Event or a Condition rather than polling",
     "time.setup": "widen the scope of the slow fixture, or make less data",
     "time.call": "profile the test; pytest --durations=10 shows its neighbours",
@@ -111,7 +114,8 @@ def finding_text(
     lines = [summary]
     lines += _section("owner", [finding.owner] if finding.owner else [], 1)
     lines += _section("seen", _seen(finding, verdict, repetitions), _MOST_SEEN - of_run)
-    lines += _section("where", [str(location) for location in finding.locations], _MOST_PLACES)
+    places = _MOST_PLACES_OF_LOCKS if finding.key.startswith("locks.") else _MOST_PLACES
+    lines += _section("where", [str(location) for location in finding.locations], places)
     lines += _section("held by", [" -> ".join(chain) for chain in finding.holders], _MOST_CHAINS)
     if of_run:
         lines += _section("tests", _tests(finding.tests), 1)

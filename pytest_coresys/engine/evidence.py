@@ -197,7 +197,9 @@ def findings_of(verdicts: Sequence[Verdict], seen: Seen, measures: Mapping[str, 
         if verdict.status == "over" or suspicion:
             repeats = verdict.evidence == "repeated" or measures[verdict.key].basis == "run"
             level = "suspicion" if suspicion or not repeats else verdict.level
-            findings.append(_finding(verdict, level, seen))
+            found = _finding(verdict, level, seen)
+            parts = seen.readings[verdict.key].each if verdict.key in seen.readings else ()
+            findings += [replace(found, details=part.details, locations=part.where) for part in parts] or [found]
     return _causes_first(findings)
 
 

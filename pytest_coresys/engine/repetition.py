@@ -33,6 +33,7 @@ from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Location
+from coresys.threads.watching.chains import unnoted
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import ASKING, COUNT, Confirmation, Control, measure_control
 from pytest_coresys.engine.effort import Allowance
@@ -171,7 +172,7 @@ class Work:
     def run(self) -> None:
         self._isolate()
         self._clock = UndisturbedClock()
-        with wider_fixtures_put_back(self._item), self._kept.watching():
+        with wider_fixtures_put_back(self._item), self._kept.watching(), unnoted():
             self._repeat_and_explain()
         self._tell({"waited": round(self._clock.waited(), 3)})  # and paths that are left now
 

@@ -1,0 +1,1 @@
+"""Locks of any program, watched: their order, what is waited for, and who holds it."""

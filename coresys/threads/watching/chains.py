@@ -1,0 +1,304 @@
+"""What each thread holds, in its order: as a place in a tree of all orders that were seen.
+
+A thread stands at a node of its tree, a ``Chain``: the locks from the root down to it are those that it holds, the
+outermost first. To take a lock is to go down to the child of that lock, and to let it go is to go back up: one look
+into a dictionary, where the order was seen before. Only where there is no such child something new was seen, and is
+noted (``learn``). The order graph is read off those notes (``graph``); nothing is computed while a lock is taken.
+
+Invariants:
+
+- *Only the thread itself moves in its tree* (``Party.chain``). What another thread lets go for it (a ``Lock`` may be
+  released by anybody) is put into ``Party.lost``, and taken out of the chain before the next note is made. So no note
+  is made of a lock that its thread does not hold.
+- *Nothing here is a lock's or a user's*: a tree holds ``Ident``s, which hold code objects and numbers. It keeps no
+  lock alive.
+- *Nothing here waits*, takes a lock, calls code of others, or logs: each step is one of the interpreter's, on an
+  object that only this thread changes, or on a deque or dictionary that takes it whole. A signal handler or finalizer
+  may come by between any two of them, take locks and let them go.
+
+A *new leaf* (``renew``) makes every thread begin a tree of its own again, so that each test has what it did itself.
+The threads that hold locks then go on in the old one until they have let them go.
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import get_ident
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from types import CodeType
+from typing import Any
+from weakref import ref
+
+from coresys.forks import call_in_children
+
+Place = tuple["CodeType | None", int]  # a code object, and the offset of the instruction (``frame.f_lasti``)
+_numbers = count(1)  # next() on it is one step of the interpreter
+
+
+class Ident:
+    """What a lock, or a token, is to the watch; remains in what was seen of it when the lock is gone.
+
+    ``kind`` is "lock", "rlock", or what a token stands for ("thread", "future", "queue", ...). ``made`` is where it was
+    made. ``code`` and ``offset`` say where it was taken last: written by whoever has just taken it.
+    """
+
+    __slots__ = ("code", "handed", "kind", "made", "name", "offset", "serial")
+
+    def __init__(self, kind: str, made: Place, name: str | None = None) -> None:
+        self.serial = next(_numbers)  # never the number of an object, which another one may get later
+        self.kind, self.made, self.name = kind, made, name
+        self.code: CodeType | None = None
+        self.offset = 0
+        self.handed = False  # whether it was ever let go by a thread that had not taken it: a signal, not a lock
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name or ''}#{self.serial}>"
+
+
+class Chain(dict["Ident", "Chain"]):
+    """A node of a thread's tree: ``ident`` was taken last, all up to the root are held. Children by ident.
+
+    ``joined`` are children that were not waited for: what was taken by a try or with a timeout, and what is held still
+    after something before it was let go. They make no order, but what is taken below them does.
+    """
+
+    __slots__ = ("ident", "joined", "parent", "place")
+
+    def __init__(self, ident: Ident | None, parent: Chain | None, place: Place = (None, 0)) -> None:
+        self.ident, self.parent, self.place = ident, parent, place
+        self.joined: dict[Ident, Chain] | None = None
+
+    def held(self) -> list[Ident]:
+        """What is held here, the innermost first."""
+        found, chain = [], self
+        while chain.ident is not None and chain.parent is not None:
+            found.append(chain.ident)
+            chain = chain.parent
+        return found
+
+
+class _Mute(Chain):
+    """Where everybody stands while nothing is to be noted, and nothing may grow."""
+
+    __slots__ = ()
+
+    def get(self, ident: Ident, default: Any = None) -> Any:
+        return self if muted else None
+
+
+class Seen:
+    """A note: a thread that held ``held`` (the innermost first), each taken at its place, went to take ``ident``.
+
+    What ``ident`` stands for was waited for, or would have been had it not been free. ``leaf`` is the number of the
+    leaf that it was noted on, ``thread`` the name of the thread.
+    """
+
+    __slots__ = ("held", "ident", "leaf", "place", "places", "thread")
+
+    def __init__(
+        self, leaf: int, thread: str, held: tuple[Ident, ...], places: tuple[Place, ...], ident: Ident, place: Place
+    ) -> None:
+        self.leaf, self.thread = leaf, thread
+        self.held, self.places, self.ident, self.place = held, places, ident, place
+
+
+class Book:
+    """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known."""
+
+    __slots__ = ("full", "leaf", "limit", "seen")
+
+    def __init__(self, leaf: int = 0, limit: int = 20_000) -> None:
+        self.leaf, self.limit, self.full = leaf, limit, False
+        self.seen: deque[Seen] = deque()
+
+
+class Party:
+    """A thread as the watch knows it: where it stands in its tree, and what it waits for."""
+
+    __slots__ = ("__weakref__", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.thread = get_ident()
+        self.leaf = current
+        self.chain: Chain = MUTE if muted else Chain(None, None)
+        self.lost: list[Ident] = []
+        self.waiting: Any = None  # what it waits for; of ``waits``
+        self.turn = 0  # the number of its waits
+
+    @property
+    def name(self) -> str:
+        """The name of the thread, or its number where threading does not know it."""
+        thread = threading._active.get(self.thread)  # type: ignore[attr-defined]
+        return f"thread {self.thread}" if thread is None else str(thread.name)
+
+
+class _Life:
+    """Dies with its thread."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Here(threading.local):
+    """The calling thread: ``here.me``."""
+
+    def __init__(self) -> None:
+        number = next(_numbers)
+        self.me = Party(number)
+        self._life = _Life()
+        _parties[number] = self.me, ref(self._life, lambda _: _parties.pop(number, None))
+
+
+MUTE: Chain = _Mute(None, None)
+muted = False
+current = Book()
+_parties: dict[int, tuple[Party, ref[_Life]]] = {}
+here = Here()
+
+
+def parties() -> list[Party]:
+    """All threads that have ever taken a watched lock, and live."""
+    return [party for party, _ in tuple(_parties.values())]
+
+
+def renew() -> Book:
+    """Begin a new leaf; the notes of the one before are returned, and nobody adds to them any more.
+
+    A thread that is just making a note may still put it there.
+    """
+    global current
+    before = current
+    current = Book(before.leaf + 1, before.limit)
+    for party in parties():
+        root = party.chain
+        while root.parent is not None:
+            root = root.parent
+        # It goes on in there only until it has let go what it holds: below the root nothing is known any more, so
+        # that ``learn`` is asked, which gives it a new one.
+        root.clear()
+        root.joined = None
+    return before
+
+
+@contextmanager
+def unnoted() -> Iterator[None]:
+    """Note nothing in the block, and let nothing grow: a test is repeated."""
+    global muted
+    before, muted = muted, True
+    renew()
+    try:
+        yield
+    finally:
+        muted = before
+        renew()
+
+
+def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> Chain:
+    """The place of ``party`` in its tree when it has taken ``ident`` too, where that was not known.
+
+    ``joined``: it was not waited for, so that it makes no order.
+    """
+    chain = party.chain
+    if party.lost:
+        chain = party.chain = without(chain, party.lost)
+        party.lost.clear()
+    if chain.ident is None and party.leaf is not current:
+        party.leaf = current
+        chain = party.chain = MUTE if muted else Chain(None, None)
+    if chain is MUTE:
+        return chain
+    known = chain.get(ident)
+    if known is None and joined:
+        known = _below(chain, ident)
+        return _join(chain, ident, place) if known is None else known
+    if known is not None:
+        return known
+    made = chain[ident] = Chain(ident, chain, place)
+    if chain.ident is not None:
+        _note(party, chain, ident, place)
+    return made
+
+
+def _below(chain: Chain, ident: Ident) -> Chain | None:
+    return None if chain.joined is None else chain.joined.get(ident)
+
+
+def _join(chain: Chain, ident: Ident, place: Place) -> Chain:
+    made = Chain(ident, chain, place)
+    if chain.joined is None:
+        chain.joined = {}
+    chain.joined[ident] = made
+    return made
+
+
+def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
+    held = tuple(chain.held())
+    book = current
+    if ident in held:  # a Lock that is waited for by whoever holds it is a signal, which makes no order
+        return
+    if len(book.seen) >= book.limit:
+        book.full = True
+        return
+    places = tuple((each.code, each.offset) for each in held)
+    book.seen.append(Seen(book.leaf, party.name, held, places, ident, place))
+
+
+def leave(party: Party, ident: Ident) -> None:
+    """Let ``ident`` go, which is not what was taken last."""
+    chain = party.chain
+    if chain is not MUTE:
+        party.chain = without(chain, [ident])
+
+
+def without(chain: Chain, gone: list[Ident]) -> Chain:
+    """The place of whoever holds what ``chain`` says, but no more what is ``gone`` (each once)."""
+    rest, left = [], list(gone)
+    while chain.ident is not None and chain.parent is not None:
+        if chain.ident in left:
+            left.remove(chain.ident)
+        else:
+            rest.append((chain.ident, chain.place))
+        chain = chain.parent
+    for ident, place in reversed(rest):
+        known = chain.get(ident)
+        if known is None:
+            known = _below(chain, ident)
+        chain = _join(chain, ident, place) if known is None else known
+    return chain
+
+
+def places(chain: Chain) -> Iterator[tuple[Ident, Place]]:
+    """What was ever taken first from ``chain`` down, with the places: of a root, all that its thread took."""
+    for ident, child in tuple(chain.items()):
+        yield ident, child.place
+
+
+@call_in_children
+def _forget_other_threads() -> None:
+    me = here.me
+    me.thread = get_ident()
+    for number, (party, _) in list(_parties.items()):
+        if party is not me:
+            _parties.pop(number, None)
+
+
+__all__ = [
+    "MUTE",
+    "Book",
+    "Chain",
+    "Ident",
+    "Party",
+    "Place",
+    "Seen",
+    "here",
+    "learn",
+    "leave",
+    "parties",
+    "places",
+    "renew",
+    "unnoted",
+    "without",
+]

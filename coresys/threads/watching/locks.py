@@ -1,0 +1,330 @@
+"""Locks that tell the watch in which order they are taken, and else behave as the interpreter's own.
+
+``Lock`` and ``RLock`` stand in for ``threading.Lock`` and ``threading.RLock``: they hold one of the interpreter's, ask
+it first whether it is free, and only a lock that is not free costs a clock. What a lock does when it is taken is
+written out in each method, for a call more would be a third of the price; ``_taken`` says it once for the rest.
+
+Invariants:
+
+- *The raw lock is the truth*: it is taken before anything is noted, and let go after. So a thread that notes has it.
+- *``_me`` is written by the holder only*, and reset before the raw lock is let go. Whoever reads there what it wrote
+  itself holds the lock.
+- The site is written into the ident by the holder only: ``code`` and ``offset`` are of one acquisition.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from coresys.threads.watching import makers, waits
+from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave
+from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
+from coresys.threads.watching.raw import RLock as make_rlock
+
+_getframe = sys._getframe
+_new = object.__new__
+
+
+class _LikeRaw(type):
+    """Makes the interpreter's own locks instances too: a program may have both."""
+
+    _raw_type: type[Any]
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return issubclass(type(instance), cls) or type(instance) is cls._raw_type
+
+
+class Lock(metaclass=_LikeRaw):
+    """As ``threading.Lock``."""
+
+    __slots__ = ("__weakref__", "_ident", "_me", "_raw", "_release", "_try")
+    _ident: Ident
+    _me: Party | None
+    _raw: Any
+    _release: Any
+    _try: Any
+
+    def __new__(cls) -> Any:
+        frame = _getframe(1)
+        if makers.kind_of(frame.f_globals.get("__name__")) is not makers.USER:
+            cls, made = makers.choose(cls, frame)
+            return allocate_lock() if cls is None else cls._around(allocate_lock(), made)
+        raw = allocate_lock()
+        self = _new(cls)
+        self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
+        self._ident = Ident("lock", (frame.f_code, frame.f_lasti))
+        return self
+
+    @classmethod
+    def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
+        """One that watches a lock which is there."""
+        self = _new(cls)
+        self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
+        self._ident = Ident("lock", made, name)
+        return self
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return LockType  # so that it is an instance of that
+
+    def __enter__(self) -> bool:
+        if not self._try(False):
+            waits.block(self)
+        me = self._me = here.me
+        frame, ident = _getframe(1), self._ident
+        ident.code = frame.f_code
+        ident.offset = frame.f_lasti
+        chain = me.chain.get(ident)
+        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        return True
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        me = here.me
+        if self._me is me:
+            chain = me.chain
+            if chain.ident is self._ident:
+                me.chain = chain.parent  # type: ignore[assignment]  # a chain with an ident has a parent
+            else:
+                leave(me, self._ident)
+            self._me = None
+        else:
+            self._handed_over()
+        self._release()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of a ``threading.Lock``."""
+        asked = blocking is not True or timeout != -1
+        if asked:
+            if not waits.asked(self, blocking, timeout):
+                return False
+        elif not self._try(False):
+            waits.block(self)
+        self._taken(_getframe(1), joined=asked)
+        return True
+
+    def release(self) -> None:
+        """As of a ``threading.Lock``."""
+        me = here.me
+        if self._me is me:
+            chain = me.chain
+            if chain.ident is self._ident:
+                me.chain = chain.parent  # type: ignore[assignment]
+            else:
+                leave(me, self._ident)
+            self._me = None
+        else:
+            self._handed_over()
+        self._release()
+
+    acquire_lock = acquire
+    release_lock = release
+
+    def locked(self) -> bool:
+        """As of a ``threading.Lock``."""
+        return self._raw.locked()  # type: ignore[no-any-return]
+
+    locked_lock = locked
+
+    def _taken(self, frame: FrameType | None, *, joined: bool = False) -> None:
+        me = self._me = here.me
+        ident = self._ident
+        ident.code, ident.offset = self._place(frame)
+        chain = None if joined else me.chain.get(ident)
+        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+
+    def _place(self, frame: FrameType | None) -> Place:
+        return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+
+    def _handed_over(self) -> None:
+        """It is let go by a thread that did not take it, or by nobody's: then the raw lock says so."""
+        me, self._me = self._me, None
+        if me is not None:
+            self._ident.handed = True
+            me.lost.append(self._ident)
+
+    def _at_fork_reinit(self) -> None:
+        self._me = None
+        self._raw._at_fork_reinit()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle '{type(self).__module__}.{type(self).__name__}' object")
+
+    def __repr__(self) -> str:
+        return _as_raw(self)
+
+
+class RLock(metaclass=_LikeRaw):
+    """As ``threading.RLock``."""
+
+    __slots__ = ("__weakref__", "_again", "_ident", "_me", "_raw", "_release", "_try")
+    _again: int  # how often its holder has taken it, beyond once
+    _ident: Ident
+    _me: Party | None
+    _raw: Any
+    _release: Any
+    _try: Any
+
+    def __new__(cls) -> Any:
+        frame = _getframe(1)
+        if makers.kind_of(frame.f_globals.get("__name__")) is not makers.USER:
+            cls, made = makers.choose(cls, frame)
+            return make_rlock() if cls is None else cls._around(make_rlock(), made)
+        return cls._around(make_rlock(), (frame.f_code, frame.f_lasti))
+
+    @classmethod
+    def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
+        """One that watches a lock which is there, and which nobody holds more than the watch will know."""
+        self = _new(cls)
+        self._raw, self._try, self._release = raw, raw.acquire, raw.release
+        self._me, self._again = None, 0
+        self._ident = Ident("rlock", made, name)
+        return self
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return RLockType
+
+    def __enter__(self) -> bool:
+        me = here.me
+        if not self._try(False):
+            waits.block(self)
+        if self._me is me:
+            self._again += 1
+            return True
+        self._me = me
+        frame, ident = _getframe(1), self._ident
+        ident.code = frame.f_code
+        ident.offset = frame.f_lasti
+        chain = me.chain.get(ident)
+        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        return True
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.release()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of a ``threading.RLock``."""
+        asked = blocking is not True or timeout != -1
+        if asked:
+            if not waits.asked(self, blocking, timeout):
+                return False
+        elif not self._try(False):
+            waits.block(self)
+        if self._me is here.me:
+            self._again += 1
+        else:
+            self._taken(_getframe(1), joined=asked)
+        return True
+
+    def release(self) -> None:
+        """As of a ``threading.RLock``."""
+        me = here.me
+        if self._me is me:
+            if self._again:
+                self._again -= 1
+            else:
+                chain = me.chain
+                if chain.ident is self._ident:
+                    me.chain = chain.parent  # type: ignore[assignment]
+                else:
+                    leave(me, self._ident)
+                self._me = None
+        self._release()
+
+    def _taken(self, frame: FrameType | None, *, joined: bool = False) -> None:
+        me = self._me = here.me
+        ident = self._ident
+        ident.code, ident.offset = self._place(frame)
+        chain = None if joined else me.chain.get(ident)
+        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+
+    def _place(self, frame: FrameType | None) -> Place:
+        return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+
+    # What threading.Condition asks of a re-entrant lock. What is held, and the order, go along with it.
+
+    def _is_owned(self) -> bool:
+        return self._raw._is_owned()  # type: ignore[no-any-return]
+
+    def _release_save(self) -> Any:
+        again = self._again
+        if self._me is here.me:
+            leave(self._me, self._ident)
+            self._again, self._me = 0, None
+        return again, self._raw._release_save()
+
+    def _acquire_restore(self, state: Any) -> None:
+        again, of_raw = state
+        waits.restore(self, of_raw)
+        self._taken(_getframe(1))
+        self._again = again
+
+    def _at_fork_reinit(self) -> None:
+        self._me, self._again = None, 0
+        self._raw._at_fork_reinit()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle '{type(self).__module__}.{type(self).__name__}' object")
+
+    def __repr__(self) -> str:
+        return _as_raw(self)
+
+    if hasattr(RLockType, "_recursion_count"):  # 3.12, and later 3.11
+
+        def _recursion_count(self) -> int:
+            return self._raw._recursion_count()  # type: ignore[no-any-return]
+
+    if hasattr(RLockType, "locked"):  # 3.14
+
+        def locked(self) -> bool:
+            """As of a ``threading.RLock``."""
+            return self._raw.locked()  # type: ignore[no-any-return]
+
+
+def _as_raw(lock: Lock | RLock) -> str:
+    raw = repr(lock._raw)
+    return f"{raw.rpartition(' at ')[0]} at {id(lock):#x}>"
+
+
+class InnerLock(Lock):
+    """One that the standard library has made on behalf of a user: its places are the user's."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> bool:
+        if not self._try(False):
+            waits.block(self)
+        self._taken(_getframe(1))
+        return True
+
+    def _place(self, frame: FrameType | None) -> Place:
+        return makers.outside(frame)
+
+
+class InnerRLock(RLock):
+    """As ``InnerLock``, re-entrant."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> bool:
+        if not self._try(False):
+            waits.block(self)
+        if self._me is here.me:
+            self._again += 1
+        else:
+            self._taken(_getframe(1))
+        return True
+
+    def _place(self, frame: FrameType | None) -> Place:
+        return makers.outside(frame)
+
+
+Lock._raw_type, RLock._raw_type = LockType, RLockType
+makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
+for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
+    # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.
+    _cls.__module__, _cls.__qualname__, _cls.__name__ = _raw.__module__, _raw.__qualname__, _raw.__name__
+
+__all__ = ["InnerLock", "InnerRLock", "Lock", "RLock"]

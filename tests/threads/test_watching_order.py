@@ -1,0 +1,200 @@
+"""Locks that are watched: the order in which they are taken is noted, and each behaves as the interpreter's own."""
+
+from __future__ import annotations
+
+import _thread
+import copy
+import pickle
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from coresys.threads.watching import chains
+from coresys.threads.watching.graph import Cycle, cycles
+from coresys.threads.watching.install import install, installed, uninstall
+from coresys.threads.watching.locks import Lock, RLock
+from coresys.threads.watching.places import edges_of
+
+
+@pytest.fixture
+def found() -> Iterator[Callable[[], list[Cycle]]]:
+    """The circles in what was taken since the test began."""
+    chains.renew()
+
+    def read() -> list[Cycle]:
+        return cycles(edges_of(chains.renew())[1])
+
+    yield read
+    chains.renew()
+
+
+def take(*locks: Any) -> None:
+    with ExitStack() as stack:
+        for lock in locks:
+            stack.enter_context(lock)
+
+
+def in_thread(function: Callable[..., object], *given: object) -> None:
+    thread = threading.Thread(target=function, args=given)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_both_orders_are_a_circle_though_nothing_hung(make: Any, found: Any) -> None:
+    one, other = make(), make()
+    in_thread(take, one, other)
+    in_thread(take, other, one)
+    (cycle,) = found()
+    assert [(edge.source, edge.target) for edge in cycle] == [
+        (one._ident.serial, other._ident.serial),
+        (other._ident.serial, one._ident.serial),
+    ]
+    assert {edge.held_at.path for edge in cycle} == {ExitStack.enter_context.__code__.co_filename}
+
+
+def test_one_order_is_none(found: Any) -> None:
+    one, other, third = Lock(), RLock(), Lock()
+    for _ in range(3):
+        in_thread(take, one, other, third)
+        take(one, third)
+    assert found() == []
+
+
+def test_a_gate_excuses(found: Any) -> None:
+    gate, one, other = Lock(), Lock(), Lock()
+    take(gate, one, other)
+    take(gate, other, one)
+    assert found() == []
+
+
+def test_a_gate_that_is_not_always_held_excuses_nothing(found: Any) -> None:
+    gate, one, other = Lock(), Lock(), Lock()
+    take(gate, one, other)
+    take(one, other)
+    take(gate, other, one)
+    assert len(found()) == 1
+
+
+def test_a_try_and_a_timed_wait_make_no_order_into_the_lock(found: Any) -> None:
+    one, other = Lock(), Lock()
+    take(one, other)
+    with other:
+        assert one.acquire(blocking=False)
+        one.release()
+        assert one.acquire(timeout=5)
+        one.release()
+    assert found() == []
+
+
+def test_what_was_tried_is_held_all_the_same(found: Any) -> None:
+    one, other = Lock(), Lock()
+    take(other, one)
+    assert one.acquire(blocking=False)
+    with other:
+        pass
+    one.release()
+    assert len(found()) == 1
+
+
+def test_hand_over_hand_is_no_circle(found: Any) -> None:
+    links = [Lock() for _ in range(20)]
+    links[0].acquire()
+    for before, after in zip(links, links[1:], strict=False):
+        after.acquire()
+        before.release()
+    links[-1].release()
+    assert found() == []
+    assert chains.here.me.chain.ident is None
+
+
+def test_a_lock_that_another_thread_lets_go_is_held_by_nobody(found: Any) -> None:
+    signal, one = Lock(), Lock()
+    signal.acquire()
+    in_thread(signal.release)
+    with one:
+        pass
+    take(one, signal)
+    assert found() == []
+
+
+def test_taking_a_reentrant_lock_again_makes_no_order(found: Any) -> None:
+    one, other = RLock(), Lock()
+    with one, other, one:
+        pass
+    assert found() == []
+    assert chains.here.me.chain.ident is None
+
+
+def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
+    one, other = RLock(), Lock()
+    condition = threading.Condition(one)  # type: ignore[arg-type]
+    with condition, condition:
+        condition.wait(0.001)
+        assert one._again == 1
+        with other:
+            pass
+    assert chains.here.me.chain.ident is None
+    assert found() == []
+
+
+def test_waiting_again_for_a_condition_with_another_lock_held_is_an_order(found: Any) -> None:
+    one, other = RLock(), Lock()
+    condition = threading.Condition(one)  # type: ignore[arg-type]
+    with condition, other:
+        condition.wait(0.001)
+    assert len(found()) == 1
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(Lock, _thread.allocate_lock), (RLock, _thread.RLock)])
+def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
+    watched, raw = ours(), theirs()
+    assert isinstance(watched, type(raw))
+    assert isinstance(raw, ours)
+    assert type(watched).__module__ == type(raw).__module__
+    assert type(watched).__name__ == type(raw).__name__
+    assert repr(watched).partition(" at ")[0] == repr(raw).partition(" at ")[0]
+    assert weakref.ref(watched)() is watched
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            attempt(watched)
+    with pytest.raises(RuntimeError):
+        watched.release()
+    with pytest.raises(ValueError, match="timeout"):
+        watched.acquire(False, 1)
+    with pytest.raises(ValueError, match="timeout"):
+        watched.acquire(True, -2)
+    with pytest.raises(TypeError):
+        ours(1)
+    assert {name for name in dir(raw) if name not in dir(watched)} == set()
+    assert eval("kind | None", {"kind": ours})
+
+
+def test_in_its_place_from_install_to_uninstall() -> None:
+    before = threading.Lock, threading.RLock
+    was = installed()
+    install()
+    try:
+        assert threading.Lock is Lock
+        assert type(threading.Lock()) is Lock
+        assert type(threading.Condition()._lock) is not _thread.RLock  # type: ignore[attr-defined]
+        assert type(threading.Event()._cond._lock) is _thread.LockType  # type: ignore[attr-defined]
+    finally:
+        uninstall()
+    assert (threading.Lock, threading.RLock) == before
+    assert installed() is was
+
+
+def test_nothing_grows_while_nothing_is_noted() -> None:
+    one, other = Lock(), Lock()
+    with chains.unnoted():
+        take(one, other)
+        take(other, one)
+        assert not chains.current.seen
+        assert chains.here.me.chain is chains.MUTE
+    take(one, other)
+    assert len(chains.renew().seen) == 1
