@@ -36,10 +36,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of several things that a probe found at once, each of which is a finding of its own."""
+    """One of several things that a probe found at once, each of which is a finding of its own.
+
+    ``locks``: the places, as "file:line", where the locks are made that it is about; for agreeing to it.
+    """
 
     details: tuple[str, ...] = ()
     where: tuple[Location, ...] = ()
+    locks: tuple[str, ...] = ()
 
 
 # How those details of a finding begin that change what to try next: whoever writes such a one takes these.
@@ -53,7 +57,8 @@ class Finding:
     """Something that a budget has to say: seen, limit, where, and what keeps it alive.
 
     ``holders`` lists chains, each from a root (global, class attribute, thread, frame) down to a survivor.
-    ``owner`` is set for findings of the run, such as ``fixture pool (tests/conftest.py:9)``.
+    ``owner`` is set for findings of the run, such as ``fixture pool (tests/conftest.py:9)``. ``locks``, of a finding
+    about locks, are the places where those are made, as "file:line".
     """
 
     key: str
@@ -64,3 +69,4 @@ class Finding:
     holders: tuple[tuple[str, ...], ...] = ()
     owner: str | None = None
     tests: tuple[str, ...] = field(default=())
+    locks: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,8 +17,9 @@ from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
+from coresys.measure.system import System
 from coresys.measure.undisturbed import UndisturbedClock
-from coresys.records import Finding, Location, Reading
+from coresys.records import Finding, Location, Part, Reading
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
@@ -44,9 +45,10 @@ from pytest_coresys.fixtures import ENVIRONMENTS, warm
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
-from pytest_coresys.probes.base import ProbeSet
+from pytest_coresys.probes.base import Probe, ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments, Left
+from pytest_coresys.probes.locks import LockOrder
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -87,7 +89,7 @@ def open_session(config: pytest.Config) -> None:
     session = BudgetSession(config, settings, measures)
     session.target = target
     config.stash[ENVIRONMENTS] = session.environments
-    own = [session.settings_probe, *builtin_probes(), *session.environments.probes()]
+    own: list[Probe] = [session.settings_probe, session.orders, *builtin_probes(), *session.environments.probes()]
     session.probes = ProbeSet([*own, *probes], session.complain)
     seconds = config.getoption("coresys_soak")
     if seconds is not None:
@@ -124,6 +126,7 @@ class BudgetSession:
         )
         self.probes = ProbeSet([], self.complain)
         self.environments = Environments(observe=self.observe)
+        self.orders = LockOrder(Paths(str(config.rootpath), lambda path: True).show)
         self.screen = Screen()
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
@@ -349,6 +352,8 @@ class BudgetSession:
             why=plan.problem or (f"not repeated: {seen.why}" if seen.why and not seen.repetitions else None),
         )
         self._tell_plugins(item, record)
+        if watch.locks is not None:
+            record["locks"] = watch.locks
         return record
 
     def _judge_fixtures(self) -> None:
@@ -536,7 +541,7 @@ class BudgetSession:
                 "soak": None if self.soak is None else self.soak.sent(),
             }
             return
-        for finding in self.fixtures.take():
+        for finding in (*self.fixtures.take(), *self._between_tests()):
             self.report.add_run_finding(finding)
         soak = None if self.soak is None else self.soak.parts()
         for finding in () if soak is None else soak["findings"]:
@@ -557,6 +562,13 @@ class BudgetSession:
         )
         self._finished(session)
         self.written = self._write_file()
+
+    def _between_tests(self) -> list[dict[str, Any]]:
+        """Findings about locks that different tests took in different orders."""
+        found = self.report.orders_between_tests()
+        if found and self.settings.accepts:
+            _, found = with_agreed((), found, self.settings.accepts)
+        return [wire.finding_to_dict(finding) for finding in found]
 
     def _all_notes(self) -> list[str]:
         notes = list(self.notes)
@@ -648,11 +660,14 @@ class Watch:
         self.each: float | None = None  # seconds that a repetition takes, where that may be told
         self.after: Counts | None = None
         self.readings: dict[str, Reading] = {}
+        self.locks: dict[str, Any] | None = None  # the order in which they were taken, for the run
 
     def stop(self) -> None:
         """The test is over."""
         self._session.environments.end()
         self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
+        order = self._session.orders.take()
+        self.locks = None if order is None else wire.order_to_dict(order, System.getpid())
         self.after = self._session.counts = self._session.screen.read_after(self.before)
         if self.before is not None and self.after is not None:
             self.left, theirs = self.after.since(self.before), self._session.fixtures.made_now
@@ -681,15 +696,10 @@ class Watch:
 
     def _shown(self, reading: Reading) -> Reading:
         """The reading, with its places named as everywhere: relative to the root."""
-        if not reading.where and not reading.each:
+        if not reading.where:
             return reading
         paths = Paths(str(self._session.config.rootpath), lambda path: True)
-
-        def shown(places: tuple[Location, ...]) -> tuple[Location, ...]:
-            return tuple(replace(place, path=paths.show(place.path)) for place in places)
-
-        parts = tuple(replace(part, where=shown(part.where)) for part in reading.each)
-        return replace(reading, where=shown(reading.where), each=parts)
+        return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
 
 
 class FarWatch:
@@ -709,6 +719,7 @@ class FarWatch:
         self.in_use = self.stranded_before = 0
         self.imported = False
         self.settings_found: SettingsSnapshot | None = None
+        self.locks: dict[str, Any] | None = None
 
     def begin(self) -> None:
         """There, before the setup."""
@@ -727,6 +738,7 @@ class FarWatch:
             "stranded_before": watch.stranded_before,
             "imported": watch.imported,
             "readings": {key: asdict(reading) for key, reading in watch.readings.items()},
+            "locks": watch.locks,
             "notes": self._session.notes,
         }
 
@@ -738,6 +750,7 @@ class FarWatch:
         self.in_use, self.stranded_before = measured["in_use"], measured["stranded_before"]
         self.imported = measured["imported"]
         self.readings = {key: _reading(given) for key, given in measured["readings"].items()}
+        self.locks = measured["locks"]
         for note in measured["notes"]:
             self._session.complain(note)
         if (changed := self.readings.get("globals.changed")) is not None and changed.value:
@@ -745,8 +758,12 @@ class FarWatch:
 
 
 def _reading(given: Mapping[str, Any]) -> Reading:
-    where = tuple(Location(**place) for place in given["where"])
-    return Reading(given["value"], given["why"], tuple(given["details"]), where)
+    each = tuple(Part(tuple(part["details"]), _places(part["where"]), tuple(part["locks"])) for part in given["each"])
+    return Reading(given["value"], given["why"], tuple(given["details"]), _places(given["where"]), each)
+
+
+def _places(given: Iterable[Mapping[str, Any]]) -> tuple[Location, ...]:
+    return tuple(Location(**place) for place in given)
 
 
 def _may_be_amended(report: Any) -> bool:

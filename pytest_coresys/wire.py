@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, cast, get_args
 
 from coresys.budgets.model import EvidenceKind, Level, Status, Verdict
 from coresys.records import Finding, Location
+from coresys.threads.watching.graph import Order
 from pytest_coresys.memo import IdentityMemo
 
 SCHEMA = 1
@@ -165,6 +166,8 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
     if finding.owner is not None or finding.tests:
         data["owner"] = None if finding.owner is None else plain_text(finding.owner)
         data["tests"] = [plain_text(nodeid) for nodeid in finding.tests]
+    if finding.locks:
+        data["locks"] = [plain_text(site) for site in finding.locks]
     return data
 
 
@@ -192,11 +195,43 @@ def finding_from_dict(data: Mapping[str, Any]) -> Finding:
         holders=tuple(tuple(chain) for chain in data.get("holders", ())),
         owner=data.get("owner"),
         tests=tuple(data.get("tests", ())),
+        locks=tuple(data.get("locks", ())),
     )
 
 
 def _location_from_dict(data: Mapping[str, Any]) -> Location:
     return Location(data["path"], data["line"], data.get("function", ""), data.get("note", ""))
+
+
+def order_to_dict(order: Order, process: int) -> dict[str, Any]:
+    """What a test has seen of the order of locks; ``process`` is where the numbers of instances are from."""
+    return {
+        "process": process,
+        "nodes": [
+            {
+                "number": node.number,
+                "kind": plain_text(node.kind),
+                "name": plain_text(node.name),
+                "path": plain_text(node.site.path),
+                "line": _line(node.site.line),
+                "function": plain_text(node.site.function),
+                "scope": node.scope,
+                "lasting": node.number in order.lasting,
+            }
+            for node in order.nodes
+        ],
+        "edges": [
+            {
+                "source": edge.source,
+                "target": edge.target,
+                "thread": plain_text(edge.thread),
+                "held_at": _location_to_dict(edge.held_at),
+                "taken_at": _location_to_dict(edge.taken_at),
+                "gates": sorted(edge.gates),
+            }
+            for edge in order.edges
+        ],
+    }
 
 
 def overall(verdicts: Iterable[Verdict]) -> Status:

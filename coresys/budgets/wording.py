@@ -156,7 +156,8 @@ def _advice(finding: Finding) -> list[str]:
 
 
 def _seen(finding: Finding, verdict: Verdict | None, repetitions: int) -> list[str]:
-    figures = [] if verdict is None else _figures(verdict, repetitions)
+    # Of circles of locks each is a finding: how many there are is no figure of one of them.
+    figures = [] if verdict is None or finding.locks else _figures(verdict, repetitions)
     return [*figures, *finding.details]
 
 

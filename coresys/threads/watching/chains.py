@@ -45,7 +45,7 @@ class Ident:
     made. ``code`` and ``offset`` say where it was taken last: written by whoever has just taken it.
     """
 
-    __slots__ = ("code", "handed", "kind", "made", "name", "offset", "serial")
+    __slots__ = ("__weakref__", "code", "handed", "kind", "made", "name", "offset", "serial")
 
     def __init__(self, kind: str, made: Place, name: str | None = None) -> None:
         self.serial = next(_numbers)  # never the number of an object, which another one may get later

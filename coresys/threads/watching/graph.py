@@ -55,6 +55,15 @@ class Edge:
         return self.held_at, self.taken_at
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was seen of the order of locks, in one test. ``lasting``: the nodes that live on after it."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    lasting: frozenset[int] = frozenset()
+
+
 Cycle = tuple[Edge, ...]
 
 
@@ -166,4 +175,4 @@ def _without_gate(choices: Sequence[Sequence[Edge]]) -> Cycle | None:
     return choose(0, frozenset())
 
 
-__all__ = ["LONGEST", "MOST", "Cycle", "Edge", "Node", "cycles"]
+__all__ = ["LONGEST", "MOST", "Cycle", "Edge", "Node", "Order", "cycles"]

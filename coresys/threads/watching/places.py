@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dis
 import inspect
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, lru_cache
 from types import CodeType
+from weakref import ref
 
 from coresys.records import Location
 from coresys.threads.sites import location
 from coresys.threads.watching.chains import Book, Ident, Place, Seen
-from coresys.threads.watching.graph import Edge, Node
+from coresys.threads.watching.graph import Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
 _UNKNOWN = Location("a place not known", 0)
@@ -52,6 +55,8 @@ def node_of(ident: Ident) -> Node:
     scope = "instance"
     if not code.co_flags & inspect.CO_OPTIMIZED:
         scope = "module" if code.co_name == "<module>" else "class"
+        if "<locals>" in getattr(code, "co_qualname", ""):  # of a class that is made with each call
+            scope = "instance"
     elif opcode == "STORE_GLOBAL":
         scope = "module"
     if scope == "class":
@@ -59,6 +64,21 @@ def node_of(ident: Ident) -> Node:
     elif name and opcode == "STORE_ATTR" and inside:
         name = f"{inside}.{name}"
     return Node(ident.serial, ident.kind, ident.name or name or f"{ident.kind} made there", site, scope)
+
+
+def order_of(book: Book, show: Callable[[str], str] = str) -> Order:
+    """The order that the notes of a leaf make, with paths as ``show`` names them. The notes go with this call.
+
+    What lives on is told by what is left of the idents when the notes are gone; what is garbage counts as living.
+    """
+    nodes, edges = edges_of(book)
+    shown = cache(lambda place: replace(place, path=show(place.path)))
+    nodes = {number: replace(node, site=shown(node.site)) for number, node in nodes.items()}
+    edges = [replace(edge, held_at=shown(edge.held_at), taken_at=shown(edge.taken_at)) for edge in edges]
+    known = {ident.serial: ref(ident) for seen in book.seen for ident in (*seen.held, seen.ident)}
+    book.seen.clear()
+    lasting = frozenset(serial for serial, ident in known.items() if serial in nodes and ident() is not None)
+    return Order(tuple(nodes.values()), tuple(edges), lasting)
 
 
 def edges_of(book: Book) -> tuple[dict[int, Node], list[Edge]]:
@@ -97,4 +117,4 @@ def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
     return edges
 
 
-__all__ = ["edges_of", "node_of", "place_of"]
+__all__ = ["edges_of", "node_of", "order_of", "place_of"]

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from coresys.records import Location, Part
 from coresys.threads.watching.graph import Cycle, Node
 
 
-def part_of(cycle: Cycle, nodes: Mapping[int, Node]) -> Part:
-    """What was seen of a circle, and where: for each of its edges who held what, and what was taken then."""
+def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) -> Part:
+    """What was seen of a circle, and where: for each of its edges who held what, and what was taken then.
+
+    ``tests``: where it is not all of one test, that of each edge.
+    """
     names = names_of(cycle, nodes)
     details, where = [], []
-    for edge in cycle:
+    for at, edge in enumerate(cycle):
         held, wanted = names[edge.source], names[edge.target]
-        details.append(f"{edge.thread} held {held} and took {wanted}")
+        details.append(f"{edge.thread} held {held} and took {wanted}{f', in {tests[at]}' if tests else ''}")
         where.append(_at(edge.held_at, f"{held} taken"))
         where.append(_at(edge.taken_at, f"then {wanted}"))
     threads = {edge.thread for edge in cycle}
-    alone = f"{threads.pop()} did all of it" if len(threads) == 1 else "they did not meet"
+    alone = f"{threads.pop()} did all of it" if len(threads) == 1 and not tests else "they did not meet"
     details.append(f"threads that do this at once wait for each other for ever; here {alone}")
-    return Part(tuple(details), tuple(where))
+    return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
+
+
+def sites_of(cycle: Cycle, nodes: Mapping[int, Node]) -> tuple[str, ...]:
+    """Where the locks of a circle are made, each place once."""
+    sites = (nodes[edge.source].site for edge in cycle)
+    return tuple(dict.fromkeys(f"{site.path}:{site.line}" for site in sites))
 
 
 def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
@@ -42,4 +51,4 @@ def _at(place: Location, note: str) -> Location:
     return replace(place, note=note)
 
 
-__all__ = ["names_of", "part_of"]
+__all__ = ["names_of", "part_of", "sites_of"]

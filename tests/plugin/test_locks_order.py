@@ -1,0 +1,252 @@
+"""Potential deadlocks: of one test, of several, in one process and in many."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from innersuite import InnerSuite
+
+pytestmark = [pytest.mark.slow, pytest.mark.inner]
+KEY = "locks.potential_deadlocks"
+AGREED = '[[accept]]\nkey = "locks.potential_deadlocks"\nreason = "#1"\n'
+QUIET = '[budgets]\nmemory.growth = "off"\nmemory.fragmentation = "off"\n'
+
+BANK = """\
+import threading
+class Account:
+    def __init__(self):
+        self.lock = threading.Lock()
+def transfer(one, other):
+    with one.lock:
+        with other.lock:
+            pass
+"""
+APP = """\
+import threading
+POOL = threading.Lock()
+class Cache:
+    lock = threading.RLock()
+    def __init__(self):
+        self.own = threading.Lock()
+def evict():
+    with POOL:
+        with Cache.lock:
+            pass
+def fill():
+    with Cache.lock:
+        with POOL:
+            pass
+def of_one(cache):
+    with POOL, cache.own:
+        pass
+def of_other(cache):
+    with cache.own, POOL:
+        pass
+"""
+
+
+def write(inner: InnerSuite, toml: str = "", **files: str) -> None:
+    for name, text in files.items():
+        Path(inner.path, f"{name}.py").write_text(text, encoding="utf-8")
+    Path(inner.path, "coresys.toml").write_text(QUIET + toml, encoding="utf-8")
+
+
+def circles(run: Any) -> list[Any]:
+    return [finding for finding in run.facts["findings"] if finding["key"] == KEY]
+
+
+TRANSFERS = """\
+import threading
+import bank
+def test_both_ways():
+    a, b = bank.Account(), bank.Account()
+    for pair in ((a, b), (b, a)):
+        thread = threading.Thread(target=bank.transfer, args=pair, name=f"clerk {pair[0] is a}")
+        thread.start()
+        thread.join()
+def test_one_way():
+    a, b = bank.Account(), bank.Account()
+    bank.transfer(a, b)
+    bank.transfer(a, b)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_a_test_that_passes_fails_for_what_its_threads_would_do_if_they_met(
+    inner: InnerSuite, workers: tuple[str, ...]
+) -> None:
+    write(inner, bank=BANK, test_it=TRANSFERS)
+    run = inner.run("--coresys-budget", *workers)
+    assert run.seen["test_it.py::test_both_ways"][1] == "call failed", run.text
+    assert run.seen["test_it.py::test_one_way"][1] == "call passed", run.text
+    (test,) = [test for test in run.facts["tests"] if test["nodeid"] == "test_it.py::test_both_ways"]
+    (finding,) = test["findings"]
+    assert finding["summary"] == f"{KEY}: 1 > 0 (default)"
+    assert finding["details"][:2] == [
+        "clerk True held Account.lock #1 and took Account.lock #2",
+        "clerk False held Account.lock #2 and took Account.lock #1",
+    ]
+    places = [(place["path"], place["line"], place["function"]) for place in finding["locations"]]
+    assert [(path, line) for path, line, _ in places] == [("bank.py", 6), ("bank.py", 7)] * 2
+    assert {function.rpartition(".")[2] for _, _, function in places} == {"transfer"}
+    assert finding["locks"] == ["bank.py:4"]
+    assert not circles(run)
+    (cycle,) = run.facts["locks"]["cycles"]
+    assert cycle["tests"] == ["test_it.py::test_both_ways"]
+    told = [line.strip() for line in run.text.splitlines()]
+    assert f"{KEY}: 1 > 0 (default)" in told
+
+
+ONE = "import app\ndef test_evict(): app.evict()\ndef test_evict_again(): app.evict()\n"
+TWO = "import app\ndef test_fill(): app.fill()\n"
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["serial", "n2"])
+def test_what_two_tests_do_in_different_orders_is_a_finding_of_the_run(
+    inner: InnerSuite, workers: tuple[str, ...]
+) -> None:
+    write(inner, app=APP, test_one=ONE, test_two=TWO)
+    run = inner.run("--coresys-budget", *workers)
+    assert run.status == 1
+    assert all(phases[1] == "call passed" for phases in run.seen.values()), run.text
+    (finding,) = circles(run)
+    assert finding["tests"] == ["test_one.py::test_evict", "test_two.py::test_fill"]
+    assert finding["locks"] == ["app.py:2", "app.py:4"]
+    assert finding["details"][:2] == [
+        "MainThread held POOL and took Cache.lock, in test_one.py::test_evict",
+        "MainThread held Cache.lock and took POOL, in test_two.py::test_fill",
+    ]
+    assert "each is one for the whole class or module" in finding["details"][-1]
+    assert run.facts["locks"]["cycles"] == [{"edges": [0, 1], "tests": finding["tests"]}]
+    assert not run.facts["summary"]["compliant"]
+
+
+def test_the_same_run_file_whichever_way_it_was_run(inner: InnerSuite) -> None:
+    write(inner, app=APP, test_one=ONE, test_two=TWO)
+    serial = inner.run("--coresys-budget").facts
+    spread = inner.run("--coresys-budget", "-n", "2", "--dist", "loadfile").facts
+    assert serial["locks"] == spread["locks"]
+    assert serial["findings"] == spread["findings"]
+
+
+def test_an_instance_that_lives_on_is_the_same_lock_and_one_of_each_test_is_not(inner: InnerSuite) -> None:
+    write(
+        inner,
+        app=APP,
+        test_it="""\
+import app, pytest
+@pytest.fixture(scope="module")
+def shared(): return app.Cache()
+def test_one(shared): app.of_one(shared)
+def test_other(shared): app.of_other(shared)
+def test_own(): app.of_one(app.Cache())
+def test_own_too(): app.of_other(app.Cache())
+""",
+    )
+    run = inner.run("--coresys-budget")
+    (finding,) = circles(run)
+    assert finding["tests"] == ["test_it.py::test_one", "test_it.py::test_other"]
+    assert "the very instances" in finding["details"][-1]
+
+
+@pytest.mark.parametrize(
+    ("toml", "level", "status"),
+    [
+        ('locks.potential_deadlocks = "off"\n', None, 0),
+        ('locks.potential_deadlocks = { max = 0, level = "warn" }\n', "warn", 0),
+        ('[[accept]]\nkey = "locks.potential_deadlocks"\nlocks = ["app.py:2", "app.py:4"]\nreason = "#1"\n', "warn", 0),
+        (
+            '[[accept]]\nkey = "locks.potential_deadlocks"\nlocks = ["app.py:2", "app.py:6"]\nreason = "#1"\n',
+            "error",
+            1,
+        ),
+    ],
+    ids=["off", "warned", "agreed", "others agreed"],
+)
+def test_budgets_and_what_is_agreed_hold_for_findings_of_the_run(
+    inner: InnerSuite, toml: str, level: str | None, status: int
+) -> None:
+    write(inner, toml, app=APP, test_one=ONE, test_two=TWO)
+    run = inner.run("--coresys-budget")
+    assert [finding["level"] for finding in circles(run)] == ([] if level is None else [level]), run.text
+    assert run.status == status
+
+
+BOTH = """\
+import app
+def test_both():
+    app.evict()
+    app.fill()
+def test_another():
+    cache = app.Cache()
+    app.of_one(cache)
+    app.of_other(cache)
+    app.evict()
+    app.fill()
+"""
+
+
+def test_of_two_circles_the_one_that_is_not_agreed_to_fails_the_test(inner: InnerSuite) -> None:
+    write(inner, AGREED + 'locks = ["app.py:2", "app.py:4"]\n', app=APP, test_it=BOTH)
+    run = inner.run("--coresys-budget")
+    levels = {test["nodeid"]: [each["level"] for each in test["findings"]] for test in run.facts["tests"]}
+    assert levels["test_it.py::test_both"] == ["warn"]
+    assert sorted(levels["test_it.py::test_another"]) == ["error", "warn"]
+    assert run.seen["test_it.py::test_both"][1] == "call passed"
+    assert run.seen["test_it.py::test_another"][1] == "call failed"
+    assert not circles(run)  # each was closed by a test alone
+
+
+def test_a_test_in_a_process_of_its_own_is_compared_too(inner: InnerSuite) -> None:
+    isolated = "import app, pytest\n@pytest.mark.coresys_isolated\ndef test_fill(): app.fill()\n"
+    write(inner, app=APP, test_one=ONE, test_two=isolated)
+    (finding,) = circles(inner.run("--coresys-budget"))
+    assert finding["tests"] == ["test_one.py::test_evict", "test_two.py::test_fill"]
+
+
+def test_locks_made_before_the_plugin_are_watched_where_a_module_has_them(inner: InnerSuite) -> None:
+    write(
+        inner,
+        test_it="""\
+import logging, threading
+LOCK = threading.Lock()
+class Handler(logging.Handler):
+    def emit(self, record):
+        with LOCK:
+            pass
+def test_it():
+    logger = logging.getLogger("it")
+    handler = Handler()
+    logger.addHandler(handler)
+    logger.warning("takes the lock under the handler's")
+    with LOCK:
+        handler.acquire()
+    handler.release()
+    logger.removeHandler(handler)
+""",
+    )
+    run = inner.run("--coresys-budget")
+    (test,) = run.facts["tests"]
+    (finding,) = [each for each in test["findings"] if each["key"] == KEY]
+    assert finding["details"][:2] == [
+        "MainThread held LOCK and took handler",
+        "MainThread held handler and took LOCK",
+    ], finding
+    assert all(place["path"] == "test_it.py" for place in finding["locations"]), finding
+
+
+def test_locks_are_as_they_were_after_the_run(inner: InnerSuite) -> None:
+    code = """\
+import _thread, logging, sys, threading
+before = threading.Lock, threading.RLock, logging._lock, vars(logging)["_lock"]
+import pytest
+sys.exit(0 if pytest.main(["-q", "-p", "no:cacheprovider", "--coresys-budget", "test_it.py"]) == 0
+    and before == (threading.Lock, threading.RLock, logging._lock, vars(logging)["_lock"]) else 3)
+"""
+    write(inner, run=code, test_it="def test_it(): pass\n")
+    done = subprocess.run([sys.executable, "run.py"], cwd=inner.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
