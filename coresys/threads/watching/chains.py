@@ -125,7 +125,7 @@ class Party:
         self.thread = get_ident()
         self.leaf = current
         self.chain: Chain = MUTE if muted else Chain(None, None)
-        self.lost: list[Ident] = []
+        self.lost: deque[Ident] = deque()  # what others have let go for it
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
 
@@ -203,8 +203,10 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
     """
     chain = party.chain
     if party.lost:
-        chain = party.chain = without(chain, party.lost)
-        party.lost.clear()
+        gone = []
+        while party.lost:  # others may add to it meanwhile
+            gone.append(party.lost.popleft())
+        chain = party.chain = without(chain, gone)
     if chain.ident is None and party.leaf is not current:
         party.leaf = current
         chain = party.chain = MUTE if muted else Chain(None, None)
