@@ -7,8 +7,7 @@ Of all: any thread may call any method, unless it says otherwise. An error is ra
 its values, and a method that raises has changed nothing, unless it says otherwise. Names in an error may be longer
 than those that were given: a part of a manager raises its manager's errors, which tell names in full. What nobody may
 give at all (no name for what has one, a priority that there is not) is a ValueError. ``close`` (or ``shutdown``) may
-be called twice. What a
-``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
+be called twice. What a ``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
 """
 
 from __future__ import annotations

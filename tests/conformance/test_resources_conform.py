@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from conforming import at_once
+from conforming import WAIT, at_once
 
 from coresys.errors.hierarchy import (
     CoreSysError,
@@ -216,30 +216,27 @@ def test_many_threads_never_share_a_buffer_nor_get_too_much(one: IResourceManage
     slot = smallest(one)
     one.limit("0", lease=slot)
     wrong: list[str] = []
-    held, guard = [0], threading.Lock()
+    owners = ("0", "0", "1", "2", "3", "4")
+    all_have_asked, all_have_looked = threading.Barrier(len(owners)), threading.Barrier(len(owners))
 
-    def work(name: str) -> None:
-        for turn in range(30):
-            mark = f"{name} {turn:05}".encode()
+    def work(name: str, mark: bytes) -> None:
+        for _ in range(20):
+            lease = None
             try:
-                lease = one.lease(len(mark), owner=name, timeout=0.001)
+                lease = one.lease(len(mark), owner=name, timeout=0.0)
+                lease.view[:] = mark
             except (PoolExhaustedError, LeaseLimitError):
-                continue
-            view = lease.view
-            view[:] = mark
-            if name == "0":
-                with guard:
-                    held[0] += 1
-                    if held[0] > 1:
-                        wrong.append("an owner has more than its limit")
-            if bytes(view) != mark:
+                pass
+            all_have_asked.wait(WAIT)
+            if lease is not None and bytes(lease.view) != mark:
                 wrong.append("a buffer is lent twice")
-            if name == "0":
-                with guard:
-                    held[0] -= 1
-            lease.release()
+            if one.usage("0").leased > slot:
+                wrong.append("an owner has more than its limit")
+            all_have_looked.wait(WAIT)
+            if lease is not None:
+                lease.release()
 
-    at_once(*(partial(work, name) for name in ("0", "0", "1", "2", "3", "4")))
+    at_once(*(partial(work, name, f"{number}".encode()) for number, name in enumerate(owners)))
     assert wrong == []
     assert one.leases() == ()
 

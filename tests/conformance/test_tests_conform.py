@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -155,6 +156,7 @@ def test_two_environments_share_nothing(one: ITestManager) -> None:
 
 def test_many_threads_may_open_and_close_at_once(one: ITestManager) -> None:
     opened, refused, closed = list[str](), list[str](), list[str]()
+    all_have_opened = threading.Barrier(4)
 
     def work(name: str) -> None:
         try:
@@ -162,6 +164,7 @@ def test_many_threads_may_open_and_close_at_once(one: ITestManager) -> None:
             opened.append(name)
         except DuplicateEnvironmentError:
             refused.append(name)
+        all_have_opened.wait(WAIT)
         one.open_environment(spec(name))
         use(one.environment(name))
         assert one.close_environment(name).left == ()
@@ -170,10 +173,7 @@ def test_many_threads_may_open_and_close_at_once(one: ITestManager) -> None:
             closed.append(name)
 
     at_once(*(partial(work, f"t{number}") for number in range(4)))
-    assert len(opened) + len(refused) == 4
-    assert len(opened) == len(closed) + len(one.environments())
-    for each in one.environments():
-        one.close_environment(each.name)
+    assert (len(opened), len(refused), len(closed)) == (1, 3, 1)
     assert one.environments() == ()
 
 

@@ -80,7 +80,7 @@ def ask(test: Callable[..., object], pair: Pair) -> None:
     test(**{name: given[name] for name in inspect.signature(test).parameters})
 
 
-def tests_of(suite: object) -> dict[str, Callable[..., object]]:
+def promises_of(suite: object) -> dict[str, Callable[..., object]]:
     """The tests of a suite, by name."""
     return {name: value for name, value in vars(suite).items() if name.startswith("test_")}
 
@@ -89,7 +89,10 @@ def tests_of(suite: object) -> dict[str, Callable[..., object]]:
 
 
 def _end(manager: Any) -> None:
-    """Whatever has an end has it twice, as the protocols allow."""
+    """Whatever has an end has it twice, as the protocols allow; a test that failed may have left environments open."""
+    if isinstance(manager, TestManager):
+        for each in manager.environments():
+            manager.close_environment(each.name)
     end = getattr(manager, "close", None) or getattr(manager, "shutdown", None)
     if end is not None:
         end()
