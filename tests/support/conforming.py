@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -196,14 +197,18 @@ def _pools() -> ResourceManager:
     return ResourceManager(BufferPools(TIERS, timeout=0.0))
 
 
-@contextmanager
-def _component_views() -> Iterator[Pair]:
-    # Names in such a view are those of its manager: two of one manager have none in common, so these are of two.
-    one, other = _components_of_names(), _components_of_names()
-    yield one.view("t."), other.view("t.")
-    assert [manager.status("other").state for manager in (one, other)] == ["running"] * 2
-    _end(one)
-    _end(other)
+def component_views(part: str | list[str]) -> Subject:
+    """Names in such a view are those of its manager: two of one manager have none in common, so these are of two."""
+
+    @contextmanager
+    def views() -> Iterator[Pair]:
+        one, other = _components_of_names(), _components_of_names()
+        yield one.view(part), other.view(part)
+        assert [manager.status("other").state for manager in (one, other)] == ["running"] * 2
+        _end(one)
+        _end(other)
+
+    return views
 
 
 @contextmanager
@@ -256,7 +261,8 @@ SUBJECTS: dict[str, dict[str, Subject]] = {
     },
     "components": {
         "manager": alone(ComponentManager),
-        "views": _component_views,
+        "views by a beginning": component_views("t."),
+        "views by names": component_views([f"t.{name}" for name in (*ascii_lowercase, "unheard of")]),
         "parts": parts(lambda all: (ScopedComponents(all.components, "one"), ScopedComponents(all.components, "two"))),
         "part of a part": parts(lambda all: _inner(ScopedComponents, all.components)),
         "environments": environments("components"),
