@@ -138,7 +138,8 @@ class ScopedMonitoring:
 
 
 class ScopedStates:
-    """Machines of a part. What became of events is counted of those that were fired through this view."""
+    """Machines of a part. What became of events is counted of those that were fired through this view, but for what was
+    queued: nobody tells it what became of that."""
 
     def __init__(self, states: IStateManager, part: str) -> None:
         self._states, self._part = states, _Part(part)
