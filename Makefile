@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-ALIKE  := measure state errors threads resources monitoring cleanup components coordinators testing
+ALIKE  := measure state errors threads resources monitoring cleanup components coordinators testing conformance
 STAMP  := $(VENV)/.ready
 
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.

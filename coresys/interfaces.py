@@ -4,8 +4,10 @@ Whoever needs a manager takes one of these, by keyword; nobody looks one up. Sig
 records. What a docstring says an implementation must do is what the conformance suites ask of it.
 
 Of all: any thread may call any method, unless it says otherwise. An error is raised as a CoreSysError that carries
-its values, and a method that raises has changed nothing. ``close`` (or ``shutdown``) may be called twice. What a
-``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
+its values, and a method that raises has changed nothing, unless it says otherwise. Names in an error may be longer
+than those that were given: a part of a manager raises its manager's errors, which tell names in full. What nobody may
+give at all (no name for what has one, a priority that there is not) is a ValueError. ``close`` (or ``shutdown``) may
+be called twice. What a ``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
 """
 
 from __future__ import annotations
@@ -139,7 +141,7 @@ class IErrorManager(Protocol):
         """Capture an error, in the thread it happened in, and send it along its path."""
 
     def recent(self, component: str | None = None) -> tuple[ErrorRecord, ...]:
-        """The last errors that are kept, oldest first."""
+        """The last errors that are kept, oldest first; of one kind from one place perhaps only the last."""
 
     def statistics(self) -> ErrorStatistics:
         """What was seen, and what became of it."""
@@ -154,12 +156,15 @@ class IThreadManager(Protocol):
     """
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run a function at the ordinary priority; the executor protocol of the standard library."""
+        """Run a function at the ordinary priority; the executor protocol of the standard library, so that it raises
+        RuntimeError after ``shutdown``."""
 
     def submit_with(
         self, function: Callable[[], T], *, priority: str = "processing", channel: str | None = None
     ) -> Future[T]:
-        """Run a function at a priority (``system``, ``processing``, ``monitoring``), perhaps in a channel's order."""
+        """Run a function at a priority (``system``, ``processing``, ``monitoring``), perhaps in a channel's order.
+
+        Raises ValueError for another priority, and RuntimeError after ``shutdown``."""
 
     def statistics(self) -> ThreadPoolStatistics:
         """Workers, queues, and what became of tasks."""
@@ -201,19 +206,24 @@ class IResourceManager(Protocol):
     """
 
     def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:
-        """A buffer of at least ``size`` bytes."""
+        """A buffer of at least ``size`` bytes; its record has the owner's name as it was given. Raises LeaseSizeError
+        where no tier is so large, LeaseLimitError, and PoolExhaustedError where none was free within ``timeout``
+        seconds."""
 
     def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0) -> None:
         """What an owner may hold, and what is kept for it, in bytes."""
 
     def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
-        """Put anything else that has to be closed in an owner's hands."""
+        """Put anything else that has to be closed in an owner's hands. Raises DuplicateResourceError where it has one
+        of that name."""
 
     def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
         """What is lent now."""
 
     def release_owner(self, owner: str) -> int:
-        """Take back and close all that an owner holds; returns how many things that were."""
+        """Take back and close all that an owner holds; returns how many things that were.
+
+        All is attempted: where something failed to close, ResourcesNotClosedError is raised in the end."""
 
     def usage(self, owner: str) -> OwnerUsage:
         """What an owner holds and may hold."""
@@ -237,13 +247,19 @@ class IComponentManager(Protocol):
         stop: Callable[[], object],
         healthy: Callable[[], bool] | None = None,
     ) -> None:
-        """Declare a component. Raises where it needs itself, through whatever others."""
+        """Declare a component. Raises where its name is taken, or it needs itself, through whatever others."""
 
     def start(self, name: str | None = None) -> None:
-        """Start a component and what it needs; None: all."""
+        """Start a component and what it needs; None: all.
+
+        Where one fails, what this has started is stopped again, and StartFailedError raised; an interruption is raised
+        as it is."""
 
     def stop(self, name: str | None = None) -> None:
-        """Stop a component and those that need it; None: all."""
+        """Stop a component and those that need it; None: all.
+
+        All are attempted: StopFailedError tells, in the end, of each that failed; an interruption is raised then as it
+        is."""
 
     def restart(self, name: str, *, cause: str | None = None) -> bool:
         """Stop and start it, and by its strategy others too; False where it has been restarted too often."""
@@ -259,7 +275,8 @@ class Environment(Protocol):
     """The small world of one test: managers that nobody else has, with limits of its own."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called where it was made: in full, where a part of a manager opened it."""
 
     @property
     def state(self) -> IStateManager: ...
@@ -322,11 +339,11 @@ class ICleanupManager(Protocol):
     """
 
     def add(self, step: CleanupStep, run: Callable[[], object]) -> None:
-        """Declare a step. Raises where it comes after itself, through whatever others."""
+        """Declare a step. Raises where its name is taken, or it comes after itself, through whatever others."""
 
     def run(self, *, channel: str | None = None, deadline: float | None = None) -> CleanupReport:
         """Run the steps of a channel and of those within it (``orders`` has ``orders/eu``), or all, within
-        ``deadline`` seconds."""
+        ``deadline`` seconds. An interruption of a step is raised when all were begun."""
 
 
 __all__ = [

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from coresys.clock import monotonic, sleep
-from coresys.errors.hierarchy import CoreSysError, TransitionRefusedError
+from coresys.errors.hierarchy import (
+    ComponentSpecError,
+    CoreSysError,
+    StopFailedError,
+    TransitionRefusedError,
+)
 from coresys.forks import renew_in_children
 from coresys.system_records import (
     CleanupReport,
@@ -73,6 +78,11 @@ class _Part:
             raise ValueError(f"a part has a name, without a slash at its ends, not {name!r}")
         self.name, self._prefix = name, f"{name}/"
 
+    @property
+    def inner_start(self) -> str:
+        """What the names of all that is in the part begin with, and those of nothing else."""
+        return self._prefix
+
     def inner(self, name: str) -> str:
         return self._prefix + name if name else self.name
 
@@ -92,7 +102,8 @@ class ScopedMonitoring:
 
     def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
         """A transition was made, of a machine of this part."""
-        record = replace(record, machine=self._part.inner(record.machine))
+        # Its table too: managers count by tables, and what is counted under one outside is not in the part's snapshot.
+        record = replace(record, machine=self._part.inner(record.machine), table=self._part.inner(record.table))
         self._monitoring.transition_made(record, seconds=seconds, seconds_in_source=seconds_in_source)
 
     def error_seen(self, record: ErrorRecord) -> None:
@@ -127,7 +138,8 @@ class ScopedMonitoring:
 
 
 class ScopedStates:
-    """Machines of a part. What became of events is counted of those that were fired through this view."""
+    """Machines of a part. What became of events is counted of those that were fired through this view, but for what was
+    queued: nobody tells it what became of that."""
 
     def __init__(self, states: IStateManager, part: str) -> None:
         self._states, self._part = states, _Part(part)
@@ -404,6 +416,51 @@ class ScopedThreads:
         self._leaving = {}
 
 
+class ScopedLease:
+    """A lease of a part: its manager's, whose record tells the owner by the name that it has in the part."""
+
+    __slots__ = ("__weakref__", "_lease", "_part")
+
+    def __init__(self, lease: Lease, part: _Part) -> None:
+        self._lease, self._part = lease, part
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes, as many as were asked for."""
+        return self._lease.view
+
+    @property
+    def record(self) -> LeaseRecord:
+        """To whom, and where."""
+        found = self._lease.record
+        return replace(found, owner=self._part.outer(found.owner))
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lease.release()
+
+    def __enter__(self) -> memoryview:
+        return self._lease.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._lease.__exit__(*exc)
+
+    def __buffer__(self, flags: int) -> memoryview:  # of Python 3.12 and later
+        return self._lease.view
+
+    def __len__(self) -> int:
+        return len(self._lease.view)
+
+    def __getattr__(self, name: str) -> Any:
+        """What its manager's leases have beside the protocol: ``hand_over`` of ours, say."""
+        if name.startswith("_"):  # of a copy that is being made, which has no lease yet
+            raise AttributeError(name)
+        return getattr(self._lease, name)
+
+    def __repr__(self) -> str:
+        return f"<ScopedLease in {self._part.name!r}: {self._lease!r}>"
+
+
 class ScopedResources:
     """What owners of a part hold. Figures of the tiers are those of all."""
 
@@ -412,8 +469,8 @@ class ScopedResources:
 
     @see_through
     def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:
-        """A buffer of at least ``size`` bytes; its record tells the owner's name in full."""
-        return self._resources.lease(size, owner=self._part.inner(owner), timeout=timeout)
+        """A buffer of at least ``size`` bytes."""
+        return ScopedLease(self._resources.lease(size, owner=self._part.inner(owner), timeout=timeout), self._part)
 
     def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0) -> None:
         """What an owner may hold, and what is kept for it, in bytes."""
@@ -443,10 +500,17 @@ class ScopedResources:
 
 
 class ScopedComponents:
-    """Components of a part, which need one another: what they need is of this part too."""
+    """Components of a part, which need one another: what they need is of this part too.
+
+    Of a manager that has views of its own (``view``, as ours) a change of the part is one change, and touches nothing
+    else. Of one that keeps the protocol only, all of a part are started and stopped one by one: one that did not start
+    may be told as stopped, and ``rest-for-one`` restarts whatever starts after it, also outside of the part.
+    """
 
     def __init__(self, components: IComponentManager, part: str) -> None:
-        self._components, self._part = components, _Part(part)
+        self._whole, self._part = components, _Part(part)
+        view = _view_of(components, self._part.inner_start)
+        self._is_view, self._components = view is not None, view or components
 
     def register(
         self,
@@ -457,6 +521,8 @@ class ScopedComponents:
         healthy: Callable[[], bool] | None = None,
     ) -> None:
         """Declare a component."""
+        if not spec.name:
+            raise ComponentSpecError(component="", problem="a component has a name")
         full = replace(spec, name=self._part.inner(spec.name), needs=tuple(map(self._part.inner, spec.needs)))
         self._components.register(full, start=start, stop=stop, healthy=healthy)
 
@@ -464,7 +530,12 @@ class ScopedComponents:
         """Start a component and what it needs; None: all of this part, or none: what was started is stopped again."""
         if name is not None:
             self._components.start(self._part.inner(name))
-            return
+        elif self._is_view:
+            self._components.start()
+        else:
+            self._start_one_by_one()
+
+    def _start_one_by_one(self) -> None:
         began: list[str] = []
         try:
             for each in self._own():
@@ -483,15 +554,34 @@ class ScopedComponents:
         """Stop a component and those that need it; None: all of this part. All are attempted."""
         if name is not None:
             self._components.stop(self._part.inner(name))
-            return
-        problems: list[BaseException] = []
-        for each in reversed(self._own()):
-            try:
-                self._components.stop(each.name)
-            except Exception as error:
-                problems.append(error)
-        if problems:
-            raise problems[0]
+        elif self._is_view:
+            self._components.stop()
+        else:
+            self._stop_one_by_one()
+
+    def _stop_one_by_one(self) -> None:
+        told: list[tuple[str, str]] = []
+        causes: list[BaseException] = []
+        interrupted: BaseException | None = None
+        try:
+            for each in reversed(self._own()):
+                try:
+                    self._components.stop(each.name)
+                except StopFailedError as error:
+                    told += error.problems
+                    causes += error.causes
+                except Exception as error:
+                    told.append((each.name, f"{type(error).__name__}: {error}"))
+                    causes.append(error)
+                except BaseException as error:  # raised as it is, when all was attempted
+                    interrupted = interrupted or error
+            if interrupted is not None:
+                raise interrupted
+            if told:
+                what = f"stop of {self._part.name}"
+                raise StopFailedError(component=told[0][0], action=what, problems=tuple(told), causes=tuple(causes))
+        finally:
+            del causes, interrupted  # their tracebacks have this frame: no circles
 
     def restart(self, name: str, *, cause: str | None = None) -> bool:
         """Stop and start it, and by its strategy others too."""
@@ -506,11 +596,25 @@ class ScopedComponents:
         return tuple(map(self._outer, self._own()))
 
     def _own(self) -> list[ComponentRecord]:
-        return [each for each in self._components.components() if self._part.has(each.name)]
+        start = self._part.inner_start
+        return [each for each in self._components.components() if each.name.startswith(start)]
 
     def _outer(self, record: ComponentRecord) -> ComponentRecord:
         outer = self._part.outer
         return replace(record, name=outer(record.name), needs=tuple(map(outer, record.needs)))
+
+
+def _view_of(components: IComponentManager, start: str) -> IComponentManager | None:
+    """Those whose names begin so, as a manager of their own; None where there is no such thing."""
+    if not isinstance(components, ScopedComponents):
+        view: Callable[[str], IComponentManager] | None = getattr(components, "view", None)
+        return None if view is None else view(start)
+    outer = _view_of(components._whole, components._part.inner(start))
+    if outer is None:
+        return None
+    part = ScopedComponents(components._whole, components._part.name)
+    part._components = outer
+    return part
 
 
 class ScopedTests:
@@ -573,6 +677,7 @@ class ScopedCleanup:
 __all__ = [
     "ScopedCleanup",
     "ScopedComponents",
+    "ScopedLease",
     "ScopedMonitoring",
     "ScopedResources",
     "ScopedStates",

@@ -35,7 +35,7 @@ from coresys.errors.hierarchy import (
     ResourcesNotClosedError,
 )
 from coresys.forks import renew_in_children
-from coresys.resources.lease import Dropped
+from coresys.resources.lease import Dropped, keep_lost
 from coresys.system_records import CheckoutRecord, ConnectionStatistics
 from coresys.threads.sites import location, site
 
@@ -604,17 +604,9 @@ class ConnectionPool(Generic[T]):
                 break
             out = self._out.get(dropped.number)
             if out is not None and self._come_back(dropped.number, keep=False, why="leaked"):
-                self._tell(self.record_of(dropped.number, out))
+                keep_lost(self.record_of(dropped.number, out), self._leaked, self._on_leak)
             if dropped in self._orphans:
                 self._orphans.remove(dropped)
-
-    def _tell(self, record: CheckoutRecord) -> None:
-        self._leaked.append(record)
-        if self._on_leak is not None:
-            try:
-                self._on_leak(record)
-            except Exception:  # of a stranger's, in the middle of somebody else's request
-                pass
 
     def release_owner(self, owner: str) -> int:
         """Close all that an owner has, also under whoever uses it; returns how many there were."""

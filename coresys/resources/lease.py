@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import ref
 
 from coresys.errors.hierarchy import LeaseInUseError, LeaseReleasedError
@@ -103,8 +104,21 @@ class Lease:
         return f"<Lease {self.number} of {lent.account.name!r}: {lent.size} bytes>"
 
 
+R = TypeVar("R")
+
+
+def keep_lost(record: R, kept: deque[R], tell: Callable[[R], object] | None) -> None:
+    """Something was found that nobody holds any more, and that was never given back."""
+    kept.append(record)
+    if tell is not None:
+        try:
+            tell(record)
+        except Exception:  # of a stranger's, in the middle of somebody else's request
+            pass
+
+
 # What a lease is given, and its Lent as a tuple: both are made where nobody may wait for a call of Python's.
 new_lease: Callable[[type[Lease]], Lease] = object.__new__
 new_lent: Callable[[type[Lent], Any], Lent] = tuple.__new__
 
-__all__ = ["Dropped", "Lease", "Lent", "new_lease", "new_lent"]
+__all__ = ["Dropped", "Lease", "Lent", "keep_lost", "new_lease", "new_lent"]

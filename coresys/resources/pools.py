@@ -38,7 +38,7 @@ from coresys.errors.hierarchy import (
     SharedTierError,
 )
 from coresys.forks import renew_in_children
-from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
+from coresys.resources.lease import Dropped, Lease, Lent, keep_lost, new_lease, new_lent
 from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, shared_slab, slab_of
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
@@ -581,7 +581,7 @@ class BufferPools:
             except ValueError:  # by another thread, for which it was not there any more
                 pass
             if lent is not None and mine:
-                self._tell(self.record_of(dropped.number, lent))
+                keep_lost(self.record_of(dropped.number, lent), self._leaked, self._on_leak)
 
     def hand_over(self, lease: Lease) -> LeaseToken:
         """What ``Lease.hand_over`` does."""
@@ -617,7 +617,7 @@ class BufferPools:
                 continue
             state = slab.state(lent.slot)
             if (state == RETURNED or (dead and state == OPEN)) and self._recall(number, lent) and state == OPEN:
-                self._tell(self.record_of(number, lent))
+                keep_lost(self.record_of(number, lent), self._leaked, self._on_leak)
 
     def _recall(self, number: int, lent: Lent) -> bool:
         """Take back what was handed over, where no process has it open; true for one of those who try."""
@@ -660,14 +660,6 @@ class BufferPools:
                 continue
             self._locked("taking back", self._free, number)
             self._stuck.pop(number, None)
-
-    def _tell(self, record: LeaseRecord) -> None:
-        self._leaked.append(record)
-        if self._on_leak is not None:
-            try:
-                self._on_leak(record)
-            except Exception:  # of a stranger's, in the middle of somebody else's request
-                pass
 
     def release_owner(self, owner: str) -> int:
         """Take all slots of an owner back, whoever has the leases; returns how many there were.

@@ -42,9 +42,10 @@ from typing import Any
 from coresys.clock import monotonic, sleep
 from coresys.errors.hierarchy import OrderingError
 from coresys.frames import current_frames
+from coresys.threads.sites import NOT_KNOWN, outside, site_of
 
 _LOOK = 0.0005  # seconds between two looks at a condition of somebody's
-_OURS = frozenset({__name__, "threading", "contextlib"})
+_OURS = (__name__, "threading")
 
 
 class Ordering:
@@ -227,11 +228,8 @@ class Ordering:
 
 
 def _place(frame: FrameType | None) -> str:
-    while frame is not None and frame.f_globals.get("__name__") in _OURS:
-        frame = frame.f_back
-    if frame is None:
-        return "a place not known"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno} ({frame.f_code.co_name})"
+    found = outside(frame, _OURS)
+    return NOT_KNOWN if found is None else f"{site_of(found)} ({found.f_code.co_name})"
 
 
 __all__ = ["Ordering"]

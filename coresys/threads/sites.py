@@ -50,15 +50,21 @@ def site_of(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def standing(frame: FrameType | None, beside: tuple[str, ...] = ()) -> str | None:
-    """Where a frame is now, outside of what takes locks for it: this package, and stacks of contexts; and outside of
+def outside(frame: FrameType | None, beside: tuple[str, ...] = ()) -> FrameType | None:
+    """The innermost frame outside of what takes locks for it: this package, and stacks of contexts; and outside of
     modules whose names begin with what stands in ``beside``."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module != "contextlib" and not module.startswith((_PACKAGE, *beside)):
-            return site_of(frame)
+            return frame
         frame = frame.f_back
     return None
+
+
+def standing(frame: FrameType | None, beside: tuple[str, ...] = ()) -> str | None:
+    """Where a frame is now; that of ``outside``."""
+    found = outside(frame, beside)
+    return None if found is None else site_of(found)
 
 
 def owner_of(raw: Any) -> int:
@@ -82,6 +88,7 @@ __all__ = [
     "SEEN_THROUGH",
     "count_of",
     "location",
+    "outside",
     "owner_of",
     "see_through",
     "site",

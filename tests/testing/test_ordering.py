@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -77,18 +78,21 @@ def test_a_step_that_nobody_makes_is_told_when_all_have_ended() -> None:
         order.run(one=lambda: order.reach("a"), other=lambda: None)
 
 
-def test_a_thread_that_never_arrives_is_named_with_where_it_stands() -> None:
-    order, never = Ordering("a", "b", patience=SOON), threading.Event()
+@pytest.mark.parametrize("kind", [threading.Lock, OrderedLock], ids=["lock", "lock of ours"])
+def test_a_thread_that_never_arrives_is_named_with_where_it_stands(kind: Callable[[], Any]) -> None:
+    order, never = Ordering("a", "b", patience=SOON), kind()
+    never.acquire()
 
     def lost() -> None:
-        never.wait()
+        never.acquire()
+        never.release()
         order.reach("a")
 
     try:
         with pytest.raises(OrderingError) as told:
             order.run(lost=lost, waits=lambda: order.reach("b"))
     finally:
-        never.set()
+        never.release()
     standing = dict(told.value.standing)
     line = lost.__code__.co_firstlineno + 1
     assert standing["lost"] == f"stands at {__file__}:{line} (lost)"
