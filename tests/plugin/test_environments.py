@@ -156,6 +156,23 @@ def test_what_is_left_in_a_wider_environment_is_a_finding_of_the_run_with_its_ow
     assert run.status == 1
 
 
+def test_who_maps_the_buffers_of_a_wider_environment_is_not_suspected_of_them(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+import mmap
+shop = coresys_environment()
+def test_first(shop):
+    with shop.resources.lease(10, owner="web"): pass
+def test_second(shop):
+    with shop.resources.lease(10, owner="web"): pass
+def test_maps_its_own(): KEPT.append(mmap.mmap(-1, 1024 * 1024))
+""",
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.found("suspicion") == {"test_maps_its_own": {"memory.growth"}}, run.text
+
+
 def test_a_test_of_a_wider_environment_is_not_measured_for_one_of_its_own(inner: InnerSuite) -> None:
     write(inner, "shop = coresys_environment()\ndef test_it(shop): used(shop)\n")
     run = inner.run("--coresys-budget")
