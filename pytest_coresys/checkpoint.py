@@ -58,6 +58,19 @@ def _code_below(rootpath: Path) -> list[tuple[str, str]]:
     return sorted(set(found))
 
 
+def kept_by(rootpath: Path, run: str) -> list[dict[str, Any]]:
+    """What processes of this run have kept of soaks that did not come to their end."""
+    found = []
+    for path in sorted((rootpath / FOLDER).glob("soak-*.json")):
+        try:
+            soak = json.loads(path.read_bytes())["soak"]
+            if soak["run"] == run:
+                found.append(dict(soak))
+        except (OSError, ValueError, KeyError, TypeError):  # of another version, or gone meanwhile
+            continue
+    return found
+
+
 class Checkpoint:
     """The file of one soak."""
 

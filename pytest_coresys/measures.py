@@ -73,5 +73,8 @@ MEASURES: dict[str, Measure] = {
 # Of tests that have an environment (the ``coresys`` fixture, and those over it); others have nothing to measure.
 OF_ENVIRONMENTS = frozenset({"environment.left", "pools.fragmentation", "pools.component"})
 
+# Of those, what is counted exactly when the environment is taken down, whatever became of the test.
+COUNTED_AT_THE_END = frozenset({"environment.left"})
+
 GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")
 OF_SOAK: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "soak")

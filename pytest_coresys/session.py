@@ -25,7 +25,13 @@ from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.engine.accepted import with_agreed
-from pytest_coresys.engine.evidence import Seen, findings_of, unmeasured_verdicts, verdicts_of
+from pytest_coresys.engine.evidence import (
+    Seen,
+    findings_of,
+    unmeasured_verdicts,
+    verdicts_of,
+    verdicts_without_a_pass,
+)
 from pytest_coresys.engine.fixtures import FixtureJudge
 from pytest_coresys.engine.plan import Plan, Planner
 from pytest_coresys.engine.repeater import Repeater
@@ -60,6 +66,8 @@ if TYPE_CHECKING:
     from pytest_coresys.soak import Soak
 
 T = TypeVar("T")
+
+_FAILED_BY_ITSELF = ("failed", "error")  # outcomes, before anything is amended
 
 
 def open_session(config: pytest.Config) -> None:
@@ -159,6 +167,9 @@ class BudgetSession:
         self.others_ran: dict[str, str] = {}
         self.foreign: Foreign | None = None
         self.notes: list[str] = []
+        self.failures: dict[
+            tuple[str, str | None], Any
+        ] = {}  # reports of tests that failed by themselves, until they are over
         self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
         self.budget_hooks: list[Any] = []
         self.soak: Soak | None = None
@@ -278,7 +289,7 @@ class BudgetSession:
         held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
         try:
             record = self._judged(item, reports, watch, duration, may_repeat=True, last=last)
-            if len(held) == 2 and self._amend(item, held[0], record):
+            if len(held) == 2 and self._amend(held[0], record):
                 record["outcome"] = "failed"
             self._attach(reports[-1], record)
         finally:  # also when somebody ends the run while we judge
@@ -323,7 +334,9 @@ class BudgetSession:
             verdicts = unmeasured_verdicts(plan, self.measures, f"{wire.WRONG_BUDGETS}: {plan.problem}")
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
-            verdicts = unmeasured_verdicts(plan, self.measures, why)
+            failed = outcome in _FAILED_BY_ITSELF
+            verdicts = verdicts_without_a_pass(plan, seen, self.measures, why, failed=failed)
+            findings = findings_of(verdicts, seen, self.measures)
         else:
             if may_repeat:
                 try:
@@ -339,8 +352,8 @@ class BudgetSession:
                 seen.why = "run by another plugin's protocol: not repeated"
             verdicts = verdicts_of(plan, seen, self.measures, self.unmeasured)
             findings = findings_of(verdicts, seen, self.measures)
-            if findings and self.settings.accepts:
-                verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
+        if findings and self.settings.accepts and plan.problem is None:
+            verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
         self._safely(self._judge_fixtures)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
@@ -373,13 +386,24 @@ class BudgetSession:
         except StrangerError as error:
             self.complain(f"a plugin's pytest_coresys_verdict raised {error}")
 
-    def _amend(self, item: pytest.Item, report: pytest.TestReport, record: dict[str, Any]) -> bool:
-        """Make a passing report a failure, if a budget of level error was exceeded."""
-        errors = [finding for finding in record["findings"] if finding["level"] == "error"]
-        if not errors or self.observe:
+    def _amend(self, report: Any, record: dict[str, Any]) -> bool:
+        """Make a passing report a failure, if a budget of level error was exceeded by a test that did not fail itself.
+
+        One that did, by a subtest or in its teardown, is told of it there: see ``_tell_after_its_own``.
+        """
+        if record["outcome"] in _FAILED_BY_ITSELF:
             return False
-        nodeid, blocks = self.nodeid_here(item.nodeid), []
-        for data in errors:
+        text = self._errors_of(record)
+        if text:
+            report.outcome, report.longrepr = "failed", text
+            report.coresys_amended = True
+        return bool(text)
+
+    def _errors_of(self, record: dict[str, Any]) -> str:
+        """What exceeds the budgets of a test that may fail for it, in full; empty if nothing does."""
+        errors = [finding for finding in record["findings"] if finding["level"] == "error"]
+        nodeid, blocks = self.nodeid_here(record["nodeid"]), []
+        for data in () if self.observe else errors:
             key = data["key"]
             verdict = wire.measure_from_dict(key, record["measures"][key]) if key in record["measures"] else None
             lines = finding_text(
@@ -391,9 +415,23 @@ class BudgetSession:
                 repetitions=record["repetitions"],
             )
             blocks.append("\n".join(lines))
-        report.outcome = "failed"
-        report.longrepr = "\n\n".join(blocks)
-        return True
+        return "\n\n".join(blocks)
+
+    def _tell_after_its_own(self, report: Any, record: dict[str, Any]) -> None:
+        """Add to what is shown of a test that failed by itself, behind its traceback, what exceeds its budgets.
+
+        Its report was logged long ago: nobody is to wait for the teardown to hear of a failure, and who stops the run
+        at the first one does so before. What shows failures in the end has the very same object.
+        """
+        failure = self.failures.pop(_who(report), None)
+        text = "" if failure is None else self._errors_of(record)
+        if failure is None or not text:
+            return
+        add_section = getattr(failure.longrepr, "addsection", None)
+        if callable(add_section):
+            add_section("coresys", text)
+        else:
+            failure.longrepr = f"{failure.longrepr}\n\n{text}"
 
     def _attach(self, teardown: Any, record: dict[str, Any]) -> None:
         """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
@@ -505,7 +543,11 @@ class BudgetSession:
         if self.worker is not None:
             return
         record = getattr(report, "coresys", None)
-        worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", None)
+        if report.failed and not getattr(report, "coresys_amended", False):
+            self.failures[_who(report)] = report
+        if record is not None and self.failures:
+            self._safely(self._tell_after_its_own, report, record)
+        _, worker = _who(report)
         if record is not None:
             self.report.add_test({**record, "worker": worker})
             if worker is not None:
@@ -771,6 +813,11 @@ def _may_be_amended(report: Any) -> bool:
     return report.when == "teardown" or (report.when == "call" and report.passed and type(report) is pytest.TestReport)
 
 
+def _who(report: Any) -> tuple[str, str | None]:
+    """Of which test a report is, and from which worker of xdist."""
+    return report.nodeid, getattr(getattr(getattr(report, "node", None), "gateway", None), "id", None)
+
+
 class ForeignWatch:
     """Sees the phases of tests that another plugin runs. Registered only where there is such a plugin."""
 
@@ -821,7 +868,7 @@ class Foreign:
         record = self._session._judged(item, self._reports, self._watch, 0.0, may_repeat=False, last=False)
         calls = [each for each in self._reports if each.when == "call" and each.passed]
         passed = [each for each in (*calls, report) if not any(each is logged for logged in self._logged)]
-        if passed and self._session._amend(item, passed[0], record):
+        if passed and self._session._amend(passed[0], record):
             record["outcome"] = "failed" if passed[0].when == "call" else "error"
         self._session._attach(report, record)
         self._watch = None

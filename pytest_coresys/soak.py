@@ -24,7 +24,7 @@ from coresys.measure.attribution import attribute
 from coresys.measure.malloccache import MallocCache
 from coresys.records import Finding
 from pytest_coresys import wire
-from pytest_coresys.checkpoint import Checkpoint, identity_of
+from pytest_coresys.checkpoint import Checkpoint, identity_of, kept_by
 from pytest_coresys.config.durations import duration_text
 from pytest_coresys.engine import soakfindings, trends
 from pytest_coresys.engine.accepted import with_agreed
@@ -62,6 +62,8 @@ _SAVED_TIMES = 40
 _EXPLAINED_ROUNDS = 10
 _EXPLAINED_FOR = (5.0, 0.05)  # seconds, or so much of the time if that is more
 _ASKED_FOR = 10.0  # seconds
+_RUN = "coresys_soak_of"  # in a worker's input: the id of the run that it is a part of
+_INTERRUPTED = "the soak was interrupted"
 _NO_PLACE = ("setupshow", "setuponly", "setupplan")
 
 
@@ -83,6 +85,8 @@ class Soak:
         self.running = False
         self.results: list[dict[str, Any]] = []
         self._lost: list[str] = []  # workers that died
+        self._unheard: list[str] = []  # workers that have told nothing so far
+        self._run_id: str = getattr(config, "workerinput", {}).get(_RUN, session.report.run_id)
         self._items: list[pytest.Item] = []
         self._left_out: dict[str, int] = {}  # how many tests, by reason
         self._last: pytest.Item | None = None
@@ -97,6 +101,7 @@ class Soak:
         self._looks = Looked()
         self._grew: list[tuple[pytest.Item, Sequence[float]]] = []
         self._bounds: list[str] = []  # to which all is kept that grows; none where something has no bound
+        self._facts: dict[str, Any] = {}  # of this process, that a checkpoint tells
         self._progress = _Progress(session)
         # Each worker may be wrong by chance: together no more often than one process.
         self._level = LEVEL / getattr(config, "workerinput", {}).get("workercount", 1)
@@ -189,6 +194,13 @@ class Soak:
         limits = {key: _limit_of(key, plans) for key in KEYS}
         ended, checkpoint = "interrupted", self._checkpoint(limits)
         resumed_at = self._resume(checkpoint)
+        self._facts = {
+            "worker": self._session.worker,
+            "tests": len(self._items),
+            "left_out": self._left_out,
+            "resumed_at": resumed_at,
+            "limits": {key: [limit.maximum, limit.level, limit.origin] for key, limit in limits.items()},
+        }
         try:
             with unreported(self._config):
                 self.running = True
@@ -407,7 +419,7 @@ class Soak:
     def _result(self, limits: Mapping[str, Limit], ended: str, resumed_at: float | None) -> dict[str, Any]:
         trends_by_key = {key: self._trend_of(key, limits[key]) for key in KEYS}
         if ended == "interrupted":
-            why = "the soak was interrupted; the same command goes on with it"
+            why = f"{_INTERRUPTED}; the same command goes on with it"
             trends_by_key = {
                 key: Trend("not_measured", None, each.low, each.high, why, each.rate)
                 for key, each in trends_by_key.items()
@@ -489,13 +501,9 @@ class Soak:
         saved, problem = checkpoint.load()
         try:
             if saved is not None:
-                self._recording.resume(saved)
-                self._rounds = int(saved["rounds"])
-                for each in saved["looks"]:
-                    self._looks.add(each["at"], each["level"], each["verdict"], each["rate"], *each["interval"])
-        except (IndexError, KeyError, TypeError, ValueError):
-            self._recording, self._looks = Recording(self.seconds, KEYS, level=self._level), Looked()
-            self._rounds = 0
+                self._take_up(saved)
+        except _NOT_OURS:
+            self._begin_anew()
             saved, problem = None, "it cannot be read"
         if problem is not None:
             self._session.complain(f"{checkpoint.shown} was not gone on with: {problem}; the soak began anew")
@@ -507,9 +515,21 @@ class Soak:
         self._progress.line(f"{text}, once it has warmed up")
         return at
 
+    def _begin_anew(self) -> None:
+        self._recording, self._looks = Recording(self.seconds, KEYS, level=self._level), Looked()
+        self._rounds = 0
+
+    def _take_up(self, saved: Mapping[str, Any]) -> None:
+        """Stand where a soak stood when it was saved. Raises one of ``_NOT_OURS`` for what is none."""
+        self._recording.resume(saved)
+        self._rounds = int(saved["rounds"])
+        for each in saved["looks"]:
+            self._looks.add(each["at"], each["level"], each["verdict"], each["rate"], *each["interval"])
+
     def _save(self, checkpoint: Checkpoint) -> None:
+        soak = {**self._recording.saved(), "rounds": self._rounds, "looks": self._looks.entries()}
         try:
-            checkpoint.save({**self._recording.saved(), "rounds": self._rounds, "looks": self._looks.entries()})
+            checkpoint.save({**soak, "run": self._run_id, **self._facts})
         except runfile.OutputError as error:
             self._session.complain(f"the soak cannot be gone on with if it is ended: {error}")
 
@@ -519,8 +539,15 @@ class Soak:
         """What a worker tells: one text, for execnet takes long over many small values."""
         return json.dumps(self.results)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[_RUN] = self._run_id
+        self._unheard.append(node.gateway.id)
+
     def take(self, worker: str | None, text: str | None) -> None:
         """What a worker told; None of one that died."""
+        if worker in self._unheard:
+            self._unheard.remove(worker)
         if text is None:
             self._lost.append(worker or "a worker")
         else:
@@ -528,23 +555,49 @@ class Soak:
 
     def parts(self) -> dict[str, Any]:
         """What the run file has of it: ``series``, ``facts`` and ``findings``."""
+        self._hear_the_unheard()
+        reasons = dict.fromkeys(self._lost, "its worker died")
+        reasons.update(dict.fromkeys(self._unheard, f"{_INTERRUPTED}, and its worker has told and kept nothing"))
         nothing = [
-            {"worker": worker, "series": {RATE: soaks.unmeasured(RATE, "its worker died", **self._default_limit())}}
-            for worker in self._lost
+            {"worker": worker, "series": {RATE: soaks.unmeasured(RATE, why, **self._default_limit())}}
+            for worker, why in reasons.items()
         ]
         series = soaks.soak_series([*self.results, *nothing])
         if RATE not in series:
-            reasons = "; ".join(f"{count} {why}" for why, count in self._left_out.items())
-            why = f"no test was soaked{f': {reasons}' if reasons else ''}"
+            left_out = "; ".join(f"{count} {why}" for why, count in self._left_out.items())
+            why = f"no test was soaked{f': {left_out}' if left_out else ''}"
             series = {RATE: soaks.unmeasured(RATE, why, **self._default_limit())}
         findings = [finding for result in self.results for finding in result["findings"]]
         findings += [wire.finding_to_dict(soakfindings.died(worker)) for worker in self._lost]
         return {"series": series, "facts": soaks.soak_facts(self.results), "findings": findings}
 
+    def _hear_the_unheard(self) -> None:
+        """Who ends a run of several workers by Ctrl-C hears nothing of them any more, but for what they have kept."""
+        for kept in kept_by(self._config.rootpath, self._run_id) if self._unheard else ():
+            if kept.get("worker") not in self._unheard:
+                continue
+            try:
+                result = self._interrupted(kept)
+            except _NOT_OURS:
+                continue
+            self.results.append(result)
+            self._unheard.remove(kept["worker"])
+
+    def _interrupted(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """What a worker would have told of a soak that it has kept. Raises one of ``_NOT_OURS`` for what is none."""
+        limits = {key: Limit(key, *kept["limits"][key]) for key in KEYS}
+        self._begin_anew()  # of a process that soaks nothing itself
+        self._take_up(kept)
+        facts = {name: kept[name] for name in ("worker", "tests", "left_out")}
+        return {**self._result(limits, "interrupted", kept["resumed_at"]), **facts}
+
     def _default_limit(self) -> dict[str, Any]:
         limit = self._session.settings.limits("", ())[RATE]
         unit = self._session.measures[RATE].unit
         return {"limit": limit.maximum, "unit": unit, "level": limit.level, "origin": limit.origin}
+
+
+_NOT_OURS = (IndexError, KeyError, TypeError, ValueError)  # for a checkpoint that is none, or of another version
 
 
 def _is_over(trend: Trend) -> bool:

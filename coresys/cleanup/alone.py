@@ -18,8 +18,8 @@ class Alone:
     def __init__(self, call: Callable[[], object], name: str, wake: Callable[[], object] | None = None) -> None:
         self._call, self._wake = call, wake
         self.ended = threading.Event()
-        self.found: Any = None
-        self.error: BaseException | None = None
+        self._found: Any = None
+        self._error: BaseException | None = None
         self._thread: threading.Thread | None = threading.Thread(
             target=copy_context().run, args=(self._run,), name=name, daemon=True
         )
@@ -31,7 +31,7 @@ class Alone:
 
     def _run(self) -> None:
         try:
-            self.error, self.found = called_for(self._call)
+            self._error, self._found = called_for(self._call)
         finally:
             self.ended.set()
             if self._wake is not None:
@@ -40,10 +40,16 @@ class Alone:
                 except RuntimeError:  # the loop was closed: nobody waits any more
                     pass
 
-    def join(self) -> None:
-        """Wait for the thread of a call that has ended: so that nobody sees it and calls it left."""
+    def outcome(self) -> tuple[BaseException | None, Any]:
+        """What the call raised, and what it gave, when its thread has ended: so that nobody calls that left.
+
+        Once: an error has the frame that has this. Kept here it would be in a circle, with all that its frames have.
+        """
         if self._thread is not None:
             self._thread.join()
+        error, found = self._error, self._found
+        self._error = self._found = None
+        return error, found
 
 
 def called_for(call: Callable[[], object]) -> tuple[BaseException | None, object]:

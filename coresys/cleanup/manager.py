@@ -358,13 +358,15 @@ class CleanupManager:
             if not in_time:
                 self._hangs(run, step)
                 return
-            thread.join()
-            error, found = thread.error, thread.found
+            error, found = thread.outcome()
         else:
             error, found = called_for(lambda: _awaited_in_a_loop(step.call()))
-        self._ended(run, step, error, found)
-        if error is None and not alone:
-            run.late(spec, seconds, run.now() - began)
+        try:
+            self._ended(run, step, error, found)
+            if error is None and not alone:
+                run.late(spec, seconds, run.now() - began)
+        finally:
+            del error  # it may have this frame
 
     async def _run_step_async(self, run: _Run, step: _Step) -> None:
         spec, seconds, began = step.spec, run.seconds(step.spec), run.now()
@@ -380,8 +382,7 @@ class CleanupManager:
             if not in_time:
                 self._hangs(run, step)
                 return
-            thread.join()
-            error, found = thread.error, thread.found
+            error, found = thread.outcome()
         else:
             error, found = called_for(step.call)
         if error is None and inspect.isawaitable(found):
@@ -402,9 +403,12 @@ class CleanupManager:
             else:
                 error = asyncio.CancelledError() if task.cancelled() else task.exception()
             found = None
-        self._ended(run, step, error, found)
-        if error is None and spec.here:
-            run.late(spec, seconds, run.now() - began)
+        try:
+            self._ended(run, step, error, found)
+            if error is None and spec.here:
+                run.late(spec, seconds, run.now() - began)
+        finally:
+            del error  # it may have this frame
 
     def _ended(self, run: _Run, step: _Step, error: BaseException | None, found: object) -> None:
         if error is not None and not step.is_called:
@@ -453,10 +457,15 @@ class CleanupManager:
 
     def _outcome(self, run: _Run, raising: bool) -> CleanupReport:
         report = self.last_report = self._report(run)
-        if run.interrupted is not None:
-            raise run.interrupted
+        errors, interrupted = tuple(run.errors), run.interrupted
+        run.errors.clear()  # they have frames that have the run
+        run.interrupted = None
+        if interrupted is not None:
+            try:
+                raise interrupted
+            finally:
+                del interrupted, errors
         if raising and not report.complete:
-            errors = tuple(run.errors)
             cause = _group(errors)
             raise CleanupIncompleteError(
                 failed=report.failed, hung=report.hung, left=report.left, errors=errors

@@ -235,15 +235,28 @@ class System:
         if self._lives is not None:
             self._lives.close()
 
+    def forget(self) -> None:
+        """Let go of what was declared to its managers as well, once it is down, and nobody is to hear of what follows.
+
+        An environment's test declares what has the environment, mostly: a guard, an alarm's callback, a sink. Whoever
+        has a manager can look at what it has seen.
+        """
+        self.errors.forget()
+        self.monitoring.forget()
+        self.state.forget()
+
     def within(self, share: float, call: Callable[[], object]) -> None:
         """Call something that may hang. Raises TimeoutError where it takes longer than a share of what is left."""
         seconds = self._seconds(share)
         alone = Alone(call, f"{self.name}: shutdown")
         if not alone.ended.wait(seconds):
             raise TimeoutError(f"it did not end within {seconds:.3g} s, and goes on on a thread of its own")
-        alone.join()
-        if alone.error is not None:
-            raise alone.error
+        error, _ = alone.outcome()
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it has this frame
 
     def _stop_components(self) -> None:
         if any(each.state not in ("stopped", "failed") for each in self.components.components()):
@@ -344,12 +357,15 @@ def _nothing() -> None:
 
 
 def _raise_all(problems: list[Exception]) -> None:
-    problems = list({str(problem): problem for problem in problems}.values())  # one buffer may be in the way twice
-    if len(problems) > 1:
-        failed = tuple((type(problem).__name__, str(problem)) for problem in problems)
-        raise CleanupIncompleteError(failed=failed, hung=(), left=()) from problems[0]
-    if problems:
-        raise problems[0]
+    problems[:] = {str(problem): problem for problem in problems}.values()  # one buffer may be in the way twice
+    try:
+        if len(problems) > 1:
+            failed = tuple((type(problem).__name__, str(problem)) for problem in problems)
+            raise CleanupIncompleteError(failed=failed, hung=(), left=()) from problems[0]
+        if problems:
+            raise problems[0]
+    finally:
+        problems.clear()  # they have this frame, and the one above it
 
 
 class _Observed:

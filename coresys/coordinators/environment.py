@@ -93,6 +93,7 @@ class SystemEnvironment:
             lent = [line for line in map(_own, report.left) if not any(each.startswith(line) for each in self._taken)]
             self._system.threads_ended = _nothing  # which is us: what nobody has is freed at once
             self._left = (*self._taken, *lent, *self._going, *failed, *hung)
+            self._system.forget()
         return self._left
 
     def _note_threads(self) -> None:

@@ -145,8 +145,11 @@ class TestingCoordinator:
                 continue
             except Exception as error:
                 problem = problem or error
-        if problem is not None:
-            raise problem
+        try:
+            if problem is not None:
+                raise problem
+        finally:
+            del problem  # it has this frame
         return tuple(records)
 
     def __repr__(self) -> str:

@@ -114,6 +114,19 @@ class ErrorManager:
         with self._declaring:
             self.declared_policies = {**self.declared_policies, component: declared}
 
+    def forget(self) -> None:
+        """Let go of policies, and of whoever is told, but for the sink of those that have no route, where all go then.
+
+        What was reported can be looked at still.
+        """
+        with self._declaring:
+            default = self._paths.default
+            kept = {name: receive for name, receive in self._receivers.items() if name == default}
+            gone = (self._receivers, self.declared_policies)
+            self._paths, self._receivers = Paths(sinks=tuple(kept), default=default), kept
+            self.declared_policies = {}
+        del gone  # outside the lock: finalizers are not ours
+
     @property
     def paths(self) -> Paths:
         """The routes as they are declared now."""

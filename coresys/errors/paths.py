@@ -31,6 +31,11 @@ class Paths:
             self._add(component, to)
 
     @property
+    def default(self) -> str | None:
+        """Where components go on to that have no route of their own."""
+        return self._default
+
+    @property
     def sinks(self) -> tuple[str, ...]:
         """The declared ends, in the order of their names."""
         return tuple(sorted(self._sinks))

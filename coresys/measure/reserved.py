@@ -1,24 +1,57 @@
-"""Address space that is mapped and yet not in use: reserves of malloc arenas, guard pages, thread stacks.
+"""Address space that is mapped and yet not in use: reserves of malloc arenas, guard pages, stacks, fresh buffers.
 
 The first thread of a process maps 8 MB of stack, which glibc keeps for the next one, and 64 MB for an arena, of which
 132 KB can be written to. Whoever reads the size of the address space once before and once after would call that
 growth; over many repetitions it disappears by itself.
+
+Our pools of buffers map all that they may ever lend, 140 MB by default, and use it slot by slot. They know how much
+was never used. Of mappings of others that is not known: it would have to be looked up page by page, and those of the
+allocators, which have accounts of their own, lie in one mapping with their neighbours.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from coresys.measure.system import System
 
 _HEAP_ALIGNMENT = 64 * 1024 * 1024  # where the heaps of glibc's arenas start, on 64 bits
 
 
+class Mapped(Protocol):
+    """Something that was mapped, and knows how much of it is not in use."""
+
+    @property
+    def untouched(self) -> int:
+        """Bytes that were never written, or given back since: none where it is not mapped any more."""
+
+
+_mapped: WeakValueDictionary[int, Mapped] = WeakValueDictionary()  # by id: whoever is there, for as long as it is
+
+
+def register(mapped: Mapped) -> None:
+    """Ask it, from now on, how much of it is not in use; for as long as it is there."""
+    _mapped[id(mapped)] = mapped
+
+
+def untouched_bytes() -> int:
+    """Bytes of all that was registered that are not in use."""
+    if not _mapped:
+        return 0
+    total = 0
+    for each in _mapped.valuerefs():  # a list: another thread may map meanwhile
+        mapped = each()
+        total += 0 if mapped is None else mapped.untouched
+    return total
+
+
 def reserved_bytes() -> int | None:
-    """Bytes of this process's mappings that nothing can be kept in; None where the system does not list them."""
+    """Bytes of this process's mappings that nothing is kept in; None where the system does not list them."""
     try:
-        return _reserved(System.read_file("/proc/self/maps"), _stack_size())
+        return _reserved(System.read_file("/proc/self/maps"), _stack_size()) + untouched_bytes()
     except OSError:
         return None
 
@@ -30,10 +63,11 @@ class Reserve:
         self._step, self._mapped, self._bytes = step, -math.inf, 0
 
     def at(self, mapped: int) -> int:
-        """Bytes that nothing can be kept in, with so many mapped; 0 where the system does not list them."""
+        """Bytes that nothing is kept in, with so many mapped; 0 where the system does not list them."""
+        untouched = untouched_bytes()  # moves without anything being mapped
         if abs(mapped - self._mapped) >= self._step:
-            self._mapped, self._bytes = mapped, reserved_bytes() or 0
-        return self._bytes
+            self._mapped, self._bytes = mapped, (reserved_bytes() or untouched) - untouched
+        return self._bytes + untouched
 
 
 def _stack_size() -> int:

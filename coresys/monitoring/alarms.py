@@ -113,6 +113,10 @@ class Alarms:
 
         self._by_name.update(added)
 
+    def clear(self) -> None:
+        """Take all thresholds away; what was not told is told to nobody."""
+        self._by_name.update(lambda old: {})
+
     def watches(self, name: str) -> bool:
         """Whether there is a threshold for a figure of that name."""
         return name in self._by_name.get()

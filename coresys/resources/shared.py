@@ -87,7 +87,7 @@ def _remove(segment: SharedMemory, creator: int) -> None:
 class SharedSlab(Slab):
     """The slots of one tier, in a segment that other processes can open."""
 
-    __slots__ = ("__weakref__", "_descriptor", "_removing", "_table", "name")
+    __slots__ = ("_descriptor", "_removing", "_table", "name")
 
     def _make(self, size: int) -> mmap.mmap:
         if _posixshmem is None:

@@ -17,6 +17,7 @@ import mmap
 from collections import deque
 
 from coresys.measure.meters import PAGE
+from coresys.measure.reserved import register
 from coresys.resources.tiers import Tier
 
 
@@ -36,6 +37,7 @@ class Slab:
     """The slots of one tier."""
 
     __slots__ = (
+        "__weakref__",
         "_mapping",
         "_zeros",
         "base",
@@ -68,6 +70,7 @@ class Slab:
         self.surplus = 0  # so many of these were not used from the mark before until then
         self.exposed = [0] * tier.slots
         self.last: list[object] = [None] * tier.slots  # whoever had it last
+        register(self)
 
     def _make(self, size: int) -> mmap.mmap:
         return _map(size)
@@ -76,6 +79,13 @@ class Slab:
     def _advice(self) -> int | None:
         """What gives memory back, where something does."""
         return getattr(mmap, "MADV_DONTNEED", None)
+
+    @property
+    def untouched(self) -> int:
+        """Bytes that are mapped and were never used, or were given back since: no memory is there."""
+        if self._mapping.closed:
+            return 0
+        return (self.slots - self.fresh + len(self.cold)) * self.slot + len(self._zeros)
 
     @property
     def idle(self) -> int:

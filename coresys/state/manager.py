@@ -368,6 +368,19 @@ class StateManager:
                 self._scope.store.close()
             self._leave_machines_to_themselves()
 
+    def forget(self) -> None:
+        """Close it, and hold no machine any longer, nor whoever watches; a machine that somebody has can be read."""
+        self.close()
+        with self._lock:
+            gone: list[object] = [self._machines, self._defined]
+            self._gone += sum(machine.sequence for machine in self._machines.values())
+            self._machines, self._defined = {}, {}
+        with self._scope.lock:
+            gone += [self._scope.watchers, self._scope.on_error]
+            self._scope.watchers, self._scope.on_error = (), None
+            self._scope.settle()
+        del gone  # outside of the locks: finalizers are not ours
+
     def _leave_machines_to_themselves(self) -> None:
         """They need their manager no longer: a circle of both would wait for the collector, with all histories."""
         for machine in self.machines():

@@ -15,7 +15,7 @@ from coresys.measure.settings import SettingsSnapshot
 from coresys.records import GROWS_ALONG, Finding, Location, Reading
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
-from pytest_coresys.measures import GROWTH, Measure
+from pytest_coresys.measures import COUNTED_AT_THE_END, GROWTH, Measure
 
 SPENT = "the effort for repeating was spent"
 TOO_LONG = "repeating it would take longer than the effort of the whole run"
@@ -104,6 +104,26 @@ def _nothing(key: str, resolution: int = 0) -> Evidence:
 def unmeasured_verdicts(plan: Plan, measures: Mapping[str, Measure], why: str) -> tuple[Verdict, ...]:
     """Not measured, all of them, for one reason."""
     return tuple(judge(Evidence(key, None, why=why), limit, measures[key].unit) for key, limit in plan.in_force.items())
+
+
+def verdicts_without_a_pass(
+    plan: Plan, seen: Seen, measures: Mapping[str, Measure], why: str, *, failed: bool
+) -> tuple[Verdict, ...]:
+    """Of a test that did not pass: not measured, for that reason, but for what was counted exactly when it was over.
+
+    What a test left that ``failed`` by itself is an error beside its own. One that was skipped, or was expected to
+    fail, is to stay what it is: there it is a warning.
+    """
+
+    def verdict_of(key: str, limit: Limit) -> Verdict:
+        reading = seen.readings.get(key) if key in COUNTED_AT_THE_END else None
+        if reading is None or reading.value is None:
+            return judge(Evidence(key, None, why=why), limit, measures[key].unit)
+        if not failed and limit.level == "error":
+            limit = replace(limit, level="warn", reason=f"told as a warning: {why}")
+        return judge(_evidence(key, plan, seen, measures[key], None), limit, measures[key].unit)
+
+    return tuple(verdict_of(key, limit) for key, limit in plan.in_force.items())
 
 
 def _evidence(key: str, plan: Plan, seen: Seen, measure: Measure, unmeasured: str | None) -> Evidence:

@@ -39,13 +39,15 @@ class Ending:
     """How the process ended. ``status`` is what ``waitpid`` gives, or None where that is not known.
 
     ``over``: it did all it was to do. ``timed_out``: it was ended for the time it took. ``stood`` is what faulthandler
-    wrote of its threads: when it was asked, or when it crashed. ``broke``: an error that nobody caught.
+    wrote of its threads: when it was asked, or when it crashed; ``silent`` is why it could not be asked. ``broke``: an
+    error that nobody caught.
     """
 
     status: int | None = None
     over: bool = False
     timed_out: bool = False
     stood: str = ""
+    silent: str = ""
     broke: str | None = None
     seconds: float = 0.0
 
@@ -140,6 +142,7 @@ def _be_the_one(
         if own_group:
             os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        notes = _out_of_reach(notes)
         faulthandler.enable(file=notes)
         faulthandler.register(_ASKED, file=notes, all_threads=True)
         send = _Sender(writer, warden)
@@ -155,6 +158,24 @@ def _be_the_one(
             pass
     finally:
         _exit(status)
+
+
+_HIGHEST = 1024  # descriptors; higher numbers take the system larger tables
+
+
+def _out_of_reach(fd: int) -> int:
+    """The descriptor under a high number: a test of a daemon closes all that are low, and another file would get it."""
+    import fcntl  # not on Windows, where nobody gets here
+    import resource
+
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    soft = _HIGHEST if soft == resource.RLIM_INFINITY else soft
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(soft, _HIGHEST) - 8)
+    except (OSError, OverflowError):  # that many are open, or may not be
+        return fd
+    os.close(fd)
+    return high
 
 
 class _Sender:
@@ -277,6 +298,7 @@ class _Listener:
             return
         try:
             os.kill(self._pid, _ASKED)
+            os.kill(self._pid, signal.SIGCONT)  # one that was stopped answers then
             until, seen = monotonic() + _TO_ANSWER, ""
             while monotonic() < until:
                 sleep(0.002)
@@ -284,9 +306,23 @@ class _Listener:
                 if now and now == seen:
                     break
                 seen = now
+            if not seen:
+                self._ending.silent = _why_silent(self._pid)
             os.kill(self._pid, signal.SIGKILL)
         except OSError:
             pass  # gone meanwhile
+
+
+def _why_silent(pid: int) -> str:
+    """Why a process did not say where it stands."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        facts = {name: value for name, _, value in (line.partition(":") for line in file)}
+    asked = 1 << (_ASKED - 1)
+    if int(facts["SigBlk"], 16) & asked:
+        return "it blocks all signals, that too by which it is asked"
+    if not int(facts["SigCgt"], 16) & asked:
+        return "it has another handler for the signal by which it is asked"
+    return "it did not answer; it may have closed all descriptors"
 
 
 def _lives(pid: int) -> bool:
@@ -315,6 +351,7 @@ def how_it_ended(ending: Ending, *, phase: str, limit: str) -> str:
         return f"its process broke in {phase}: {last}\n\n{ending.broke.strip()}"
     if ending.timed_out:
         first = f"took longer than {limit}, and was ended in {phase}{where}"
+        first += f"; where it stood is not known: {ending.silent}" if ending.silent and not place else ""
     elif ending.status is None:
         first = f"its process was lost in {phase}: somebody ended it, or waited for it in our place"
     elif os.WIFSIGNALED(ending.status):

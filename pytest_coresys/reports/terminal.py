@@ -379,7 +379,8 @@ _NOT_SETTLED_BY_MORE = (
 def _soak(run: Mapping[str, Any], style: _Style) -> list[Line]:
     if "soak" not in run["run"]:
         return []
-    lines = [style.line(soaks.head(run), _BOLD)]
+    start, _, told = soaks.head(run).partition(" ")
+    lines = [Line(each.text, _BOLD) for each in style.wrapped(f"{start} ", told, most=4)]
     for verdict, text in soaks.rows(run):
         if style.verbose >= 0 or verdict == "over":
             word = "open" if verdict == "not_measured" else verdict

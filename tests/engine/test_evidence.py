@@ -17,6 +17,7 @@ from pytest_coresys.engine.evidence import (
     suspects,
     unmeasured_verdicts,
     verdicts_of,
+    verdicts_without_a_pass,
 )
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.screen import MEMORY_RESOLUTION, Counts
@@ -319,3 +320,26 @@ def test_why_a_test_was_not_repeated_is_not_taken_from_another_of_its_plan() -> 
     plan = plan_of("memory.peak", memory_peak=1e6)
     for why in (SPENT, "--coresys-repeat 0", SPENT):
         assert verdicts_of(plan, Seen(counts(), why=why), MEASURES, {})[0].why == why
+
+
+@pytest.mark.parametrize(
+    ("left", "failed", "level", "expected"),
+    [
+        (2.0, True, "error", ("over", 2.0, "error", ["error"])),
+        (2.0, False, "error", ("over", 2.0, "warn", ["warn"])),
+        (2.0, True, "warn", ("over", 2.0, "warn", ["warn"])),
+        (0.0, True, "error", ("within", 0.0, "error", [])),
+        (None, True, "error", ("not_measured", None, "error", [])),
+    ],
+)
+def test_of_a_test_that_did_not_pass_only_what_is_counted_exactly_is_judged(
+    left: float | None, failed: bool, level: str, expected: tuple[str, float | None, str, list[str]]
+) -> None:
+    plan = plan_of("environment.left", "pools.component", "threads.leaked", level=level)
+    readings = {"environment.left": Reading(left), "pools.component": Reading(10.0**9)}
+    seen = Seen(counts(threads=1), readings=readings)
+    verdicts = verdicts_without_a_pass(plan, seen, MEASURES, "the test ended so", failed=failed)
+    first, *others = verdicts
+    levels = [each.level for each in findings_of(verdicts, seen, MEASURES)]
+    assert (first.status, first.value, first.level, levels) == expected
+    assert [(each.status, each.why) for each in others] == [("not_measured", "the test ended so")] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,89 @@ def test_what_hangs_is_ended_and_says_where_it_stood() -> None:
     assert first.endswith(" in hangs_here")
     assert "test_warden.py" in rest
     assert "/pytest_coresys/" not in rest
+
+
+def backtracks(send: Send) -> None:
+    send({"limit": 0.3})
+    assert re.match(r"(a+)+$", "a" * 60 + "b") is None
+
+
+def holds_the_interpreter(send: Send) -> None:
+    send({"limit": 0.3})
+    ctypes.PyDLL(None).sleep(60)
+
+
+def waits_in_c(send: Send) -> None:
+    send({"limit": 0.3})
+    ctypes.CDLL(None).sleep(60)
+
+
+def has_a_thread_that_backtracks(send: Send) -> None:
+    thread = threading.Thread(target=backtracks, args=(send,))
+    thread.start()
+    thread.join()
+
+
+def is_stopped(send: Send) -> None:
+    send({"limit": 0.3})
+    os.kill(os.getpid(), signal.SIGSTOP)
+    threading.Event().wait(60)
+
+
+def has_closed_descriptors(send: Send) -> None:
+    os.closerange(3, 256)
+    backtracks(send)
+
+
+@pytest.mark.parametrize(
+    ("work", "function"),
+    [
+        (backtracks, "backtracks"),
+        (holds_the_interpreter, "holds_the_interpreter"),
+        (waits_in_c, "waits_in_c"),
+        (has_a_thread_that_backtracks, "has_a_thread_that_backtracks"),
+        (is_stopped, "is_stopped"),
+        (has_closed_descriptors, "backtracks"),
+    ],
+)
+def test_where_a_call_into_c_hangs_is_named_whether_it_holds_the_interpreter_or_not(
+    work: Callable[[Send], None], function: str
+) -> None:
+    ending, _ = run(work, limit=30.0)
+    assert ending.timed_out
+    first, _, rest = told(ending).partition("\n\n")
+    assert re.search(rf"was ended in its call, at .*test_warden\.py:\d+ in {function}$", first), told(ending)
+    assert work is not has_a_thread_that_backtracks or " in backtracks" in rest
+
+
+def blocks_all(send: Send) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    backtracks(send)
+
+
+def ignores_all(send: Send) -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    backtracks(send)
+
+
+def closes_all(send: Send) -> None:
+    os.closerange(3, 4096)
+    backtracks(send)
+
+
+@pytest.mark.parametrize(
+    ("work", "why"),
+    [
+        (blocks_all, "it blocks all signals, that too by which it is asked"),
+        (ignores_all, "it has another handler for the signal by which it is asked"),
+        (closes_all, "it did not answer; it may have closed all descriptors"),
+    ],
+)
+def test_where_it_cannot_be_told_it_is_told_why(work: Callable[[Send], None], why: str) -> None:
+    ending, _ = run(work, limit=30.0)
+    assert ending.timed_out
+    assert told(ending) == f"took longer than 1 s, and was ended in its call; where it stood is not known: {why}"
 
 
 def test_a_limit_can_be_lifted() -> None:

@@ -156,6 +156,23 @@ def test_what_is_left_in_a_wider_environment_is_a_finding_of_the_run_with_its_ow
     assert run.status == 1
 
 
+def test_who_maps_the_buffers_of_a_wider_environment_is_not_suspected_of_them(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+import mmap
+shop = coresys_environment()
+def test_first(shop):
+    with shop.resources.lease(10, owner="web"): pass
+def test_second(shop):
+    with shop.resources.lease(10, owner="web"): pass
+def test_maps_its_own(): KEPT.append(mmap.mmap(-1, 1024 * 1024))
+""",
+    )
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0")
+    assert run.found("suspicion") == {"test_maps_its_own": {"memory.growth"}}, run.text
+
+
 def test_a_test_of_a_wider_environment_is_not_measured_for_one_of_its_own(inner: InnerSuite) -> None:
     write(inner, "shop = coresys_environment()\ndef test_it(shop): used(shop)\n")
     run = inner.run("--coresys-budget")
@@ -261,7 +278,107 @@ def test_after(coresys): used(coresys)
         assert run.seen["test_it.py::test_teardown"] == ERROR
         assert "OSError: mine" in run.text
         assert "assert 1 == 2" in run.text
-    assert measured.found() == {}
+    assert measured.found() == {"test_fails": {"environment.left"}, "test_setup": {"environment.left"}}
+
+
+FAILING = """
+def keep(own):
+    KEPT.append(own.resources.lease(10, owner="web"))
+
+@pytest.fixture
+def broken(coresys):
+    keep(coresys)
+    raise OSError("mine")
+@pytest.fixture
+def breaks(coresys):
+    yield
+    raise OSError("mine")
+
+def test_fails(coresys):
+    keep(coresys)
+    assert 1 == 2
+def test_setup(broken): pass
+def test_teardown(breaks, coresys): keep(coresys)
+def test_exits(coresys):
+    keep(coresys)
+    raise SystemExit(3)
+@pytest.mark.xfail(strict=True)
+def test_strict(coresys): keep(coresys)
+@pytest.mark.coresys_isolated
+def test_apart(coresys):
+    keep(coresys)
+    assert 3 == 4
+def test_skips(coresys):
+    keep(coresys)
+    pytest.skip("no")
+@pytest.mark.xfail
+def test_expected(coresys):
+    keep(coresys)
+    assert 5 == 6
+@pytest.mark.xfail(strict=False)
+def test_unexpected(coresys): keep(coresys)
+def test_clean(coresys):
+    used(coresys)
+    assert 7 == 8
+def test_after(coresys): used(coresys)
+@pytest.mark.coresys_skip("environment.left", reason="known")
+def test_known(coresys):
+    keep(coresys)
+    assert 9 == 10
+"""
+FAILS = ["test_fails", "test_setup", "test_teardown", "test_exits", "test_strict", "test_apart"]
+WARNS = ["test_skips", "test_expected", "test_unexpected"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_what_a_test_left_that_did_not_pass_is_told_after_its_own_traceback_and_changes_no_outcome(
+    inner: InnerSuite, workers: tuple[str, ...]
+) -> None:
+    path = write(inner, FAILING)
+    clean = write(inner, FAILING.replace('KEPT.append(own.resources.lease(10, owner="web"))', "pass"), "test_clean.py")
+    as_it_is = inner.run("test_clean.py")
+    clean.unlink()
+    run = inner.run("--coresys-budget", "--coresys-repeat", "0", *workers)
+    alone = {nodeid.rpartition("::")[2]: phases for nodeid, phases in as_it_is.seen.items()}
+    assert {nodeid.rpartition("::")[2]: phases for nodeid, phases in run.seen.items()} == alone, run.text
+    assert run.found() == {name: {"environment.left"} for name in FAILS}, run.text
+    assert run.found("warn") == {name: {"environment.left"} for name in WARNS}, run.text
+    for name in (*FAILS, *WARNS):
+        (finding,) = run.test(name)["findings"]
+        assert finding["summary"] == "environment.left: 1 > 0 (default)"
+        assert [place["path"] for place in finding["locations"]] == ["test_it.py"], finding
+        assert "a buffer of 10 bytes, lent to 'web', taken at test_it.py:" in finding["details"][0]
+        measure = run.test(name)["measures"]["environment.left"]
+        assert (measure["value"], measure["verdict"]) == (1, "over")
+        assert measure["level"] == ("error" if name in FAILS else "warn")
+        assert run.test(name)["measures"]["memory.growth"]["verdict"] == "not_measured"
+    for name in FAILS:  # in the block of the test: its own first
+        block = re.split(rf"^_+ (?:ERROR at \w+ of )?{name} _+$", run.text, flags=re.M)[1]
+        block = re.split(r"^(?:_{3,} .* _{3,}|={3,} .* ={3,})$", block, flags=re.M)[0]
+        own = {"test_fails": "assert 1 == 2", "test_exits": "SystemExit: 3", "test_apart": "assert 3 == 4"}
+        first = own.get(name, "[XPASS(strict)]" if name == "test_strict" else "OSError: mine")
+        assert 0 <= block.find(first) < block.find("environment.left: 1 > 0 (default)"), block
+        assert block.count("environment.left: 1 > 0 (default)") == 1
+    assert run.test("test_clean")["measures"]["environment.left"]["verdict"] == "within"
+    assert run.test("test_known")["findings"] == []
+    assert (run.status, path.name) == (1, "test_it.py")
+    assert not run.facts["summary"]["compliant"]
+
+
+def test_what_a_skipped_test_left_fails_nothing(inner: InnerSuite) -> None:
+    write(
+        inner,
+        """
+def test_skips(coresys):
+    KEPT.append(coresys.resources.lease(10, owner="web"))
+    pytest.skip("no")
+""",
+    )
+    run = inner.run("--coresys-budget")
+    assert (run.status, run.facts["summary"]["compliant"]) == (0, True), run.text
+    assert run.found("warn") == {"test_skips": {"environment.left"}}
+    assert "a buffer of 10 bytes, lent to 'web', taken at test_it.py:" in run.text
+    assert "limit      0, set by default: told as a warning: the test skipped" in run.text
 
 
 def test_fixtures_of_a_users_own_come_first(inner: InnerSuite) -> None:

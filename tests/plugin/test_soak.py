@@ -510,6 +510,74 @@ def test_a_soak_that_was_ended_goes_on_where_it_was(suite: SoakSuite, name: str)
     assert third.facts["run"]["soak"][0]["resumed_at"] is None
 
 
+ENDS_ALL = """
+import os, pathlib, signal, time
+ENDED, OTHER = pathlib.Path("ended"), pathlib.Path("other")
+def test_it(): pass
+def test_ends():
+    from conftest import Clock
+    if Clock.now > 1000 + 60 and not ENDED.exists():
+        while not OTHER.exists() or not OTHER.read_text(): time.sleep(0.01)
+        ENDED.touch()
+        for pid in (os.getppid(), int(OTHER.read_text()), os.getpid()):  # as a terminal does to all of its group
+            os.kill(pid, signal.SIGINT)
+"""
+OTHER = """
+import os, pathlib, time
+def test_other():
+    from conftest import Clock
+    if Clock.now > 1000 + 30 and not pathlib.Path("ended").exists():
+        pathlib.Path("other").write_text(str(os.getpid()))
+        time.sleep(60)
+"""
+
+
+def test_a_soak_of_workers_that_was_interrupted_tells_how_far_it_was_and_goes_on(suite: SoakSuite) -> None:
+    pytest.importorskip("xdist")
+    hasty = "import pytest_coresys.soak as soak\nsoak._SAVED_EACH = 0.0, 0.1\n"
+    suite.write(ENDS_ALL, conftest=hasty, tests=2)
+    arguments = ("100 s", "-n", "2", "--dist", "loadscope", "--coresys-set", "memory.growth_rate=20 MB/h")
+    (suite.path / "test_other.py").write_text(OTHER)
+    first = suite.run(*arguments)
+    assert first.status == 2, first.text
+    assert (rate(first)["verdict"], rate(first)["why"]) == (
+        "not_measured",
+        "the soak was interrupted; the same command goes on with it",
+    )
+    facts = {each["worker"]: each for each in first.facts["run"]["soak"]}
+    assert set(facts) == {"gw0", "gw1"}
+    assert {each["ended"] for each in facts.values()} == {"interrupted"}
+    assert sum(each["tests"] for each in facts.values()) == 3
+    ended = next(each for each in facts.values() if each["tests"] == 2)
+    assert ended["elapsed"] == pytest.approx(60, abs=3)
+    assert ended["rounds"] == pytest.approx(60, abs=3)
+    assert [look["at"] for look in ended["looks"]] == [0.25, 0.5]
+    assert sorted(each["elapsed"] for each in facts.values())[0] == pytest.approx(30, abs=3)
+    assert "no test was soaked" not in first.text
+    assert "interrupted" in " ".join(first.text.split())
+    for entry in (rate(first), *rate(first)["others"]):
+        assert len(entry["times"]) == len(entry["values"]) > 5
+        assert (entry["limit"], entry["origin"]) == (20 * 1024 * 1024, "--coresys-set")
+    for _ in range(20):  # until each worker has the same tests as before: the first that is ready has the first of them
+        second = suite.run(*arguments)
+        assert second.status == 0, second.text
+        now = {each["worker"]: each for each in second.facts["run"]["soak"]}
+        if all(now[worker]["tests"] == each["tests"] for worker, each in facts.items()):
+            break
+    for worker, each in facts.items():
+        assert now[worker]["resumed_at"] == pytest.approx(each["elapsed"], abs=0.1)
+
+
+def test_workers_that_were_interrupted_and_have_kept_nothing_are_told_so(suite: SoakSuite) -> None:
+    pytest.importorskip("xdist")
+    suite.write(
+        "import os, signal, time\ndef test_ends():\n    os.kill(os.getppid(), signal.SIGINT)\n    time.sleep(60)\n"
+    )
+    run = suite.run("100 s", "-n", "2")
+    assert run.status == 2, run.text
+    assert rate(run)["why"] == "the soak was interrupted, and its worker has told and kept nothing"
+
+
 def test_other_code_does_not_go_on_with_it(suite: SoakSuite) -> None:
     suite.write(
         PAUSES.format(signal="SIGINT"),

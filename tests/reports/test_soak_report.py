@@ -71,6 +71,17 @@ def test_the_worst_worker_speaks_and_the_others_stand_behind_it() -> None:
     assert "in each of 4 workers, 4,012 rounds at most of 48 tests" in text_of(run)
 
 
+def test_the_headline_is_told_to_its_end_however_narrow_the_terminal_is() -> None:
+    run = run_of(*(result(f"gw{n}", entry("not_measured", None), ended="interrupted") for n in range(4)))
+    lines = [line for line in summary_lines(run, width=60, verbose=0) if line.markup.get("bold")]
+    assert all(len(line.text) <= 60 for line in lines)
+    head = " ".join(line.text.strip() for line in lines)
+    whole = "soak: 90.2 s of 90 s in each of 4 workers, 4,012 rounds at most of 48 tests; interrupted"
+    assert whole in head
+    quiet = summary_lines(run, width=60, verbose=-1)
+    assert whole in " ".join(line.text.strip() for line in quiet)
+
+
 def test_each_line_has_the_figure_its_interval_and_the_limit_with_its_origin() -> None:
     rate = entry("within", 0.125 * MIB)
     series = {soaks.RATE: rate, "threads.leaked": threads(1.0, "over")}
