@@ -201,3 +201,13 @@ def test_nothing_grows_while_nothing_is_noted() -> None:
         assert chains.here.me.chain is chains.MUTE
     take(one, other)
     assert len(chains.renew().seen) == 1
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_a_lock_that_is_made_new_in_a_forked_child_is_held_no_more(make: Any, found: Any) -> None:
+    lock, other = make(), Lock()
+    lock.acquire()
+    lock._at_fork_reinit()
+    assert chains.here.me.chain.ident is None
+    take(other, lock)
+    assert found() == []

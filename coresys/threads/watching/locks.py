@@ -145,6 +145,8 @@ class Lock(metaclass=_LikeRaw):
             me.lost.append(self._ident)
 
     def _at_fork_reinit(self) -> None:
+        if self._me is here.me:  # logging takes its lock before a fork, and has it made new in the child
+            leave(here.me, self._ident)
         self._me = None
         self._raw._at_fork_reinit()
 
@@ -262,6 +264,8 @@ class RLock(metaclass=_LikeRaw):
         self._again = again
 
     def _at_fork_reinit(self) -> None:
+        if self._me is here.me:
+            leave(here.me, self._ident)
         self._me, self._again = None, 0
         self._raw._at_fork_reinit()
 
