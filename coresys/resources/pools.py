@@ -38,7 +38,7 @@ from coresys.errors.hierarchy import (
     SharedTierError,
 )
 from coresys.forks import renew_in_children
-from coresys.resources.lease import Dropped, Lease, Lent, new_lease, new_lent
+from coresys.resources.lease import Dropped, Lease, Lent, LetGo, Raw
 from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, shared_slab, slab_of
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
@@ -81,6 +81,18 @@ class _Waiter:
         self.gate.acquire()
 
 
+class _Figures:
+    """What is counted of one tier."""
+
+    __slots__ = ("kept", "leases", "most_busy", "overflowed", "refused", "was_refused")
+
+    def __init__(self) -> None:
+        self.kept = 0  # free slots that are kept for accounts, of all of them
+        self.leases = self.refused = self.overflowed = 0
+        self.most_busy = 0  # before its slab was made anew; of that slab, see ``fresh``
+        self.was_refused = False  # the last request, for want of slots
+
+
 class BufferPools:
     """Tiers of buffers that owners take and give back.
 
@@ -98,6 +110,45 @@ class BufferPools:
     ``debug``: writes into slots that were given back are found, at ten times the price. ``on_leak`` is told of each
     lease that was dropped without being given back, outside of any lock; what it raises is dropped.
     """
+
+    # As slots, each is found at once; of as many attributes as these the interpreter makes a dictionary for each pools.
+    # There may be one beside them, so that a test can put something of its own in the place of a method.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_accounts",
+        "_channels",
+        "_closed",
+        "_debug",
+        "_decay",
+        "_due",
+        "_exhausted",
+        "_figures",
+        "_handed",
+        "_holder",
+        "_is_shared",
+        "_last_number",
+        "_leaked",
+        "_lent",
+        "_lock",
+        "_most_accounts",
+        "_now",
+        "_on_leak",
+        "_opened",
+        "_orphaned",
+        "_put_off",
+        "_sizes",
+        "_slabs",
+        "_smallest",
+        "_stale",
+        "_stuck",
+        "_timeout",
+        "_waiting",
+        "_zeroes_always",
+        "_zeroing",
+        "orphans",
+        "tiers",
+    )
 
     def __init__(
         self,
@@ -117,6 +168,7 @@ class BufferPools:
         self._slabs = [slab_of(tier) for tier in self.tiers]
         self._is_shared = any(tier.shared for tier in self.tiers)
         self._exhausted, self._zeroing, self._timeout, self._debug = exhausted, zeroing, timeout, debug
+        self._zeroes_always = zeroing == "always"
         self._on_leak, self._now = on_leak, now
         self._decay = decay
         self._due = None if decay is None else now() + decay  # when some may cool
@@ -127,16 +179,12 @@ class BufferPools:
         self._channels: dict[str, Channel] = {}  # those that are open
         self._opened: dict[str, tuple[CodeType, int]] = {}  # and where each was
         self._most_accounts = _FEWEST_ACCOUNTS
-        self._lent: dict[int, Lent] = {}
+        self._lent: dict[int, Dropped | LetGo] = {}
         self._last_number = 0
         self._waiting: deque[_Waiter] = deque()  # for whichever tier; whoever came first is first
-        self._kept = [0] * len(self.tiers)  # of all accounts
-        self._most_busy, self._leases = [0] * len(self.tiers), [0] * len(self.tiers)
-        self._refused, self._overflowed = [0] * len(self.tiers), [0] * len(self.tiers)
-        self._was_refused = [False] * len(self.tiers)
+        self._figures = tuple(_Figures() for _ in self.tiers)
         self._stale: deque[str] = deque(maxlen=_MOST_LEAKED)
         self._leaked: deque[LeaseRecord] = deque(maxlen=_MOST_LEAKED)
-        self._dropped: dict[int, Dropped] = {}
         self.orphans: deque[Dropped] = deque()
         self._orphaned = self.orphans.append
         self._put_off: deque[int] = deque()  # numbers that were given back in the middle of a change
@@ -183,9 +231,11 @@ class BufferPools:
         has to be open, for whoever asks through a view of it.
         """
         frame, me = _getframe(depth), get_ident()
-        while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
+        code = frame.f_code
+        while id(code) in SEEN_THROUGH and frame.f_back is not None:
             frame = frame.f_back
-        code, offset = frame.f_code, frame.f_lasti
+            code = frame.f_code
+        offset = frame.f_lasti
         if self._holder == me and self._lock.locked():  # as _is_inside
             raise ReentrantCallError(action="lease()")
         if self.orphans or self._put_off:
@@ -193,25 +243,21 @@ class BufferPools:
         if self._handed:
             self._take_back_returned()
         tier = 0 if 0 < size <= self._smallest else self._tier_for(size, owner, channel)
-        lease = new_lease(Lease)  # before anything is taken; without a call of __init__, for it is on everybody's path
+        lease = Lease()  # before anything is taken; without an __init__, for it is on everybody's path
         lease._pools, lease.number = self, 0
         waiter: _Waiter | None = None
         try:
             with self._lock:
                 self._holder = me
                 try:
-                    if channel is not None and channel.closed:
+                    if self._closed or (channel is not None and channel.closed):
                         raise self._closed_error(owner, channel)
-                    account = self._accounts.get(owner) or self._account(owner)
-                    if account.held + self._sizes[tier] > account.most:
+                    account, slab = self._accounts.get(owner) or self._account(owner), self._slabs[tier]
+                    if account.held + slab.slot > account.most:
                         self._check(account, tier)
-                    if self._closed:
-                        raise PoolsClosedError(owner=owner)
                     if (
-                        self._is_free_for(account, tier)
-                        if account.path
-                        else self._slabs[tier].free > self._kept[tier] - account.kept[tier]
-                    ):
+                        account.is_plain and len(slab.warm) > self._figures[tier].kept  # the usual way, and the quicker
+                    ) or self._is_free_for(account, tier):
                         self._lend(lease, account, tier, size, code, offset)
                     elif self._exhausted == "overflow":
                         self._lend_on_heap(lease, account, tier, size, code, offset)
@@ -261,8 +307,9 @@ class BufferPools:
         )
 
     def _note_refused(self, account: Account, tier: int, *, exhausted: bool = False) -> None:
-        self._refused[tier] += 1
-        self._was_refused[tier] = self._was_refused[tier] or exhausted
+        figures = self._figures[tier]
+        figures.refused += 1
+        figures.was_refused = figures.was_refused or exhausted
         for channel in account.path:
             channel.refused[tier] += 1
             channel.was_refused[tier] = channel.was_refused[tier] or exhausted
@@ -296,31 +343,28 @@ class BufferPools:
     def _kept_from(self, account: Account, tier: int) -> int:
         """How many free slots of a tier an account may not have, for they are kept for others."""
         outermost = account.path[-1] if account.path else account
-        return self._kept[tier] - outermost.kept[tier] + beside(account, tier)
+        return self._figures[tier].kept - outermost.kept[tier] + beside(account, tier)
 
     def _lend(self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int) -> None:
         """Take a free slot and charge it. Interrupted at any place, all is as before.
 
         What is done here and not by a method of the slab is on everybody's path, and costs half as much so.
         """
-        slab, before = self._slabs[tier], self._last_number
+        slab, figures, before = self._slabs[tier], self._figures[tier], self._last_number
         try:
             warm = slab.warm
             if warm:  # as Slab.take
                 slot = warm.pop()
                 if len(warm) < slab.least:
                     slab.least = len(warm)
-                slab.free -= 1
             else:
                 slot = slab.take()
             if self._debug:
                 self._look_for_stale_writes(slab, tier, slot)
-            if slab.last[slot] is not account:
-                if self._zeroing == "owner":
+            if slab.last[slot] is not account or self._zeroes_always:
+                if self._zeroing != "never":
                     slab.zero(slot)
                 slab.last[slot] = account
-            if self._zeroing == "always":
-                slab.zero(slot)
             if size > slab.exposed[slot]:  # as Slab.view
                 slab.exposed[slot] = size
             at = slot * slab.slot
@@ -328,22 +372,19 @@ class BufferPools:
             self._last_number = number = before + 1
             dropped = Dropped(lease, self._orphaned)
             dropped.number = number
-            lent: Any = (account, tier, slot, size, code, offset, view)
-            self._lent[number] = lease._lent = new_lent(Lent, lent)  # half the price of calling Lent
-            self._dropped[number] = dropped
+            dropped.lent = lease._lent = (account, tier, slot, size, code, offset, view)
+            self._lent[number] = dropped
             lease.number = number
             account.held += slab.slot
-            account.leases += 1
             account.slots[tier] += 1
-            if account.path or account.reserved is not None:
+            if not account.is_plain:
                 self._keep_with_channels(account, tier, 1)
         except BaseException:
             self._undo(lease, before)
             raise
-        if self._was_refused[tier]:
-            self._was_refused[tier] = False
-        self._leases[tier] += 1
-        if account.path:
+        figures.was_refused = False
+        figures.leases += 1
+        if not account.is_plain:
             for channel in account.path:
                 channel.was_refused[tier] = False
                 channel.leased[tier] += 1
@@ -351,9 +392,6 @@ class BufferPools:
                     channel.most_busy[tier] = channel.slots[tier]
                 if account.held > channel.most_of_one[1]:
                     self._note_most(account, channel)
-        busy = slab.slots - slab.free
-        if busy > self._most_busy[tier]:
-            self._most_busy[tier] = busy
 
     def _lend_on_heap(
         self, lease: Lease, account: Account, tier: int, size: int, code: CodeType | None, offset: int
@@ -363,30 +401,28 @@ class BufferPools:
         try:
             on_heap = memoryview(bytearray(size))
             self._charge_on_heap(lease, account, (account, tier, _OVERFLOW, size, code, offset, on_heap))
-            self._overflowed[tier] += 1
+            self._figures[tier].overflowed += 1
             for channel in account.path:
                 channel.overflowed[tier] += 1
         except BaseException:
             self._undo(lease, before)
             raise
 
-    def _charge_on_heap(self, lease: Lease, account: Account, lent: Any) -> None:
+    def _charge_on_heap(self, lease: Lease, account: Account, lent: Raw) -> None:
         self._last_number = number = self._last_number + 1
         dropped = Dropped(lease, self._orphaned)
         dropped.number = number
-        self._lent[number] = lease._lent = new_lent(Lent, lent)
-        self._dropped[number] = dropped
+        dropped.lent = lease._lent = lent
+        self._lent[number] = dropped
         lease.number = number
         tier = lent[1]
         account.held += self._sizes[tier]
-        account.leases += 1
         account.heaped[tier] += 1
         self._charge_channels(account, tier, 1, 0)
 
     def _undo(self, lease: Lease, before: int) -> None:
         """What was lent since the number was ``before`` was not."""
         if self._last_number != before:  # else that number is of somebody else's lease
-            self._dropped.pop(self._last_number, None)
             self._lent.pop(self._last_number, None)
         lease.number = 0
         self._put_right()
@@ -399,7 +435,7 @@ class BufferPools:
         if self._slabs[tier].is_forsaken:
             problem = "in a forked child it lends nothing, for it is its parent's: hand leases over by tokens"
             raise SharedTierError(tier=self.tiers[tier].name, problem=problem)
-        lease._lent = Lent(account, tier, _OVERFLOW, size, code, offset, _NOTHING)
+        lease._lent = (account, tier, _OVERFLOW, size, code, offset, _NOTHING)
         waiter = _Waiter(account, tier, size, lease)
         if self._exhausted == "block":
             try:
@@ -444,13 +480,13 @@ class BufferPools:
         self._serve()
         if not waiter.lease.number:
             self._leave_the_line(waiter)
-            lent = waiter.lease._lent
+            lent = waiter.lease.lent
             if self._exhausted != "block" and self._is_free_for(account, tier):
                 self._lend(waiter.lease, account, tier, waiter.size, lent.code, lent.offset)
         if waiter.lease.number:
             return None
         self._note_refused(account, tier, exhausted=True)
-        held = Counter(lent.account.name for lent in self._lent.values() if lent.tier == tier)
+        held = Counter(lent.account.name for lent in self._all_lent() if lent.tier == tier)
         return PoolExhaustedError(
             tier=self.tiers[tier].name,
             owner=account.own,
@@ -468,7 +504,7 @@ class BufferPools:
     def _serve(self) -> None:
         """Hand free slots to those who wait for them, whoever came first; passed over are those who may have none."""
         for waiter in tuple(self._waiting):
-            account, tier, lent = waiter.account, waiter.tier, waiter.lease._lent
+            account, tier, lent = waiter.account, waiter.tier, waiter.lease.lent
             if not waiter.lease.number:  # else an interruption came between this line and those below
                 if not self._is_free_for(account, tier) or refusal(account, tier, self._sizes):
                     continue
@@ -482,15 +518,14 @@ class BufferPools:
         """What ``Lease.release`` does."""
         number, me = lease.number, get_ident()
         if number not in self._lent:
-            raise lease._lent.released(number)
-        lent = lease._lent
+            raise lease.lent.released(number)
         try:
-            lent.view.release()
+            lease._lent[-1].release()  # its view
         except BufferError:
-            raise lent.in_use(number) from None
+            raise lease.lent.in_use(number) from None
         if self._holder == me and self._lock.locked():  # as _is_inside
             self._put_off.append(number)
-            self._dropped.pop(number, None)
+            self._watch_no_more(number)
             lease.number = 0
             return
         with self._lock:
@@ -506,43 +541,53 @@ class BufferPools:
         if self._put_off:
             self._take_back_put_off()
         if not freed:
-            raise lent.released(number)  # another thread was faster
+            raise lease.lent.released(number)  # another thread was faster
 
     def is_lent(self, number: int) -> bool:
         """Whether a lease of that number was not given back yet."""
         return number in self._lent
 
+    def _all_lent(self) -> list[Lent]:
+        return [Lent._make(each.lent) for each in self._lent.values()]
+
+    def _lent_as(self, number: int) -> Lent | None:
+        known = self._lent.get(number)
+        return None if known is None else Lent._make(known.lent)
+
+    def _watch_no_more(self, number: int) -> None:
+        """The lease may die, and is not told as dropped."""
+        known = self._lent.get(number)
+        if known is not None:
+            self._lent[number] = LetGo(known.lent)
+
     def _free(self, number: int) -> bool:
         """Nobody has that lease any more; false where that was so before."""
-        lent = self._lent.get(number)
-        if lent is None:
+        known = self._lent.get(number)
+        if known is None:
             return False
+        account, tier, slot, _, _, _, _ = known.lent
+        slab = self._slabs[tier]
         try:
             del self._lent[number]
-            self._dropped.pop(number, None)
-            account, tier, slot, _, _, _, _ = lent
-            account.held -= self._sizes[tier]
-            account.leases -= 1
+            account.held -= slab.slot
             if slot == _OVERFLOW:
                 account.heaped[tier] -= 1
                 self._charge_channels(account, tier, -1, 0)
             else:
                 account.slots[tier] -= 1
-                if account.path or account.reserved is not None:
+                if not account.is_plain:
                     self._keep_with_channels(account, tier, -1)
-                slab = self._slabs[tier]
                 if self._debug:
                     slab.fill(slot, _POISON)
                 slab.warm.append(slot)  # as Slab.put_back
-                slab.free += 1
             if self._stuck or self._handed:
                 self._stuck.pop(number, None)
                 self._handed.pop(number, None)
             if self._waiting:
                 self._serve()
         except BaseException:
-            if lent.slot != _OVERFLOW and number not in self._lent:
-                self._slabs[lent.tier].last[lent.slot] = None  # it may be half filled: nobody's writes are looked for
+            if slot != _OVERFLOW and number not in self._lent:
+                slab.last[slot] = None  # it may be half filled: nobody's writes are looked for
             self._put_right()
             raise
         return True
@@ -574,7 +619,7 @@ class BufferPools:
                 dropped = self.orphans[0]  # and out of there when all is done: no interruption loses it
             except IndexError:  # another thread's by now
                 return
-            lent = self._lent.get(dropped.number)
+            lent = self._lent_as(dropped.number)
             mine = lent is not None and self._take_from(dropped.number, lent)
             try:
                 self.orphans.remove(dropped)
@@ -585,10 +630,9 @@ class BufferPools:
 
     def hand_over(self, lease: Lease) -> LeaseToken:
         """What ``Lease.hand_over`` does."""
-        number = lease.number
+        number, lent = lease.number, lease.lent
         if number not in self._lent:
-            raise lease._lent.released(number)
-        lent = lease._lent
+            raise lent.released(number)
         slab = shared_slab(self._slabs[lent.tier], self.tiers[lent.tier].name)
         if lent.slot == _OVERFLOW:
             raise SharedTierError(tier=self.tiers[lent.tier].name, problem="this buffer is on the heap, by overflow")
@@ -605,12 +649,12 @@ class BufferPools:
         slab.hand_over(lent.slot, number)
         self._handed[number] = None
         lease.number = 0
-        self._dropped.pop(number, None)
+        self._watch_no_more(number)
 
     def _take_back_returned(self, *, dead: bool = False) -> None:
         """Take back what other processes have given back; with ``dead``, also what those had that have ended."""
         for number in tuple(self._handed):
-            lent = self._lent.get(number)
+            lent = self._lent_as(number)
             slab = None if lent is None else self._slabs[lent.tier]
             if lent is None or not isinstance(slab, SharedSlab):
                 self._handed.pop(number, None)
@@ -652,7 +696,7 @@ class BufferPools:
     def _take_back_stuck(self) -> None:
         """Take back what was dropped while something stood on its memory, and has been let go since."""
         for number in tuple(self._stuck):
-            lent = self._lent.get(number)
+            lent = self._lent_as(number)
             try:
                 if lent is not None:
                     lent.view.release()
@@ -687,7 +731,8 @@ class BufferPools:
         return freed
 
     def _lent_now(self, owner: str | None) -> list[tuple[int, Lent]]:
-        return [(number, lent) for number, lent in self._lent.items() if owner in (None, lent.account.name)]
+        everything = zip(self._lent, self._all_lent(), strict=True)
+        return [(number, lent) for number, lent in everything if owner in (None, lent.account.name)]
 
     # -- owners ------------------------------------------------------------------------------------------------------
 
@@ -809,14 +854,13 @@ class BufferPools:
             now = channel.keeps(tier)
             change = now - channel.kept[tier]
             channel.kept[tier] = now
-        self._kept[tier] += change
+        self._figures[tier].kept += change
 
     def _keep_with_channels(self, account: Account, tier: int, change: int) -> None:
         """One slot more, or less, of an account."""
         size, plain = self._sizes[tier], account.reserved is None
         for channel in account.path:
             channel.held += size * change
-            channel.leases += change
             channel.slots[tier] += change
             plain = plain and channel.reserved is None
         if not plain:  # else what is kept depends on nothing that changed
@@ -827,7 +871,6 @@ class BufferPools:
             if account.held > channel.most_of_one[1]:
                 self._note_most(account, channel)
             channel.held += leases * self._sizes[tier]
-            channel.leases += leases
             channel.slots[tier] += slots
             channel.heaped[tier] += leases - slots
 
@@ -935,7 +978,7 @@ class BufferPools:
         self._recount()
 
     def _lent_in(self, channel: Channel) -> list[tuple[int, Lent]]:
-        return [(number, lent) for number, lent in self._lent.items() if channel.has(lent.account)]
+        return [(number, lent) for number, lent in self._lent_now(None) if channel.has(lent.account)]
 
     def channel_leases(self, channel: Channel) -> tuple[LeaseRecord, ...]:
         """What is lent in a channel now, oldest first."""
@@ -1003,20 +1046,20 @@ class BufferPools:
     def _count(self) -> tuple[PoolStatistics, ...]:
         if self._closed:
             raise PoolsClosedError()
-        asked = self._asked(self._lent.values())
+        asked = self._asked(self._all_lent())
         found = []
-        for at, slab in enumerate(self._slabs):
+        for at, (slab, figures) in enumerate(zip(self._slabs, self._figures, strict=True)):
             found.append(
-                self._figures(
+                self._statistics(
                     at,
                     self.tiers[at].slots,
                     asked[at],
                     slab.slots - slab.free,
-                    self._most_busy[at],
-                    self._leases[at],
-                    self._refused[at],
-                    self._overflowed[at],
-                    self._was_refused[at],
+                    max(figures.most_busy, slab.fresh),  # a slot that nobody had is taken when all others are
+                    figures.leases,
+                    figures.refused,
+                    figures.overflowed,
+                    figures.was_refused,
                     slab.idle,
                 )
             )
@@ -1040,7 +1083,7 @@ class BufferPools:
             last = [slab.last[slot] for slot in slab.warm]
             idle = sum(isinstance(account, Account) and channel.has(account) for account in last)
             found.append(
-                self._figures(
+                self._statistics(
                     at,
                     most,
                     asked[at],
@@ -1063,7 +1106,7 @@ class BufferPools:
                 asked[each.tier] += each.size
         return asked
 
-    def _figures(
+    def _statistics(
         self,
         at: int,
         slots: int,
@@ -1141,8 +1184,10 @@ class BufferPools:
         self._locked("close()", self._close)
 
     def _close(self) -> None:
-        for number, lent in self._lent.items():
+        for number, lent in self._lent_now(None):
             raise lent.in_use(number)
+        for figures, slab in zip(self._figures, self._slabs, strict=False):  # there are none where it was closed
+            figures.most_busy = max(figures.most_busy, slab.fresh)
         slabs, self._slabs, self._closed, self._smallest = self._slabs, [], True, 0
         for at, slab in enumerate(slabs):
             try:
@@ -1169,7 +1214,7 @@ class BufferPools:
     def _put_right(self) -> None:
         """After an interruption, whichever step it came in: all follows from what is lent."""
         taken: list[set[int]] = [set() for _ in self.tiers]
-        for lent in self._lent.values():
+        for lent in self._all_lent():
             if lent.slot != _OVERFLOW:
                 taken[lent.tier].add(lent.slot)
         for slab, numbers in zip(self._slabs, taken, strict=False):  # there are none where it was closed
@@ -1182,7 +1227,7 @@ class BufferPools:
         closed = {id(each): each for account in self._accounts.values() for each in account.path if each.closed}
         everybody: list[Account] = [*self._accounts.values(), *self._channels.values(), *closed.values()]
         for account in everybody:
-            account.held = account.leases = 0
+            account.held = 0
             account.slots, account.heaped, account.kept = [0 for _ in tiers], [0 for _ in tiers], [0 for _ in tiers]
             if isinstance(account, Channel):
                 account.parts, account.inner = {}, [0 for _ in tiers]
@@ -1192,13 +1237,13 @@ class BufferPools:
             is_part = not account.closed if isinstance(account, Channel) else account.reserved is not None
             if account.channel is not None and is_part:
                 account.channel.parts[account.name] = account
-        for lent in self._lent.values():
+        for lent in self._all_lent():
             on_heap = lent.slot == _OVERFLOW
             for account in (lent.account, *lent.account.path):
                 account.held += self._sizes[lent.tier]
-                account.leases += 1
                 (account.heaped if on_heap else account.slots)[lent.tier] += 1
-        self._kept = [0 for _ in tiers]
+        for figures in self._figures:
+            figures.kept = 0
         for account in everybody:
             for tier in tiers:
                 self._keep(account, tier)
@@ -1210,9 +1255,8 @@ class BufferPools:
         for at, slab in enumerate(self._slabs):
             if isinstance(slab, SharedSlab):
                 slab.forsake()
-                for number in [number for number, lent in self._lent.items() if lent.tier == at]:
+                for number in [number for number, lent in self._lent_now(None) if lent.tier == at]:
                     self._lent.pop(number, None)
-                    self._dropped.pop(number, None)
         self._handed.clear()
         self._put_right()
 

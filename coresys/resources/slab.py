@@ -41,7 +41,6 @@ class Slab:
         "base",
         "cold",
         "exposed",
-        "free",
         "fresh",
         "is_forsaken",
         "last",
@@ -52,8 +51,6 @@ class Slab:
         "warm",
     )
 
-    free: int  # how many slots nobody has
-
     def __init__(self, tier: Tier) -> None:
         self.slot, self.slots = tier.slot, tier.slots
         self.is_forsaken = False  # it is another process's, and lends nothing here
@@ -63,7 +60,6 @@ class Slab:
         self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
         self.cold: list[int] = []
         self.fresh = 0
-        self.free = tier.slots
         self.least = 0  # so many were warm at any time since the mark
         self.surplus = 0  # so many of these were not used from the mark before until then
         self.exposed = [0] * tier.slots
@@ -76,6 +72,11 @@ class Slab:
     def _advice(self) -> int | None:
         """What gives memory back, where something does."""
         return getattr(mmap, "MADV_DONTNEED", None)
+
+    @property
+    def free(self) -> int:
+        """How many slots nobody has."""
+        return 0 if self.is_forsaken else len(self.warm) + len(self.cold) + self.slots - self.fresh
 
     @property
     def idle(self) -> int:
@@ -94,7 +95,6 @@ class Slab:
             slot, self.fresh = self.fresh, self.fresh + 1
         else:
             raise IndexError("no slot is free")
-        self.free -= 1
         return slot
 
     def view(self, number: int, size: int) -> memoryview:
@@ -107,7 +107,6 @@ class Slab:
     def put_back(self, number: int) -> None:
         """Nobody has the slot any more."""
         self.warm.append(number)
-        self.free += 1
 
     def zero(self, number: int) -> None:
         """Make what anybody may have written in a slot zero."""
@@ -169,7 +168,6 @@ class Slab:
         free = [number for number in range(self.fresh) if number not in taken]
         self.cold = [number for number in free if not self.exposed[number]]
         self.warm = deque(number for number in free if self.exposed[number])
-        self.free = len(free) + self.slots - self.fresh
         self.least = self.surplus = 0  # who was used last is not known any more
 
     def close(self) -> None:

@@ -178,7 +178,7 @@ def test_an_interruption_at_any_place_leaves_each_slot_in_one_place(what: str) -
         hitting = Hitting(files, at, same_handler=True)
         there_are_more = hitting.watching(work)
         slab = given._slabs[0]
-        taken = [lent.slot for lent in given._lent.values()]
+        taken = [lent.slot for lent in given._all_lent()]
         places = [*taken, *slab.warm, *slab.cold, *range(slab.fresh, slab.slots)]
         assert sorted(places) == list(range(slab.slots)), hitting.where
         assert slab.free == slab.slots - len(taken), hitting.where
