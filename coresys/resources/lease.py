@@ -12,7 +12,7 @@ from coresys.system_records import LeaseRecord
 from coresys.threads.sites import site
 
 if TYPE_CHECKING:
-    from coresys.resources.pools import BufferPools
+    from coresys.resources.lending import Lending
     from coresys.resources.shared import LeaseToken
 
 
@@ -70,7 +70,7 @@ class Lease:
     __slots__ = ("__weakref__", "_lent", "_pools", "number")
 
     _lent: Raw
-    _pools: BufferPools
+    _pools: Lending
     number: int  # 0: nothing was lent yet, or it was given back
 
     @property

@@ -669,7 +669,8 @@ def light_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
-FILES = {sys.modules[name].__file__ for name in ("coresys.resources.pools", "coresys.resources.slab")}
+RESOURCES = tuple(f"coresys.resources.{name}" for name in ("pools", "lending", "slab"))
+FILES = {sys.modules[name].__file__ for name in RESOURCES}
 
 
 @NOT_TRACED

@@ -159,7 +159,7 @@ def test_another_owner_finds_no_bytes_in_what_was_half_decayed() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
 @pytest.mark.parametrize("what", ["cool", "decay", "release"])
 def test_an_interruption_at_any_place_leaves_each_slot_in_one_place(what: str) -> None:
-    files = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "slab")}
+    files = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "lending", "slab")}
     at, there_are_more = 0, True
     while there_are_more:
         at += 1

@@ -319,7 +319,7 @@ def consistent(resources: ResourceManager, where: str) -> None:
 
 
 WORK = ["lease", "release", "open", "close", "limit"]
-FILES = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "slab", "tiers", "view")}
+FILES = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "lending", "slab", "tiers", "view")}
 
 
 @NOT_TRACED
