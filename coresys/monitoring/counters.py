@@ -22,17 +22,18 @@ class SeriesNames:
 
     Labels that come from outside (a customer, a path) are how monitoring itself becomes a leak. Beyond ``components``
     of one name the others share one series of it, under the component ``(others)``, so that sums over a name stay
-    right; beyond ``names`` all share the name too. ``left_out`` counts how often something was told for such.
+    right; beyond ``names`` all share the name too. ``left_out`` counts how often something was told for such: here, and
+    in whatever else has that counter.
     """
 
     __slots__ = ("_known", "_left_out", "_most_components", "_most_names")
 
-    def __init__(self, names: int = 500, components: int = 100) -> None:
+    def __init__(self, names: int = 500, components: int = 100, left_out: AtomicCounter | None = None) -> None:
         if names < 1 or components < 1:
             raise ValueError("at least 1 name, and 1 component")
         self._most_names, self._most_components = names, components
         self._known: AtomicReference[Mapping[str, frozenset[str]]] = AtomicReference({})
-        self._left_out = AtomicCounter()
+        self._left_out = AtomicCounter() if left_out is None else left_out
 
     @property
     def left_out(self) -> int:

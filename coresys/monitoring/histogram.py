@@ -31,8 +31,6 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 # to -64 for negative values, of which nothing can be as much as 256 apart.
 _UNITS = 128
 _STEP_BITS = 8
-# Added before rounding down, this rounds up, exactly: a mantissa has no bits that are worth less.
-_UP = 1 - 2**-46
 
 
 class _Shard:
@@ -100,7 +98,7 @@ class Histogram:
                 value = inf
         mantissa, exponent = frexp(value)
         try:
-            key = (exponent << _STEP_BITS) + int(mantissa * _UNITS + _UP if value > 0.0 else mantissa * _UNITS)
+            key = (exponent << 8) + ceil(mantissa * 128.0)  # as _key, with what a name would cost
         except (ValueError, OverflowError):
             self._refuse()
             return
@@ -206,7 +204,7 @@ def _distribution(
 
 def _key(value: float) -> int:
     mantissa, exponent = frexp(value)
-    return (exponent << _STEP_BITS) + int(mantissa * _UNITS + _UP if value > 0 else mantissa * _UNITS)
+    return (exponent << _STEP_BITS) + ceil(mantissa * _UNITS)
 
 
 @lru_cache(4096)  # of one unit there are some hundreds in use, and a snapshot asks for all of them
@@ -221,10 +219,8 @@ def _middle(edge: float) -> float:
     mantissa, exponent = frexp(edge)
     if edge == 0.0:
         return 0.0
-    if edge < 0.0:
-        return _scaled((int(mantissa * _UNITS) - 0.5) / _UNITS, exponent)
-    # Below a power of two buckets are half as wide.
-    return _scaled((int(mantissa * _UNITS + _UP) - (0.25 if mantissa == 0.5 else 0.5)) / _UNITS, exponent)
+    # Below a power of two buckets are half as wide; above one that is negative they are not.
+    return _scaled((ceil(mantissa * _UNITS) - (0.25 if mantissa == 0.5 else 0.5)) / _UNITS, exponent)
 
 
 def _scaled(mantissa: float, exponent: int) -> float:

@@ -63,13 +63,14 @@ class MonitoringManager:
     ) -> None:
         clock = MonotonicClock() if clock is None else clock
         self._now, self._time = clock.now, clock.time
-        self._names = tuple(SeriesNames(names, components) for _ in range(3))
+        self._left_out = AtomicCounter()
+        self._names = tuple(SeriesNames(names, components, self._left_out) for _ in range(3))
         self._counters, self._gauges = Counters(self._names[0]), Gauges(self._names[1])
         self._histograms: dict[tuple[str, str, str], Histogram] = {}
         self._refused = AtomicCounter()
         self._said_left_out = AtomicFlag()
         self._alarms = Alarms(clock=clock, components=components)
-        self._sampler = Sampler(sources, rate=rate, kept=kept, clock=clock, seen=self.gauge, after=self.check)
+        self._sampler = Sampler(sources, rate=rate, kept=kept, clock=clock, seen=self._sampled, after=self.check)
         self._growth: GrowthSource | None = None
         if "memory.in_use" in self._sampler.names and "memory.growth_rate" not in self._sampler.names:
             self._growth = GrowthSource(self._sampler.series("memory.in_use"), limit=growth_limit)
@@ -89,6 +90,12 @@ class MonitoringManager:
                 self._alarms.observe(name, number, component)
         except Exception:
             self._refused.add()
+
+    def _sampled(self, name: str, value: float) -> None:
+        """As ``gauge``, of what the sampler read."""
+        self._gauges.set(name, value)
+        if self._alarms.watches(name):
+            self._alarms.observe(name, value)
 
     def record(self, name: str, value: float, *, unit: str, component: str = "") -> None:
         """Add a value to a distribution. One that is told in another unit is another one."""
@@ -145,7 +152,7 @@ class MonitoringManager:
             tuple((name, component, value) for (name, component), value in sorted(self._gauges.values().items())),
             distributions,
             refused + sum(each.refused for each in distributions),
-            sum(names.left_out for names in self._names),
+            self._left_out.get(),
             tuple(sorted(self._sampler.not_measured.items())),
         )
 
@@ -167,7 +174,7 @@ class MonitoringManager:
         """Tell of alarms that were not told, and once of series that were left out. What the sampler does after each
         sample; here on the thread that calls."""
         self._alarms.tell()
-        left_out = sum(names.left_out for names in self._names)
+        left_out = self._left_out.get()
         if left_out and self._said_left_out.set():
             log.warning("too many series: what is told for further ones goes to %r, %d times so far", OTHERS, left_out)
 
@@ -213,8 +220,9 @@ class _Missing:
 
 
 def process_sources() -> list[Source]:
-    """The usual sources of this process: processor and context switches, memory in use, descriptors and threads, with
-    each sample; fragmentation every ten seconds. What this system cannot give is not measured, with the reason."""
+    """The usual sources of this process: processor and context switches with each sample, memory in use twice a second,
+    descriptors and threads once, fragmentation every ten. What this system cannot give is not measured, with the
+    reason."""
     found: list[Source] = []
     for make in (ProcessSource, MemorySource, DescriptorSource, FragmentationSource):
         try:

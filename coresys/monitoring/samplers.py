@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from _thread import allocate_lock
 from array import array
 from collections.abc import Callable, Iterable
-from math import nan
+from math import inf, nan
 from typing import Protocol
 
 from coresys.clock import Clock, MonotonicClock
@@ -29,7 +30,8 @@ _LONGEST_WAIT = 0.25
 
 
 class Source(Protocol):
-    """Figures that are read together: ``names`` of them, every ``every`` seconds; 0: with each sample."""
+    """Figures that are read together: ``names`` of them, every ``every`` seconds, with the sample that is nearest to
+    that; 0: with each."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -47,13 +49,47 @@ class Source(Protocol):
 class _Reader:
     """A source, with the storage for its readings."""
 
-    __slots__ = ("due", "readings", "series", "source")
+    __slots__ = ("due", "figures", "none", "readings", "series", "source")
 
     def __init__(self, source: Source, capacity: int) -> None:
         self.source = source
-        self.readings = array("d", [nan]) * len(source.names)
+        self.none = array("d", [nan]) * len(source.names)
+        self.readings = self.none[:]
         self.series = {name: Series(capacity) for name in source.names}
-        self.due = 0.0
+        self.figures = tuple((name, each.add) for name, each in self.series.items())
+        self.due = -inf
+
+
+class Closing:
+    """An Event for one thread that waits: a lock, which is held until it is set.
+
+    Ten times a second is seldom: whatever is called then is in no cache any more, and takes ten times as long as usual.
+    To wait for an Event makes a lock, and takes some dozens of calls; this is one.
+    """
+
+    __slots__ = ("_is_set", "_lock")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let the thread go on. May be called twice."""
+        if not self._is_set:
+            self._is_set = True
+            try:
+                self._lock.release()
+            except RuntimeError:  # another thread was faster
+                pass
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Until it is set, or so many seconds; whether it was."""
+        return self._is_set or self._lock.acquire(True, seconds)
 
 
 class Sampler:
@@ -83,7 +119,7 @@ class Sampler:
         self._period, self._kept = 1.0 / rate, kept
         self._now = MonotonicClock.now if clock is None else clock.now
         self._seen, self._after = seen, after
-        self._closing = threading.Event()
+        self._closing = Closing()
         self._wait = self._closing.wait if wait is None else wait
         self._series: dict[str, Series] = {}
         self._readers: tuple[_Reader, ...] = ()
@@ -92,6 +128,7 @@ class Sampler:
         self._started = AtomicFlag()
         self._closed = AtomicFlag()
         self._thread: threading.Thread | None = None
+        self._main = threading.main_thread()
         for source in sources:
             self.add(source)
         renew_in_children(self, Sampler._after_fork)
@@ -131,6 +168,7 @@ class Sampler:
         """Begin. Raises RuntimeError where it was started before, or closed."""
         if self._closed or not self._started.set():
             raise RuntimeError("a sampler is started once, and not after it was closed")
+        self._main = threading.main_thread()
         self._thread = threading.Thread(target=self._run, name="coresys-sampler", daemon=False)
         self._thread.start()
 
@@ -148,27 +186,33 @@ class Sampler:
     def sample(self) -> None:
         """Read what is due, now: what the thread does. For whoever has no thread; not beside it."""
         now = self._now()
+        soon = now + self._period / 2  # what is due before the next sample, and not long after this one
         for reader in self._readers:
-            if now >= reader.due:
+            if soon >= reader.due:
                 self._read(reader, now)
-        if self._after is not None:
-            self._call(self._after)
+        after = self._after
+        if after is not None:
+            try:
+                after()
+            except BaseException as error:
+                self._tell(error)
 
     def _read(self, reader: _Reader, now: float) -> None:
-        readings, names = reader.readings, reader.source.names
-        for at in range(len(readings)):
-            readings[at] = nan
+        readings, seen = reader.readings, self._seen
+        readings[:] = reader.none
         try:
             reader.source.read(readings, now)
         except BaseException as error:  # SystemExit too: the thread is ours, and reads for others
             self._drop(reader, error)
             return
         reader.due = now + reader.source.every
-        for at, name in enumerate(names):
-            value = readings[at]
-            reader.series[name].add(now, value)
-            if value == value and self._seen is not None:  # not NaN
-                self._call(self._seen, name, value)
+        for (name, add), value in zip(reader.figures, readings, strict=True):
+            add(now, value)
+            if value == value and seen is not None:  # not NaN
+                try:
+                    seen(name, value)
+                except BaseException as error:
+                    self._tell(error)
 
     def _drop(self, reader: _Reader, error: BaseException) -> None:
         self._readers = tuple(each for each in self._readers if each is not reader)
@@ -178,22 +222,23 @@ class Sampler:
         log.warning("%s: not measured any more: %s", ", ".join(reader.source.names), why, exc_info=error)
         self._close_source(reader)
 
-    def _call(self, function: Callable[..., object], *given: object) -> None:
-        try:
-            function(*given)
-        except BaseException as error:
-            if self._told.set():
-                log.error("whoever is to hear of samples raised", exc_info=error)
+    def _tell(self, error: BaseException) -> None:
+        if self._told.set():
+            log.error("whoever is to hear of samples raised", exc_info=error)
 
     def _run(self) -> None:
         try:
             due = self._now()
-            while not self._closing.is_set() and threading.main_thread().is_alive():
+            while not self._closing.is_set():
                 self.sample()
                 # From the time it was due: the rate holds. What was missed is not made up for.
-                due = max(due + self._period, self._now())
-                while (left := due - self._now()) > 0 and not self._wait(min(left, _LONGEST_WAIT)):
-                    if not threading.main_thread().is_alive():
+                now = self._now()
+                due = max(due + self._period, now)
+                while True:  # once at least: that is where it sees that it is to end
+                    if self._wait(min(due - now, _LONGEST_WAIT)) or not self._main.is_alive():
+                        return
+                    now = self._now()
+                    if now >= due:
                         break
         finally:
             self._let_go()
@@ -215,7 +260,7 @@ class Sampler:
             why = "this is a forked child: the sampler did not come along"
             self._not_measured.update(dict.fromkeys(self._series, why))
         self._thread, self._readers = None, ()
-        self._closing = threading.Event()
+        self._closing = Closing()
         self._closing.set()
         self._closed = AtomicFlag(True)  # a new one: the other's lock may be held
 

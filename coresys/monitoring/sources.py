@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from functools import partial
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -35,20 +36,6 @@ def process_usage() -> tuple[float, int, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_nvcsw, usage.ru_nivcsw
 
 
-class _Rate:
-    """What a figure that only grows did in each second since the last time."""
-
-    __slots__ = ("_before", "_then")
-
-    def __init__(self) -> None:
-        self._before, self._then = nan, nan
-
-    def of(self, value: float, now: float) -> float:
-        rate = (value - self._before) / (now - self._then) if now > self._then else nan
-        self._before, self._then = value, now
-        return rate
-
-
 class ProcessSource:
     """Processor time as a share of one core, and context switches per second."""
 
@@ -57,29 +44,37 @@ class ProcessSource:
     def __init__(self, usage: Callable[[], tuple[float, int, int]] = process_usage, every: float = 0.0) -> None:
         usage()  # may say that it cannot
         self._usage, self.every = usage, every
-        self._cpu, self._voluntary, self._involuntary = _Rate(), _Rate(), _Rate()
+        self._before, self._then = (0.0, 0, 0), nan
 
     def read(self, readings: array[float], now: float) -> None:
         """One call of the system's."""
-        cpu, voluntary, involuntary = self._usage()
-        readings[0] = self._cpu.of(cpu, now)
-        readings[1] = self._voluntary.of(voluntary, now)
-        readings[2] = self._involuntary.of(involuntary, now)
+        figures = self._usage()
+        seconds = now - self._then
+        if seconds > 0:
+            cpu, voluntary, involuntary = self._before
+            readings[0] = (figures[0] - cpu) / seconds
+            readings[1] = (figures[1] - voluntary) / seconds
+            readings[2] = (figures[2] - involuntary) / seconds
+        self._before, self._then = figures, now
 
     def close(self) -> None:
         """It holds nothing."""
 
 
 class MemorySource:
-    """Bytes in use, by allocator and in all: what ``coresys.measure.meters`` counts. Garbage is not collected."""
+    """Bytes in use, by allocator and in all: what ``coresys.measure.meters`` counts. Garbage is not collected.
+
+    Twice a second: for this the allocators go through their arenas, which is most of what a sample costs. What was
+    taken and given back in between is not seen.
+    """
 
     names: tuple[str, ...] = ("memory.in_use", "memory.pymalloc", "memory.malloc", "memory.mapped")
 
-    def __init__(self, every: float = 0.0) -> None:
+    def __init__(self, every: float = 0.5) -> None:
         self._meter, self.every = MemoryMeter(), every
 
     def read(self, readings: array[float], now: float) -> None:
-        """Takes some 50 us, and more with large heaps."""
+        """Takes some 20 us, ten times that where nothing of it is in a cache, and more with large heaps."""
         memory = self._meter.read()
         readings[0], readings[1], readings[2], readings[3] = (
             memory.in_use, memory.pymalloc, memory.malloc, memory.mapped,
@@ -114,11 +109,11 @@ class FragmentationSource:
 
 
 class DescriptorSource:
-    """Open descriptors, and threads of any kind."""
+    """Open descriptors, and threads of any kind; once a second."""
 
     names: tuple[str, ...] = ("process.descriptors", "process.threads")
 
-    def __init__(self, every: float = 0.0) -> None:
+    def __init__(self, every: float = 1.0) -> None:
         self._counts, self.every = ProcCounts(), every
 
     def read(self, readings: array[float], now: float) -> None:
@@ -130,19 +125,26 @@ class DescriptorSource:
         self._counts.close()
 
 
+_THREADS = partial(thread_records, switches=False)
+
+
 class ThreadSource:
     """What the threads that ``read_threads`` tells of did: processor time of all and of the busiest, as shares of one
     core; time in the run queue of all, in seconds per second. Those that the kernel does not count are left out."""
 
     names: tuple[str, ...] = ("threads.cpu_share", "threads.busiest_cpu_share", "threads.run_queue_share")
 
-    def __init__(self, read_threads: Callable[[], Iterable[ThreadRecord]] = thread_records, every: float = 5.0) -> None:
+    def __init__(
+        self,
+        read_threads: Callable[[], Iterable[ThreadRecord]] = _THREADS,
+        every: float = 5.0,
+    ) -> None:
         self._read_threads, self.every = read_threads, every
         self._before: dict[int, tuple[float, float]] = {}
         self._then = nan
 
     def read(self, readings: array[float], now: float) -> None:
-        """Takes some 60 us for each thread. One that began and ended between two readings is not seen."""
+        """Takes some 10 us for each thread. One that began and ended between two readings is not seen."""
         cpu = queue = busiest = 0.0
         counted = queued = False
         found: dict[int, tuple[float, float]] = {}

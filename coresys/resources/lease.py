@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from weakref import ref
 
 from coresys.errors.hierarchy import LeaseInUseError, LeaseReleasedError
@@ -14,20 +14,35 @@ from coresys.system_records import LeaseRecord
 from coresys.threads.sites import site
 
 if TYPE_CHECKING:
-    from coresys.resources.pools import BufferPools
+    from coresys.resources.lending import Lending
     from coresys.resources.shared import LeaseToken
 
 
+# A lease as its pools keep it: a plain tuple, for a named one takes four times as long to make, on everybody's path.
+# ``Lent._make`` gives its parts their names, wherever somebody looks.
+Raw: TypeAlias = "tuple[Account, int, int, int, CodeType | None, int, memoryview]"
+
+
 class Dropped(ref[Any]):
-    """Is put among the orphans when its lease dies, unless it was thrown away before."""
+    """What the pools have of a lease: it is put among the orphans when that dies, unless it was thrown away before."""
 
-    __slots__ = ("number",)
+    __slots__ = ("lent", "number")
 
+    lent: Raw
     number: int
 
 
+class LetGo:
+    """In the place of a ``Dropped`` whose lease may die: it was given back, or away, and the slot is not free yet."""
+
+    __slots__ = ("lent",)
+
+    def __init__(self, lent: Raw) -> None:
+        self.lent = lent
+
+
 class Lent(NamedTuple):
-    """A lease as its pools know it."""
+    """What is in a ``Raw``."""
 
     account: Account
     tier: int
@@ -56,21 +71,27 @@ class Lease:
 
     __slots__ = ("__weakref__", "_lent", "_pools", "number")
 
-    _lent: Lent
-    _pools: BufferPools
+    _lent: Raw
+    _pools: Lending
     number: int  # 0: nothing was lent yet, or it was given back
 
     @property
     def view(self) -> memoryview:
         """The bytes, as many as were asked for. Raises LeaseReleasedError."""
         if not self._pools.is_lent(self.number):
-            raise self._lent.released(self.number)
-        return self._lent.view
+            raise self.lent.released(self.number)
+        return self._lent[-1]
+
+    @property
+    def lent(self) -> Lent:
+        """What its pools know of it."""
+        return Lent._make(self._lent)
 
     @property
     def record(self) -> LeaseRecord:
         """To whom it was lent, and where."""
-        return self._pools.record_of(self.number, self._lent, self._lent.account.own)
+        lent = self.lent
+        return self._pools.record_of(self.number, lent, lent.account.own)
 
     def release(self) -> None:
         """Give it back. Raises LeaseReleasedError where that was done before, LeaseInUseError while it can't be."""
@@ -91,7 +112,7 @@ class Lease:
         self._pools.take_back(self)
 
     def __len__(self) -> int:
-        return self._lent.size
+        return self.lent.size
 
     def __buffer__(self, flags: int) -> memoryview:  # of Python 3.12 and later
         # Itself, not another view of the same bytes: whoever stands on that keeps the lease from being given back.
@@ -100,7 +121,7 @@ class Lease:
     def __repr__(self) -> str:
         if not self._pools.is_lent(self.number):
             return "<Lease: released>"
-        lent = self._lent
+        lent = self.lent
         return f"<Lease {self.number} of {lent.account.name!r}: {lent.size} bytes>"
 
 
@@ -117,8 +138,4 @@ def keep_lost(record: R, kept: deque[R], tell: Callable[[R], object] | None) -> 
             pass
 
 
-# What a lease is given, and its Lent as a tuple: both are made where nobody may wait for a call of Python's.
-new_lease: Callable[[type[Lease]], Lease] = object.__new__
-new_lent: Callable[[type[Lent], Any], Lent] = tuple.__new__
-
-__all__ = ["Dropped", "Lease", "Lent", "keep_lost", "new_lease", "new_lent"]
+__all__ = ["Dropped", "Lease", "Lent", "LetGo", "Raw", "keep_lost"]

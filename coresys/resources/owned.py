@@ -44,7 +44,7 @@ class OwnedResources:
         ``told``: what the owner is called in errors.
         """
         frame = _getframe(depth)
-        while frame.f_code in SEEN_THROUGH and frame.f_back is not None:
+        while id(frame.f_code) in SEEN_THROUGH and frame.f_back is not None:
             frame = frame.f_back
         owned = _Owned(close, frame.f_code, frame.f_lasti)
         with self._lock:

@@ -136,7 +136,6 @@ class SharedSlab(Slab):
     def forsake(self) -> None:
         """In a forked child: lend nothing, and leave all to the parent."""
         self._removing.detach()
-        self.free = 0
         self.warm.clear()
         self.cold.clear()
         self.fresh = self.slots

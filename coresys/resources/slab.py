@@ -43,7 +43,6 @@ class Slab:
         "base",
         "cold",
         "exposed",
-        "free",
         "fresh",
         "is_forsaken",
         "last",
@@ -54,8 +53,6 @@ class Slab:
         "warm",
     )
 
-    free: int  # how many slots nobody has
-
     def __init__(self, tier: Tier) -> None:
         self.slot, self.slots = tier.slot, tier.slots
         self.is_forsaken = False  # it is another process's, and lends nothing here
@@ -65,7 +62,6 @@ class Slab:
         self.warm: deque[int] = deque()  # the one that was given back last is on the right: it may still be in a cache
         self.cold: list[int] = []
         self.fresh = 0
-        self.free = tier.slots
         self.least = 0  # so many were warm at any time since the mark
         self.surplus = 0  # so many of these were not used from the mark before until then
         self.exposed = [0] * tier.slots
@@ -88,6 +84,11 @@ class Slab:
         return (self.slots - self.fresh + len(self.cold)) * self.slot + len(self._zeros)
 
     @property
+    def free(self) -> int:
+        """How many slots nobody has."""
+        return 0 if self.is_forsaken else len(self.warm) + len(self.cold) + self.slots - self.fresh
+
+    @property
     def idle(self) -> int:
         """How many slots were used before and are free: memory that is there for nobody."""
         return len(self.warm)
@@ -104,7 +105,6 @@ class Slab:
             slot, self.fresh = self.fresh, self.fresh + 1
         else:
             raise IndexError("no slot is free")
-        self.free -= 1
         return slot
 
     def view(self, number: int, size: int) -> memoryview:
@@ -117,7 +117,6 @@ class Slab:
     def put_back(self, number: int) -> None:
         """Nobody has the slot any more."""
         self.warm.append(number)
-        self.free += 1
 
     def zero(self, number: int) -> None:
         """Make what anybody may have written in a slot zero."""
@@ -179,7 +178,6 @@ class Slab:
         free = [number for number in range(self.fresh) if number not in taken]
         self.cold = [number for number in free if not self.exposed[number]]
         self.warm = deque(number for number in free if self.exposed[number])
-        self.free = len(free) + self.slots - self.fresh
         self.least = self.surplus = 0  # who was used last is not known any more
 
     def close(self) -> None:

@@ -74,9 +74,9 @@ class Account:
         "granted",
         "heaped",
         "held",
+        "is_plain",
         "kept",
         "largest",
-        "leases",
         "limit",
         "most",
         "name",
@@ -91,7 +91,6 @@ class Account:
         self.name = name  # as everybody calls it
         self.own = name  # as its own channel calls it
         self.held = 0
-        self.leases = 0
         self.slots = [0] * tiers  # that it holds, of each tier
         self.limit: int | None = None
         self.largest: int | None = None  # the largest slot that it may take without a grant; None: as its channel says
@@ -101,6 +100,7 @@ class Account:
         self.reserved: tuple[int, ...] | None = None  # by tier; None: nothing is reserved for it
         self.kept = [0] * tiers
         self.most = UNBOUND  # what it may hold without being asked for more; less than nothing: always to be asked
+        self.is_plain = True  # in no channel, and nothing is reserved for it: what it takes is charged to nobody else
         self.path: tuple[Channel, ...] = ()  # the channels that it is in, from the innermost outwards
         self.join(channel)
 
@@ -111,11 +111,17 @@ class Account:
         self.note_bounds()
 
     def note_bounds(self) -> None:
-        """After any change of its limits."""
+        """After any change of its limits, its reserve or its channel."""
+        self.is_plain = not self.path and self.reserved is None
         if self.path or self.largest is not None or self.granted is not None:
             self.most = -1
         else:
             self.most = UNBOUND if self.limit is None else self.limit
+
+    @property
+    def leases(self) -> int:
+        """How many buffers it holds."""
+        return sum(self.slots) + sum(self.heaped)
 
     @property
     def channel(self) -> Channel | None:
@@ -174,7 +180,10 @@ class Account:
         """Of one buffer: its own, or that of the nearest channel that has one."""
         if self.largest is not None:
             return self.largest
-        return next((channel.largest for channel in self.path if channel.largest is not None), None)
+        for channel in self.path:
+            if channel.largest is not None:
+                return channel.largest
+        return None
 
 
 class Channel(Account):

@@ -17,13 +17,15 @@ _PACKAGE = __name__.rpartition(".")[0] + "."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Of functions that hand on what their caller asks for: the place of a thing is that of whoever called them.
-SEEN_THROUGH: set[CodeType] = set()
+# Code of functions that hand on what their caller asks for: the place of a thing is that of whoever called them. By
+# identity, and with the code, which keeps that from being another's: a code object is hashed with all its constants
+# each time, half a microsecond for that of a module.
+SEEN_THROUGH: dict[int, CodeType] = {}
 
 
 def see_through(function: F) -> F:
     """Have places looked for in whoever calls this function; for parts of managers, which only hand on."""
-    SEEN_THROUGH.add(function.__code__)
+    SEEN_THROUGH[id(function.__code__)] = function.__code__
     return function
 
 

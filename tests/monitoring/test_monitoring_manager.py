@@ -191,12 +191,20 @@ def test_the_sampler_fills_gauges_and_fires_alarms() -> None:
         alarms.append(alarm)
         told.set()
 
-    manager = MonitoringManager(sources=[*process_sources(), ThreadSource()], rate=200)
+    sources = [*process_sources(), ThreadSource()]
+    assert {name: each.every for each in sources for name in each.names} == {
+        "process.cpu_share": 0.0, "process.voluntary_switches": 0.0, "process.involuntary_switches": 0.0,
+        "memory.in_use": 0.5, "memory.pymalloc": 0.5, "memory.malloc": 0.5, "memory.mapped": 0.5,
+        "process.descriptors": 1.0, "process.threads": 1.0,
+        "threads.cpu_share": 5.0, "threads.busiest_cpu_share": 5.0, "threads.run_queue_share": 5.0,
+        "memory.fragmentation": 10.0,
+    }  # fmt: skip
+    manager = MonitoringManager(sources=sources, rate=200)
     manager.alarm(Threshold("process.threads", above=1.5), receive)
     manager.start()
     assert told.wait(PATIENCE)
     end = time.monotonic() + PATIENCE
-    while manager.series("memory.in_use").added < 5 and time.monotonic() < end:
+    while manager.series("memory.in_use").added < 3 and time.monotonic() < end:
         time.sleep(0.005)
     found = manager.snapshot()
     manager.close()

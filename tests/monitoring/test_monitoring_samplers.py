@@ -30,6 +30,7 @@ from coresys.monitoring import (
     Sampler,
     ThreadSource,
 )
+from coresys.monitoring.samplers import Closing
 from coresys.testing.fakes import FakeClock
 
 
@@ -72,6 +73,46 @@ def test_each_source_is_read_when_it_is_due() -> None:
     assert seen[:4] == [("quick", 1.0), ("beside", 1.1), ("slow", 1.0), ("quick", 2.0)]
     sampler.close()
     assert (quick.closed, slow.closed) == (1, 1)
+
+
+def test_what_is_due_is_read_with_the_nearest_sample() -> None:
+    """The clock is never quite on time: a source of every half second, missed by a hair, would be read each 0.6."""
+    clock = FakeClock(now=100.0)
+    source = Numbers("a", every=0.5)
+    sampler = Sampler([source], rate=10.0, clock=clock)
+    for at in range(51):
+        clock.advance(100.0 + at / 10 + (-0.0004 if at % 2 else 0.0004) - clock.now())
+        sampler.sample()
+    times, _ = sampler.series("a").readings()
+    assert [round(time - 100.0, 1) for time in times] == [0.5 * at for at in range(11)]
+
+
+def test_whoever_waits_for_the_end_sees_it_whenever_and_however_often_it_is_told() -> None:
+    closing = Closing()
+    assert (closing.is_set(), closing.wait(0.0)) == (False, False)
+    setting = threading.Timer(0.02, closing.set)
+    setting.start()
+    assert closing.wait(PATIENCE)
+    setting.join()
+    closing.set()
+    assert (closing.is_set(), closing.wait(0.0), closing.wait(0.0)) == (True, True, True)
+
+
+def test_two_that_tell_of_the_end_at_once_do_no_harm() -> None:
+    closing = Closing()
+
+    class Slow:
+        """A lock whose release lets another thread tell first."""
+
+        def release(self) -> None:
+            lock.release()
+            lock.release()  # which this one does after it
+
+    lock = closing._lock
+    closing._lock = Slow()  # type: ignore[assignment]
+    closing.set()
+    closing._lock = lock
+    assert closing.wait(0.0)
 
 
 def test_what_a_source_cannot_tell_is_no_reading() -> None:
@@ -175,7 +216,7 @@ def test_it_can_be_closed_from_inside() -> None:
 
 def test_the_rate_is_that_of_the_clock_it_was_given() -> None:
     clock, waits = FakeClock(now=0.0), []
-    enough = threading.Event()
+    enough = Closing()
 
     def wait(seconds: float) -> bool:
         waits.append(seconds)
@@ -198,7 +239,7 @@ def test_the_rate_is_that_of_the_clock_it_was_given() -> None:
 
 def test_after_a_long_reading_it_does_not_make_up_for_what_it_missed() -> None:
     clock, reads = FakeClock(now=0.0), []
-    enough = threading.Event()
+    enough = Closing()
 
     class Slow(Numbers):
         def read(self, readings: array[float], now: float) -> None:

@@ -159,7 +159,7 @@ def test_another_owner_finds_no_bytes_in_what_was_half_decayed() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a with statement of 3.10 may be interrupted before its block")
 @pytest.mark.parametrize("what", ["cool", "decay", "release"])
 def test_an_interruption_at_any_place_leaves_each_slot_in_one_place(what: str) -> None:
-    files = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "slab")}
+    files = {sys.modules[f"coresys.resources.{name}"].__file__ for name in ("pools", "lending", "slab")}
     at, there_are_more = 0, True
     while there_are_more:
         at += 1
@@ -178,7 +178,7 @@ def test_an_interruption_at_any_place_leaves_each_slot_in_one_place(what: str) -
         hitting = Hitting(files, at, same_handler=True)
         there_are_more = hitting.watching(work)
         slab = given._slabs[0]
-        taken = [lent.slot for lent in given._lent.values()]
+        taken = [lent.slot for lent in given._all_lent()]
         places = [*taken, *slab.warm, *slab.cold, *range(slab.fresh, slab.slots)]
         assert sorted(places) == list(range(slab.slots)), hitting.where
         assert slab.free == slab.slots - len(taken), hitting.where

@@ -234,7 +234,7 @@ class Buffers(RuleBasedStateMachine):
             sum(of == tier.name for _, of, _ in self.lent) for tier in TIERS
         ]
         kept = [self.need(None, tier.name) for tier in TIERS]
-        assert self.resources.pools._kept == kept
+        assert [each.kept for each in self.resources.pools._figures] == kept
 
     def teardown(self) -> None:
         self.resources.pools.close() if not self.lent else None

@@ -266,7 +266,7 @@ def test_in_a_forked_child_it_lends_nothing_and_leaves_all_to_the_parent(pools: 
         pools.lease(16384, owner="b").release()
         with pytest.raises(LeaseInUseError):
             pools.close()  # the view is here still
-        lease._lent.view.release()
+        lease.lent.view.release()
         pools.close()
 
     in_child(work)

@@ -105,6 +105,20 @@ def test_every_wait_is_a_voluntary_switch() -> None:
 
 
 @linux
+def test_whoever_does_not_ask_for_switches_gets_all_else() -> None:
+    ident = threading.get_ident()
+    before = of(ident)
+    (found,) = [record for record in thread_records(switches=False) if record.ident == ident]
+    after = of(ident)
+    assert (found.voluntary_switches, found.involuntary_switches) == (None, None)
+    assert (found.name, found.native_id) == (before.name, before.native_id)
+    assert before.cpu_seconds is not None
+    assert found.cpu_seconds is not None
+    assert after.cpu_seconds is not None
+    assert before.cpu_seconds <= found.cpu_seconds <= after.cpu_seconds
+
+
+@linux
 def test_the_time_in_the_run_queue_only_grows() -> None:
     ident = threading.get_ident()
     seen = [of(ident).run_queue_seconds for _ in range(3)]
