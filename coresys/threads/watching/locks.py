@@ -18,7 +18,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from coresys.threads.watching import makers, waits
+from coresys.threads.watching import makers, speed, waits
 from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
@@ -330,5 +330,6 @@ makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
 for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
     # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.
     _cls.__module__, _cls.__qualname__, _cls.__name__ = _raw.__module__, _raw.__qualname__, _raw.__name__
+speed.offer(Lock, InnerLock, RLock, InnerRLock)  # __enter__, __exit__, acquire and release in C, where it was built
 
 __all__ = ["InnerLock", "InnerRLock", "Lock", "RLock"]
