@@ -93,15 +93,21 @@ class Seen:
     """A note: a thread that held ``held`` (the innermost first), each taken at its place, went to take ``ident``.
 
     What ``ident`` stands for was waited for, or would have been had it not been free. ``leaf`` is the number of the
-    leaf that it was noted on, ``thread`` the name of the thread.
+    leaf that it was noted on, ``thread`` the name of the thread, ``by`` its number among those that were ever watched.
     """
 
-    __slots__ = ("held", "ident", "leaf", "place", "places", "thread")
+    __slots__ = ("by", "held", "ident", "leaf", "place", "places", "thread")
 
     def __init__(
-        self, leaf: int, thread: str, held: tuple[Ident, ...], places: tuple[Place, ...], ident: Ident, place: Place
+        self,
+        leaf: int,
+        party: Party,
+        held: tuple[Ident, ...],
+        places: tuple[Place, ...],
+        ident: Ident,
+        place: Place,
     ) -> None:
-        self.leaf, self.thread = leaf, thread
+        self.leaf, self.by, self.thread = leaf, party.number, party.name
         self.held, self.places, self.ident, self.place = held, places, ident, place
 
 
@@ -245,7 +251,7 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
         book.full = True
         return
     places = tuple((each.code, each.offset) for each in held)
-    book.seen.append(Seen(book.leaf, party.name, held, places, ident, place))
+    book.seen.append(Seen(book.leaf, party, held, places, ident, place))
 
 
 def leave(party: Party, ident: Ident) -> None:

@@ -47,7 +47,7 @@ class Edge:
     held_at: Location
     taken_at: Location
     gates: frozenset[int] = frozenset()
-    tests: tuple[str, ...] = field(default=(), compare=False)
+    by: int = field(default=0, compare=False)  # the number of the thread: names may be the same
 
     @property
     def sites(self) -> tuple[Location, Location]:

@@ -112,6 +112,7 @@ def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
                     place_of(place),
                     place_of(seen.place),
                     held - {ident.serial},
+                    seen.by,
                 )
             )
     return edges

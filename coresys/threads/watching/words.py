@@ -22,9 +22,9 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) 
         details.append(f"{edge.thread} held {held} and took {wanted}{f', in {tests[at]}' if tests else ''}")
         where.append(_at(edge.held_at, f"{held} taken"))
         where.append(_at(edge.taken_at, f"then {wanted}"))
-    threads = {edge.thread for edge in cycle}
-    alone = f"{threads.pop()} did all of it" if len(threads) == 1 and not tests else "they did not meet"
-    details.append(f"threads that do this at once wait for each other for ever; here {alone}")
+    alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
+    here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
+    details.append(f"threads that do this at once wait for each other for ever; here {here}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
 
