@@ -20,6 +20,7 @@ from coresys.measure.settings import SettingsSnapshot
 from coresys.measure.system import System
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
+from coresys.threads.watching import chains
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
@@ -697,6 +698,8 @@ class Watch:
         self.before = session.counts or session.screen.read()
         if session.settings_probe.key not in self.plan.wanted:
             session.settings_probe.forget()
+        if session.orders.key not in self.plan.wanted:
+            chains.renew()  # what nobody reads must not grow
         session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
         self.each: float | None = None  # seconds that a repetition takes, where that may be told
