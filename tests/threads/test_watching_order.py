@@ -6,6 +6,7 @@ import _thread
 import copy
 import pickle
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -169,9 +170,37 @@ def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
     with pytest.raises(ValueError, match="timeout"):
         watched.acquire(True, -2)
     with pytest.raises(TypeError):
-        ours(1)
+        type("Mine", (ours,), {})
     assert {name for name in dir(raw) if name not in dir(watched)} == set()
     assert eval("kind | None", {"kind": ours})
+
+
+def test_arguments_are_taken_where_they_always_were() -> None:
+    with pytest.raises(TypeError):
+        Lock(1)  # type: ignore[call-arg]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        RLock(1, name="state")
+        threading.RLock(1, name="state")  # type: ignore[call-arg]
+    ours, theirs = (said[0::2], said[1::2])
+    assert [(each.category, str(each.message)) for each in ours] == [
+        (each.category, str(each.message)) for each in theirs
+    ]
+    assert {each.filename for each in ours} <= {__file__}
+
+
+@pytest.mark.parametrize("name", ["Lock", "RLock"])
+@pytest.mark.parametrize("pickler", [pickle.dumps, pickle._dumps])  # type: ignore[attr-defined]
+def test_the_factory_itself_goes_through_pickle_as_the_name_it_is(name: str, pickler: Any) -> None:
+    raw = getattr(threading, name)
+    assert pickle.loads(pickler({"Lock": Lock, "RLock": RLock}[name])) is raw
+    install()
+    try:
+        made = pickler(getattr(threading, name))
+        assert pickle.loads(made) is getattr(threading, name)
+    finally:
+        uninstall()
+    assert pickle.loads(made) is raw
 
 
 def test_in_its_place_from_install_to_uninstall() -> None:
