@@ -5,11 +5,13 @@ from __future__ import annotations
 import _thread
 import copy
 import pickle
+import sys
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -55,7 +57,8 @@ def test_both_orders_are_a_circle_though_nothing_hung(make: Any, found: Any) -> 
         (one._ident.serial, other._ident.serial),
         (other._ident.serial, one._ident.serial),
     ]
-    assert {edge.held_at.path for edge in cycle} == {ExitStack.enter_context.__code__.co_filename}
+    assert {edge.held_at.path for edge in cycle} == {__file__}  # not of the library, which took them for us
+    assert {edge.taken_at.function for edge in cycle} == {"take"}
 
 
 def test_one_order_is_none(found: Any) -> None:
@@ -123,6 +126,17 @@ def test_a_lock_that_another_thread_lets_go_is_held_by_nobody(found: Any) -> Non
     assert found() == []
 
 
+def test_a_signal_that_stays_taken_is_no_gate(found: Any) -> None:
+    signal, one, other = Lock(), Lock(), Lock()
+    signal.acquire()
+    in_thread(signal.release)
+    signal.acquire()  # and so it stays, as after the last turn of two threads that take turns
+    take(one, other)
+    take(other, one)
+    assert len(found()) == 1
+    signal.release()
+
+
 def test_taking_a_reentrant_lock_again_makes_no_order(found: Any) -> None:
     one, other = RLock(), Lock()
     with one, other, one:
@@ -133,7 +147,7 @@ def test_taking_a_reentrant_lock_again_makes_no_order(found: Any) -> None:
 
 def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
     one, other = RLock(), Lock()
-    condition = threading.Condition(one)  # type: ignore[arg-type]
+    condition = threading.Condition(one)
     with condition, condition:
         condition.wait(0.001)
         assert one._again == 1
@@ -143,9 +157,21 @@ def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_what_a_condition_takes_is_taken_where_the_condition_is(make: Any, found: Any) -> None:
+    one, other = (threading.Condition(make()) for _ in range(2))
+    for _ in range(2):  # the second time the order is known, and the places are not asked for
+        with one, other:
+            pass
+    with other, one:
+        pass
+    (cycle,) = found()
+    assert {place.path for edge in cycle for place in edge.sites} == {__file__}
+
+
 def test_waiting_again_for_a_condition_with_another_lock_held_is_an_order(found: Any) -> None:
     one, other = RLock(), Lock()
-    condition = threading.Condition(one)  # type: ignore[arg-type]
+    condition = threading.Condition(one)
     with condition, other:
         condition.wait(0.001)
     assert len(found()) == 1
@@ -159,7 +185,8 @@ def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
     assert type(watched).__module__ == type(raw).__module__
     assert type(watched).__name__ == type(raw).__name__
     assert repr(watched).partition(" at ")[0] == repr(raw).partition(" at ")[0]
-    assert weakref.ref(watched)() is watched
+    kept: Any = weakref.ref(watched)()
+    assert kept is watched
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
             attempt(watched)
@@ -208,14 +235,44 @@ def test_in_its_place_from_install_to_uninstall() -> None:
     was = installed()
     install()
     try:
-        assert threading.Lock is Lock
-        assert type(threading.Lock()) is Lock
-        assert type(threading.Condition()._lock) is not _thread.RLock  # type: ignore[attr-defined]
-        assert type(threading.Event()._cond._lock) is _thread.LockType  # type: ignore[attr-defined]
+        lock, condition, event = vars(threading)["Lock"], vars(threading)["Condition"], vars(threading)["Event"]
+        assert lock is Lock
+        assert type(lock()) is Lock
+        assert type(condition()._lock) is not _thread.RLock
+        assert type(event()._cond._lock) is _thread.LockType
     finally:
         uninstall()
     assert (threading.Lock, threading.RLock) == before
     assert installed() is was
+
+
+@pytest.fixture
+def older() -> Iterator[Any]:
+    """A user's module that is older than the watch, which holds one lock under several names."""
+    module = ModuleType("older_than_the_watch")
+    module.lock = threading.Lock()  # type: ignore[attr-defined]
+    module.same = module.lock  # type: ignore[attr-defined]
+    module.Kept = type("Kept", (), {"lock": module.lock, "own": threading.RLock(), "__module__": module.__name__})  # type: ignore[attr-defined]
+    module.Others = type("Others", (), {"own": threading.Lock(), "__module__": "others"})  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) -> None:
+    before = older.lock, older.Kept.own
+    install()
+    try:
+        assert type(older.lock) is Lock
+        assert older.lock is older.same is older.Kept.lock
+        assert older.lock._raw is before[0]
+        assert type(older.Kept.own) is RLock
+        assert type(older.Others.own) is _thread.LockType
+    finally:
+        uninstall()
+    assert (older.lock, older.Kept.own) == before
+    assert older.same is older.Kept.lock is before[0]
 
 
 def test_nothing_grows_while_nothing_is_noted() -> None:

@@ -89,7 +89,7 @@ class Lock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -144,7 +144,7 @@ class Lock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -216,7 +216,7 @@ class RLock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -256,7 +256,7 @@ class RLock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -352,7 +352,7 @@ def _by_name(cls: type[Any]) -> tuple[Any, ...]:
 
 
 Lock._raw_type, RLock._raw_type = LockType, RLockType
-copyreg.pickle(_LikeRaw, _by_name)  # type: ignore[arg-type]  # a class is an object like others
+copyreg.pickle(_LikeRaw, _by_name)
 makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
 for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
     # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.
