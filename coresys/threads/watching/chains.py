@@ -22,6 +22,7 @@ The threads that hold locks then go on in the old one until they have let them g
 
 from __future__ import annotations
 
+import os
 import threading
 from _thread import get_ident
 from collections import deque
@@ -250,8 +251,25 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
     if len(book.seen) >= book.limit:
         book.full = True
         return
-    places = tuple((each.code, each.offset) for each in held)
+    places = tuple(_places(chain))
     book.seen.append(Seen(book.leaf, party, held, places, ident, place))
+
+
+def _places(chain: Chain) -> Iterator[Place]:
+    """Where each that is held was taken, the innermost first: the last time, unless that was said by the library."""
+    while chain.ident is not None and chain.parent is not None:
+        code, offset = chain.ident.code, chain.ident.offset
+        yield chain.place if code is None or is_of_library(code) else (code, offset)
+        chain = chain.parent
+
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def is_of_library(code: CodeType) -> bool:
+    """Whether it is the standard library's, which takes locks for others: an ExitStack, a condition."""
+    path = code.co_filename
+    return path.startswith(_LIBRARY) and "-packages" not in path
 
 
 def leave(party: Party, ident: Ident) -> None:

@@ -14,7 +14,10 @@ Invariants:
 
 from __future__ import annotations
 
+import copyreg
+import pkgutil
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -36,6 +39,12 @@ class _LikeRaw(type):
         return issubclass(type(instance), cls) or type(instance) is cls._raw_type
 
 
+def _refuse(cls: type[Any], like: str) -> None:
+    """No class of a user's may be made of ours, for none can be made of what they stand for."""
+    if not cls.__module__.startswith("coresys."):
+        raise TypeError(f"type '{like}' is not an acceptable base type")
+
+
 class Lock(metaclass=_LikeRaw):
     """As ``threading.Lock``."""
 
@@ -45,6 +54,9 @@ class Lock(metaclass=_LikeRaw):
     _raw: Any
     _release: Any
     _try: Any
+
+    def __init_subclass__(cls) -> None:
+        _refuse(cls, "_thread.lock")
 
     def __new__(cls) -> Any:
         frame = _getframe(1)
@@ -77,7 +89,7 @@ class Lock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -132,7 +144,7 @@ class Lock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -168,12 +180,18 @@ class RLock(metaclass=_LikeRaw):
     _release: Any
     _try: Any
 
-    def __new__(cls) -> Any:
+    def __init_subclass__(cls) -> None:
+        _refuse(cls, "_thread.RLock")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         frame = _getframe(1)
+        if args or kwargs:
+            _warn_of_arguments()
+        raw = make_rlock(*args, **kwargs)
         if makers.kind_of(frame.f_globals.get("__name__")) is not makers.USER:
             cls, made = makers.choose(cls, frame)
-            return make_rlock() if cls is None else cls._around(make_rlock(), made)
-        return cls._around(make_rlock(), (frame.f_code, frame.f_lasti))
+            return raw if cls is None else cls._around(raw, made)
+        return cls._around(raw, (frame.f_code, frame.f_lasti))
 
     @classmethod
     def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
@@ -200,7 +218,7 @@ class RLock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -240,7 +258,7 @@ class RLock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -287,6 +305,13 @@ class RLock(metaclass=_LikeRaw):
             return self._raw.locked()  # type: ignore[no-any-return]
 
 
+def _warn_of_arguments() -> None:
+    """As ``threading.RLock`` says, which takes arguments, and makes nothing of them."""
+    if sys.version_info >= (3, 13):
+        text = "Passing arguments to RLock is deprecated and will be removed in 3.15"
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+
 def _as_raw(lock: Lock | RLock) -> str:
     raw = repr(lock._raw)
     return f"{raw.rpartition(' at ')[0]} at {id(lock):#x}>"
@@ -325,7 +350,13 @@ class InnerRLock(RLock):
         return makers.outside(frame)
 
 
+def _by_name(cls: type[Any]) -> tuple[Any, ...]:
+    """For pickle: what ``threading`` offers there, as of the raw ones. A manager of multiprocessing sends it."""
+    return pkgutil.resolve_name, ("threading:RLock" if issubclass(cls, RLock) else "threading:Lock",)
+
+
 Lock._raw_type, RLock._raw_type = LockType, RLockType
+copyreg.pickle(_LikeRaw, _by_name)
 makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
 for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
     # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.

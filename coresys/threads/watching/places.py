@@ -99,7 +99,8 @@ def _node(nodes: dict[int, Node], ident: Ident) -> None:
 
 
 def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
-    held = frozenset(ident.serial for ident in seen.held)
+    # Nor is a signal a gate: whoever gave it last may hold it for ever, and keeps nobody out.
+    held = frozenset(ident.serial for ident in seen.held if not ident.handed)
     edges = []
     for ident, place in zip(seen.held, seen.places, strict=True):
         if not ident.handed:
