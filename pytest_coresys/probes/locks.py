@@ -22,7 +22,7 @@ class LockOrder:
 
     def stop(self) -> Reading:
         book = chains.renew()
-        if not book.seen:
+        if not book.seen and not book.pending:
             return Reading(0.0) if installed() else Reading(None, _NOT_WATCHED)
         nodes, edges = edges_of(book)
         found = cycles(edges)

@@ -63,6 +63,7 @@ class Lock(metaclass=_LikeRaw):
         self = _new(cls)
         self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
         self._ident = Ident("lock", made, name)
+        self._ident.inner = cls is InnerLock
         return self
 
     @property  # type: ignore[misc]
@@ -180,6 +181,7 @@ class RLock(metaclass=_LikeRaw):
         self._raw, self._try, self._release = raw, raw.acquire, raw.release
         self._me, self._again = None, 0
         self._ident = Ident("rlock", made, name)
+        self._ident.inner = cls is InnerRLock
         return self
 
     @property  # type: ignore[misc]

@@ -10,7 +10,7 @@ from types import CodeType
 from coresys.records import Location
 from coresys.threads.sites import location
 from coresys.threads.watching.chains import Book, Ident, Place, Seen
-from coresys.threads.watching.graph import Edge, Node
+from coresys.threads.watching.graph import TOKENS, Edge, Node
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
 _UNKNOWN = Location("a place not known", 0)
@@ -47,6 +47,8 @@ def node_of(ident: Ident) -> Node:
     site = place_of(ident.made)
     if code is None:
         return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site)
+    if ident.kind in TOKENS:
+        return Node(ident.serial, ident.kind, ident.name or _of_queue(ident.kind, code, offset), site)
     opcode, name = _stored(code, offset)
     inside = _function(code).rpartition(".")[0]
     scope = "instance"
@@ -61,16 +63,35 @@ def node_of(ident: Ident) -> Node:
     return Node(ident.serial, ident.kind, ident.name or name or f"{ident.kind} made there", site, scope)
 
 
+def _of_queue(kind: str, code: CodeType, offset: int) -> str:
+    name = _stored(code, offset)[1]
+    return f"{kind} of {name}" if name else f"{kind} of a queue"
+
+
 def edges_of(book: Book) -> tuple[dict[int, Node], list[Edge]]:
     """The nodes and edges that the notes of a leaf make. Locks that were handed over are signals, and make no order."""
     nodes: dict[int, Node] = {}
     edges: list[Edge] = []
-    for seen in tuple(book.seen):
+    for seen in book.notes():
         if seen.ident.handed:
             continue
         _node(nodes, seen.ident)
         edges += _edges(seen, nodes)
+        edges += _collected(seen)
     return nodes, edges
+
+
+def _collected(seen: Seen) -> list[Edge]:
+    """What a finalizer took that the collector ran: the collector may run while that is held, by the same thread.
+
+    Only of locks that cannot be taken twice, and that a user made: what the libraries' callbacks do they have
+    thought of.
+    """
+    ident = seen.ident
+    if ident.kind != "lock" or ident.inner or ident.outside is None:
+        return []
+    place = place_of(ident.outside)
+    return [Edge(ident.serial, held.serial, "a thread", place, place) for held in seen.held if held.kind == "collector"]
 
 
 def _node(nodes: dict[int, Node], ident: Ident) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from coresys.records import Location, Part
-from coresys.threads.watching.graph import Cycle, Node
+from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 
 def part_of(cycle: Cycle, nodes: Mapping[int, Node]) -> Part:
@@ -16,13 +16,34 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node]) -> Part:
     details, where = [], []
     for edge in cycle:
         held, wanted = names[edge.source], names[edge.target]
-        details.append(f"{edge.thread} held {held} and took {wanted}")
-        where.append(_at(edge.held_at, f"{held} taken"))
-        where.append(_at(edge.taken_at, f"then {wanted}"))
+        if nodes[edge.source].kind in TOKENS:
+            details.append(_needs(nodes[edge.source].kind, held, wanted, edge.thread))
+            where.append(_at(edge.taken_at, f"{wanted} taken"))
+        elif nodes[edge.target].kind == "collector":
+            details.append(f"{held} is taken elsewhere too, and the collector may run while it is held")
+            where.append(_at(edge.held_at, f"{held} taken"))
+        else:
+            did = "waited for" if nodes[edge.target].kind in TOKENS else "took"
+            details.append(f"{edge.thread} held {held} and {did} {wanted}")
+            where.append(_at(edge.held_at, f"{held} taken"))
+            where.append(_at(edge.taken_at, f"then {did} {wanted}" if did != "took" else f"then {wanted}"))
+    if any(node.kind == "collector" for node in map(nodes.__getitem__, names)):
+        details.append("a thread in which that happens waits for itself for ever")
+        return Part(tuple(details), tuple(where))
     threads = {edge.thread for edge in cycle}
     alone = f"{threads.pop()} did all of it" if len(threads) == 1 else "they did not meet"
     details.append(f"threads that do this at once wait for each other for ever; here {alone}")
     return Part(tuple(details), tuple(where))
+
+
+def _needs(kind: str, token: str, wanted: str, thread: str) -> str:
+    """Why a token is not to be had without a lock."""
+    return {
+        "item": f"{thread} took {wanted} before it put into that queue, and nobody put without",
+        "room": f"{thread} took {wanted} before it got the next from that queue",
+        "end of work": f"{thread} took {wanted} before it was done with what it had got",
+        "collector": f"a finalizer that the garbage collector ran in {thread} took {wanted}",
+    }.get(kind, f"{token} took {wanted}")
 
 
 def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
