@@ -47,6 +47,7 @@ from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments, Left
+from pytest_coresys.probes.locks import Deadlocks, told_since_start
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -197,6 +198,13 @@ class BudgetSession:
         self.collected = True
         self.pytest_plugin_registered()
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed and (told := told_since_start()):
+            report.sections.append((f"coresys: {Deadlocks.key}", told))  # below its own traceback
+        return report
+
     def pytest_plugin_registered(self) -> None:
         if self.collected:
             self.settings_probe.undisturbed = not strangers_between_tests(self.config)
@@ -321,6 +329,12 @@ class BudgetSession:
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
             verdicts = unmeasured_verdicts(plan, self.measures, why)
+            happened = seen.readings.get(Deadlocks.key)
+            if happened is not None and happened.value:  # a fact of a test that failed, too, and mostly why it did
+                others = dict.fromkeys(plan.in_force.keys() - {Deadlocks.key}, why)
+                verdicts = verdicts_of(plan, seen, self.measures, {**self.unmeasured, **others})
+                findings = findings_of(verdicts, seen, self.measures)
+                verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
         else:
             if may_repeat:
                 try:

@@ -10,9 +10,10 @@ the same wait (``turn``) both times. Who waits takes and leaves nothing, so at t
 broken in one thread only, and all of them come to the same one: the last to begin.
 
 Where anybody could end a wait, everybody has to wait: all threads of Python, for ``QUIET`` seconds, in waits that are
-known here, but for idle workers of pools, and for what runs tests rather than is run by them. No signal may have a
+known here, but for idle workers of pools, and for older threads of what runs the tests. No signal may have a
 handler of Python's, no thread may stand in a call that is not known (a socket, a sleep, a lock of somebody's own), and
-threads that are none of Python's have to wait for others of the process. That is raised in the main thread, if it waits, or else in the last.
+threads that are none of Python's have to wait for others of the process. That is raised in the main thread, if it
+waits, or else in the last.
 
 What is less certain is said once, on the terminal, and left alone: a thread that waits for a lock which it holds itself
 may be waiting for another to let it go. Circles with a timeout in them, too, open by themselves.
@@ -45,6 +46,7 @@ from coresys.threads.watching.raw import RLockType
 from coresys.threads.watching.tokens import PARTY, POOL, RUN
 from coresys.threads.watching.waits import Wait
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 QUIET = 4.0  # seconds in which nobody has done anything, where anybody could
 AGAIN = 1.0  # the same, of those who wait for a thread that was told of a deadlock
 DEEPEST = 40  # frames of a stack
@@ -86,7 +88,8 @@ _silent = False  # whether threads that die of a report do so without a word: so
 
 def install(replace: Replace) -> None:
     """Look at waits, and see that what is raised in a thread is told once."""
-    global _terminal
+    global _terminal, _older
+    _older = frozenset(current_frames())
     if look not in waits.looks:
         waits.looks.append(look)
     replace(threading, "_make_invoke_excepthook", _quiet_hook(threading._make_invoke_excepthook))  # type: ignore[attr-defined]
@@ -268,10 +271,15 @@ def _everybody_waits(members: _Members) -> _Members | None:
             party = by_thread.get(number)
             wait = None if party is None else party.waiting
             if party is not None and wait is not None:
-                if not wait.patient or _starts_another(frame):
+                # A main thread that waits in the runner itself, between tests or for other processes, is none of ours.
+                if not wait.patient or _starts_another(frame) or (number == main and _is_runner(frame)):
                     return None
                 found[party] = wait
-            elif not (_is_idle(frame) or (number != main and _is_ours(frame)) or (number == main and _ends(frame))):
+            elif not (
+                _is_idle(frame)
+                or (number != main and _ends_no_wait(number, frame))
+                or (number == main and _ends(frame))
+            ):
                 return None
         return found if _nobody_else(len(frames)) else None
     finally:
@@ -283,22 +291,32 @@ def _is_idle(frame: FrameType) -> bool:
     return frame.f_code is pools._worker.__code__
 
 
-# What runs tests, by package: its threads wait for other processes, and end no wait of a test's. Not ``coresys``, whose
-# schedulers and pools do what a user wants done.
+# What runs tests, by package. Its threads end no wait of a test's where they are older than any test (those that talk
+# to other processes), or are ours. The rest of ``coresys`` does what a user wants done.
 _RUNNERS = ("pytest_coresys", "_pytest", "pytest", "pluggy", "execnet", "xdist", "coresys.measure")
+_older: frozenset[int] = frozenset()  # threads that were there before anything was watched
 
 
-def _is_ours(frame: FrameType | None) -> bool:
-    """Whether a thread belongs to what runs the tests: nothing stands in it but that, and the standard library."""
-    ours = False
+def _ends_no_wait(number: int, frame: FrameType | None) -> bool:
+    """Whether a thread belongs to what runs the tests."""
+    return _is_runner(frame, _RUNNERS if number in _older else ("pytest_coresys", "coresys.measure"))
+
+
+def _is_runner(frame: FrameType | None, names: tuple[str, ...] = _RUNNERS) -> bool:
+    """Whether nothing stands in a thread but these, and the standard library."""
+    found = inner = False
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
-        if name.startswith(_RUNNERS):
-            ours = True
+        if name.startswith(names):
+            found = inner = True
+        elif name == "__main__" and inner and frame.f_code.co_name == "<module>":
+            pass  # the script that called it
         elif not name.startswith("coresys.threads.watching") and makers.kind_of(name) is not makers.LIBRARY:
             return False
+        else:
+            inner = False
         frame = frame.f_back
-    return ours
+    return found
 
 
 _starting = threading.Thread.start.__code__
@@ -368,7 +386,8 @@ def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
     global _count, _told_at
     frames = current_frames()
     order = _in_order(wait, members)
-    stuck = tuple(_stuck(party, members[party], frames.get(party.thread)) for party in order[:MOST])
+    names = _Names()
+    stuck = tuple(_stuck(party, members[party], frames.get(party.thread), names) for party in order[:MOST])
     del frames
     found = Broken(wait.party.name, quiet, stuck)
     broken.append(found)
@@ -406,7 +425,19 @@ def _short(place: Location | None) -> str:
     return "a place not known" if place is None else f"{place.path}:{place.line}"
 
 
-def _stuck(party: Party, wait: Wait, frame: FrameType | None) -> Stuck:
+class _Names(dict[Ident, str]):
+    """What locks are called in one report; numbered where several would be called the same."""
+
+    def __missing__(self, ident: Ident) -> str:
+        node = node_of(ident)
+        name = node.name if ident.made[0] is None or not node.name.endswith(" made there") else ""
+        name = name or f"the {ident.kind} made at {os.path.basename(node.site.path)}:{node.site.line}"
+        same = sum(each == name or each.startswith(f"{name} #") for each in self.values())
+        self[ident] = name = f"{name} #{same + 1}" if same else name
+        return name
+
+
+def _stuck(party: Party, wait: Wait, frame: FrameType | None, names: _Names) -> Stuck:
     found = _wakers(wait)
     known = found is not ANYBODY and found is not SOMEBODY
     holder = " or ".join(each.name for each in found[:3]) if known else "nobody who runs"
@@ -417,18 +448,18 @@ def _stuck(party: Party, wait: Wait, frame: FrameType | None) -> Stuck:
         holder = wait.lock._me.name if wait.lock._me is not None else holder
     return Stuck(
         thread=party.name,
-        wanted=_wanted(wait),
+        wanted=_wanted(wait, names),
         holder=holder,
         at=place_of(makers.outside(wait.frame)),
         taken_at=taken,
-        held=tuple(dict.fromkeys(node_of(ident).name for ident in party.chain.held())),
+        held=tuple(dict.fromkeys(names[ident] for ident in party.chain.held())),
         stack=_stack(frame),
     )
 
 
-def _wanted(wait: Wait) -> str:
+def _wanted(wait: Wait, names: _Names) -> str:
     if wait.lock is not None:
-        return node_of(wait.lock._ident).name
+        return names[wait.lock._ident]
     if wait.target.kind == "thread":
         return f"the end of thread {wait.thing._name}"
     if wait.target.kind == "future":
@@ -474,7 +505,7 @@ def suspect(wait: Wait) -> None:
     if monotonic() - wait.since < QUIET:
         return
     wait.seen = SUSPECTED
-    stuck = _stuck(wait.party, wait, sys._getframe())
+    stuck = _stuck(wait.party, wait, sys._getframe(), _Names())
     lines = [
         f"coresys: suspected deadlock: {stuck.thread} has waited {QUIET:.0f} s for {stuck.wanted}, "
         f"at {_short(stuck.at)},",

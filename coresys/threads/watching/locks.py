@@ -23,6 +23,7 @@ from coresys.threads.watching.chains import Ident, Party, Place, here, learn, le
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
 

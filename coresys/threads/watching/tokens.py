@@ -37,6 +37,7 @@ from coresys.threads.watching import chains, makers, waits
 from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Place, Seen, here, learn, leave
 
 Replace = Callable[[Any, str, Any], None]
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 
 PARTY, RUN, POOL, TOLD, TRAFFIC = (
     "_coresys_party",
@@ -87,7 +88,6 @@ def uninstall() -> None:
 def _join(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def join(self: threading.Thread, timeout: float | None = None) -> None:
-        __tracebackhide__ = True
         if timeout is None:
             me = here.me
             chain = me.chain
@@ -133,7 +133,6 @@ def _note(me: Party, chain: Chain, token: Ident, place: Place, thread: str, take
 def _alive(original: Callable[..., bool]) -> Callable[..., bool]:
     @functools.wraps(original)
     def is_alive(self: threading.Thread) -> bool:
-        __tracebackhide__ = True
         alive = original(self)
         if not alive and PARTY in self.__dict__:
             self.__dict__[PARTY].over = True
@@ -164,7 +163,6 @@ class Run:
 def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
         future = original(self, fn, *args, **kwargs)
         future.__dict__[POOL] = ref(self)
         return future
@@ -175,7 +173,6 @@ def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
 def _run(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def run(self: Any, *given: Any) -> Any:
-        __tracebackhide__ = True
         me = here.me
         before = me.chain
         if before.ident is not None:
@@ -212,7 +209,6 @@ def _finished(original: Callable[..., Any]) -> Callable[..., Any]:
     name = original.__name__
 
     def end(self: Any, given: Any) -> Any:
-        __tracebackhide__ = True
         run = self.__dict__.get(RUN)
         if run is not None:
             run.end()
@@ -225,14 +221,12 @@ def _finished(original: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(original)
         def set_result(self: Any, result: Any) -> Any:
-            __tracebackhide__ = True
             return end(self, result)
 
         return set_result
 
     @functools.wraps(original)
     def set_exception(self: Any, exception: Any) -> Any:
-        __tracebackhide__ = True
         try:
             return end(self, exception)
         finally:
@@ -244,7 +238,6 @@ def _finished(original: Callable[..., Any]) -> Callable[..., Any]:
 def _result(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def result(self: Any, timeout: float | None = None) -> Any:
-        __tracebackhide__ = True
         me = here.me
         chain, outer = me.chain, me.aim
         me.aim = self
@@ -272,7 +265,6 @@ def _note_result(me: Party, chain: Chain, future: Any, place: Place) -> None:
 def _done(original: Callable[..., bool]) -> Callable[..., bool]:
     @functools.wraps(original)
     def done(self: Any) -> bool:
-        __tracebackhide__ = True
         answer = original(self)
         if answer:
             self.__dict__[TOLD] = True
@@ -284,7 +276,6 @@ def _done(original: Callable[..., bool]) -> Callable[..., bool]:
 def _told(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def _invoke_callbacks(self: Any) -> None:
-        __tracebackhide__ = True
         if self._done_callbacks:
             self.__dict__[TOLD] = True
         original(self)
@@ -407,7 +398,6 @@ def _noted(me: Party, chain: Chain, frame: Any, *, back: bool = False) -> Noted:
 def _get(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def get(self: Any, block: bool = True, timeout: float | None = None) -> Any:
-        __tracebackhide__ = True
         me = here.me
         chain = me.chain
         if chain.ident is None:
@@ -462,7 +452,6 @@ class _Same(list[Any]):
 def _put(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def put(self: Any, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        __tracebackhide__ = True
         me = here.me
         chain = me.chain
         traffic = None if chains.muted else _traffic(self)
@@ -507,7 +496,6 @@ def _note_put(of: Any, me: Party, chain: Chain, traffic: Traffic, patient: bool)
 def _queue_join(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def join(self: Any) -> None:
-        __tracebackhide__ = True
         me = here.me
         chain = me.chain
         original(self)
@@ -522,7 +510,6 @@ def _queue_join(original: Callable[..., None]) -> Callable[..., None]:
 def _task_done(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def task_done(self: Any) -> None:
-        __tracebackhide__ = True
         me = here.me
         if me.chain.ident is None and not chains.muted:
             _next(self, me, "end of work")
@@ -534,7 +521,6 @@ def _task_done(original: Callable[..., None]) -> Callable[..., None]:
 def _looking(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def look(self: Any) -> Any:
-        __tracebackhide__ = True
         me = here.me
         if me.chain.ident is not None:
             traffic = _traffic(self)
@@ -598,7 +584,6 @@ def _of_library(frame: Any) -> bool:
 def _acquire(original: Callable[..., bool]) -> Callable[..., bool]:
     @functools.wraps(original)
     def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
-        __tracebackhide__ = True
         got = original(self, blocking, timeout)
         permit = self.__dict__.get(_PERMIT)
         if got and permit is not None:
@@ -619,7 +604,6 @@ def _taken(permit: _Permit, place: Place, *, joined: bool) -> None:
 def _release(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def release(self: Any, n: int = 1) -> None:
-        __tracebackhide__ = True
         permit = self.__dict__.get(_PERMIT)
         if permit is not None:
             _let_go(permit, n)

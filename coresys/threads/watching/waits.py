@@ -20,6 +20,7 @@ from coresys.clock import monotonic
 from coresys.threads.watching.chains import Ident, Party, here
 from coresys.threads.watching.raw import allocate_lock
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 FIRST = 0.05  # seconds until a wait is looked at first
 LONGEST = 0.5  # between two looks: each costs some microseconds, and delays whoever gets the interpreter
 
