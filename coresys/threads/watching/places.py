@@ -32,13 +32,32 @@ def _function(code: CodeType) -> str:
 
 @lru_cache(maxsize=256)
 def _stored(code: CodeType, offset: int) -> tuple[str, str]:
-    """The instruction that stores what is made at this offset, and under which name."""
+    """The instruction that stores what is made at this offset, and under which name.
+
+    Of ``one, other = Lock(), Lock()`` both are made first, and stored then: in their order where they are turned round
+    on the stack, else the last one first.
+    """
+    later, turned = 0, False
+    stores: list[tuple[str, str]] = []
     for instruction in dis.get_instructions(code):
-        if instruction.offset > offset and instruction.opname in _NAMED:
-            return instruction.opname, str(instruction.argval)
-        if instruction.offset > offset and instruction.opname in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND"):
+        if instruction.offset <= offset:
+            continue
+        name = instruction.opname
+        if name in _NAMED:
+            stores.append((name, str(instruction.argval)))
+        elif name == "STORE_FAST_STORE_FAST":  # 3.13
+            stores += [("STORE_FAST", str(each)) for each in instruction.argval]
+        elif name in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND") or (stores and not name.startswith("LOAD_FAST")):
             break
-    return "", ""
+        elif name.startswith("CALL"):
+            later += 1
+        elif name.startswith(("SWAP", "ROT_", "UNPACK_")):
+            turned = True
+    if len(stores) < 2 or not (later or turned):
+        return stores[0] if stores else ("", "")
+    if later >= len(stores):
+        return "", ""
+    return stores[len(stores) - 1 - later] if turned else stores[later]
 
 
 def node_of(ident: Ident) -> Node:

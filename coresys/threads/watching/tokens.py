@@ -8,7 +8,7 @@ Rules, each there because an innocent program was, or would be, called a deadloc
 
 - Only waits without a timeout count, and only what is waited for while a watched lock is held.
 - What somebody has been told of is over: a thread that was joined, or seen to be dead; a future that was asked
-  ``done()``, or for its result, before, or which calls somebody back. To wait for it once more is no wait.
+  ``done()``, or for its result, before, or which is to call somebody back. To wait for it once more is no wait.
 - A queue's item needs a lock only if everybody who puts holds it, and somebody else than the getter does; who looks
   into the queue (``empty``, ``qsize``, ``full``) while it holds the lock knows what it does, and so does who has put
   just before; who puts back what it got in the same block keeps nobody waiting. Room in a queue is waited for only in
@@ -60,7 +60,7 @@ def install(replace: Replace) -> None:
         ("done", _done),
         ("set_result", _finished),
         ("set_exception", _finished),
-        ("_invoke_callbacks", _told),
+        ("add_done_callback", _told),
     ):
         replace(_base.Future, name, around(vars(_base.Future)[name]))
     replace(_base._AcquireFutures, "__init__", _together(_base._AcquireFutures.__init__))
@@ -274,13 +274,14 @@ def _done(original: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def _told(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def _invoke_callbacks(self: Any) -> None:
-        if self._done_callbacks:
-            self.__dict__[TOLD] = True
-        original(self)
+    """Who is called back asks for the result of what is done; whether that is now is not known before."""
 
-    return _invoke_callbacks
+    @functools.wraps(original)
+    def add_done_callback(self: Any, fn: Any) -> None:
+        self.__dict__[TOLD] = True
+        original(self, fn)
+
+    return add_done_callback
 
 
 def _together(original: Callable[..., None]) -> Callable[..., None]:
