@@ -63,6 +63,7 @@ MEASURES: dict[str, Measure] = {
         Measure("pools.fragmentation", "ratio", 0.05, "error", "free bytes of its buffer pools that were of no use"),
         Measure("pools.component", "B", 500 * 1024.0, "error", "most bytes held by one component of its environment"),
         Measure("locks.potential_deadlocks", "count", 0.0, "error", "circles in the order in which locks were taken"),
+        Measure("locks.deadlocks", "count", 0.0, "error", "deadlocks that happened, and were broken"),
         Measure("cpu.share", "ratio", None, "off", "process CPU time over wall time"),
         Measure("time.setup", "s", None, "off", "duration of the setup phase"),
         Measure("time.call", "s", None, "off", "duration of the call phase"),
@@ -73,8 +74,8 @@ MEASURES: dict[str, Measure] = {
 # Of tests that have an environment (the ``coresys`` fixture, and those over it); others have nothing to measure.
 OF_ENVIRONMENTS = frozenset({"environment.left", "pools.fragmentation", "pools.component"})
 
-# Of those, what is counted exactly when the environment is taken down, whatever became of the test.
-COUNTED_AT_THE_END = frozenset({"environment.left"})
+# What is counted exactly when the test is over, whatever became of it.
+COUNTED_AT_THE_END = frozenset({"environment.left", "locks.potential_deadlocks", "locks.deadlocks"})
 
 GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")
 OF_SOAK: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "soak")

@@ -55,7 +55,7 @@ from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import Probe, ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments, Left
-from pytest_coresys.probes.locks import LockOrder
+from pytest_coresys.probes.locks import Deadlocks, LockOrder
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -98,7 +98,13 @@ def open_session(config: pytest.Config) -> None:
     session = BudgetSession(config, settings, measures)
     session.target = target
     config.stash[ENVIRONMENTS] = session.environments
-    own: list[Probe] = [session.settings_probe, session.orders, *builtin_probes(), *session.environments.probes()]
+    own: list[Probe] = [
+        session.settings_probe,
+        session.orders,
+        Deadlocks(),
+        *builtin_probes(),
+        *session.environments.probes(),
+    ]
     session.probes = ProbeSet([*own, *probes], session.complain)
     seconds = config.getoption("coresys_soak")
     if seconds is not None:
@@ -741,10 +747,15 @@ class Watch:
 
     def _shown(self, reading: Reading) -> Reading:
         """The reading, with its places named as everywhere: relative to the root."""
-        if not reading.where:
+        if not reading.where and not reading.each:
             return reading
         paths = Paths(str(self._session.config.rootpath), lambda path: True)
-        return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
+
+        def shown(places: tuple[Location, ...]) -> tuple[Location, ...]:
+            return tuple(replace(place, path=paths.show(place.path)) for place in places)
+
+        parts = tuple(replace(part, where=shown(part.where)) for part in reading.each)
+        return replace(reading, where=shown(reading.where), each=parts)
 
 
 class FarWatch:

@@ -48,6 +48,7 @@ _ADVICE = {
     "pools.component": "let the component give buffers back sooner, or grant it large ones: resources.grant()",
     "locks.potential_deadlocks": "take these in one order everywhere (say, sorted by a key), or hold one more lock "
     "around both",
+    "locks.deadlocks": "let go of the one before waiting for the other, or take them in one order everywhere",
     "cpu.share": "look for a busy wait: wait on an Event or a Condition rather than polling",
     "time.setup": "widen the scope of the slow fixture, or make less data",
     "time.call": "profile the test; pytest --durations=10 shows its neighbours",

@@ -13,7 +13,6 @@ PLANNED = frozenset(
     {
         "locks.contention",
         "locks.wait",
-        "locks.deadlocks",
     }
 )
 

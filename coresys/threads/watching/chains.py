@@ -46,7 +46,7 @@ class Ident:
     made. ``code`` and ``offset`` say where it was taken last: written by whoever has just taken it.
     """
 
-    __slots__ = ("__weakref__", "code", "handed", "kind", "made", "name", "offset", "serial")
+    __slots__ = ("__weakref__", "code", "handed", "inner", "kind", "made", "name", "offset", "outside", "serial")
 
     def __init__(self, kind: str, made: Place, name: str | None = None) -> None:
         self.serial = next(_numbers)  # never the number of an object, which another one may get later
@@ -54,6 +54,8 @@ class Ident:
         self.code: CodeType | None = None
         self.offset = 0
         self.handed = False  # whether it was ever let go by a thread that had not taken it: a signal, not a lock
+        self.inner = False  # whether the standard library made it on behalf of a user
+        self.outside: Place | None = None  # where it was taken first that is no finalizer of the collector's
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name or ''}#{self.serial}>"
@@ -102,30 +104,74 @@ class Seen:
     def __init__(
         self,
         leaf: int,
-        party: Party,
+        thread: str,
         held: tuple[Ident, ...],
         places: tuple[Place, ...],
         ident: Ident,
         place: Place,
+        by: int = 0,
     ) -> None:
-        self.leaf, self.by, self.thread = leaf, party.number, party.name
+        self.leaf, self.thread, self.by = leaf, thread, by
         self.held, self.places, self.ident, self.place = held, places, ident, place
 
 
 class Book:
-    """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known."""
+    """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known.
 
-    __slots__ = ("full", "leaf", "limit", "seen")
+    ``pending`` are those that make notes only when all of the leaf is known (``notes()``). ``known`` tells what was
+    noted: a thread that begins a tree of its own for each piece of work comes by the same again.
+    """
+
+    __slots__ = ("full", "known", "leaf", "limit", "pending", "seen")
 
     def __init__(self, leaf: int = 0, limit: int = 20_000) -> None:
         self.leaf, self.limit, self.full = leaf, limit, False
         self.seen: deque[Seen] = deque()
+        self.pending: deque[Any] = deque()
+        self.known: set[object] = set()
+
+    def notes(self) -> list[Seen]:
+        """All of them, those that were pending too."""
+        return [*tuple(self.seen), *(note for each in tuple(self.pending) for note in each.notes())]
+
+    def clear(self) -> None:
+        """Drop them all."""
+        self.seen.clear()
+        self.pending.clear()
+        self.known.clear()
+
+    def add(self, seen: Seen, key: object) -> None:
+        """Note it, unless that was done under the same key, or there are too many."""
+        if key in self.known:
+            return
+        if len(self.seen) >= self.limit:
+            self.full = True
+            return
+        self.known.add(key)
+        self.seen.append(seen)
 
 
 class Party:
-    """A thread as the watch knows it: where it stands in its tree, and what it waits for."""
+    """A thread as the watch knows it: where it stands in its tree, and what it waits for.
 
-    __slots__ = ("__weakref__", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
+    ``others`` are roots of this leaf that it began before the present one. ``over``: somebody knows that it has ended.
+    ``aim`` is the future whose result it is about to wait for. ``collecting``: it is within the garbage collector.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "aim",
+        "chain",
+        "collecting",
+        "leaf",
+        "lost",
+        "number",
+        "others",
+        "over",
+        "thread",
+        "turn",
+        "waiting",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -135,6 +181,9 @@ class Party:
         self.lost: deque[Ident] = deque()  # what others have let go for it
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
+        self.others: list[Chain] = []
+        self.over = self.collecting = False
+        self.aim: Any = None
 
     @property
     def name(self) -> str:
@@ -154,9 +203,23 @@ class Here(threading.local):
 
     def __init__(self) -> None:
         number = next(_numbers)
-        self.me = Party(number)
+        made = Party(number)
+        if "me" in self.__dict__:  # a finalizer has come by meanwhile
+            return
+        self.me = made
         self._life = _Life()
-        _parties[number] = self.me, ref(self._life, lambda _: _parties.pop(number, None))
+        _parties[number] = made, ref(self._life, lambda _: _parties.pop(number, None))
+        thread = threading._active.get(made.thread)  # type: ignore[attr-defined]
+        if thread is not None:
+            # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
+            thread.__dict__["_coresys_party"] = made
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "me":
+            raise AttributeError(name)
+        # Asked from within the above, by a finalizer or a signal handler.
+        Here.__init__(self)
+        return self.__dict__["me"]
 
 
 MUTE: Chain = _Mute(None, None)
@@ -180,9 +243,7 @@ def renew() -> Book:
     before = current
     current = Book(before.leaf + 1, before.limit)
     for party in parties():
-        root = party.chain
-        while root.parent is not None:
-            root = root.parent
+        root = root_of(party.chain)
         # It goes on in there only until it has let go what it holds: below the root nothing is known any more, so
         # that ``learn`` is asked, which gives it a new one.
         root.clear()
@@ -209,6 +270,8 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
     ``joined``: it was not waited for, so that it makes no order.
     """
     chain = party.chain
+    if ident.outside is None and not party.collecting:
+        ident.outside = place
     if party.lost:
         gone = []
         while party.lost:  # others may add to it meanwhile
@@ -216,6 +279,7 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
         chain = party.chain = without(chain, gone)
     if chain.ident is None and party.leaf is not current:
         party.leaf = current
+        party.others = []
         chain = party.chain = MUTE if muted else Chain(None, None)
     if chain is MUTE:
         return chain
@@ -248,11 +312,9 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
     book = current
     if ident in held:  # a Lock that is waited for by whoever holds it is a signal, which makes no order
         return
-    if len(book.seen) >= book.limit:
-        book.full = True
-        return
     places = tuple(_places(chain))
-    book.seen.append(Seen(book.leaf, party, held, places, ident, place))
+    seen = Seen(book.leaf, party.name, held, places, ident, place, party.number)
+    book.add(seen, (party.number, held, places, ident, place))
 
 
 def _places(chain: Chain) -> Iterator[Place]:
@@ -302,6 +364,36 @@ def places(chain: Chain) -> Iterator[tuple[Ident, Place]]:
         yield ident, child.place
 
 
+def root_of(chain: Chain) -> Chain:
+    """The root of the tree that a place is in."""
+    while chain.parent is not None:
+        chain = chain.parent
+    return chain
+
+
+def taken_by(party: Party) -> list[tuple[Ident, Place]]:
+    """What a thread took first on this leaf, while it held nothing else, with the places."""
+    if party.leaf is not current:
+        return []
+    return [each for root in (*party.others, root_of(party.chain)) for each in places(root)]
+
+
+def note_wait(party: Party, chain: Chain, token: Ident, place: Place) -> None:
+    """Note that ``party``, which stood at ``chain``, waited for what ``token`` stands for."""
+    held = tuple(chain.held())
+    where = tuple((each.code, each.offset) for each in held)
+    book = current
+    book.add(
+        Seen(book.leaf, party.name, held, where, token, place, party.number), (party.number, held, where, token, place)
+    )
+
+
+def note_need(thread: str, token: Ident, ident: Ident, place: Place) -> None:
+    """Note that what ``token`` stands for is not over before ``ident`` was taken, at ``place``."""
+    book = current
+    book.add(Seen(book.leaf, thread, (token,), (place,), ident, place), (token, ident, place))
+
+
 @call_in_children
 def _forget_other_threads() -> None:
     me = here.me
@@ -322,9 +414,13 @@ __all__ = [
     "here",
     "learn",
     "leave",
+    "note_need",
+    "note_wait",
     "parties",
     "places",
     "renew",
+    "root_of",
+    "taken_by",
     "unnoted",
     "without",
 ]

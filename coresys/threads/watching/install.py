@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from coresys.threads.watching import makers
+from coresys.threads.watching import deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
 from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
 
@@ -36,6 +36,9 @@ def install() -> None:
             if watched is not None:
                 _replace(owner, name, watched)
     _watch_logging()
+    _replace(threading, "_allocate_lock", waits.make_waiter)
+    tokens.install(_replace)
+    deadlocks.install(_replace)
 
 
 def uninstall() -> None:
@@ -44,6 +47,8 @@ def uninstall() -> None:
     _installed -= 1
     if _installed:
         return
+    deadlocks.uninstall()
+    tokens.uninstall()
     while _replaced:
         owner, name, before, now = _replaced.pop()
         if vars(owner).get(name) is now:  # else somebody has put another one there

@@ -26,6 +26,7 @@ from coresys.threads.watching.chains import Ident, Party, Place, here, learn, le
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
 
@@ -75,6 +76,7 @@ class Lock(metaclass=_LikeRaw):
         self = _new(cls)
         self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
         self._ident = Ident("lock", made, name)
+        self._ident.inner = cls is InnerLock
         return self
 
     @property  # type: ignore[misc]
@@ -200,6 +202,7 @@ class RLock(metaclass=_LikeRaw):
         self._raw, self._try, self._release = raw, raw.acquire, raw.release
         self._me, self._again = None, 0
         self._ident = Ident("rlock", made, name)
+        self._ident.inner = cls is InnerRLock
         return self
 
     @property  # type: ignore[misc]

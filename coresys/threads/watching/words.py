@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from coresys.records import Location, Part
-from coresys.threads.watching.graph import Cycle, Node
+from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 
 def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) -> Part:
@@ -19,12 +19,24 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) 
     details, where = [], []
     for at, edge in enumerate(cycle):
         held, wanted = names[edge.source], names[edge.target]
-        details.append(f"{edge.thread} held {held} and took {wanted}{f', in {tests[at]}' if tests else ''}")
-        where.append(_at(edge.held_at, f"{held} taken"))
-        where.append(_at(edge.taken_at, f"then {wanted}"))
-    alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
-    here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
-    details.append(f"threads that do this at once wait for each other for ever; here {here}")
+        in_test = f", in {tests[at]}" if tests else ""
+        if nodes[edge.source].kind in TOKENS:
+            details.append(_needs(nodes[edge.source].kind, held, wanted, edge.thread) + in_test)
+            where.append(_at(edge.taken_at, f"{wanted} taken"))
+        elif nodes[edge.target].kind == "collector":
+            details.append(f"{held} is taken elsewhere too, and the collector may run while it is held{in_test}")
+            where.append(_at(edge.held_at, f"{held} taken"))
+        else:
+            did = "waited for" if nodes[edge.target].kind in TOKENS else "took"
+            details.append(f"{edge.thread} held {held} and {did} {wanted}{in_test}")
+            where.append(_at(edge.held_at, f"{held} taken"))
+            where.append(_at(edge.taken_at, f"then {did} {wanted}" if did != "took" else f"then {wanted}"))
+    if any(nodes[number].kind == "collector" for number in names):
+        details.append("a thread in which that happens waits for itself for ever")
+    else:
+        alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
+        here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
+        details.append(f"threads that do this at once wait for each other for ever; here {here}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
 
@@ -32,6 +44,16 @@ def sites_of(cycle: Cycle, nodes: Mapping[int, Node]) -> tuple[str, ...]:
     """Where the locks of a circle are made, each place once."""
     sites = (nodes[edge.source].site for edge in cycle)
     return tuple(dict.fromkeys(f"{site.path}:{site.line}" for site in sites))
+
+
+def _needs(kind: str, token: str, wanted: str, thread: str) -> str:
+    """Why a token is not to be had without a lock."""
+    return {
+        "item": f"{thread} took {wanted} before it put into that queue, and nobody put without",
+        "room": f"{thread} took {wanted} before it got the next from that queue",
+        "end of work": f"{thread} took {wanted} before it was done with what it had got",
+        "collector": f"a finalizer that the garbage collector ran in {thread} took {wanted}",
+    }.get(kind, f"{token} took {wanted}")
 
 
 def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
