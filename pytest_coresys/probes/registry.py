@@ -14,7 +14,7 @@ from pytest_coresys.config.resolve import PluginBudget
 from pytest_coresys.measures import Measure
 from pytest_coresys.probes.base import Probe
 from pytest_coresys.probes.builtin import CpuShare, LoopBlocked
-from pytest_coresys.probes.locks import LockOrder
+from pytest_coresys.probes.locks import LockContention, LockOrder, LockWait
 from pytest_coresys.strangers import StrangerError, ask
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
@@ -24,7 +24,7 @@ _LEVELS = ("off", "warn", "error")
 
 def builtin_probes() -> list[Probe]:
     """Probes of the first run; what comes last starts last and stops first, so the clock of the CPU is innermost."""
-    return [LockOrder(), LoopBlocked(), CpuShare()]
+    return [LockOrder(), LockContention(), LockWait(), LoopBlocked(), CpuShare()]
 
 
 def plugin_probes(config: Any, known: Mapping[str, Measure]) -> tuple[list[Probe], dict[str, Measure]]:

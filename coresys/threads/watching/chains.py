@@ -25,8 +25,8 @@ from __future__ import annotations
 import threading
 from _thread import get_ident
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from types import CodeType
 from typing import Any
@@ -116,9 +116,12 @@ class Book:
 
 
 class Party:
-    """A thread as the watch knows it: where it stands in its tree, and what it waits for."""
+    """A thread as the watch knows it: where it stands in its tree, and what it waits for.
 
-    __slots__ = ("__weakref__", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
+    ``born`` is what was noted by ``arrived`` when it was seen first.
+    """
+
+    __slots__ = ("__weakref__", "born", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -128,6 +131,7 @@ class Party:
         self.lost: list[Ident] = []
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
+        self.born: Any = None
 
     @property
     def name(self) -> str:
@@ -149,8 +153,22 @@ class Here(threading.local):
         number = next(_numbers)
         self.me = Party(number)
         self._life = _Life()
-        _parties[number] = self.me, ref(self._life, lambda _: _parties.pop(number, None))
+        for arrive in arrived:
+            arrive(self.me)
+        _parties[number] = self.me, ref(self._life, lambda _: _leave(number))
 
+
+def _leave(number: int) -> None:
+    party, _ = _parties.pop(number, (None, None))
+    if party is not None:
+        for go in gone:
+            go(party)
+
+
+# Called in a thread that is seen for the first time, and in one that ends. They take no lock and raise nothing.
+arrived: list[Callable[[Party], None]] = []
+gone: list[Callable[[Party], None]] = []
+renewed: list[Callable[[Book], None]] = []  # with the notes of the leaf that is over
 
 MUTE: Chain = _Mute(None, None)
 muted = False
@@ -172,6 +190,8 @@ def renew() -> Book:
     global current
     before = current
     current = Book(before.leaf + 1, before.limit)
+    for hand_on in renewed:
+        hand_on(before)
     for party in parties():
         root = party.chain
         while root.parent is not None:
@@ -183,11 +203,20 @@ def renew() -> Book:
     return before
 
 
-@contextmanager
-def unnoted() -> Iterator[None]:
+def unnoted() -> AbstractContextManager[None]:
     """Note nothing in the block, and let nothing grow: a test is repeated."""
+    return _muted(True)
+
+
+def noted() -> AbstractContextManager[None]:
+    """Note what is taken in the block, on a leaf of its own, within ``unnoted`` too."""
+    return _muted(False)
+
+
+@contextmanager
+def _muted(now: bool) -> Iterator[None]:
     global muted
-    before, muted = muted, True
+    before, muted = muted, now
     renew()
     try:
         yield
@@ -276,6 +305,24 @@ def places(chain: Chain) -> Iterator[tuple[Ident, Place]]:
         yield ident, child.place
 
 
+def taken(party: Party) -> set[Ident]:
+    """All that a thread took on this leaf, and what it holds since before."""
+    root, path = party.chain, []
+    while root.parent is not None:
+        path.append(root)
+        root = root.parent
+    found: set[Ident] = set()
+    left = [root, *path]
+    while left:
+        chain = left.pop()
+        if chain.ident is not None:
+            found.add(chain.ident)
+        left += list(chain.values())
+        if chain.joined:
+            left += list(chain.joined.values())
+    return found
+
+
 @call_in_children
 def _forget_other_threads() -> None:
     me = here.me
@@ -293,12 +340,17 @@ __all__ = [
     "Party",
     "Place",
     "Seen",
+    "arrived",
+    "gone",
     "here",
     "learn",
     "leave",
+    "noted",
     "parties",
     "places",
     "renew",
+    "renewed",
+    "taken",
     "unnoted",
     "without",
 ]

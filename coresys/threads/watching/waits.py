@@ -1,7 +1,7 @@
 """Waiting for a watched lock that is not free: the only place where a watched lock reads a clock.
 
 A wait is cut into slices, and looked at between them (``looks``): whoever looks may raise, in the thread that waits.
-What a wait was is told when it is over (``heard``). Both lists are empty unless somebody watches.
+What a wait was is told when it is over (``heard``). The lists are empty unless somebody watches.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from coresys.clock import monotonic
 from coresys.threads.watching.chains import Ident, Party, here
 
+SOON = 0.002  # seconds, after which a wait is told to last, where somebody is told
 FIRST = 0.05  # seconds until a wait is looked at first
 LONGEST = 0.5  # between two looks: each costs some microseconds, and delays whoever gets the interpreter
 
@@ -21,20 +22,22 @@ LONGEST = 0.5  # between two looks: each costs some microseconds, and delays who
 class Wait:
     """A thread waits: for ``target``, since ``since``. ``patient``: for ever, if need be.
 
-    ``lock`` is the watched lock, None where it waits for something else.
+    ``lock`` is the watched lock, None where it waits for something else. ``note`` is for whoever measures it.
     """
 
-    __slots__ = ("frame", "lock", "looked", "party", "patient", "since", "target")
+    __slots__ = ("frame", "lock", "looked", "note", "party", "patient", "since", "target")
 
     def __init__(self, party: Party, target: Ident, lock: Any, frame: FrameType | None, *, patient: bool) -> None:
         self.party, self.target, self.lock, self.frame = party, target, lock, frame
         self.patient = patient
         self.since = monotonic()
         self.looked = 0  # how often
+        self.note: Any = None
 
 
 looks: list[Callable[[Wait], None]] = []
 begun: list[Callable[[Wait], None]] = []
+lasting: list[Callable[[Wait], None]] = []  # once, when it was not over soon; nothing may be raised
 heard: list[Callable[[Wait, bool], None]] = []  # with whether it got what it waited for
 
 
@@ -74,7 +77,7 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
     try:
         for begin in begun:
             begin(wait)
-        pause = FIRST
+        pause, soon = (SOON, True) if lasting else (FIRST, False)
         while True:
             left = None if timeout is None else wait.since + timeout - monotonic()
             if left is not None and left <= pause:
@@ -83,6 +86,11 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
             taken = acquire(True, pause)
             if taken:
                 return True
+            if soon:
+                pause, soon = FIRST, False
+                for last in lasting:
+                    last(wait)
+                continue
             wait.looked += 1
             for look in looks:
                 look(wait)
@@ -94,4 +102,4 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
             hear(wait, taken)
 
 
-__all__ = ["FIRST", "LONGEST", "Wait", "asked", "begun", "block", "heard", "looks", "restore"]
+__all__ = ["FIRST", "LONGEST", "SOON", "Wait", "asked", "begun", "block", "heard", "lasting", "looks", "restore"]
