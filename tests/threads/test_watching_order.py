@@ -198,3 +198,15 @@ def test_nothing_grows_while_nothing_is_noted() -> None:
         assert chains.here.me.chain is chains.MUTE
     take(one, other)
     assert len(chains.renew().seen) == 1
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_a_lock_that_is_made_anew_in_a_child_is_held_by_nobody(make: Any, found: Any) -> None:
+    """As logging's are: taken before the fork, and free in the child."""
+    gate, one, other = make(), Lock(), Lock()
+    gate.acquire()
+    gate._at_fork_reinit()
+    assert chains.here.me.chain.ident is None
+    take(one, other)
+    take(other, one)
+    assert len(found()) == 1

@@ -6,7 +6,7 @@ the interpreter could have done meanwhile: only one thread runs Python at a time
 What the threads have had is one clock of the system's, exact and cheap. What they stood in line for is Linux's, the
 second field of ``/proc/self/task/*/schedstat``, at some microseconds a thread; elsewhere it is not known, and a
 neighbour that takes the processors away looks like waiting. Threads that ``threading`` does not know of are left out of
-the second, and a thread takes its own along when it ends.
+the second. A thread takes its own along when it ends, unless it is told of before (``ending``).
 
 Invariant: a state is put in place whole. Of two threads that read at once the later one wins, and loses nothing: its
 sums begin with the same state.
@@ -33,6 +33,8 @@ if hasattr(time, "clock_gettime"):
 
 _SHARE = 20  # of the time; one part of so many may go into reading
 _LINE = 96  # bytes
+_OF_A_THREAD = 6 if sys.platform.startswith("linux") else 0  # in the number of a clock that is one thread's
+_clock: Callable[[int], float] = getattr(time, "clock_gettime", lambda number: 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,17 @@ class Busy:
         self._state = _State()
         self._rest = 0.0  # until when the last reading is as good as a new one
 
-    def glance(self) -> float:
-        """As of the last reading, with what the processors did since."""
-        return self._processor() + self._state.queued
+    def queued(self) -> dict[int, float]:
+        """What each thread had stood in line for at the last reading; never changed."""
+        return self._state.seen
+
+    def ending(self, number: int) -> float:
+        """The thread that calls, of this number, ends; what it has stood in line for is told, and kept."""
+        delay = self._delay(number) or 0.0
+        state = self._state
+        more = delay - state.seen.get(number, 0.0)
+        self._state = _State(state.sample, state.queued + max(more, 0.0), {**state.seen, number: delay})
+        return delay
 
     def read(self, *, fresh: bool = False) -> Sample:
         """A reading; the last one, if that is so young that reading more often would cost more than a twentieth."""
@@ -77,7 +87,8 @@ class Busy:
         if not fresh and begin < self._rest and state.seen:
             return state.sample
         queued, seen = state.queued, {}
-        for number in self._threads():
+        # Also those that were there: who is about to end is not listed any more.
+        for number in {*self._threads(), *state.seen}:
             delay = self._delay(number)
             if delay is None:
                 continue
@@ -97,6 +108,18 @@ def _threads() -> list[int]:
     return [number for number in found if number]
 
 
+def worked_by(number: int) -> float | None:
+    """Processor time of a thread of this process by its number at the system (seconds); None: gone, or not known.
+
+    To read it brings its account up to date: that of a thread which is running on another processor is late by up to
+    10 ms else, in the clock of the process too.
+    """
+    try:
+        return _clock(~number << 3 | _OF_A_THREAD) if _OF_A_THREAD else None
+    except (OSError, OverflowError):
+        return None
+
+
 def _load() -> Callable[[int], float | None]:
     if not sys.platform.startswith("linux"):
         return lambda number: 0.0
@@ -104,10 +127,12 @@ def _load() -> Callable[[int], float | None]:
         # Holds the GIL: with it let go, each call would let another thread run for 5 ms, if there is one that can.
         libc = ctypes.PyDLL(None)
         opened, read, close = libc.open, libc.read, libc.close
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
         return lambda number: 0.0
 
     def delay(number: int) -> float | None:
+        if worked_by(number) is None:
+            return None
         descriptor = opened(b"/proc/self/task/%d/schedstat" % number, _FLAGS)
         if descriptor < 0:
             return None
@@ -126,4 +151,4 @@ queued_of = _load()
 # Without a GIL threads run side by side: whoever waits for a lock could have run, however busy others are.
 discounts = getattr(sys, "_is_gil_enabled", lambda: True)()
 
-__all__ = ["Busy", "Sample", "discounts", "own_time", "processor_time", "queued_of"]
+__all__ = ["Busy", "Sample", "discounts", "own_time", "processor_time", "queued_of", "worked_by"]

@@ -121,11 +121,12 @@ class Party:
     ``born`` is what was noted by ``arrived`` when it was seen first.
     """
 
-    __slots__ = ("__weakref__", "born", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
+    __slots__ = ("__weakref__", "born", "chain", "leaf", "lost", "native", "number", "thread", "turn", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.thread = get_ident()
+        self.native = threading.get_native_id()  # its number at the system
         self.leaf = current
         self.chain: Chain = MUTE if muted else Chain(None, None)
         self.lost: list[Ident] = []
@@ -326,7 +327,7 @@ def taken(party: Party) -> set[Ident]:
 @call_in_children
 def _forget_other_threads() -> None:
     me = here.me
-    me.thread = get_ident()
+    me.thread, me.native = get_ident(), threading.get_native_id()
     for number, (party, _) in list(_parties.items()):
         if party is not me:
             _parties.pop(number, None)

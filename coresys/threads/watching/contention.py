@@ -4,10 +4,11 @@ For each lock:
 
 - *blocked*: the sum over the waits for it of what is left of each when the time is taken off for which the process was
   busy meanwhile (``busy``). While the interpreter is at work a lock costs nothing: somebody else could not have run.
-- *active*, of each thread that took it: the time for which it did anything or wanted to. It lived for so long, less
-  what it is known to have been parked (waiting for something else than a lock); and it was active in no moment in which
-  neither the process was busy nor it waited for a lock, whatever it was parked in: a sleep, a socket, an event. Both
-  are upper bounds, and the lesser is taken, so that the share is never more than the truth.
+- *active*, of each thread that took it: the time for which it did anything or wanted to. It waited for locks, stood in
+  line for a processor, had one, or waited for the interpreter; else it was parked, in whatever: a sleep, a socket, an
+  event. All but the last is known. For the interpreter it waited while others had it: at most for what they did, and
+  where so many take turns, for so many times what it did itself. Nor was it active for longer than it lived, less
+  what it is known to have been parked.
 - *contention*: blocked over the sum of active. At most 1, whatever the number of threads; nothing of bystanders.
 
 Waits that were over soon are too many and too short to be measured each: now and then one is, and the others are taken
@@ -98,9 +99,27 @@ def blocked_of(waits: Waits) -> float:
     return waits.lasted + soon
 
 
-def active_of(*, lived: float, parked: float, waited: float, busy: float) -> float:
-    """For how long a thread was active, at most: ``waited`` is for locks, ``busy`` the process's while it lived."""
-    return max(0.0, min(lived - parked, waited + busy))
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Of a thread, while somebody looked: seconds.
+
+    ``waited`` is for locks, ``queued`` for a processor; ``worked`` what it had of one (None: not known), ``process``
+    what all threads had meanwhile, and ``among`` how many those were.
+    """
+
+    lived: float
+    parked: float = 0.0
+    waited: float = 0.0
+    queued: float = 0.0
+    worked: float | None = None
+    process: float = 0.0
+    among: int = 1
+
+
+def active_of(life: Life) -> float:
+    """For how long a thread was active, at most."""
+    turns = life.process if life.worked is None else min(life.process, life.worked * max(life.among, 1))
+    return max(0.0, min(life.lived - life.parked, life.waited + life.queued + turns))
 
 
 def share_of(part: float, whole: float) -> float:
@@ -116,6 +135,7 @@ def worst_of(found: Iterable[Contention]) -> Sequence[Contention]:
 __all__ = [
     "LEAST_LOST",
     "Contention",
+    "Life",
     "Waits",
     "active_of",
     "blocked_of",

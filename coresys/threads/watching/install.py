@@ -54,6 +54,11 @@ def installed() -> bool:
     return _installed > 0
 
 
+def installed_times() -> int:
+    """How many have asked for it, and not taken it back."""
+    return _installed
+
+
 def _replace(module: ModuleType, name: str, new: Any) -> None:
     _replaced.append((module, name, vars(module)[name], new))
     setattr(module, name, new)
@@ -85,4 +90,4 @@ def _watch_logging() -> None:
         _replace(logging, "_lock", InnerRLock._around(lock, (None, 0), "logging._lock"))
 
 
-__all__ = ["install", "installed", "uninstall"]
+__all__ = ["install", "installed", "installed_times", "uninstall"]

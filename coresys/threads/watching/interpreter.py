@@ -63,15 +63,23 @@ class InterpreterWatch:
         try:
             number = threading.get_native_id()
             while self._on:
-                begin, queued = monotonic(), queued_of(number)
-                sleep(EACH)
-                late = monotonic() - begin - EACH
-                after = queued_of(number)
-                if queued is None or after is None:
-                    continue
-                self.add(late - (after - queued))
+                self._sample(number)
         finally:
             self._ended.release()
+
+    def sample(self, count: int) -> InterpreterWatch:
+        """Take so many samples in the calling thread, which sleeps meanwhile."""
+        number = threading.get_native_id()
+        for _ in range(count):
+            self._sample(number)
+        return self
+
+    def _sample(self, number: int) -> None:
+        begin, queued = monotonic(), queued_of(number)
+        sleep(EACH)
+        late, after = monotonic() - begin - EACH, queued_of(number)
+        if queued is not None and after is not None:
+            self.add(late - (after - queued))
 
     def add(self, late: float) -> None:
         """One more sample, of so many seconds."""

@@ -13,6 +13,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,9 +21,17 @@ from coresys.clock import monotonic
 from coresys.frames import current_frames
 from coresys.threads.watching import busy as processors
 from coresys.threads.watching import chains, makers, waits
-from coresys.threads.watching.busy import Busy, Sample, own_time, processor_time
+from coresys.threads.watching.busy import Busy, Sample, own_time, processor_time, worked_by
 from coresys.threads.watching.chains import Ident, Party, Place
-from coresys.threads.watching.contention import LEAST_LOST, Contention, Waits, active_of, blocked_of, idle_of
+from coresys.threads.watching.contention import (
+    LEAST_LOST,
+    Contention,
+    Life,
+    Waits,
+    active_of,
+    blocked_of,
+    idle_of,
+)
 from coresys.threads.watching.places import node_of, place_of
 from coresys.threads.watching.waits import Wait
 
@@ -101,16 +110,28 @@ class _Tally:
         self.parked = self.waited = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a thread stood at some time: the clock, and the processor time of the process, its own, and in line."""
+
+    at: float
+    process: float
+    worked: float | None
+    queued: float
+
+
 class Ledger:
     """Open from ``open`` to ``close``."""
 
     def __init__(self) -> None:
         self.accounts: dict[Ident, _Account] = {}
         self.tallies: dict[int, _Tally] = {}
-        self.ended: deque[tuple[Party, float, float]] = deque(maxlen=MOST_ENDED)
+        self.ended: deque[tuple[Party, _End]] = deque(maxlen=MOST_ENDED)
         self.left = 0  # how many threads have ended
         self.looked: dict[Ident, float] = {}  # when it was looked last where the holder of a lock stands
-        self.began, self.busy = monotonic(), _busy.glance()
+        self.queued: dict[int, float] | None = None  # of each thread, when it was first asked for
+        self.began, self.process = monotonic(), processor_time()
+        self.worked = {party.number: worked_by(party.native) for party in chains.parties()}
 
     def parked(self, party: Party, seconds: float) -> None:
         self._tally(party).parked += seconds
@@ -139,11 +160,11 @@ class Ledger:
         }
         if not candidates:
             return []
-        end = _busy.read(fresh=True)
+        _busy.read(fresh=True)
         users: dict[Ident, list[float]] = {ident: [] for ident in candidates}
-        lives = [(party, end.at, end.busy) for party in chains.parties()]
-        for party, at, busy in [*lives, *list(self.ended)]:
-            active = self._active(party, at, busy)
+        lives = [(party, self._now(party)) for party in chains.parties()] + list(self.ended)
+        for party, end in lives:
+            active = active_of(self._life(party, end, len(lives)))
             for ident in chains.taken(party) & users.keys():
                 users[ident].append(active)
         return [self._contention(ident, account, seen, users[ident]) for ident, (account, seen) in candidates.items()]
@@ -153,14 +174,26 @@ class Ledger:
         """Whether all threads are known that have ended."""
         return self.left <= MOST_ENDED
 
-    def _active(self, party: Party, at: float, busy: float) -> float:
+    def _now(self, party: Party) -> _End:
+        queued = _busy.queued().get(party.native, 0.0)
+        return _End(monotonic(), processor_time(), worked_by(party.native), queued)
+
+    def _life(self, party: Party, end: _End, among: int) -> Life:
         tally = self.tallies.get(party.number) or _Tally()
-        born, busy_then = party.born or (self.began, self.busy)
-        return active_of(
-            lived=at - max(born, self.began),
+        born, process = party.born or (self.began, self.process)
+        worked = self.worked.get(party.number, 0.0)
+        if party.number in self.worked:  # it was there before: what it stood in line for until it was asked is lost
+            queued = (self.queued or {}).get(party.native, end.queued)
+        else:
+            queued = 0.0
+        return Life(
+            lived=end.at - max(born, self.began),
             parked=tally.parked,
             waited=tally.waited,
-            busy=busy - max(busy_then, self.busy),
+            queued=max(0.0, end.queued - queued),
+            worked=None if end.worked is None or worked is None else max(0.0, end.worked - worked),
+            process=end.process - max(process, self.process),
+            among=among,
         )
 
     def _contention(self, ident: Ident, account: _Account, seen: Waits, users: list[float]) -> Contention:
@@ -175,8 +208,8 @@ class Ledger:
             waits=seen.count,
             waited=seen.waited,
             blocked=blocked_of(seen),
-            # Who waited took it: where no tree tells (nothing is noted), those are all that are known.
-            active=sum(users) or seen.waited,
+            # Who has waited took it, though no tree may tell that yet, or nothing is noted.
+            active=max(sum(users), seen.waited),
             longest=seen.longest,
             threads=len(users),
             waiter=None if waiter is None else place_of(waiter),
@@ -229,16 +262,16 @@ def close_ledger(ledger: Ledger) -> None:
 def _arrived(party: Party) -> None:
     own = own_time()
     if own < _WORKED:  # else it is older than it seems: the ledger's beginning is a bound
-        party.born = monotonic() - own, _busy.glance() - own
+        party.born = monotonic() - own, processor_time() - own
 
 
 def _gone(party: Party) -> None:
-    if any(ledger.accounts for ledger in _open):
-        _busy.read()
-    now, busy = monotonic(), _busy.glance()
+    asked = any(ledger.queued is not None for ledger in _open)
+    queued = _busy.ending(party.native) if asked else 0.0
+    end = _End(monotonic(), processor_time(), own_time(), queued)
     for ledger in _open:
         ledger.left += 1
-        ledger.ended.append((party, now, busy))
+        ledger.ended.append((party, end))
 
 
 def _begun(wait: Wait) -> None:
@@ -250,7 +283,7 @@ def _begun(wait: Wait) -> None:
         note.self = True
     elif note.at - _sampled > _EACH:
         _sampled = note.at
-        first = note.first = _busy.read(fresh=True)
+        first = note.first = _read(fresh=True)
         # Where there are many threads it takes longer: a twentieth of the time all the same.
         _sampled = max(note.at, note.at + _SHARE * (first.at - note.at) - _EACH)
 
@@ -275,8 +308,16 @@ def _measure(note: _Note) -> None:
         return
     now, worked = monotonic(), processor_time()
     if worked - note.worked < _AT_WORK * (now - note.at):
-        note.first = _busy.read()
+        note.first = _read()
     note.at, note.worked = now, worked
+
+
+def _read(*, fresh: bool = False) -> Sample:
+    sample = _busy.read(fresh=fresh)
+    for ledger in _open:
+        if ledger.queued is None:
+            ledger.queued = _busy.queued()
+    return sample
 
 
 def _look_at_holder(wait: Wait, note: _Note) -> None:

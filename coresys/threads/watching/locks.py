@@ -145,7 +145,9 @@ class Lock(metaclass=_LikeRaw):
             me.lost.append(self._ident)
 
     def _at_fork_reinit(self) -> None:
-        self._me = None
+        me, self._me = self._me, None
+        if me is here.me:  # logging takes its locks before a fork, and in the child they are free, and never let go
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:
@@ -262,7 +264,9 @@ class RLock(metaclass=_LikeRaw):
         self._again = again
 
     def _at_fork_reinit(self) -> None:
-        self._me, self._again = None, 0
+        me, self._me, self._again = self._me, None, 0
+        if me is here.me:
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:
