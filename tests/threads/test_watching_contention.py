@@ -183,6 +183,13 @@ def test_a_young_reading_serves_for_the_next_who_asks() -> None:
     assert machine.busy.read().busy == pytest.approx(1.0)
 
 
+def test_what_happens_while_it_is_read_is_not_told_to_be_lost() -> None:
+    clock = iter([0.0, 1.0, 5.0, 7.0])
+    of = Busy(lambda number: 0.0, lambda: next(clock), lambda: 0.0, lambda: [1])
+    first, last = of.read(fresh=True), of.read(fresh=True)
+    assert first.until(last) == 4.0
+
+
 def test_threads_of_the_system_are_read() -> None:
     number = threading.get_native_id()
     before, queued = own_time(), queued_of(number)
@@ -306,9 +313,9 @@ def test_short_waits_are_all_counted_and_now_and_then_measured(opened: Ledger) -
     account = opened.account(target)
     for at in range(10):
         note = ledger._Note()
-        note.first = busy.Sample(0.0, 0.0) if at < 5 else None
+        note.first = busy.Sample(0.0, 0.0, 0.0) if at < 5 else None
         wait = waits.Wait(party, target, lock, None, patient=True)
-        account.add(wait, note, 0.003, busy.Sample(0.003, 0.001) if at < 5 else None)
+        account.add(wait, note, 0.003, busy.Sample(0.003, 0.003, 0.001) if at < 5 else None)
     lock.release()
     assert blocked_of(account.waits()) == pytest.approx(0.03 * 2 / 3)
 

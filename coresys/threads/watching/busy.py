@@ -39,15 +39,24 @@ _clock: Callable[[int], float] = getattr(time, "clock_gettime", lambda number: 0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A reading: the time of it, and how long the process was busy until then, from any beginning (seconds)."""
+    """A reading, from ``begin`` to ``end``: how long the process was busy so far, from any beginning; seconds.
 
-    at: float
+    Of two readings what was between the end of one and the beginning of the other: what happened while they were made
+    may be among what is taken off, but never among what is told to be lost.
+    """
+
+    begin: float
+    end: float
     busy: float
+
+    def until(self, later: Sample) -> float:
+        """How long it was from here to a later reading."""
+        return later.begin - self.end
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    sample: Sample = Sample(0.0, 0.0)
+    sample: Sample = Sample(0.0, 0.0, 0.0)
     queued: float = 0.0
     seen: dict[int, float] = field(default_factory=dict)  # of each thread, by its number at the system
 
@@ -96,8 +105,9 @@ class Busy:
             # One that is new has stood in line since: but at the first reading all are.
             before = state.seen.get(number, 0.0 if state.seen else delay)
             queued += delay - before if delay >= before else delay
+        busy = self._processor() + queued
         end = self._now()
-        sample = Sample(end, self._processor() + queued)
+        sample = Sample(begin, end, busy)
         self._state = _State(sample, queued, seen)
         self._rest = end + max(0.001, _SHARE * (end - begin))
         return sample

@@ -75,7 +75,7 @@ class _Account:
         self.count += 1
         self.waited += waited
         idle, soon = 0.0, waited < 2 * waits.SOON
-        measured = 0.0 if last is None or note.first is None else last.at - note.first.at
+        measured = 0.0 if last is None or note.first is None else note.first.until(last)
         if not processors.discounts:
             idle = waited
             self.lasted += idle
@@ -285,7 +285,7 @@ def _begun(wait: Wait) -> None:
         _sampled = note.at
         first = note.first = _read(fresh=True)
         # Where there are many threads it takes longer: a twentieth of the time all the same.
-        _sampled = max(note.at, note.at + _SHARE * (first.at - note.at) - _EACH)
+        _sampled = max(note.at, note.at + _SHARE * (first.end - note.at) - _EACH)
 
 
 def _lasts(wait: Wait) -> None:
