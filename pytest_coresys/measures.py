@@ -10,7 +10,7 @@ MEASURES_DOC = "docs/measures.md"
 # What a verdict rests on. "growth": what each repetition leaves behind; the first run is a hint at most.
 # "repetition": a figure of single repetitions, the least of which must exceed the limit. "run": the first run, the
 # record, of which durations and settings are facts that a repetition could not confirm. "confirmed": the first run;
-# where that is over, the least of it and a few repetitions, each of which must be over too. "soak": the process over
+# where that is over, the least of it and a few repetitions, which must be over too. "soak": the process over
 # many rounds, of no single test: not in force outside of a soak.
 Basis = Literal["growth", "repetition", "run", "confirmed", "soak"]
 

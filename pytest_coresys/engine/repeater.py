@@ -14,14 +14,13 @@ from coresys.records import Location, Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import SPENT, TOO_LONG, Seen, may_be_fragmented, over_at_first, suspects
+from pytest_coresys.engine.evidence import AGAIN, SPENT, TOO_LONG, Seen, may_be_fragmented, over_at_first, suspects
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
 from pytest_coresys.engine.plan import Plan
 from pytest_coresys.engine.repeat import FEWEST, RULES, WARM_UP
 from pytest_coresys.engine.repetition import (
-    AGAIN,
     PEAK_REPETITIONS,
     WHOLE_REPETITIONS,
     Order,
