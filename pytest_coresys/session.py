@@ -55,7 +55,7 @@ from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import Probe, ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments, Left
-from pytest_coresys.probes.locks import Deadlocks, LockOrder
+from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -102,6 +102,8 @@ def open_session(config: pytest.Config) -> None:
         session.settings_probe,
         session.orders,
         Deadlocks(),
+        LockContention(),
+        LockWait(),
         *builtin_probes(),
         *session.environments.probes(),
     ]

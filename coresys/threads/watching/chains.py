@@ -26,8 +26,8 @@ import os
 import threading
 from _thread import get_ident
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from types import CodeType
 from typing import Any
@@ -156,15 +156,18 @@ class Party:
 
     ``others`` are roots of this leaf that it began before the present one. ``over``: somebody knows that it has ended.
     ``aim`` is the future whose result it is about to wait for. ``collecting``: it is within the garbage collector.
+    ``born`` is what was noted by ``arrived`` when it was seen first.
     """
 
     __slots__ = (
         "__weakref__",
         "aim",
+        "born",
         "chain",
         "collecting",
         "leaf",
         "lost",
+        "native",
         "number",
         "others",
         "over",
@@ -176,6 +179,7 @@ class Party:
     def __init__(self, number: int) -> None:
         self.number = number
         self.thread = get_ident()
+        self.native = threading.get_native_id()  # its number at the system
         self.leaf = current
         self.chain: Chain = MUTE if muted else Chain(None, None)
         self.lost: deque[Ident] = deque()  # what others have let go for it
@@ -184,6 +188,7 @@ class Party:
         self.others: list[Chain] = []
         self.over = self.collecting = False
         self.aim: Any = None
+        self.born: Any = None
 
     @property
     def name(self) -> str:
@@ -208,7 +213,9 @@ class Here(threading.local):
             return
         self.me = made
         self._life = _Life()
-        _parties[number] = made, ref(self._life, lambda _: _parties.pop(number, None))
+        for arrive in arrived:
+            arrive(made)
+        _parties[number] = made, ref(self._life, lambda _: _leave(number))
         thread = threading._active.get(made.thread)  # type: ignore[attr-defined]
         if thread is not None:
             # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
@@ -221,6 +228,18 @@ class Here(threading.local):
         Here.__init__(self)
         return self.__dict__["me"]
 
+
+def _leave(number: int) -> None:
+    party, _ = _parties.pop(number, (None, None))
+    if party is not None:
+        for go in gone:
+            go(party)
+
+
+# Called in a thread that is seen for the first time, and in one that ends. They take no lock and raise nothing.
+arrived: list[Callable[[Party], None]] = []
+gone: list[Callable[[Party], None]] = []
+renewed: list[Callable[[Book], None]] = []  # with the notes of the leaf that is over
 
 MUTE: Chain = _Mute(None, None)
 muted = False
@@ -242,6 +261,8 @@ def renew() -> Book:
     global current
     before = current
     current = Book(before.leaf + 1, before.limit)
+    for hand_on in renewed:
+        hand_on(before)
     for party in parties():
         root = root_of(party.chain)
         # It goes on in there only until it has let go what it holds: below the root nothing is known any more, so
@@ -251,11 +272,20 @@ def renew() -> Book:
     return before
 
 
-@contextmanager
-def unnoted() -> Iterator[None]:
+def unnoted() -> AbstractContextManager[None]:
     """Note nothing in the block, and let nothing grow: a test is repeated."""
+    return _muted(True)
+
+
+def noted() -> AbstractContextManager[None]:
+    """Note what is taken in the block, on a leaf of its own, within ``unnoted`` too."""
+    return _muted(False)
+
+
+@contextmanager
+def _muted(now: bool) -> Iterator[None]:
     global muted
-    before, muted = muted, True
+    before, muted = muted, now
     renew()
     try:
         yield
@@ -394,10 +424,28 @@ def note_need(thread: str, token: Ident, ident: Ident, place: Place) -> None:
     book.add(Seen(book.leaf, thread, (token,), (place,), ident, place), (token, ident, place))
 
 
+def taken(party: Party) -> set[Ident]:
+    """All that a thread took on this leaf, and what it holds since before."""
+    root, path = party.chain, []
+    while root.parent is not None:
+        path.append(root)
+        root = root.parent
+    found: set[Ident] = set()
+    left = [root, *path, *(party.others if party.leaf is current else ())]
+    while left:
+        chain = left.pop()
+        if chain.ident is not None:
+            found.add(chain.ident)
+        left += list(chain.values())
+        if chain.joined:
+            left += list(chain.joined.values())
+    return found
+
+
 @call_in_children
 def _forget_other_threads() -> None:
     me = here.me
-    me.thread = get_ident()
+    me.thread, me.native = get_ident(), threading.get_native_id()
     for number, (party, _) in list(_parties.items()):
         if party is not me:
             _parties.pop(number, None)
@@ -411,15 +459,20 @@ __all__ = [
     "Party",
     "Place",
     "Seen",
+    "arrived",
+    "gone",
     "here",
     "learn",
     "leave",
     "note_need",
     "note_wait",
+    "noted",
     "parties",
     "places",
     "renew",
+    "renewed",
     "root_of",
+    "taken",
     "taken_by",
     "unnoted",
     "without",

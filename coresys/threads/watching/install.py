@@ -60,6 +60,11 @@ def installed() -> bool:
     return _installed > 0
 
 
+def installed_times() -> int:
+    """How many have asked for it, and not taken it back."""
+    return _installed
+
+
 def _replace(owner: Any, name: str, new: Any) -> None:
     before = vars(owner)[name]
     try:
@@ -108,4 +113,4 @@ def _watch_logging() -> None:
         _replace(logging, "_lock", InnerRLock._around(lock, (None, 0), "logging._lock"))
 
 
-__all__ = ["install", "installed", "uninstall"]
+__all__ = ["install", "installed", "installed_times", "uninstall"]

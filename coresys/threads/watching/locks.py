@@ -159,9 +159,9 @@ class Lock(metaclass=_LikeRaw):
             me.lost.append(self._ident)
 
     def _at_fork_reinit(self) -> None:
-        if self._me is here.me:  # logging takes its lock before a fork, and has it made new in the child
-            leave(here.me, self._ident)
-        self._me = None
+        me, self._me = self._me, None
+        if me is here.me:  # logging takes its locks before a fork, and in the child they are free, and never let go
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:
@@ -285,9 +285,9 @@ class RLock(metaclass=_LikeRaw):
         self._again = again
 
     def _at_fork_reinit(self) -> None:
-        if self._me is here.me:
-            leave(here.me, self._ident)
-        self._me, self._again = None, 0
+        me, self._me, self._again = self._me, None, 0
+        if me is here.me:
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:

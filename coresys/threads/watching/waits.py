@@ -1,7 +1,7 @@
 """Waiting for a watched lock that is not free: the only place where a watched lock reads a clock.
 
 A wait is cut into slices, and looked at between them (``looks``): whoever looks may raise, in the thread that waits.
-What a wait was is told when it is over (``heard``). Both lists are empty unless somebody watches.
+What a wait was is told when it is over (``heard``). The lists are empty unless somebody watches.
 
 What else is waited for without a timeout (``park``: a thread that is joined, whatever a Condition tells) is cut into
 slices and looked at too, but nobody hears of it: it is no contention.
@@ -21,6 +21,7 @@ from coresys.threads.watching.chains import Ident, Party, here
 from coresys.threads.watching.raw import allocate_lock
 
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
+SOON = 0.002  # seconds, after which a wait is told to last, where somebody is told
 FIRST = 0.05  # seconds until a wait is looked at first
 LONGEST = 0.5  # between two looks: each costs some microseconds, and delays whoever gets the interpreter
 
@@ -29,10 +30,10 @@ class Wait:
     """A thread waits: for ``target``, since ``since``. ``patient``: for ever, if need be.
 
     ``lock`` is the watched lock, None where it waits for something else: ``thing`` then, where that is known (a thread
-    or a future). ``seen`` is what the last look made of it.
+    or a future). ``seen`` is what the last look made of it, ``note`` is for whoever measures it.
     """
 
-    __slots__ = ("frame", "lock", "looked", "party", "patient", "seen", "since", "target", "thing")
+    __slots__ = ("frame", "lock", "looked", "note", "party", "patient", "seen", "since", "target", "thing")
 
     def __init__(
         self, party: Party, target: Ident, lock: Any, frame: FrameType | None, *, patient: bool, thing: Any = None
@@ -42,10 +43,12 @@ class Wait:
         self.seen: object = None
         self.since = monotonic()
         self.looked = 0  # how often
+        self.note: Any = None
 
 
 looks: list[Callable[[Wait], None]] = []
 begun: list[Callable[[Wait], None]] = []
+lasting: list[Callable[[Wait], None]] = []  # once, when it was not over soon; nothing may be raised
 heard: list[Callable[[Wait, bool], None]] = []  # with whether it got what it waited for
 
 
@@ -85,7 +88,7 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
     try:
         for begin in begun:
             begin(wait)
-        pause = FIRST
+        pause, soon = (SOON, True) if lasting else (FIRST, False)
         while True:
             left = None if timeout is None else wait.since + timeout - monotonic()
             if left is not None and left <= pause:
@@ -94,6 +97,11 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
             taken = acquire(True, pause)
             if taken:
                 return True
+            if soon:
+                pause, soon = FIRST, False
+                for last in lasting:
+                    last(wait)
+                continue
             wait.looked += 1
             for look in looks:
                 look(wait)
@@ -170,12 +178,14 @@ __all__ = [
     "FIRST",
     "FOR_FUTURES",
     "LONGEST",
+    "SOON",
     "Wait",
     "Waiter",
     "asked",
     "begun",
     "block",
     "heard",
+    "lasting",
     "looks",
     "make_waiter",
     "park",

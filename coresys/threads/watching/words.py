@@ -1,4 +1,4 @@
-"""Circles in words. Pure."""
+"""Circles, and what waiting costs, in words. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from coresys.budgets.units import format_quantity
 from coresys.records import Location, Part
+from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 
@@ -69,8 +71,47 @@ def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
     return found
 
 
+def part_of_contention(lock: Contention) -> Part:
+    """What a lock cost, and where: it, the longest wait for it, where it had been taken then, where its holder stood.
+
+    Of the holder's stack the frame is told that took the lock, and the innermost.
+    """
+    share = format_quantity(lock.wait_share, "ratio")
+    details = [
+        f"{lock.name}: {_counted(lock.threads, 'thread')} lost {_seconds(lock.blocked)} of {_seconds(lock.active)} "
+        "that they were active",
+        f"{_counted(lock.waits, 'wait')} of {_seconds(lock.waited)} in all ({share}), "
+        f"the longest {_seconds(lock.longest)}",
+    ]
+    where = [_at(lock.site, f"{lock.name} made")]
+    if lock.waiter is not None:
+        where.append(_at(lock.waiter, f"{lock.waiting} waited longest"))
+    if lock.holder is not None:
+        where.append(_at(lock.holder, f"taken by {lock.holding} then"))
+        where += [_at(place, f"{lock.holding} stood here") for place in _stood(lock)]
+    return Part(tuple(details), tuple(where))
+
+
+def _stood(lock: Contention) -> list[Location]:
+    holder = lock.holder
+    took = [
+        place
+        for place in lock.stack
+        if holder is not None and (place.path, place.function) == (holder.path, holder.function)
+    ][:1]
+    return list(dict.fromkeys([*took, *lock.stack[:1]]))
+
+
+def _seconds(value: float) -> str:
+    return format_quantity(value, "s")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _at(place: Location, note: str) -> Location:
     return replace(place, note=note)
 
 
-__all__ = ["names_of", "part_of", "sites_of"]
+__all__ = ["names_of", "part_of", "part_of_contention", "sites_of"]
