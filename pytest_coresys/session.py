@@ -347,7 +347,10 @@ class BudgetSession:
             verdicts = verdicts_without_a_pass(plan, seen, self.measures, why, failed=failed)
             findings = findings_of(verdicts, seen, self.measures)
         else:
-            if may_repeat:
+            deadlocks = watch.readings.get(Deadlocks.key)
+            if deadlocks is not None and deadlocks.value:
+                seen.why = "it deadlocked, and would again"  # each time for seconds
+            elif may_repeat:
                 try:
                     self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
                 except pytest.exit.Exception:

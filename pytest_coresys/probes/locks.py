@@ -41,7 +41,8 @@ class LockOrder:
         if not found and book.full:
             return Reading(None, f"more than {book.limit:,} different orders of locks, of which no more are kept")
         nodes = {node.number: node for node in order.nodes}
-        return Reading(float(len(found)), each=tuple(words.part_of(cycle, nodes) for cycle in found))
+        met = deadlocks.count() > Deadlocks.before
+        return Reading(float(len(found)), each=tuple(words.part_of(cycle, nodes, met=met) for cycle in found))
 
     def take(self) -> Order | None:
         """The order that the last test has seen, once."""

@@ -12,10 +12,10 @@ from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 
-def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) -> Part:
+def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = (), *, met: bool = False) -> Part:
     """What was seen of a circle, and where: for each of its edges who held what, and what was taken then.
 
-    ``tests``: where it is not all of one test, that of each edge.
+    ``tests``: where it is not all of one test, that of each edge. ``met``: threads did wait for each other there.
     """
     names = names_of(cycle, nodes)
     details, where = [], []
@@ -38,6 +38,7 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) 
     else:
         alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
         here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
+        here = "some did" if met else here
         details.append(f"threads that do this at once wait for each other for ever; here {here}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
