@@ -9,9 +9,10 @@ MEASURES_DOC = "docs/measures.md"
 
 # What a verdict rests on. "growth": what each repetition leaves behind; the first run is a hint at most.
 # "repetition": a figure of single repetitions, the least of which must exceed the limit. "run": the first run, the
-# record, of which durations and settings are facts that a repetition could not confirm. "soak": the process over many
-# rounds, of no single test: not in force outside of a soak.
-Basis = Literal["growth", "repetition", "run", "soak"]
+# record, of which durations and settings are facts that a repetition could not confirm. "confirmed": the first run;
+# where that is over, the least of it and a few repetitions, which must be over too. "soak": the process over
+# many rounds, of no single test: not in force outside of a soak.
+Basis = Literal["growth", "repetition", "run", "confirmed", "soak"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,16 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure("pools.fragmentation", "ratio", 0.05, "error", "free bytes of its buffer pools that were of no use"),
         Measure("pools.component", "B", 500 * 1024.0, "error", "most bytes held by one component of its environment"),
+        Measure(
+            "locks.contention",
+            "ratio",
+            0.05,
+            "error",
+            "time lost by waiting for a lock over the active time of the threads that took it",
+            "confirmed",
+        ),
+        Measure("locks.wait", "s", None, "off", "longest single wait for a lock", "confirmed"),
+        Measure("locks.deadlocks", "count", 0.0, "error", "deadlocks that happened, and were broken"),
         Measure("locks.potential_deadlocks", "count", 0.0, "error", "circles in the order in which locks were taken"),
         Measure("cpu.share", "ratio", None, "off", "process CPU time over wall time"),
         Measure("time.setup", "s", None, "off", "duration of the setup phase"),
@@ -73,8 +84,9 @@ MEASURES: dict[str, Measure] = {
 # Of tests that have an environment (the ``coresys`` fixture, and those over it); others have nothing to measure.
 OF_ENVIRONMENTS = frozenset({"environment.left", "pools.fragmentation", "pools.component"})
 
-# Of those, what is counted exactly when the environment is taken down, whatever became of the test.
-COUNTED_AT_THE_END = frozenset({"environment.left"})
+# What is counted exactly when the test is over, whatever became of it.
+COUNTED_AT_THE_END = frozenset({"environment.left", "locks.potential_deadlocks", "locks.deadlocks"})
 
+CONFIRMED: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "confirmed")
 GROWTH: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "growth")
 OF_SOAK: tuple[str, ...] = tuple(key for key, measure in MEASURES.items() if measure.basis == "soak")

@@ -20,6 +20,7 @@ from coresys.measure.settings import SettingsSnapshot
 from coresys.measure.system import System
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
+from coresys.threads.watching import chains
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
@@ -54,7 +55,7 @@ from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import Probe, ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments, Left
-from pytest_coresys.probes.locks import LockOrder
+from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
@@ -97,7 +98,15 @@ def open_session(config: pytest.Config) -> None:
     session = BudgetSession(config, settings, measures)
     session.target = target
     config.stash[ENVIRONMENTS] = session.environments
-    own: list[Probe] = [session.settings_probe, session.orders, *builtin_probes(), *session.environments.probes()]
+    own: list[Probe] = [
+        session.settings_probe,
+        session.orders,
+        Deadlocks(),
+        LockContention(),
+        LockWait(),
+        *builtin_probes(),
+        *session.environments.probes(),
+    ]
     session.probes = ProbeSet([*own, *probes], session.complain)
     seconds = config.getoption("coresys_soak")
     if seconds is not None:
@@ -338,7 +347,10 @@ class BudgetSession:
             verdicts = verdicts_without_a_pass(plan, seen, self.measures, why, failed=failed)
             findings = findings_of(verdicts, seen, self.measures)
         else:
-            if may_repeat:
+            deadlocks = watch.readings.get(Deadlocks.key)
+            if deadlocks is not None and deadlocks.value:
+                seen.why = "it deadlocked, and would again"  # each time for seconds
+            elif may_repeat:
                 try:
                     self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
                 except pytest.exit.Exception:
@@ -697,6 +709,8 @@ class Watch:
         self.before = session.counts or session.screen.read()
         if session.settings_probe.key not in self.plan.wanted:
             session.settings_probe.forget()
+        if session.orders.key not in self.plan.wanted:
+            chains.renew()  # what nobody reads must not grow
         session.probes.start(self.plan.wanted)
         self.left: Counts | None = None
         self.each: float | None = None  # seconds that a repetition takes, where that may be told
@@ -738,10 +752,15 @@ class Watch:
 
     def _shown(self, reading: Reading) -> Reading:
         """The reading, with its places named as everywhere: relative to the root."""
-        if not reading.where:
+        if not reading.where and not reading.each:
             return reading
         paths = Paths(str(self._session.config.rootpath), lambda path: True)
-        return replace(reading, where=tuple(replace(place, path=paths.show(place.path)) for place in reading.where))
+
+        def shown(places: tuple[Location, ...]) -> tuple[Location, ...]:
+            return tuple(replace(place, path=paths.show(place.path)) for place in places)
+
+        parts = tuple(replace(part, where=shown(part.where)) for part in reading.each)
+        return replace(reading, where=shown(reading.where), each=parts)
 
 
 class FarWatch:

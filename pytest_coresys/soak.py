@@ -23,6 +23,7 @@ from coresys.measure import fragmentation, meters
 from coresys.measure.attribution import attribute
 from coresys.measure.malloccache import MallocCache
 from coresys.records import Finding
+from coresys.threads.watching.chains import unnoted
 from pytest_coresys import wire
 from pytest_coresys.checkpoint import Checkpoint, identity_of, kept_by
 from pytest_coresys.config.durations import duration_text
@@ -202,7 +203,7 @@ class Soak:
             "limits": {key: [limit.maximum, limit.level, limit.origin] for key, limit in limits.items()},
         }
         try:
-            with unreported(self._config):
+            with unreported(self._config), unnoted():
                 self.running = True
                 ended = self._go(limits[RATE], checkpoint)
                 checkpoint.remove()

@@ -30,6 +30,9 @@ _SHOWN_IN_SERIES = 6
 # What is judged by each repetition, so that the figure reads "per run".
 _PER_RUN = frozenset({"memory.growth", "threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked"})
 
+# What is judged by the first run and a few repetitions, each of which was over.
+_OF_RUNS = frozenset({"locks.contention", "locks.wait"})
+
 _ADVICE = {
     "memory.growth": "bound or clear what holds it at teardown (a cache, a registry, a list of listeners)",
     "memory.growth_rate": "look for what is added on every pass and never removed; a run of that test names the line",
@@ -46,8 +49,12 @@ _ADVICE = {
     "environment.left": "give buffers back in a `with` block, wait for tasks and let go of locks before the test ends",
     "pools.fragmentation": "ask for buffers of the sizes of the tiers, or give the tiers the sizes that are asked for",
     "pools.component": "let the component give buffers back sooner, or grant it large ones: resources.grant()",
+    "locks.contention": "hold it for less: do what sleeps, reads or writes outside of the `with`, or split it by what "
+    "it guards",
+    "locks.wait": "hold it for less: do what sleeps, reads or writes outside of the `with`",
     "locks.potential_deadlocks": "take these in one order everywhere (say, sorted by a key), or hold one more lock "
     "around both",
+    "locks.deadlocks": "let go of the one before waiting for the other, or take them in one order everywhere",
     "cpu.share": "look for a busy wait: wait on an Event or a Condition rather than polling",
     "time.setup": "widen the scope of the slow fixture, or make less data",
     "time.call": "profile the test; pytest --durations=10 shows its neighbours",
@@ -164,15 +171,17 @@ def _seen(finding: Finding, verdict: Verdict | None, repetitions: int) -> list[s
 def _figures(verdict: Verdict, repetitions: int) -> list[str]:
     series = [value for value in verdict.series if math.isfinite(value)]
     if verdict.evidence == "repeated" and series:
+        if verdict.key in _OF_RUNS:
+            return [_series_text(series, verdict.unit, 0, "run")]
         return [f"{_series_text(series, verdict.unit, repetitions)}{_resolution(verdict)}"]
     if verdict.why:
         return [verdict.why]
     return [] if verdict.value is None else [f"{format_quantity(verdict.value, verdict.unit)} in one run"]
 
 
-def _series_text(series: Sequence[float], unit: str, repetitions: int) -> str:
+def _series_text(series: Sequence[float], unit: str, repetitions: int, what: str = "repetition") -> str:
     texts = [format_quantity(value, unit) for value in series]
-    times = f"{len(series)} repetitions" if len(series) > 1 else "1 repetition"
+    times = f"{len(series)} {what}s" if len(series) > 1 else f"1 {what}"
     if repetitions > len(series):
         times = f"{len(series)} parts of {repetitions} repetitions"
     if len(set(texts)) == 1:

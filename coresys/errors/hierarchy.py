@@ -298,13 +298,19 @@ class DeadlockError(LockError, RuntimeError):
 
     ``cycle`` has a (thread, lock it waits for, thread that holds that lock) for each; the first is the one it is raised
     in. ``sites`` has, in the same order, the two places (file:line) of that: where the thread waits, and where the
-    holder took the lock.
+    holder took the lock. ``threads`` has, where that is known, of each thread its name, what it holds, and its stack
+    (file:line in function, the innermost first).
     """
 
     def __init__(
-        self, *, lock: str, cycle: tuple[tuple[str, str, str], ...], sites: tuple[tuple[str, str], ...]
+        self,
+        *,
+        lock: str,
+        cycle: tuple[tuple[str, str, str], ...],
+        sites: tuple[tuple[str, str], ...],
+        threads: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (),
     ) -> None:
-        self.lock, self.cycle, self.sites = lock, cycle, sites
+        self.lock, self.cycle, self.sites, self.threads = lock, cycle, sites, threads
         told = "; ".join(
             f"{waiter} waits at {waits_at} for {wanted!r}, held by {holder}, acquired at {taken_at}"
             for (waiter, wanted, holder), (waits_at, taken_at) in zip(cycle, sites, strict=True)

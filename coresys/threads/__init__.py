@@ -10,6 +10,7 @@ from coresys.threads.pool import ThreadPool
 from coresys.threads.ranks import LockHierarchy, Rank
 from coresys.threads.readwrite import ReadWriteLock
 from coresys.threads.together import acquire_all
+from coresys.threads.watching.service import LockReport, Watch, watch
 
 __all__ = [
     "AtomicCounter",
@@ -17,6 +18,7 @@ __all__ = [
     "AtomicReference",
     "Guarded",
     "LockHierarchy",
+    "LockReport",
     "OrderedCondition",
     "OrderedLock",
     "OrderedRLock",
@@ -25,9 +27,11 @@ __all__ = [
     "SampledLock",
     "ThreadManager",
     "ThreadPool",
+    "Watch",
     "acquire_all",
     "contention",
     "guarded_by",
     "held_locks",
     "thread_records",
+    "watch",
 ]

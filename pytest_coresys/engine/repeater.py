@@ -14,7 +14,7 @@ from coresys.records import Location, Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import SPENT, TOO_LONG, Seen, may_be_fragmented, suspects
+from pytest_coresys.engine.evidence import AGAIN, SPENT, TOO_LONG, Seen, may_be_fragmented, over_at_first, suspects
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
@@ -87,9 +87,14 @@ class Repeater:
         fragmented = seen.stranded_before if may_be_fragmented(plan, seen) else None
         counted += [] if fragmented is None else [_TO_SEE_STRANDED]
         allowance = self.book.allowance(each, likely=bool(likely), counted=max(counted, default=None))
+        again = over_at_first(plan, seen)
+        only_again = None
+        if allowance is None:
+            only_again = TOO_LONG if self.book.is_beyond(each) else SPENT
+            allowance = self.book.allowance(each, likely=True, counted=AGAIN) if again else None
         if allowance is None:
             self.book.unrepeated.append(item.nodeid)
-            seen.why = TOO_LONG if self.book.is_beyond(each) else SPENT
+            seen.why = only_again
             return
         order = Order(
             self._most,
@@ -99,6 +104,8 @@ class Repeater:
             stranded_before=fragmented,
             imported=seen.imported,
             duration=duration,
+            again=again,
+            only_again=only_again is not None,
             settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
             settings_suspected=_suspected_settings(plan, seen),
             absent=()
@@ -115,6 +122,7 @@ class Repeater:
             seen.why = result
             return
         self._take(result, seen)
+        seen.why = only_again or seen.why
 
     def repeat_whole(
         self, item: pytest.Item, nextitem: Any, take_fallen: Callable[[], Iterable[LeftByFixture]]
@@ -168,7 +176,10 @@ class Repeater:
         if "control" in sent:
             self._control = Control(**sent["control"])
             self.noise = self._control.noise
+        seen.again = sent.get("again", {})
         problem = sent.get("problem") or sent.get("crash") or result.problem
+        if "keys" not in sent and not problem:  # nothing else was to be done
+            return
         if problem and not sent.get("keys"):  # what was settled stays so, whatever happened while looking for lines
             seen.why = f"could not be repeated: {problem}"
             return

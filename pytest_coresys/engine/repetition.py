@@ -11,8 +11,8 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,12 @@ from coresys.measure.peak import PeakWatch
 from coresys.measure.settings import SettingsSnapshot
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Location
-from coresys.threads.watching.chains import unnoted
+from coresys.threads.watching.chains import noted, unnoted
+from coresys.threads.watching.interpreter import InterpreterWatch
 from pytest_coresys.engine import repeat, sandbox
 from pytest_coresys.engine.confirm import ASKING, COUNT, Confirmation, Control, measure_control
 from pytest_coresys.engine.effort import Allowance
+from pytest_coresys.engine.evidence import AGAIN
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import LeftByFixture
 from pytest_coresys.engine.runner import (
@@ -48,6 +50,7 @@ from pytest_coresys.engine.runner import (
     wider_fixtures_put_back,
     wider_values,
 )
+from pytest_coresys.probes.locks import again_probes
 
 _EXPLAIN_SECONDS = 10.0
 _BY_OTHERS = 3  # times as long as on a machine that nobody else uses
@@ -74,7 +77,8 @@ class Order:
     looked into; ``imported``: that run was the first to import some module; ``duration`` is how long it took.
     ``settings_found`` are the process's settings before it, if it changed some that are to be explained;
     ``settings_suspected`` tells of those that modules may have changed which were imported then. ``absent`` are the
-    threads that it is forked beside, of which it has none.
+    threads that it is forked beside, of which it has none. ``again`` are measures that were over in the first run, with
+    their limits, which are read again; ``only_again``: there is no time for more.
     """
 
     most: int
@@ -86,6 +90,8 @@ class Order:
     duration: float = 0.0
     settings_found: SettingsSnapshot | None = None
     settings_suspected: Collection[str] = ()
+    again: Mapping[str, float] = field(default_factory=dict)
+    only_again: bool = False
     absent: Collection[threading.Thread] = ()
 
     @property
@@ -177,6 +183,10 @@ class Work:
         self._tell({"waited": round(self._clock.waited(), 3)})  # and paths that are left now
 
     def _repeat_and_explain(self) -> None:
+        if self._order.again:
+            self._read_again()
+        if self._order.only_again:
+            return
         control = self._order.control or self._measure_control()
         if self._ends_with_it:
             empty_cache()
@@ -201,6 +211,30 @@ class Work:
             if confirmed.keys["memory.growth"]["conclusion"] == "leak":
                 seconds += self._asked  # what was found out then is what it is explained by
             self._tell({"explaining": round(seconds, 3)})
+
+    def _read_again(self) -> None:
+        """What was over in the first run, of what waiting for locks costs, until enough were over again, or were not.
+
+        Where a repetition goes wrong nothing is told.
+        """
+        probes = [probe for probe in again_probes() if probe.key in self._order.again]
+        values: dict[str, list[float]] = {probe.key: [] for probe in probes}
+        interpreter = InterpreterWatch()
+        with noted():
+            for _ in range(min(AGAIN + 1, self._order.most)):
+                for probe in probes:
+                    probe.start()
+                with interpreter:
+                    problem = self._run_once()
+                for probe in reversed(probes):
+                    values[probe.key].append(probe.stop().value or 0.0)
+                if problem:
+                    self._tell({"problem": problem} if self._order.only_again else {})
+                    return
+                if all(_is_settled(values[key], limit) for key, limit in self._order.again.items()):
+                    break
+        details = [interpreter.told()]
+        self._tell({"again": {key: {"values": seen, "details": details} for key, seen in values.items()}})
 
     def _read_once_more(self) -> None:
         """Measures of single repetitions: the least of a few is what repeats."""
@@ -512,6 +546,11 @@ def recorded_by_a_mock(chains: Collection[tuple[str, ...]]) -> str | None:
             return None
         mocks.append(chain[0])
     return f"it is calls that a mock remembers ({mocks[0]}), which is still up" if mocks else None
+
+
+def _is_settled(values: list[float], limit: float) -> bool:
+    over = sum(value > limit for value in values)
+    return over >= AGAIN or len(values) - over >= AGAIN
 
 
 def is_of_user(path: str, root: str) -> bool:

@@ -1,4 +1,4 @@
-"""What is measured of the locks that a test takes: their order."""
+"""What is measured of the locks that a test takes: their order, deadlocks that happened, and what waiting costs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from coresys import Reading
-from coresys.threads.watching import chains
+from coresys.records import Part
+from coresys.threads.watching import chains, deadlocks, words
+from coresys.threads.watching.contention import Contention, worst_of
 from coresys.threads.watching.graph import Cycle, Order, cycles
 from coresys.threads.watching.install import installed
+from coresys.threads.watching.ledger import MOST_ENDED, Ledger, close_ledger, open_ledger
 from coresys.threads.watching.places import order_of
-from coresys.threads.watching.words import part_of
 
 _NOT_WATCHED = "locks are not watched: the plugin was loaded too late (-p coresys in a conftest?)"
 
@@ -31,7 +33,7 @@ class LockOrder:
 
     def stop(self) -> Reading:
         book = chains.renew()
-        if not book.seen:
+        if not book.seen and not book.pending:
             return Reading(0.0) if installed() else Reading(None, _NOT_WATCHED)
         order = order_of(book, self._show)
         found = cycles(order.edges)
@@ -39,7 +41,8 @@ class LockOrder:
         if not found and book.full:
             return Reading(None, f"more than {book.limit:,} different orders of locks, of which no more are kept")
         nodes = {node.number: node for node in order.nodes}
-        return Reading(float(len(found)), each=tuple(part_of(cycle, nodes) for cycle in found))
+        met = deadlocks.count() > Deadlocks.before
+        return Reading(float(len(found)), each=tuple(words.part_of(cycle, nodes, met=met) for cycle in found))
 
     def take(self) -> Order | None:
         """The order that the last test has seen, once."""
@@ -49,3 +52,109 @@ class LockOrder:
 
 def _numbers(found: list[Cycle]) -> frozenset[int]:
     return frozenset(edge.source for cycle in found for edge in cycle)
+
+
+class Deadlocks:
+    """Deadlocks that happened while a test ran, whoever got the error of it, and whatever became of that."""
+
+    key = "locks.deadlocks"
+    unit = "count"
+
+    before = 0  # of the process: how many there were when the test that runs began
+
+    def start(self) -> None:
+        Deadlocks.before = deadlocks.count()
+        deadlocks.keep_silent(True)  # a thread that dies of it is told of here, and is no second failure
+
+    def stop(self) -> Reading:
+        if not installed():
+            return Reading(None, _NOT_WATCHED)
+        deadlocks.keep_silent(False)
+        number = deadlocks.count() - Deadlocks.before
+        return Reading(float(number), each=tuple(map(part_of, _now()))) if number else _NONE
+
+
+def _now() -> list[deadlocks.Broken]:
+    return deadlocks.since(Deadlocks.before)
+
+
+_NONE = Reading(0.0)
+_MOST_FRAMES = 12
+
+
+def part_of(broken: deadlocks.Broken) -> Part:
+    """A deadlock as a finding: who waits for what, held by whom, and where; then the stacks."""
+    details, where = [], []
+    for each in broken.threads:
+        holds = f"; it holds {', '.join(each.held)}" if each.held else ""
+        details.append(f"{each.thread} waits for {each.wanted}, held by {each.holder}{holds}")
+        where.append(replace(each.at, note=f"{each.thread} waits for {each.wanted}"))
+        if each.taken_at is not None:
+            where.append(replace(each.taken_at, note=f"{each.wanted} taken by {each.holder}"))
+    details.append(f"broken by a DeadlockError in {broken.thread}")
+    for each in broken.threads:
+        details.append(f"stack of {each.thread}: {' < '.join(each.stack[:_MOST_FRAMES])}")
+    return Part(tuple(details), tuple(where))
+
+
+class _Waits:
+    """What waiting cost between ``start`` and ``stop``. It stops before the order does, which begins a new leaf."""
+
+    key: str
+    unit: str
+
+    def __init__(self) -> None:
+        self._ledger: Ledger | None = None
+
+    def start(self) -> None:
+        chains.renew()
+        self._ledger = open_ledger()
+
+    def stop(self) -> Reading:
+        ledger, self._ledger = self._ledger, None
+        if ledger is None or not installed():
+            return Reading(None, _NOT_WATCHED)
+        close_ledger(ledger)
+        found = ledger.read() if ledger.accounts else []
+        if found and not ledger.complete:
+            return Reading(None, f"more than {MOST_ENDED:,} threads have ended, of which no more are kept")
+        return self._reading(found)
+
+    def _reading(self, found: list[Contention]) -> Reading:
+        raise NotImplementedError
+
+
+class LockContention(_Waits):
+    """The share of their time that threads lost by waiting for one lock: that of the lock where it is the largest."""
+
+    key = "locks.contention"
+    unit = "ratio"
+
+    def _reading(self, found: list[Contention]) -> Reading:
+        worst = worst_of(found)
+        if not worst:
+            return Reading(0.0)
+        told = words.part_of_contention(worst[0])
+        return Reading(round(worst[0].share, 3), details=told.details, where=told.where)
+
+
+class LockWait(_Waits):
+    """The longest single wait for a lock, without the time for which the process was busy meanwhile."""
+
+    key = "locks.wait"
+    unit = "s"
+
+    def _reading(self, found: list[Contention]) -> Reading:
+        longest = max(found, key=lambda each: each.longest, default=None)
+        if longest is None:
+            return Reading(0.0)
+        told = words.part_of_contention(longest)
+        return Reading(round(longest.longest, 6), details=told.details, where=told.where)
+
+
+def again_probes() -> tuple[LockContention, LockWait]:
+    """Those of which a figure that is over has to be over again in repetitions."""
+    return LockContention(), LockWait()
+
+
+__all__ = ["Deadlocks", "LockContention", "LockOrder", "LockWait", "again_probes", "part_of"]

@@ -188,3 +188,12 @@ def test_advice_on_memory_depends_on_what_keeps_it(
     finding = Finding("memory.growth", "error", "", details=details, holders=holders)
     (line,) = [line for line in finding_text(finding, OVER) if line.startswith("  try ")]
     assert line.split(None, 1)[1].startswith(tried)
+
+
+def test_what_a_lock_cost_is_told_of_runs() -> None:
+    verdict = Verdict(
+        "locks.contention", "over", 0.3, 0.05, "ratio", "error", "default", "repeated", 0.0, series=(0.4, 0.3, 0.5)
+    )
+    lines = finding_text(Finding("locks.contention", "error", ""), verdict, nodeid="test_a.py::test_hot")
+    assert lines[0] == "locks.contention: 30 % > 5 % (default)"
+    assert lines[1] == "  seen       40 %, 30 %, 50 % in 3 runs"

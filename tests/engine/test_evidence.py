@@ -14,6 +14,7 @@ from pytest_coresys.engine.evidence import (
     Seen,
     findings_of,
     may_be_fragmented,
+    over_at_first,
     suspects,
     unmeasured_verdicts,
     verdicts_of,
@@ -343,3 +344,39 @@ def test_of_a_test_that_did_not_pass_only_what_is_counted_exactly_is_judged(
     levels = [each.level for each in findings_of(verdicts, seen, MEASURES)]
     assert (first.status, first.value, first.level, levels) == expected
     assert [(each.status, each.why) for each in others] == [("not_measured", "the test ended so")] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "expected"),
+    [
+        (0.0, None, ("within", 0.0, "screened", None)),
+        (0.05, None, ("near", 0.05, "screened", None)),
+        (0.4, None, ("not_measured", None, "screened", "suspected: 40 % in one run; no time")),
+        (0.4, [0.3, 0.5], ("over", 0.3, "repeated", None)),
+        (0.4, [0.06, 0.0, 0.5], ("over", 0.06, "repeated", None)),  # one of three may be less
+        (0.4, [0.0, 0.0], ("within", 0.0, "repeated", None)),
+        (0.4, [0.5, 0.0, 0.05], ("near", 0.05, "repeated", None)),
+        (0.4, [0.5], ("over", 0.4, "repeated", None)),  # --coresys-repeat 1
+    ],
+)
+def test_what_a_lock_costs_has_to_be_over_again(first: float, again: list[float] | None, expected: object) -> None:
+    key = "locks.contention"
+    seen = Seen(counts(), readings={key: Reading(first, details=("seen first",))}, why="no time")
+    if again is not None:
+        seen.again = {key: {"values": again, "details": ["seen then"]}}
+    verdict, found = judged(key, seen)
+    assert (verdict.status, verdict.value, verdict.evidence, verdict.why) == expected
+    assert [finding.level for finding in found] == {"over": ["error"], "not_measured": ["suspicion"]}.get(
+        verdict.status, []
+    )
+    if verdict.status == "over":
+        assert found[0].details == ("seen first", "seen then")
+    assert over_at_first(plan_of(key), seen) == ({key: 0.05} if first > 0.05 else {})
+
+
+def test_what_is_skipped_or_could_not_be_read_is_not_read_again() -> None:
+    key = "locks.contention"
+    assert over_at_first(plan_of(key, skipped={key: "later"}), Seen(counts(), readings={key: Reading(0.4)})) == {}
+    unread = Seen(counts(), readings={key: Reading(None, "locks are not watched")})
+    assert over_at_first(plan_of(key), unread) == {}
+    assert judged(key, unread)[0].why == "locks are not watched"

@@ -250,3 +250,29 @@ sys.exit(0 if pytest.main(["-q", "-p", "no:cacheprovider", "--coresys-budget", "
     write(inner, run=code, test_it="def test_it(): pass\n")
     done = subprocess.run([sys.executable, "run.py"], cwd=inner.path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+GROWS = """\
+import sys, threading
+sys.path.insert(0, ".")
+from coresys.threads.watching import chains
+def nested():
+    one, other = threading.Lock(), threading.Lock()
+    with one, other: pass
+    print("notes:", len(chains.current.seen))
+def test_it(): nested()
+def test_again(): nested()
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "options"),
+    [('locks.potential_deadlocks = "off"\n', []), ("", ["--coresys-soak", "3 s"])],
+    ids=["off", "soak"],
+)
+def test_what_nobody_reads_is_not_kept(inner: InnerSuite, toml: str, options: list[str]) -> None:
+    write(inner, toml, test_it=GROWS)
+    run = inner.run("--coresys-budget", "-s", *options)
+    counts = [int(line.rpartition(" ")[2]) for line in run.text.splitlines() if "notes:" in line]
+    assert len(counts) >= 2
+    assert max(counts) <= 1, run.text

@@ -5,10 +5,13 @@ from __future__ import annotations
 import _thread
 import copy
 import pickle
+import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -62,7 +65,8 @@ def test_both_orders_are_a_circle_though_nothing_hung(make: Any, found: Any) -> 
         (one._ident.serial, other._ident.serial),
         (other._ident.serial, one._ident.serial),
     ]
-    assert {edge.held_at.path for edge in cycle} == {ExitStack.enter_context.__code__.co_filename}
+    assert {edge.held_at.path for edge in cycle} == {__file__}  # not of the library, which took them for us
+    assert {edge.taken_at.function for edge in cycle} == {"take"}
 
 
 def test_one_order_is_none(found: Any) -> None:
@@ -130,6 +134,17 @@ def test_a_lock_that_another_thread_lets_go_is_held_by_nobody(found: Any) -> Non
     assert found() == []
 
 
+def test_a_signal_that_stays_taken_is_no_gate(found: Any) -> None:
+    signal, one, other = Lock(), Lock(), Lock()
+    signal.acquire()
+    in_thread(signal.release)
+    signal.acquire()  # and so it stays, as after the last turn of two threads that take turns
+    take(one, other)
+    take(other, one)
+    assert len(found()) == 1
+    signal.release()
+
+
 def test_taking_a_reentrant_lock_again_makes_no_order(found: Any) -> None:
     one, other = RLock(), Lock()
     with one, other, one:
@@ -151,6 +166,18 @@ def test_waiting_for_a_condition_lets_its_lock_go(found: Any) -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_what_a_condition_takes_is_taken_where_the_condition_is(make: Any, found: Any) -> None:
+    one, other = (threading.Condition(make()) for _ in range(2))
+    for _ in range(2):  # the second time the order is known, and the places are not asked for
+        with one, other:
+            pass
+    with other, one:
+        pass
+    (cycle,) = found()
+    assert {place.path for edge in cycle for place in edge.sites} == {__file__}
+
+
 def test_waiting_again_for_a_condition_with_another_lock_held_is_an_order(found: Any) -> None:
     one: Any = RLock()
     other = Lock()
@@ -168,7 +195,8 @@ def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
     assert type(watched).__module__ == type(raw).__module__
     assert type(watched).__name__ == type(raw).__name__
     assert repr(watched).partition(" at ")[0] == repr(raw).partition(" at ")[0]
-    assert weakref.ref(watched)() is not None
+    kept: Any = weakref.ref(watched)()
+    assert kept is watched
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
             attempt(watched)
@@ -179,9 +207,37 @@ def test_it_is_what_the_interpreters_own_is(ours: Any, theirs: Any) -> None:
     with pytest.raises(ValueError, match="timeout"):
         watched.acquire(True, -2)
     with pytest.raises(TypeError):
-        ours(1)
+        type("Mine", (ours,), {})
     assert {name for name in dir(raw) if name not in dir(watched)} == set()
     assert eval("kind | None", {"kind": ours})
+
+
+def test_arguments_are_taken_where_they_always_were() -> None:
+    with pytest.raises(TypeError):
+        Lock(1)  # type: ignore[call-arg]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        RLock(1, name="state")
+        threading.RLock(1, name="state")  # type: ignore[call-arg]
+    ours, theirs = (said[0::2], said[1::2])
+    assert [(each.category, str(each.message)) for each in ours] == [
+        (each.category, str(each.message)) for each in theirs
+    ]
+    assert {each.filename for each in ours} <= {__file__}
+
+
+@pytest.mark.parametrize("name", ["Lock", "RLock"])
+@pytest.mark.parametrize("pickler", [pickle.dumps, pickle._dumps])  # type: ignore[attr-defined]
+def test_the_factory_itself_goes_through_pickle_as_the_name_it_is(name: str, pickler: Any) -> None:
+    raw = getattr(threading, name)
+    assert pickle.loads(pickler({"Lock": Lock, "RLock": RLock}[name])) is raw
+    install()
+    try:
+        made = pickler(getattr(threading, name))
+        assert pickle.loads(made) is getattr(threading, name)
+    finally:
+        uninstall()
+    assert pickle.loads(made) is raw
 
 
 def test_in_its_place_from_install_to_uninstall() -> None:
@@ -189,15 +245,44 @@ def test_in_its_place_from_install_to_uninstall() -> None:
     was = installed()
     install()
     try:
-        assert threading.Lock is Lock
-        made: Any = threading.Lock()
-        assert type(made) is Lock
-        assert type(threading.Condition()._lock) is not _thread.RLock  # type: ignore[attr-defined]
-        assert type(threading.Event()._cond._lock) is _thread.LockType  # type: ignore[attr-defined]
+        lock, condition, event = vars(threading)["Lock"], vars(threading)["Condition"], vars(threading)["Event"]
+        assert lock is Lock
+        assert type(lock()) is Lock
+        assert type(condition()._lock) is not _thread.RLock
+        assert type(event()._cond._lock) is _thread.LockType
     finally:
         uninstall()
     assert (threading.Lock, threading.RLock) == before
     assert installed() is was
+
+
+@pytest.fixture
+def older() -> Iterator[Any]:
+    """A user's module that is older than the watch, which holds one lock under several names."""
+    module = ModuleType("older_than_the_watch")
+    module.lock = threading.Lock()  # type: ignore[attr-defined]
+    module.same = module.lock  # type: ignore[attr-defined]
+    module.Kept = type("Kept", (), {"lock": module.lock, "own": threading.RLock(), "__module__": module.__name__})  # type: ignore[attr-defined]
+    module.Others = type("Others", (), {"own": threading.Lock(), "__module__": "others"})  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) -> None:
+    before = older.lock, older.Kept.own
+    install()
+    try:
+        assert type(older.lock) is Lock
+        assert older.lock is older.same is older.Kept.lock
+        assert older.lock._raw is before[0]
+        assert type(older.Kept.own) is RLock
+        assert type(older.Others.own) is _thread.LockType
+    finally:
+        uninstall()
+    assert (older.lock, older.Kept.own) == before
+    assert older.same is older.Kept.lock is before[0]
 
 
 def test_nothing_grows_while_nothing_is_noted() -> None:
@@ -213,9 +298,11 @@ def test_nothing_grows_while_nothing_is_noted() -> None:
 
 @pytest.mark.parametrize("make", [Lock, RLock])
 def test_a_lock_that_is_made_new_in_a_forked_child_is_held_no_more(make: Any, found: Any) -> None:
-    lock, other = make(), Lock()
-    lock.acquire()
-    lock._at_fork_reinit()
+    """As logging's are: taken before the fork, and free in the child."""
+    gate, one, other = make(), Lock(), Lock()
+    gate.acquire()
+    gate._at_fork_reinit()
     assert chains.here.me.chain.ident is None
-    take(other, lock)
-    assert found() == []
+    take(one, other)
+    take(other, one)
+    assert len(found()) == 1

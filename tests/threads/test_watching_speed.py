@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from languages import LANGUAGES, written_in
 
-from coresys.threads.watching import chains, locks, makers, speed, waits
+from coresys.threads.watching import chains, makers, speed, waits
 from coresys.threads.watching.locks import InnerLock, InnerRLock, Lock, RLock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -376,20 +376,3 @@ def test_a_finalizer_that_locks_while_its_thread_ends(language: str) -> None:
         assert done.wait(10)
         done.clear()
     assert lock._me is None
-
-
-def test_a_subclass_has_its_own_release(language: str) -> None:
-    told = []
-
-    class Telling(RLock):
-        __slots__ = ()
-
-        def release(self) -> None:
-            told.append("released")
-            super().release()
-
-    lock = Telling()
-    with lock:
-        pass
-    assert told == ["released"]
-    assert locks.RLock is RLock

@@ -105,11 +105,11 @@ static struct {
     PyObject *notes;         /* the namespace of chains, for what is bound anew there */
     PyObject *here;          /* chains.here */
     PyObject *learn, *leave; /* of chains */
-    PyObject *kinds, *user, *outside; /* of makers */
+    PyObject *kinds, *user, *outside, *whose; /* of makers */
     PyObject *blocked, *asked;        /* of speed: to wait */
 } given;
 
-static PyObject *str_key, *str_me, *str_muted, *str_name, *str_append, *str_handed_over, *str_release, *str_joined;
+static PyObject *str_key, *str_me, *str_muted, *str_name, *str_append, *str_handed_over, *str_joined;
 static PyObject *str_blocking, *str_timeout;
 static PyObject *zero, *minus_one, *only_false, *joined_names;
 
@@ -228,22 +228,28 @@ static int write_place(PyObject *ident, PyObject *code, int offset)
     return 0;
 }
 
+/* What a function of makers says of the frame that takes the lock: (code, offset). */
+static PyObject *ask_makers(PyObject *function)
+{
+    PyObject *frame = (PyObject *)PyEval_GetFrame(), *found;
+    Py_XINCREF(frame);
+    found = PyObject_CallOneArg(function, frame == NULL ? Py_None : frame);
+    Py_XDECREF(frame);
+    if (found != NULL && (!PyTuple_CheckExact(found) || PyTuple_GET_SIZE(found) != 2)) {
+        Py_CLEAR(found);
+        PyErr_SetString(PyExc_TypeError, "a place is a code object and an offset");
+    }
+    return found;
+}
+
 static int place_outside(PyObject *ident)
 {
-    PyObject *frame = (PyObject *)PyEval_GetFrame(), *place;
-    Py_XINCREF(frame);
-    place = PyObject_CallOneArg(given.outside, frame == NULL ? Py_None : frame);
-    Py_XDECREF(frame);
-    if (place == NULL)
+    PyObject *found = ask_makers(given.outside);
+    if (found == NULL)
         return -1;
-    if (!PyTuple_CheckExact(place) || PyTuple_GET_SIZE(place) != 2) {
-        Py_DECREF(place);
-        PyErr_SetString(PyExc_TypeError, "a place is a code object and an offset");
-        return -1;
-    }
-    put(ident, given.ident_code, PyTuple_GET_ITEM(place, 0));
-    put(ident, given.ident_offset, PyTuple_GET_ITEM(place, 1));
-    Py_DECREF(place);
+    put(ident, given.ident_code, PyTuple_GET_ITEM(found, 0));
+    put(ident, given.ident_offset, PyTuple_GET_ITEM(found, 1));
+    Py_DECREF(found);
     return 0;
 }
 
@@ -265,25 +271,27 @@ static inline int place(PyObject *ident, int inner)
 
 /* -------------------------------------------------------------------------------------------- taken, let go */
 
+/* An order that was not seen before. May run Python, and raise. */
 static int learn(PyObject *me, PyObject *ident, int joined)
 {
-    PyObject *found, *at, *code = SLOT(ident, given.ident_code), *offset = SLOT(ident, given.ident_offset);
-    if (code == NULL || offset == NULL)
-        return emptied();
-    at = PyTuple_Pack(2, code, offset);
+    PyObject *found, *at = ask_makers(given.whose);
     if (at == NULL)
         return -1;
     PyObject *arguments[] = {me, ident, at, joined ? Py_True : Py_False};
+    Py_INCREF(me);
+    Py_INCREF(ident);
     found = PyObject_Vectorcall(given.learn, arguments, 3, joined_names);
-    Py_DECREF(at);
+    if (found != NULL && PyObject_TypeCheck(found, given.chain_type))
+        put(me, given.party_chain, found);
+    else if (found != NULL) {
+        Py_CLEAR(found);
+        PyErr_SetString(PyExc_TypeError, "learn gives a chain");
+    }
+    Py_DECREF(me);
+    Py_DECREF(ident);
+    Py_XDECREF(at);
     if (found == NULL)
         return -1;
-    if (!PyObject_TypeCheck(found, given.chain_type)) {
-        Py_DECREF(found);
-        PyErr_SetString(PyExc_TypeError, "learn gives a chain");
-        return -1;
-    }
-    put(me, given.party_chain, found);
     Py_DECREF(found);
     return 0;
 }
@@ -586,13 +594,7 @@ static PyObject *rlock_release(PyObject *self, PyObject *unused)
 
 static PyObject *rlock_exit(PyObject *self, PyObject *const *values, Py_ssize_t count)
 {
-    if (Py_TYPE(self) == of_rlock.type || Py_TYPE(self) == of_rlock.inner)
-        return rlock_release(self, NULL);
-    PyObject *done = PyObject_CallMethodNoArgs(self, str_release); /* a subclass may have its own */
-    if (done == NULL)
-        return NULL;
-    Py_DECREF(done);
-    Py_RETURN_NONE;
+    return rlock_release(self, NULL);
 }
 
 static PyObject *rlock_acquire(PyObject *self, PyObject *const *values, Py_ssize_t count, PyObject *names)
@@ -706,15 +708,15 @@ PyDoc_STRVAR(prepare_doc,
 "prepare($module, locks, types, functions, values, /)\n--\n\n"
 "The methods for (Lock, InnerLock, RLock, InnerRLock), as a list of dictionaries by name. Once in a process.\n\n"
 "``locks`` are these four classes and the two of raw locks, ``types`` (Chain, Party, Ident), ``functions`` (learn,\n"
-"leave, outside, blocked, asked), ``values`` (MUTE, the namespace of chains, here, the kinds of modules, USER).");
+"leave, outside, whose, blocked, asked), ``values`` (MUTE, the namespace of chains, here, the kinds of modules, USER).");
 
 static PyObject *prepare(PyObject *module, PyObject *args)
 {
     PyObject *lock, *inner_lock, *rlock, *inner_rlock, *raw_lock, *raw_rlock;
-    PyObject *chain, *party, *ident, *learn_, *leave_, *outside, *blocked, *asked, *mute, *notes, *here, *kinds, *user;
-    if (!PyArg_ParseTuple(args, "(OOOOOO)(O!O!O!)(OOOOO)(OO!OO!O):prepare", &lock, &inner_lock, &rlock, &inner_rlock,
+    PyObject *chain, *party, *ident, *learn_, *leave_, *outside, *whose, *blocked, *asked, *mute, *notes, *here, *kinds, *user;
+    if (!PyArg_ParseTuple(args, "(OOOOOO)(O!O!O!)(OOOOOO)(OO!OO!O):prepare", &lock, &inner_lock, &rlock, &inner_rlock,
                           &raw_lock, &raw_rlock, &PyType_Type, &chain, &PyType_Type, &party, &PyType_Type, &ident,
-                          &learn_, &leave_, &outside, &blocked, &asked, &mute, &PyDict_Type, &notes, &here,
+                          &learn_, &leave_, &outside, &whose, &blocked, &asked, &mute, &PyDict_Type, &notes, &here,
                           &PyDict_Type, &kinds, &user))
         return NULL;
     if (given.ready) {
@@ -735,10 +737,10 @@ static PyObject *prepare(PyObject *module, PyObject *args)
     given.chain_joined = offset_of(given.chain_type, "joined");
     if (PyErr_Occurred())
         return NULL;
-    PyObject *kept[] = {chain, party, ident, learn_, leave_, outside, blocked, asked, mute, notes, here, kinds, user};
+    PyObject *kept[] = {chain, party, ident, learn_, leave_, outside, whose, blocked, asked, mute, notes, here, kinds, user};
     for (size_t at = 0; at < sizeof(kept) / sizeof(kept[0]); at++)
         Py_INCREF(kept[at]); /* for ever: the methods are of this process */
-    given.learn = learn_, given.leave = leave_, given.outside = outside, given.blocked = blocked, given.asked = asked;
+    given.learn = learn_, given.leave = leave_, given.outside = outside, given.whose = whose, given.blocked = blocked, given.asked = asked;
     given.mute = mute, given.notes = notes, given.here = here, given.kinds = kinds, given.user = user;
     given.ready = 1;
     PyObject *list = Py_BuildValue("[NNNN]", descriptors(of_lock.type, lock_methods),
@@ -785,7 +787,7 @@ PyMODINIT_FUNC PyInit__fast(void)
     }
     if (named(&str_key, "coresys.threads.watching.me") || named(&str_me, "me") || named(&str_muted, "muted") ||
         named(&str_name, "__name__") || named(&str_append, "append") || named(&str_handed_over, "_handed_over") ||
-        named(&str_release, "release") || named(&str_joined, "joined") || named(&str_blocking, "blocking") ||
+        named(&str_joined, "joined") || named(&str_blocking, "blocking") ||
         named(&str_timeout, "timeout"))
         return NULL;
     zero = PyLong_FromLong(0); /* the one that there is of it */

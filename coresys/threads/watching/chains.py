@@ -22,11 +22,12 @@ The threads that hold locks then go on in the old one until they have let them g
 
 from __future__ import annotations
 
+import os
 import threading
 from _thread import get_ident
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from types import CodeType
 from typing import Any
@@ -45,7 +46,7 @@ class Ident:
     made. ``code`` and ``offset`` say where it was taken last: written by whoever has just taken it.
     """
 
-    __slots__ = ("__weakref__", "code", "handed", "kind", "made", "name", "offset", "serial")
+    __slots__ = ("__weakref__", "code", "handed", "inner", "kind", "made", "name", "offset", "outside", "serial")
 
     def __init__(self, kind: str, made: Place, name: str | None = None) -> None:
         self.serial = next(_numbers)  # never the number of an object, which another one may get later
@@ -53,6 +54,8 @@ class Ident:
         self.code: CodeType | None = None
         self.offset = 0
         self.handed = False  # whether it was ever let go by a thread that had not taken it: a signal, not a lock
+        self.inner = False  # whether the standard library made it on behalf of a user
+        self.outside: Place | None = None  # where it was taken first that is no finalizer of the collector's
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name or ''}#{self.serial}>"
@@ -93,41 +96,99 @@ class Seen:
     """A note: a thread that held ``held`` (the innermost first), each taken at its place, went to take ``ident``.
 
     What ``ident`` stands for was waited for, or would have been had it not been free. ``leaf`` is the number of the
-    leaf that it was noted on, ``thread`` the name of the thread.
+    leaf that it was noted on, ``thread`` the name of the thread, ``by`` its number among those that were ever watched.
     """
 
-    __slots__ = ("held", "ident", "leaf", "place", "places", "thread")
+    __slots__ = ("by", "held", "ident", "leaf", "place", "places", "thread")
 
     def __init__(
-        self, leaf: int, thread: str, held: tuple[Ident, ...], places: tuple[Place, ...], ident: Ident, place: Place
+        self,
+        leaf: int,
+        thread: str,
+        held: tuple[Ident, ...],
+        places: tuple[Place, ...],
+        ident: Ident,
+        place: Place,
+        by: int = 0,
     ) -> None:
-        self.leaf, self.thread = leaf, thread
+        self.leaf, self.thread, self.by = leaf, thread, by
         self.held, self.places, self.ident, self.place = held, places, ident, place
 
 
 class Book:
-    """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known."""
+    """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known.
 
-    __slots__ = ("full", "leaf", "limit", "seen")
+    ``pending`` are those that make notes only when all of the leaf is known (``notes()``). ``known`` tells what was
+    noted: a thread that begins a tree of its own for each piece of work comes by the same again.
+    """
+
+    __slots__ = ("full", "known", "leaf", "limit", "pending", "seen")
 
     def __init__(self, leaf: int = 0, limit: int = 20_000) -> None:
         self.leaf, self.limit, self.full = leaf, limit, False
         self.seen: deque[Seen] = deque()
+        self.pending: deque[Any] = deque()
+        self.known: set[object] = set()
+
+    def notes(self) -> list[Seen]:
+        """All of them, those that were pending too."""
+        return [*tuple(self.seen), *(note for each in tuple(self.pending) for note in each.notes())]
+
+    def clear(self) -> None:
+        """Drop them all."""
+        self.seen.clear()
+        self.pending.clear()
+        self.known.clear()
+
+    def add(self, seen: Seen, key: object) -> None:
+        """Note it, unless that was done under the same key, or there are too many."""
+        if key in self.known:
+            return
+        if len(self.seen) >= self.limit:
+            self.full = True
+            return
+        self.known.add(key)
+        self.seen.append(seen)
 
 
 class Party:
-    """A thread as the watch knows it: where it stands in its tree, and what it waits for."""
+    """A thread as the watch knows it: where it stands in its tree, and what it waits for.
 
-    __slots__ = ("__weakref__", "chain", "leaf", "lost", "number", "thread", "turn", "waiting")
+    ``others`` are roots of this leaf that it began before the present one. ``over``: somebody knows that it has ended.
+    ``aim`` is the future whose result it is about to wait for. ``collecting``: it is within the garbage collector.
+    ``born`` is what was noted by ``arrived`` when it was seen first.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "aim",
+        "born",
+        "chain",
+        "collecting",
+        "leaf",
+        "lost",
+        "native",
+        "number",
+        "others",
+        "over",
+        "thread",
+        "turn",
+        "waiting",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.thread = get_ident()
+        self.native = threading.get_native_id()  # its number at the system
         self.leaf = current
         self.chain: Chain = MUTE if muted else Chain(None, None)
         self.lost: deque[Ident] = deque()  # what others have let go for it
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
+        self.others: list[Chain] = []
+        self.over = self.collecting = False
+        self.aim: Any = None
+        self.born: Any = None
 
     @property
     def name(self) -> str:
@@ -147,10 +208,38 @@ class Here(threading.local):
 
     def __init__(self) -> None:
         number = next(_numbers)
-        self.me = Party(number)
+        made = Party(number)
+        if "me" in self.__dict__:  # a finalizer has come by meanwhile
+            return
+        self.me = made
         self._life = _Life()
-        _parties[number] = self.me, ref(self._life, lambda _: _parties.pop(number, None))
+        for arrive in arrived:
+            arrive(made)
+        _parties[number] = made, ref(self._life, lambda _: _leave(number))
+        thread = threading._active.get(made.thread)  # type: ignore[attr-defined]
+        if thread is not None:
+            # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
+            thread.__dict__["_coresys_party"] = made
 
+    def __getattr__(self, name: str) -> Any:
+        if name != "me":
+            raise AttributeError(name)
+        # Asked from within the above, by a finalizer or a signal handler.
+        Here.__init__(self)
+        return self.__dict__["me"]
+
+
+def _leave(number: int) -> None:
+    party, _ = _parties.pop(number, (None, None))
+    if party is not None:
+        for go in gone:
+            go(party)
+
+
+# Called in a thread that is seen for the first time, and in one that ends. They take no lock and raise nothing.
+arrived: list[Callable[[Party], None]] = []
+gone: list[Callable[[Party], None]] = []
+renewed: list[Callable[[Book], None]] = []  # with the notes of the leaf that is over
 
 MUTE: Chain = _Mute(None, None)
 muted = False
@@ -172,10 +261,10 @@ def renew() -> Book:
     global current
     before = current
     current = Book(before.leaf + 1, before.limit)
+    for hand_on in renewed:
+        hand_on(before)
     for party in parties():
-        root = party.chain
-        while root.parent is not None:
-            root = root.parent
+        root = root_of(party.chain)
         # It goes on in there only until it has let go what it holds: below the root nothing is known any more, so
         # that ``learn`` is asked, which gives it a new one.
         root.clear()
@@ -183,11 +272,20 @@ def renew() -> Book:
     return before
 
 
-@contextmanager
-def unnoted() -> Iterator[None]:
+def unnoted() -> AbstractContextManager[None]:
     """Note nothing in the block, and let nothing grow: a test is repeated."""
+    return _muted(True)
+
+
+def noted() -> AbstractContextManager[None]:
+    """Note what is taken in the block, on a leaf of its own, within ``unnoted`` too."""
+    return _muted(False)
+
+
+@contextmanager
+def _muted(now: bool) -> Iterator[None]:
     global muted
-    before, muted = muted, True
+    before, muted = muted, now
     renew()
     try:
         yield
@@ -202,6 +300,8 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
     ``joined``: it was not waited for, so that it makes no order.
     """
     chain = party.chain
+    if ident.outside is None and not party.collecting:
+        ident.outside = place
     if party.lost:
         gone = []
         while party.lost:  # others may add to it meanwhile
@@ -209,6 +309,7 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
         chain = party.chain = without(chain, gone)
     if chain.ident is None and party.leaf is not current:
         party.leaf = current
+        party.others = []
         chain = party.chain = MUTE if muted else Chain(None, None)
     if chain is MUTE:
         return chain
@@ -241,11 +342,26 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
     book = current
     if ident in held:  # a Lock that is waited for by whoever holds it is a signal, which makes no order
         return
-    if len(book.seen) >= book.limit:
-        book.full = True
-        return
-    places = tuple((each.code, each.offset) for each in held)
-    book.seen.append(Seen(book.leaf, party.name, held, places, ident, place))
+    places = tuple(_places(chain))
+    seen = Seen(book.leaf, party.name, held, places, ident, place, party.number)
+    book.add(seen, (party.number, held, places, ident, place))
+
+
+def _places(chain: Chain) -> Iterator[Place]:
+    """Where each that is held was taken, the innermost first: the last time, unless that was said by the library."""
+    while chain.ident is not None and chain.parent is not None:
+        code, offset = chain.ident.code, chain.ident.offset
+        yield chain.place if code is None or is_of_library(code) else (code, offset)
+        chain = chain.parent
+
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def is_of_library(code: CodeType) -> bool:
+    """Whether it is the standard library's, which takes locks for others: an ExitStack, a condition."""
+    path = code.co_filename
+    return path.startswith(_LIBRARY) and "-packages" not in path
 
 
 def leave(party: Party, ident: Ident) -> None:
@@ -278,10 +394,58 @@ def places(chain: Chain) -> Iterator[tuple[Ident, Place]]:
         yield ident, child.place
 
 
+def root_of(chain: Chain) -> Chain:
+    """The root of the tree that a place is in."""
+    while chain.parent is not None:
+        chain = chain.parent
+    return chain
+
+
+def taken_by(party: Party) -> list[tuple[Ident, Place]]:
+    """What a thread took first on this leaf, while it held nothing else, with the places."""
+    if party.leaf is not current:
+        return []
+    return [each for root in (*party.others, root_of(party.chain)) for each in places(root)]
+
+
+def note_wait(party: Party, chain: Chain, token: Ident, place: Place) -> None:
+    """Note that ``party``, which stood at ``chain``, waited for what ``token`` stands for."""
+    held = tuple(chain.held())
+    where = tuple((each.code, each.offset) for each in held)
+    book = current
+    book.add(
+        Seen(book.leaf, party.name, held, where, token, place, party.number), (party.number, held, where, token, place)
+    )
+
+
+def note_need(thread: str, token: Ident, ident: Ident, place: Place) -> None:
+    """Note that what ``token`` stands for is not over before ``ident`` was taken, at ``place``."""
+    book = current
+    book.add(Seen(book.leaf, thread, (token,), (place,), ident, place), (token, ident, place))
+
+
+def taken(party: Party) -> set[Ident]:
+    """All that a thread took on this leaf, and what it holds since before."""
+    root, path = party.chain, []
+    while root.parent is not None:
+        path.append(root)
+        root = root.parent
+    found: set[Ident] = set()
+    left = [root, *path, *(party.others if party.leaf is current else ())]
+    while left:
+        chain = left.pop()
+        if chain.ident is not None:
+            found.add(chain.ident)
+        left += list(chain.values())
+        if chain.joined:
+            left += list(chain.joined.values())
+    return found
+
+
 @call_in_children
 def _forget_other_threads() -> None:
     me = here.me
-    me.thread = get_ident()
+    me.thread, me.native = get_ident(), threading.get_native_id()
     for number, (party, _) in list(_parties.items()):
         if party is not me:
             _parties.pop(number, None)
@@ -295,12 +459,21 @@ __all__ = [
     "Party",
     "Place",
     "Seen",
+    "arrived",
+    "gone",
     "here",
     "learn",
     "leave",
+    "note_need",
+    "note_wait",
+    "noted",
     "parties",
     "places",
     "renew",
+    "renewed",
+    "root_of",
+    "taken",
+    "taken_by",
     "unnoted",
     "without",
 ]

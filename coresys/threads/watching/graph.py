@@ -20,6 +20,8 @@ from coresys.records import Location
 
 LONGEST = 8  # edges of a circle; longer ones contain inversions that nobody would recognise
 MOST = 64  # circles
+# Kinds of nodes that are no locks: each stands for the end of something that can be waited for.
+TOKENS = frozenset({"thread", "future", "item", "room", "end of work", "collector"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Edge:
     held_at: Location
     taken_at: Location
     gates: frozenset[int] = frozenset()
-    tests: tuple[str, ...] = field(default=(), compare=False)
+    by: int = field(default=0, compare=False)  # the number of the thread: names may be the same
 
     @property
     def sites(self) -> tuple[Location, Location]:
@@ -175,4 +177,4 @@ def _without_gate(choices: Sequence[Sequence[Edge]]) -> Cycle | None:
     return choose(0, frozenset())
 
 
-__all__ = ["LONGEST", "MOST", "Cycle", "Edge", "Node", "Order", "cycles"]
+__all__ = ["LONGEST", "MOST", "TOKENS", "Cycle", "Edge", "Node", "Order", "cycles"]

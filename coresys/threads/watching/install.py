@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from coresys.threads.watching import makers
+from coresys.threads.watching import deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
 from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
 
 _FACTORIES = {id(threading_lock): Lock, id(threading_rlock): RLock}
 _installed = 0
-_replaced: list[tuple[ModuleType, str, Any, Any]] = []  # module, name, what was there, what is there now
+_replaced: list[tuple[Any, str, Any, Any]] = []  # module or class, name, what was there, what is there now
 
 
 def install() -> None:
@@ -29,12 +29,16 @@ def install() -> None:
         return
     _replace(threading, "Lock", Lock)
     _replace(threading, "RLock", RLock)
-    for module in _users():
-        for name, value in list(vars(module).items()):
-            watched = _FACTORIES.get(id(value)) or _around(module, name, value)
+    made: dict[int, Any] = {}
+    for owner, prefix in _owners():
+        for name, value in list(vars(owner).items()):
+            watched = _FACTORIES.get(id(value)) or _around(value, f"{prefix}.{name}", made)
             if watched is not None:
-                _replace(module, name, watched)
+                _replace(owner, name, watched)
     _watch_logging()
+    _replace(threading, "_allocate_lock", waits.make_waiter)
+    tokens.install(_replace)
+    deadlocks.install(_replace)
 
 
 def uninstall() -> None:
@@ -43,10 +47,12 @@ def uninstall() -> None:
     _installed -= 1
     if _installed:
         return
+    deadlocks.uninstall()
+    tokens.uninstall()
     while _replaced:
-        module, name, before, now = _replaced.pop()
-        if vars(module).get(name) is now:  # else somebody has put another one there
-            setattr(module, name, before)
+        owner, name, before, now = _replaced.pop()
+        if vars(owner).get(name) is now:  # else somebody has put another one there
+            setattr(owner, name, before)
 
 
 def installed() -> bool:
@@ -54,9 +60,28 @@ def installed() -> bool:
     return _installed > 0
 
 
-def _replace(module: ModuleType, name: str, new: Any) -> None:
-    _replaced.append((module, name, vars(module)[name], new))
-    setattr(module, name, new)
+def installed_times() -> int:
+    """How many have asked for it, and not taken it back."""
+    return _installed
+
+
+def _replace(owner: Any, name: str, new: Any) -> None:
+    before = vars(owner)[name]
+    try:
+        setattr(owner, name, new)
+    except (AttributeError, TypeError):  # a class whose metaclass allows none to be set: its lock is not watched
+        return
+    _replaced.append((owner, name, before, new))
+
+
+def _owners() -> Iterator[tuple[Any, str]]:
+    """What may hold a user's locks under a name, modules and the classes in them, and how it is called."""
+    for module in _users():
+        yield module, module.__name__
+        for value in list(vars(module).values()):
+            # Told by its type: isinstance() would ask a user's lazy object what it stands for.
+            if issubclass(type(value), type) and vars(value).get("__module__") == module.__name__:
+                yield value, f"{module.__name__}.{value.__qualname__}"
 
 
 def _users() -> Iterator[ModuleType]:
@@ -65,12 +90,15 @@ def _users() -> Iterator[ModuleType]:
             yield module
 
 
-def _around(module: ModuleType, name: str, value: Any) -> Any:
-    """A watching lock around one that a module has made; None for what is none, or is held just now."""
+def _around(value: Any, name: str, made: dict[int, Any]) -> Any:
+    """A watching lock around one that was made already; None for what is none, or is held just now.
+
+    ``made`` are those made so far, by the raw one: two names of one lock stay one lock.
+    """
     if type(value) is LockType and not value.locked():
-        return Lock._around(value, (None, 0), f"{module.__name__}.{name}")
+        return made.setdefault(id(value), Lock._around(value, (None, 0), name))
     if type(value) is RLockType and _free(value):
-        return RLock._around(value, (None, 0), f"{module.__name__}.{name}")
+        return made.setdefault(id(value), RLock._around(value, (None, 0), name))
     return None
 
 
@@ -85,4 +113,4 @@ def _watch_logging() -> None:
         _replace(logging, "_lock", InnerRLock._around(lock, (None, 0), "logging._lock"))
 
 
-__all__ = ["install", "installed", "uninstall"]
+__all__ = ["install", "installed", "installed_times", "uninstall"]

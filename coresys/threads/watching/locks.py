@@ -14,7 +14,10 @@ Invariants:
 
 from __future__ import annotations
 
+import copyreg
+import pkgutil
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -23,6 +26,7 @@ from coresys.threads.watching.chains import Ident, Party, Place, here, learn, le
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
 
@@ -36,6 +40,12 @@ class _LikeRaw(type):
         return issubclass(type(instance), cls) or type(instance) is cls._raw_type
 
 
+def _refuse(cls: type[Any], like: str) -> None:
+    """No class of a user's may be made of ours, for none can be made of what they stand for."""
+    if not cls.__module__.startswith("coresys."):
+        raise TypeError(f"type '{like}' is not an acceptable base type")
+
+
 class Lock(metaclass=_LikeRaw):
     """As ``threading.Lock``."""
 
@@ -45,6 +55,9 @@ class Lock(metaclass=_LikeRaw):
     _raw: Any
     _release: Any
     _try: Any
+
+    def __init_subclass__(cls) -> None:
+        _refuse(cls, "_thread.lock")
 
     def __new__(cls) -> Any:
         frame = _getframe(1)
@@ -63,6 +76,7 @@ class Lock(metaclass=_LikeRaw):
         self = _new(cls)
         self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
         self._ident = Ident("lock", made, name)
+        self._ident.inner = cls is InnerLock
         return self
 
     @property  # type: ignore[misc]
@@ -77,7 +91,7 @@ class Lock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -132,7 +146,7 @@ class Lock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -145,9 +159,9 @@ class Lock(metaclass=_LikeRaw):
             me.lost.append(self._ident)
 
     def _at_fork_reinit(self) -> None:
-        if self._me is here.me:  # logging takes its lock before a fork, and has it made new in the child
-            leave(here.me, self._ident)
-        self._me = None
+        me, self._me = self._me, None
+        if me is here.me:  # logging takes its locks before a fork, and in the child they are free, and never let go
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:
@@ -168,12 +182,18 @@ class RLock(metaclass=_LikeRaw):
     _release: Any
     _try: Any
 
-    def __new__(cls) -> Any:
+    def __init_subclass__(cls) -> None:
+        _refuse(cls, "_thread.RLock")
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         frame = _getframe(1)
+        if args or kwargs:
+            _warn_of_arguments()
+        raw = make_rlock(*args, **kwargs)
         if makers.kind_of(frame.f_globals.get("__name__")) is not makers.USER:
             cls, made = makers.choose(cls, frame)
-            return make_rlock() if cls is None else cls._around(make_rlock(), made)
-        return cls._around(make_rlock(), (frame.f_code, frame.f_lasti))
+            return raw if cls is None else cls._around(raw, made)
+        return cls._around(raw, (frame.f_code, frame.f_lasti))
 
     @classmethod
     def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
@@ -182,6 +202,7 @@ class RLock(metaclass=_LikeRaw):
         self._raw, self._try, self._release = raw, raw.acquire, raw.release
         self._me, self._again = None, 0
         self._ident = Ident("rlock", made, name)
+        self._ident.inner = cls is InnerRLock
         return self
 
     @property  # type: ignore[misc]
@@ -200,7 +221,7 @@ class RLock(metaclass=_LikeRaw):
         ident.code = frame.f_code
         ident.offset = frame.f_lasti
         chain = me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset)) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -240,7 +261,7 @@ class RLock(metaclass=_LikeRaw):
         ident = self._ident
         ident.code, ident.offset = self._place(frame)
         chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, (ident.code, ident.offset), joined=joined) if chain is None else chain
+        me.chain = learn(me, ident, makers.whose(frame), joined=joined) if chain is None else chain
 
     def _place(self, frame: FrameType | None) -> Place:
         return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
@@ -264,9 +285,9 @@ class RLock(metaclass=_LikeRaw):
         self._again = again
 
     def _at_fork_reinit(self) -> None:
-        if self._me is here.me:
-            leave(here.me, self._ident)
-        self._me, self._again = None, 0
+        me, self._me, self._again = self._me, None, 0
+        if me is here.me:
+            leave(me, self._ident)
         self._raw._at_fork_reinit()
 
     def __reduce__(self) -> Any:
@@ -285,6 +306,13 @@ class RLock(metaclass=_LikeRaw):
         def locked(self) -> bool:
             """As of a ``threading.RLock``."""
             return self._raw.locked()  # type: ignore[no-any-return]
+
+
+def _warn_of_arguments() -> None:
+    """As ``threading.RLock`` says, which takes arguments, and makes nothing of them."""
+    if sys.version_info >= (3, 13):
+        text = "Passing arguments to RLock is deprecated and will be removed in 3.15"
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 def _as_raw(lock: Lock | RLock) -> str:
@@ -325,7 +353,13 @@ class InnerRLock(RLock):
         return makers.outside(frame)
 
 
+def _by_name(cls: type[Any]) -> tuple[Any, ...]:
+    """For pickle: what ``threading`` offers there, as of the raw ones. A manager of multiprocessing sends it."""
+    return pkgutil.resolve_name, ("threading:RLock" if issubclass(cls, RLock) else "threading:Lock",)
+
+
 Lock._raw_type, RLock._raw_type = LockType, RLockType
+copyreg.pickle(_LikeRaw, _by_name)
 makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
 for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
     # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.

@@ -73,6 +73,13 @@ def choose(cls: Any, frame: FrameType | None) -> tuple[Any, Place]:
     return None, (None, 0)  # the library for itself, or the interpreter
 
 
+def whose(frame: FrameType | None) -> Place:
+    """The place of a frame, or, where that is the library's, which does it for somebody, of that one."""
+    if frame is not None and kind_of(frame.f_globals.get("__name__")) is not LIBRARY:
+        return frame.f_code, frame.f_lasti
+    return outside(frame)
+
+
 def outside(frame: FrameType | None) -> Place:
     """The place of the first frame outwards that is the user's; the innermost one where there is none."""
     first = frame
@@ -83,4 +90,4 @@ def outside(frame: FrameType | None) -> Place:
     return (None, 0) if first is None else (first.f_code, first.f_lasti)
 
 
-__all__ = ["INNER", "LIBRARY", "PLUMBING", "USER", "choose", "kind_of", "outside"]
+__all__ = ["INNER", "LIBRARY", "PLUMBING", "USER", "choose", "kind_of", "outside", "whose"]

@@ -13,7 +13,7 @@ from weakref import ref
 from coresys.records import Location
 from coresys.threads.sites import location
 from coresys.threads.watching.chains import Book, Ident, Place, Seen
-from coresys.threads.watching.graph import Edge, Node, Order
+from coresys.threads.watching.graph import TOKENS, Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
 _UNKNOWN = Location("a place not known", 0)
@@ -35,13 +35,32 @@ def _function(code: CodeType) -> str:
 
 @lru_cache(maxsize=256)
 def _stored(code: CodeType, offset: int) -> tuple[str, str]:
-    """The instruction that stores what is made at this offset, and under which name."""
+    """The instruction that stores what is made at this offset, and under which name.
+
+    Of ``one, other = Lock(), Lock()`` both are made first, and stored then: in their order where they are turned round
+    on the stack, else the last one first.
+    """
+    later, turned = 0, False
+    stores: list[tuple[str, str]] = []
     for instruction in dis.get_instructions(code):
-        if instruction.offset > offset and instruction.opname in _NAMED:
-            return instruction.opname, str(instruction.argval)
-        if instruction.offset > offset and instruction.opname in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND"):
+        if instruction.offset <= offset:
+            continue
+        name = instruction.opname
+        if name in _NAMED:
+            stores.append((name, str(instruction.argval)))
+        elif name == "STORE_FAST_STORE_FAST":  # 3.13
+            stores += [("STORE_FAST", str(each)) for each in instruction.argval]
+        elif name in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND") or (stores and not name.startswith("LOAD_FAST")):
             break
-    return "", ""
+        elif name.startswith("CALL"):
+            later += 1
+        elif name.startswith(("SWAP", "ROT_", "UNPACK_")):
+            turned = True
+    if len(stores) < 2 or not (later or turned):
+        return stores[0] if stores else ("", "")
+    if later >= len(stores):
+        return "", ""
+    return stores[len(stores) - 1 - later] if turned else stores[later]
 
 
 def node_of(ident: Ident) -> Node:
@@ -50,6 +69,8 @@ def node_of(ident: Ident) -> Node:
     site = place_of(ident.made)
     if code is None:
         return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site)
+    if ident.kind in TOKENS:
+        return Node(ident.serial, ident.kind, ident.name or _of_queue(ident.kind, code, offset), site)
     opcode, name = _stored(code, offset)
     inside = _function(code).rpartition(".")[0]
     scope = "instance"
@@ -66,6 +87,11 @@ def node_of(ident: Ident) -> Node:
     return Node(ident.serial, ident.kind, ident.name or name or f"{ident.kind} made there", site, scope)
 
 
+def _of_queue(kind: str, code: CodeType, offset: int) -> str:
+    name = _stored(code, offset)[1]
+    return f"{kind} of {name}" if name else f"{kind} of a queue"
+
+
 def order_of(book: Book, show: Callable[[str], str] = str) -> Order:
     """The order that the notes of a leaf make, with paths as ``show`` names them. The notes go with this call.
 
@@ -75,8 +101,8 @@ def order_of(book: Book, show: Callable[[str], str] = str) -> Order:
     shown = cache(lambda place: replace(place, path=show(place.path)))
     nodes = {number: replace(node, site=shown(node.site)) for number, node in nodes.items()}
     edges = [replace(edge, held_at=shown(edge.held_at), taken_at=shown(edge.taken_at)) for edge in edges]
-    known = {ident.serial: ref(ident) for seen in book.seen for ident in (*seen.held, seen.ident)}
-    book.seen.clear()
+    known = {ident.serial: ref(ident) for seen in book.notes() for ident in (*seen.held, seen.ident)}
+    book.clear()
     lasting = frozenset(serial for serial, ident in known.items() if serial in nodes and ident() is not None)
     return Order(tuple(nodes.values()), tuple(edges), lasting)
 
@@ -85,12 +111,26 @@ def edges_of(book: Book) -> tuple[dict[int, Node], list[Edge]]:
     """The nodes and edges that the notes of a leaf make. Locks that were handed over are signals, and make no order."""
     nodes: dict[int, Node] = {}
     edges: list[Edge] = []
-    for seen in tuple(book.seen):
+    for seen in book.notes():
         if seen.ident.handed:
             continue
         _node(nodes, seen.ident)
         edges += _edges(seen, nodes)
+        edges += _collected(seen)
     return nodes, edges
+
+
+def _collected(seen: Seen) -> list[Edge]:
+    """What a finalizer took that the collector ran: the collector may run while that is held, by the same thread.
+
+    Only of locks that cannot be taken twice, and that a user made: what the libraries' callbacks do they have
+    thought of.
+    """
+    ident = seen.ident
+    if ident.kind != "lock" or ident.inner or ident.outside is None:
+        return []
+    place = place_of(ident.outside)
+    return [Edge(ident.serial, held.serial, "a thread", place, place) for held in seen.held if held.kind == "collector"]
 
 
 def _node(nodes: dict[int, Node], ident: Ident) -> None:
@@ -99,7 +139,8 @@ def _node(nodes: dict[int, Node], ident: Ident) -> None:
 
 
 def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
-    held = frozenset(ident.serial for ident in seen.held)
+    # Nor is a signal a gate: whoever gave it last may hold it for ever, and keeps nobody out.
+    held = frozenset(ident.serial for ident in seen.held if not ident.handed)
     edges = []
     for ident, place in zip(seen.held, seen.places, strict=True):
         if not ident.handed:
@@ -112,6 +153,7 @@ def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
                     place_of(place),
                     place_of(seen.place),
                     held - {ident.serial},
+                    seen.by,
                 )
             )
     return edges

@@ -35,7 +35,7 @@ def offer(lock: type[Any], inner_lock: type[Any], rlock: type[Any], inner_rlock:
         methods = _fast.prepare(
             (lock, inner_lock, rlock, inner_rlock, LockType, RLockType),
             (chains.Chain, chains.Party, chains.Ident),
-            (chains.learn, chains.leave, makers.outside, _blocked, _asked),
+            (chains.learn, chains.leave, makers.outside, makers.whose, _blocked, _asked),
             (chains.MUTE, vars(chains), chains.here, makers._kinds, makers.USER),
         )
     except (ImportError, RuntimeError, TypeError):  # not built, or this interpreter is not as it was built for

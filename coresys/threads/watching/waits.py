@@ -1,19 +1,27 @@
 """Waiting for a watched lock that is not free: the only place where a watched lock reads a clock.
 
 A wait is cut into slices, and looked at between them (``looks``): whoever looks may raise, in the thread that waits.
-What a wait was is told when it is over (``heard``). Both lists are empty unless somebody watches.
+What a wait was is told when it is over (``heard``). The lists are empty unless somebody watches.
+
+What else is waited for without a timeout (``park``: a thread that is joined, whatever a Condition tells) is cut into
+slices and looked at too, but nobody hears of it: it is no contention.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
-from types import FrameType
+from concurrent.futures import _base
+from types import CodeType, FrameType
 from typing import Any
 
 from coresys.clock import monotonic
 from coresys.threads.watching.chains import Ident, Party, here
+from coresys.threads.watching.raw import allocate_lock
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
+SOON = 0.002  # seconds, after which a wait is told to last, where somebody is told
 FIRST = 0.05  # seconds until a wait is looked at first
 LONGEST = 0.5  # between two looks: each costs some microseconds, and delays whoever gets the interpreter
 
@@ -21,20 +29,26 @@ LONGEST = 0.5  # between two looks: each costs some microseconds, and delays who
 class Wait:
     """A thread waits: for ``target``, since ``since``. ``patient``: for ever, if need be.
 
-    ``lock`` is the watched lock, None where it waits for something else.
+    ``lock`` is the watched lock, None where it waits for something else: ``thing`` then, where that is known (a thread
+    or a future). ``seen`` is what the last look made of it, ``note`` is for whoever measures it.
     """
 
-    __slots__ = ("frame", "lock", "looked", "party", "patient", "since", "target")
+    __slots__ = ("frame", "lock", "looked", "note", "party", "patient", "seen", "since", "target", "thing")
 
-    def __init__(self, party: Party, target: Ident, lock: Any, frame: FrameType | None, *, patient: bool) -> None:
+    def __init__(
+        self, party: Party, target: Ident, lock: Any, frame: FrameType | None, *, patient: bool, thing: Any = None
+    ) -> None:
         self.party, self.target, self.lock, self.frame = party, target, lock, frame
-        self.patient = patient
+        self.patient, self.thing = patient, thing
+        self.seen: object = None
         self.since = monotonic()
         self.looked = 0  # how often
+        self.note: Any = None
 
 
 looks: list[Callable[[Wait], None]] = []
 begun: list[Callable[[Wait], None]] = []
+lasting: list[Callable[[Wait], None]] = []  # once, when it was not over soon; nothing may be raised
 heard: list[Callable[[Wait, bool], None]] = []  # with whether it got what it waited for
 
 
@@ -74,7 +88,7 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
     try:
         for begin in begun:
             begin(wait)
-        pause = FIRST
+        pause, soon = (SOON, True) if lasting else (FIRST, False)
         while True:
             left = None if timeout is None else wait.since + timeout - monotonic()
             if left is not None and left <= pause:
@@ -83,6 +97,11 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
             taken = acquire(True, pause)
             if taken:
                 return True
+            if soon:
+                pause, soon = FIRST, False
+                for last in lasting:
+                    last(wait)
+                continue
             wait.looked += 1
             for look in looks:
                 look(wait)
@@ -94,4 +113,81 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Ca
             hear(wait, taken)
 
 
-__all__ = ["FIRST", "LONGEST", "Wait", "asked", "begun", "block", "heard", "looks", "restore"]
+_PARKED = {kind: Ident(kind, (None, 0), kind) for kind in ("thread", "future", "notice")}
+
+
+def park(kind: str, thing: Any, frame: FrameType | None, attempt: Callable[[float], bool]) -> None:
+    """Wait, for ever, until ``attempt``, which is given seconds to wait for, says that it is over.
+
+    ``kind``: "thread", "future" (whose ``thing`` says which) or "notice", of a Condition.
+    """
+    me = here.me
+    wait = Wait(me, _PARKED[kind], None, frame, patient=True, thing=thing)
+    outer = me.waiting
+    me.turn += 1
+    me.waiting = wait
+    try:
+        pause = FIRST
+        while not attempt(pause):
+            wait.looked += 1
+            for look in looks:
+                look(wait)
+            pause = min(pause * 2, LONGEST)
+    finally:
+        me.turn += 1
+        me.waiting = outer
+
+
+class Waiter:
+    """What a Condition waits with, in place of a raw lock: as that, but one that waits for ever does so in slices.
+
+    To let it go is to let the raw lock go, in one step of the interpreter, and whoever waits takes that: no notice is
+    lost between two slices.
+    """
+
+    __slots__ = ("__weakref__", "_raw", "locked", "release")
+
+    def __init__(self) -> None:
+        self._raw = raw = allocate_lock()
+        self.release, self.locked = raw.release, raw.locked
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As of a raw lock."""
+        raw = self._raw
+        if raw.acquire(False):
+            return True
+        if not blocking or timeout != -1:
+            return raw.acquire(blocking, timeout)
+        frame = sys._getframe(1)  # of Condition.wait
+        outer = frame.f_back
+        future = here.me.aim if outer is not None and outer.f_code in FOR_FUTURES else None
+        park("notice" if future is None else "future", future, frame, lambda pause: raw.acquire(True, pause))
+        return True
+
+
+FOR_FUTURES: set[CodeType] = {_base.Future.result.__code__, _base.Future.exception.__code__}
+_waits_for_notice = threading.Condition.wait.__code__
+
+
+def make_waiter() -> Any:
+    """In place of ``threading._allocate_lock``: which a Condition takes for each wait, and others for other things."""
+    return Waiter() if sys._getframe(1).f_code is _waits_for_notice else allocate_lock()
+
+
+__all__ = [
+    "FIRST",
+    "FOR_FUTURES",
+    "LONGEST",
+    "SOON",
+    "Wait",
+    "Waiter",
+    "asked",
+    "begun",
+    "block",
+    "heard",
+    "lasting",
+    "looks",
+    "make_waiter",
+    "park",
+    "restore",
+]

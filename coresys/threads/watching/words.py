@@ -1,4 +1,4 @@
-"""Circles in words. Pure."""
+"""Circles, and what waiting costs, in words. Pure."""
 
 from __future__ import annotations
 
@@ -6,25 +6,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from coresys.budgets.units import format_quantity
 from coresys.records import Location, Part
-from coresys.threads.watching.graph import Cycle, Node
+from coresys.threads.watching.contention import Contention
+from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 
-def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) -> Part:
+def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = (), *, met: bool = False) -> Part:
     """What was seen of a circle, and where: for each of its edges who held what, and what was taken then.
 
-    ``tests``: where it is not all of one test, that of each edge.
+    ``tests``: where it is not all of one test, that of each edge. ``met``: threads did wait for each other there.
     """
     names = names_of(cycle, nodes)
     details, where = [], []
     for at, edge in enumerate(cycle):
         held, wanted = names[edge.source], names[edge.target]
-        details.append(f"{edge.thread} held {held} and took {wanted}{f', in {tests[at]}' if tests else ''}")
-        where.append(_at(edge.held_at, f"{held} taken"))
-        where.append(_at(edge.taken_at, f"then {wanted}"))
-    threads = {edge.thread for edge in cycle}
-    alone = f"{threads.pop()} did all of it" if len(threads) == 1 and not tests else "they did not meet"
-    details.append(f"threads that do this at once wait for each other for ever; here {alone}")
+        in_test = f", in {tests[at]}" if tests else ""
+        if nodes[edge.source].kind in TOKENS:
+            details.append(_needs(nodes[edge.source].kind, held, wanted, edge.thread) + in_test)
+            where.append(_at(edge.taken_at, f"{wanted} taken"))
+        elif nodes[edge.target].kind == "collector":
+            details.append(f"{held} is taken elsewhere too, and the collector may run while it is held{in_test}")
+            where.append(_at(edge.held_at, f"{held} taken"))
+        else:
+            did = "waited for" if nodes[edge.target].kind in TOKENS else "took"
+            details.append(f"{edge.thread} held {held} and {did} {wanted}{in_test}")
+            where.append(_at(edge.held_at, f"{held} taken"))
+            where.append(_at(edge.taken_at, f"then {did} {wanted}" if did != "took" else f"then {wanted}"))
+    if any(nodes[number].kind == "collector" for number in names):
+        details.append("a thread in which that happens waits for itself for ever")
+    else:
+        alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
+        here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
+        here = "some did" if met else here
+        details.append(f"threads that do this at once wait for each other for ever; here {here}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
 
@@ -32,6 +47,16 @@ def sites_of(cycle: Cycle, nodes: Mapping[int, Node]) -> tuple[str, ...]:
     """Where the locks of a circle are made, each place once."""
     sites = (nodes[edge.source].site for edge in cycle)
     return tuple(dict.fromkeys(f"{site.path}:{site.line}" for site in sites))
+
+
+def _needs(kind: str, token: str, wanted: str, thread: str) -> str:
+    """Why a token is not to be had without a lock."""
+    return {
+        "item": f"{thread} took {wanted} before it put into that queue, and nobody put without",
+        "room": f"{thread} took {wanted} before it got the next from that queue",
+        "end of work": f"{thread} took {wanted} before it was done with what it had got",
+        "collector": f"a finalizer that the garbage collector ran in {thread} took {wanted}",
+    }.get(kind, f"{token} took {wanted}")
 
 
 def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
@@ -47,8 +72,47 @@ def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
     return found
 
 
+def part_of_contention(lock: Contention) -> Part:
+    """What a lock cost, and where: it, the longest wait for it, where it had been taken then, where its holder stood.
+
+    Of the holder's stack the frame is told that took the lock, and the innermost.
+    """
+    share = format_quantity(lock.wait_share, "ratio")
+    details = [
+        f"{lock.name}: {_counted(lock.threads, 'thread')} lost {_seconds(lock.blocked)} of {_seconds(lock.active)} "
+        "that they were active",
+        f"{_counted(lock.waits, 'wait')} of {_seconds(lock.waited)} in all ({share}), "
+        f"the longest {_seconds(lock.longest)}",
+    ]
+    where = [_at(lock.site, f"{lock.name} made")]
+    if lock.waiter is not None:
+        where.append(_at(lock.waiter, f"{lock.waiting} waited longest"))
+    if lock.holder is not None:
+        where.append(_at(lock.holder, f"taken by {lock.holding} then"))
+        where += [_at(place, f"{lock.holding} stood here") for place in _stood(lock)]
+    return Part(tuple(details), tuple(where))
+
+
+def _stood(lock: Contention) -> list[Location]:
+    holder = lock.holder
+    took = [
+        place
+        for place in lock.stack
+        if holder is not None and (place.path, place.function) == (holder.path, holder.function)
+    ][:1]
+    return list(dict.fromkeys([*took, *lock.stack[:1]]))
+
+
+def _seconds(value: float) -> str:
+    return format_quantity(value, "s")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _at(place: Location, note: str) -> Location:
     return replace(place, note=note)
 
 
-__all__ = ["names_of", "part_of", "sites_of"]
+__all__ = ["names_of", "part_of", "part_of_contention", "sites_of"]

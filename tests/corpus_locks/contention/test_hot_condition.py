@@ -1,0 +1,27 @@
+"""The work is done under the lock of the condition, so that the others cannot even look."""
+import threading
+import time
+
+FINDS = "locks.contention"
+COUNT = 1
+NEEDS = "contention"
+
+jobs_ready, jobs, done = threading.Condition(), list(range(20)), []
+
+
+def work():
+    while True:
+        with jobs_ready:  # SITE
+            if not jobs:
+                return
+            done.append(jobs.pop())
+            time.sleep(0.01)
+
+
+def test_all_is_done():
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 20
