@@ -206,8 +206,8 @@ class _Life:
 class _Asked:
     """Makes ``here.me`` where it is asked for within ``Here.__init__``, by a finalizer or a signal handler.
 
-    It has no ``__set__``, so that what is in the thread's namespace comes first. A ``__getattr__`` would do as well, and
-    would make each look at ``here.me`` three times as dear.
+    It has no ``__set__``, so that what is in the thread's namespace comes first. A ``__getattr__`` would do as well,
+    and make each look at ``here.me`` three times as dear.
     """
 
     def __get__(self, here: Any, _: object) -> Any:
@@ -220,7 +220,7 @@ class _Asked:
 class Here(threading.local):
     """The calling thread: ``here.me``."""
 
-    me: Any = _Asked()
+    me: Party = _Asked()  # type: ignore[assignment]  # a Party by the time it is read
 
     def __init__(self) -> None:
         number = next(_numbers)
