@@ -20,7 +20,7 @@ from coresys.threads.watching import chains
 from coresys.threads.watching.graph import Cycle, cycles
 from coresys.threads.watching.install import install, installed, uninstall
 from coresys.threads.watching.locks import Lock, RLock
-from coresys.threads.watching.places import edges_of
+from coresys.threads.watching.places import edges_of, node_of
 
 
 @pytest.fixture
@@ -271,6 +271,8 @@ def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) ->
         assert older.lock._raw is before[0]
         assert type(older.Kept.own) is RLock
         assert type(older.Others.own) is _thread.LockType
+        node = node_of(older.Kept.own._ident)
+        assert (node.name, node.scope) == ("older_than_the_watch.Kept.own", "module")
     finally:
         uninstall()
     assert (older.lock, older.Kept.own) == before

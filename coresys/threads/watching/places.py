@@ -68,7 +68,9 @@ def node_of(ident: Ident) -> Node:
     code, offset = ident.made
     site = place_of(ident.made)
     if code is None:
-        return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site)
+        # A lock without a place is older than the watch, which has found it in a module or a class: there is one of it.
+        scope = "module" if ident.name and ident.kind in ("lock", "rlock") else "instance"
+        return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site, scope)
     if ident.kind in TOKENS:
         return Node(ident.serial, ident.kind, ident.name or _of_queue(ident.kind, code, offset), site)
     opcode, name = _stored(code, offset)
