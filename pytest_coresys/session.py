@@ -329,14 +329,15 @@ class BudgetSession:
         elif outcome != "passed":
             why = f"the test {outcome}" if outcome != "error" else "the test had an error"
             verdicts = unmeasured_verdicts(plan, self.measures, why)
-            happened = seen.readings.get(Deadlocks.key)
-            if happened is not None and happened.value:  # a fact of a test that failed, too, and mostly why it did
+            if _deadlocked(seen):  # a fact of a test that failed, too, and mostly why it did
                 others = dict.fromkeys(plan.in_force.keys() - {Deadlocks.key}, why)
                 verdicts = verdicts_of(plan, seen, self.measures, {**self.unmeasured, **others})
                 findings = findings_of(verdicts, seen, self.measures)
                 verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
         else:
-            if may_repeat:
+            if _deadlocked(seen):
+                seen.why = "it had a deadlock, and each repetition would wait for it again"
+            elif may_repeat:
                 try:
                     self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
                 except pytest.exit.Exception:
@@ -641,6 +642,11 @@ class BudgetSession:
         except runfile.OutputError as error:
             return None, f"{given}: cannot be written: {error.cause}"
         return given, None
+
+
+def _deadlocked(seen: Seen) -> bool:
+    happened = seen.readings.get(Deadlocks.key)
+    return happened is not None and bool(happened.value)
 
 
 class Watch:

@@ -102,6 +102,7 @@ def install(replace: Replace) -> None:
 def uninstall() -> None:
     """Let it be. Waits that go on are looked at to their end, or the process would not have one."""
     global _terminal
+    keep_silent(False)
     if _terminal >= 0:
         os.close(_terminal)
         _terminal = -1
