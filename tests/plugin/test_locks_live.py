@@ -90,6 +90,7 @@ def test_each_is_told_and_the_session_goes_on(inner: InnerSuite, workers: tuple[
     assert found == {**expected, "test_a_join_that_was_lucky": WOULD}, measured.text
     assert measured.status == 1
     assert "Exception in thread" not in measured.text
+    assert "let go of the lock before waiting for what needs it" in measured.text
 
 
 def test_all_is_named_and_a_failure_keeps_its_own_traceback_first(inner: InnerSuite) -> None:

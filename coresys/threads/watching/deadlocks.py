@@ -263,7 +263,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
     main = threading._main_thread._ident  # type: ignore[attr-defined]
     by_thread = {party.thread: party for party in parties()}
     mains = by_thread.get(main)
-    if mains is not None and mains.waiting is None and not _ends(current_frames().get(main)):
+    if (mains is None or mains.waiting is None) and not _shuts_down():
         return None  # the usual case, told without looking at all of them
     frames = current_frames()
     found: _Members = {}
@@ -318,6 +318,11 @@ def _is_runner(frame: FrameType | None, names: tuple[str, ...] = _RUNNERS) -> bo
             inner = False
         frame = frame.f_back
     return found
+
+
+def _shuts_down() -> bool:
+    """Whether the main thread may be waiting for all others, as the last thing that it does."""
+    return bool(getattr(threading, "_SHUTTING_DOWN", True))
 
 
 _starting = threading.Thread.start.__code__
