@@ -125,6 +125,10 @@ def _note_join(me: Party, chain: Chain, thread: threading.Thread, place: Place) 
 
 
 def _note(me: Party, chain: Chain, token: Ident, place: Place, thread: str, taken: list[tuple[Ident, Place]]) -> None:
+    book, key = chains.current, (me.number, tuple(chain.held()), place, tuple(taken))
+    if key in book.known:  # each thread and future is another one: a loop over them says the same each time
+        return
+    book.known.add(key)
     chains.note_wait(me, chain, token, place)
     for ident, at in taken:
         chains.note_need(thread, token, ident, at)
