@@ -181,6 +181,18 @@ def test_nothing_keeps_a_thread_or_its_party(found: Any) -> None:
     assert [each() for each in gone] == [None, None]
 
 
+def test_many_that_do_the_same_are_noted_once(found: Any) -> None:
+    lock = threading.Lock()
+    for _ in range(20):
+        work = Works(lock)
+        thread = started(work)
+        until(lambda work=work: work.over)  # type: ignore[misc]
+        with lock:
+            thread.join()
+    assert len([seen for seen in chains.current.seen if seen.ident.kind == "thread"]) == 1
+    assert len(found()) == 1
+
+
 def test_a_thread_that_takes_nothing_costs_nothing(found: Any) -> None:
     thread = started(int)
     with threading.Lock():

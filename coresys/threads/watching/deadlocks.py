@@ -102,6 +102,7 @@ def install(replace: Replace) -> None:
 def uninstall() -> None:
     """Let it be. Waits that go on are looked at to their end, or the process would not have one."""
     global _terminal
+    keep_silent(False)
     if _terminal >= 0:
         os.close(_terminal)
         _terminal = -1
@@ -262,7 +263,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
     main = threading._main_thread._ident  # type: ignore[attr-defined]
     by_thread = {party.thread: party for party in parties()}
     mains = by_thread.get(main)
-    if mains is not None and mains.waiting is None and not _ends(current_frames().get(main)):
+    if (mains is None or mains.waiting is None) and not _shuts_down():
         return None  # the usual case, told without looking at all of them
     frames = current_frames()
     found: _Members = {}
@@ -317,6 +318,11 @@ def _is_runner(frame: FrameType | None, names: tuple[str, ...] = _RUNNERS) -> bo
             inner = False
         frame = frame.f_back
     return found
+
+
+def _shuts_down() -> bool:
+    """Whether the main thread may be waiting for all others, as the last thing that it does."""
+    return bool(getattr(threading, "_SHUTTING_DOWN", True))
 
 
 _starting = threading.Thread.start.__code__

@@ -125,6 +125,10 @@ def _note_join(me: Party, chain: Chain, thread: threading.Thread, place: Place) 
 
 
 def _note(me: Party, chain: Chain, token: Ident, place: Place, thread: str, taken: list[tuple[Ident, Place]]) -> None:
+    book, key = chains.current, (me.number, tuple(chain.held()), place, tuple(taken))
+    if key in book.known:  # each thread and future is another one: a loop over them says the same each time
+        return
+    book.known.add(key)
     chains.note_wait(me, chain, token, place)
     for ident, at in taken:
         chains.note_need(thread, token, ident, at)
@@ -461,8 +465,8 @@ def _put(original: Callable[..., None]) -> Callable[..., None]:
         if self.maxsize > 0 and not traffic.full and _no_room(self):
             traffic.full = True
         if chain.ident is None:
-            # What the main thread puts there before anybody gets is what there is to begin with.
             if not traffic.free and (traffic.gets or traffic.roots or not _is_main(me)):
+                # What the main thread puts there before anybody gets is what there is to begin with.
                 traffic.free = True
             return original(self, item, block, timeout)
         original(self, item, block, timeout)
@@ -629,17 +633,23 @@ def _let_go(permit: _Permit, permits: int) -> None:
 
 
 def collecting(phase: str, info: object) -> None:
-    """Of the garbage collector, which runs finalizers in whatever thread it finds: as if that held a lock meanwhile."""
+    """Of the garbage collector, which runs finalizers in whatever thread it finds: as if that held a lock meanwhile.
+
+    Comes by some thousand times a second where much is made: a known place costs two looks.
+    """
     me = here.me
     if phase == "start":
-        if me.chain is not MUTE and not me.collecting:
+        chain = me.chain
+        if chain is not MUTE and not me.collecting:
             me.collecting = True
-            me.chain = learn(me, _COLLECTOR, (None, 0), joined=True)
+            joined = chain.joined
+            known = None if joined is None or me.lost else joined.get(_COLLECTOR)
+            me.chain = learn(me, _COLLECTOR, (None, 0), joined=True) if known is None else known
     elif me.collecting:
         me.collecting = False
         chain = me.chain
-        if chain.ident is _COLLECTOR and chain.parent is not None:
-            me.chain = chain.parent
+        if chain.ident is _COLLECTOR:
+            me.chain = chain.parent  # type: ignore[assignment]  # a chain with an ident has a parent
         else:
             leave(me, _COLLECTOR)
 
