@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -471,6 +473,40 @@ def test_what_a_thread_took_is_all_of_its_tree() -> None:
     with inner:
         pass
     assert chains.taken(chains.here.me) == {inner._ident}
+
+
+def test_no_wait_is_lost_however_often_threads_take_turns(opened: Ledger) -> None:
+    locks = [Lock(), RLock(), Lock()]
+    told: deque[tuple[int, float]] = deque()
+
+    def hear(wait: waits.Wait, taken: bool) -> None:
+        if wait.lock is not None and taken:
+            told.append((wait.target.serial, wait.since))
+
+    def work() -> None:
+        for at in range(300):
+            with locks[at % 3]:
+                time.sleep(0)
+
+    before = sys.getswitchinterval()
+    waits.heard.append(hear)
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        waits.heard.remove(hear)
+    counted = {ident.serial: account.count for ident, account in opened.accounts.items()}
+    assert told
+    assert counted == Counter(serial for serial, _ in told)
+    assert sum(account.waited for account in opened.accounts.values()) == pytest.approx(
+        sum(tally.waited for tally in opened.tallies.values())
+    )
+    assert all(account.soon <= account.waited for account in opened.accounts.values())
 
 
 # -- in words -------------------------------------------------------------------------------------------------------
