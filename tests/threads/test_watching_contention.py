@@ -340,22 +340,41 @@ def test_a_wait_that_is_given_up_costs_nothing(opened: Ledger) -> None:
     assert opened.read() == []
 
 
-def test_a_signal_is_none(opened: Ledger) -> None:
-    """Neither a lock that its own holder waits for, nor one that another thread lets go."""
+def test_a_lock_that_another_thread_lets_go_is_a_signal(opened: Ledger) -> None:
     signal = Lock()
-    signal.acquire()
+    held = threading.Event()
+
+    def take() -> None:
+        signal.acquire()
+        held.set()
 
     def let_go() -> None:
         until(lambda: waiting_for(signal))
-        time.sleep(0.03)
+        time.sleep(0.05)
         signal.release()
 
-    other = threading.Thread(target=let_go)
+    taker, other = threading.Thread(target=take), threading.Thread(target=let_go)
+    taker.start()
+    held.wait()
     other.start()
-    signal.acquire()  # by its own holder
-    other.join()
+    signal.acquire()
+    for thread in (taker, other):
+        thread.join()
     signal.release()
+    assert opened.accounts[signal._ident].lasted > 0
     assert opened.read() == []
+
+
+def test_a_lock_that_its_own_holder_waits_for_is_a_signal(opened: Ledger) -> None:
+    """As where the handler of an operating system's signal lets it go."""
+    signal = Lock()
+    with signal:
+        wait = waits.Wait(chains.here.me, signal._ident, signal, None, patient=True)
+        for begin in waits.begun:
+            begin(wait)
+        for hear in waits.heard:
+            hear(wait, True)
+    assert opened.accounts == {}
 
 
 def test_waiting_for_a_condition_is_none_but_taking_its_lock_again_is(opened: Ledger) -> None:
@@ -473,6 +492,11 @@ def test_what_a_thread_took_is_all_of_its_tree() -> None:
     with inner:
         pass
     assert chains.taken(chains.here.me) == {inner._ident}
+    with outer:
+        chains.renew()  # it is held since before
+        with inner:
+            pass
+        assert chains.taken(chains.here.me) == {outer._ident, inner._ident}
 
 
 def test_no_wait_is_lost_however_often_threads_take_turns(opened: Ledger) -> None:
