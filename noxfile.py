@@ -29,6 +29,7 @@ def types(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """What is installed, with nothing of the checkout beside it, finds a leak and writes its run file."""
     session.install(".")
+    session.run("python", "-c", "from coresys.threads.watching import locks, speed; print('in C:', speed.in_use())")
     session.chdir(session.create_tmp())
     Path("test_it.py").write_text(LEAKS, encoding="utf-8")
     session.run("pytest", "-q", "--coresys-budget", "--coresys-json", "run.json", "test_it.py", success_codes=[1])

@@ -15,12 +15,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from languages import LANGUAGES, written_in
 
 from coresys.threads.watching import chains
 from coresys.threads.watching.graph import Cycle, cycles
 from coresys.threads.watching.install import install, installed, uninstall
 from coresys.threads.watching.locks import Lock, RLock
 from coresys.threads.watching.places import edges_of, node_of
+
+
+@pytest.fixture(autouse=True, params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    """All of this holds for the methods in Python and for those in C."""
+    with written_in(request.param):
+        yield request.param
 
 
 @pytest.fixture

@@ -203,8 +203,24 @@ class _Life:
     __slots__ = ("__weakref__",)
 
 
+class _Asked:
+    """Makes ``here.me`` where it is asked for within ``Here.__init__``, by a finalizer or a signal handler.
+
+    It has no ``__set__``, so that what is in the thread's namespace comes first. A ``__getattr__`` would do as well,
+    and make each look at ``here.me`` three times as dear.
+    """
+
+    def __get__(self, here: Any, _: object) -> Any:
+        if here is None:
+            return self
+        Here.__init__(here)
+        return here.__dict__["me"]
+
+
 class Here(threading.local):
     """The calling thread: ``here.me``."""
+
+    me: Party = _Asked()  # type: ignore[assignment]  # a Party by the time it is read
 
     def __init__(self) -> None:
         number = next(_numbers)
@@ -220,13 +236,6 @@ class Here(threading.local):
         if thread is not None:
             # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
             thread.__dict__["_coresys_party"] = made
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "me":
-            raise AttributeError(name)
-        # Asked from within the above, by a finalizer or a signal handler.
-        Here.__init__(self)
-        return self.__dict__["me"]
 
 
 def _leave(number: int) -> None:

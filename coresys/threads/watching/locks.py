@@ -21,7 +21,7 @@ import warnings
 from types import FrameType
 from typing import Any
 
-from coresys.threads.watching import makers, waits
+from coresys.threads.watching import makers, speed, waits
 from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
@@ -49,12 +49,10 @@ def _refuse(cls: type[Any], like: str) -> None:
 class Lock(metaclass=_LikeRaw):
     """As ``threading.Lock``."""
 
-    __slots__ = ("__weakref__", "_ident", "_me", "_raw", "_release", "_try")
+    __slots__ = ("__weakref__", "_ident", "_me", "_raw")
     _ident: Ident
     _me: Party | None
     _raw: Any
-    _release: Any
-    _try: Any
 
     def __init_subclass__(cls) -> None:
         _refuse(cls, "_thread.lock")
@@ -66,7 +64,7 @@ class Lock(metaclass=_LikeRaw):
             return allocate_lock() if cls is None else cls._around(allocate_lock(), made)
         raw = allocate_lock()
         self = _new(cls)
-        self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
+        self._raw, self._me = raw, None
         self._ident = Ident("lock", (frame.f_code, frame.f_lasti))
         return self
 
@@ -74,7 +72,7 @@ class Lock(metaclass=_LikeRaw):
     def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
         """One that watches a lock which is there."""
         self = _new(cls)
-        self._raw, self._try, self._release, self._me = raw, raw.acquire, raw.release, None
+        self._raw, self._me = raw, None
         self._ident = Ident("lock", made, name)
         self._ident.inner = cls is InnerLock
         return self
@@ -84,7 +82,7 @@ class Lock(metaclass=_LikeRaw):
         return LockType  # so that it is an instance of that
 
     def __enter__(self) -> bool:
-        if not self._try(False):
+        if not self._raw.acquire(False):
             waits.block(self)
         me = self._me = here.me
         frame, ident = _getframe(1), self._ident
@@ -105,7 +103,7 @@ class Lock(metaclass=_LikeRaw):
             self._me = None
         else:
             self._handed_over()
-        self._release()
+        self._raw.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.Lock``."""
@@ -113,7 +111,7 @@ class Lock(metaclass=_LikeRaw):
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
-        elif not self._try(False):
+        elif not self._raw.acquire(False):
             waits.block(self)
         self._taken(_getframe(1), joined=asked)
         return True
@@ -130,7 +128,7 @@ class Lock(metaclass=_LikeRaw):
             self._me = None
         else:
             self._handed_over()
-        self._release()
+        self._raw.release()
 
     acquire_lock = acquire
     release_lock = release
@@ -174,13 +172,11 @@ class Lock(metaclass=_LikeRaw):
 class RLock(metaclass=_LikeRaw):
     """As ``threading.RLock``."""
 
-    __slots__ = ("__weakref__", "_again", "_ident", "_me", "_raw", "_release", "_try")
+    __slots__ = ("__weakref__", "_again", "_ident", "_me", "_raw")
     _again: int  # how often its holder has taken it, beyond once
     _ident: Ident
     _me: Party | None
     _raw: Any
-    _release: Any
-    _try: Any
 
     def __init_subclass__(cls) -> None:
         _refuse(cls, "_thread.RLock")
@@ -199,8 +195,7 @@ class RLock(metaclass=_LikeRaw):
     def _around(cls, raw: Any, made: Place, name: str | None = None) -> Any:
         """One that watches a lock which is there, and which nobody holds more than the watch will know."""
         self = _new(cls)
-        self._raw, self._try, self._release = raw, raw.acquire, raw.release
-        self._me, self._again = None, 0
+        self._raw, self._me, self._again = raw, None, 0
         self._ident = Ident("rlock", made, name)
         self._ident.inner = cls is InnerRLock
         return self
@@ -211,7 +206,7 @@ class RLock(metaclass=_LikeRaw):
 
     def __enter__(self) -> bool:
         me = here.me
-        if not self._try(False):
+        if not self._raw.acquire(False):
             waits.block(self)
         if self._me is me:
             self._again += 1
@@ -233,7 +228,7 @@ class RLock(metaclass=_LikeRaw):
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
-        elif not self._try(False):
+        elif not self._raw.acquire(False):
             waits.block(self)
         if self._me is here.me:
             self._again += 1
@@ -254,7 +249,7 @@ class RLock(metaclass=_LikeRaw):
                 else:
                     leave(me, self._ident)
                 self._me = None
-        self._release()
+        self._raw.release()
 
     def _taken(self, frame: FrameType | None, *, joined: bool = False) -> None:
         me = self._me = here.me
@@ -326,7 +321,7 @@ class InnerLock(Lock):
     __slots__ = ()
 
     def __enter__(self) -> bool:
-        if not self._try(False):
+        if not self._raw.acquire(False):
             waits.block(self)
         self._taken(_getframe(1))
         return True
@@ -341,7 +336,7 @@ class InnerRLock(RLock):
     __slots__ = ()
 
     def __enter__(self) -> bool:
-        if not self._try(False):
+        if not self._raw.acquire(False):
             waits.block(self)
         if self._me is here.me:
             self._again += 1
@@ -364,5 +359,6 @@ makers.INNER.update({Lock: InnerLock, RLock: InnerRLock})
 for _cls, _raw in ((Lock, LockType), (InnerLock, LockType), (RLock, RLockType), (InnerRLock, RLockType)):
     # Some code tells locks by the names of their types, and nobody can make more of those names than of the raw ones.
     _cls.__module__, _cls.__qualname__, _cls.__name__ = _raw.__module__, _raw.__qualname__, _raw.__name__
+speed.offer(Lock, InnerLock, RLock, InnerRLock)  # __enter__, __exit__, acquire and release in C, where it was built
 
 __all__ = ["InnerLock", "InnerRLock", "Lock", "RLock"]

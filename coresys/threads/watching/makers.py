@@ -75,9 +75,17 @@ def choose(cls: Any, frame: FrameType | None) -> tuple[Any, Place]:
 
 def whose(frame: FrameType | None) -> Place:
     """The place of a frame, or, where that is the library's, which does it for somebody, of that one."""
-    if frame is not None and kind_of(frame.f_globals.get("__name__")) is not LIBRARY:
-        return frame.f_code, frame.f_lasti
-    return outside(frame)
+    global _last
+    if frame is None or kind_of(frame.f_globals.get("__name__")) is LIBRARY:
+        return outside(frame)
+    last, code, offset = _last, frame.f_code, frame.f_lasti
+    if last[0] is code and last[1] == offset:
+        return last
+    _last = place = code, offset
+    return place
+
+
+_last: Place = (None, 0)  # many locks are taken in one line, one after the other: they share what says so
 
 
 def outside(frame: FrameType | None) -> Place:
