@@ -20,6 +20,8 @@ from coresys.records import Location
 
 LONGEST = 8  # edges of a circle; longer ones contain inversions that nobody would recognise
 MOST = 64  # circles
+# Kinds of nodes that are no locks: each stands for the end of something that can be waited for.
+TOKENS = frozenset({"task"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +177,4 @@ def _without_gate(choices: Sequence[Sequence[Edge]]) -> Cycle | None:
     return choose(0, frozenset())
 
 
-__all__ = ["LONGEST", "MOST", "Cycle", "Edge", "Node", "Order", "cycles"]
+__all__ = ["LONGEST", "MOST", "TOKENS", "Cycle", "Edge", "Node", "Order", "cycles"]

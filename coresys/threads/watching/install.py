@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from coresys.threads.watching import makers
+from coresys.threads.watching import aio, makers
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
 from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
 
 _FACTORIES = {id(threading_lock): Lock, id(threading_rlock): RLock}
 _installed = 0
-_replaced: list[tuple[ModuleType, str, Any, Any]] = []  # module, name, what was there, what is there now
+_replaced: list[tuple[Any, str, Any, Any]] = []  # module, name, what was there, what is there now
 
 
 def install() -> None:
@@ -34,7 +34,9 @@ def install() -> None:
             watched = _FACTORIES.get(id(value)) or _around(module, name, value)
             if watched is not None:
                 _replace(module, name, watched)
+        aio.adopt(module)
     _watch_logging()
+    aio.install(_replace)
 
 
 def uninstall() -> None:
@@ -44,9 +46,9 @@ def uninstall() -> None:
     if _installed:
         return
     while _replaced:
-        module, name, before, now = _replaced.pop()
-        if vars(module).get(name) is now:  # else somebody has put another one there
-            setattr(module, name, before)
+        owner, name, before, now = _replaced.pop()
+        if vars(owner).get(name) is now:  # else somebody has put another one there
+            setattr(owner, name, before)
 
 
 def installed() -> bool:
@@ -54,9 +56,10 @@ def installed() -> bool:
     return _installed > 0
 
 
-def _replace(module: ModuleType, name: str, new: Any) -> None:
-    _replaced.append((module, name, vars(module)[name], new))
-    setattr(module, name, new)
+def _replace(owner: Any, name: str, new: Any) -> None:
+    """Of a module, or a class."""
+    _replaced.append((owner, name, vars(owner)[name], new))
+    setattr(owner, name, new)
 
 
 def _users() -> Iterator[ModuleType]:

@@ -16,6 +16,8 @@ from coresys.threads.watching.chains import Book, Ident, Place, Seen
 from coresys.threads.watching.graph import Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
+# What follows on the making of a lock that is not stored itself, or with others, in an order that is not looked into.
+_NOT_STORED = frozenset({"RETURN_VALUE", "POP_TOP", "LIST_APPEND", "SWAP", "BUILD_TUPLE", "BUILD_LIST"})
 _UNKNOWN = Location("a place not known", 0)
 
 
@@ -37,9 +39,14 @@ def _function(code: CodeType) -> str:
 def _stored(code: CodeType, offset: int) -> tuple[str, str]:
     """The instruction that stores what is made at this offset, and under which name."""
     for instruction in dis.get_instructions(code):
-        if instruction.offset > offset and instruction.opname in _NAMED:
-            return instruction.opname, str(instruction.argval)
-        if instruction.offset > offset and instruction.opname in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND"):
+        name = instruction.opname
+        if instruction.offset <= offset:
+            continue
+        if name in _NAMED:
+            return name, str(instruction.argval)
+        if name.startswith("STORE_FAST_"):  # 3.13: with what comes next in one
+            return "STORE_FAST", str(instruction.argval[0])
+        if name in _NOT_STORED or name.startswith("ROT_"):
             break
     return "", ""
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from coresys.records import Location, Part
-from coresys.threads.watching.graph import Cycle, Node
+from coresys.threads.watching.graph import TOKENS, Cycle, Node
+
+_OF_TASKS = frozenset({"asyncio.Lock", "asyncio.Semaphore"})
 
 
 def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) -> Part:
@@ -19,12 +21,19 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = ()) 
     details, where = [], []
     for at, edge in enumerate(cycle):
         held, wanted = names[edge.source], names[edge.target]
-        details.append(f"{edge.thread} held {held} and took {wanted}{f', in {tests[at]}' if tests else ''}")
+        of = f", in {tests[at]}" if tests else ""
+        if nodes[edge.source].kind in TOKENS:
+            details.append(f"{edge.thread} took {wanted} before it ended{of}")
+            where.append(_at(edge.taken_at, f"{wanted} taken"))
+            continue
+        awaited = nodes[edge.target].kind in TOKENS
+        details.append(f"{edge.thread} held {held} and {'waited for' if awaited else 'took'} {wanted}{of}")
         where.append(_at(edge.held_at, f"{held} taken"))
-        where.append(_at(edge.taken_at, f"then {wanted}"))
+        where.append(_at(edge.taken_at, f"then waited for {wanted}" if awaited else f"then {wanted}"))
+    who = "tasks" if any(nodes[edge.source].kind in _OF_TASKS for edge in cycle) else "threads"
     threads = {edge.thread for edge in cycle}
     alone = f"{threads.pop()} did all of it" if len(threads) == 1 and not tests else "they did not meet"
-    details.append(f"threads that do this at once wait for each other for ever; here {alone}")
+    details.append(f"{who} that do this at once wait for each other for ever; here {alone}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
 
