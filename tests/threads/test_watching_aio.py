@@ -47,6 +47,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     uninstall()
     chains.renew()
     aio.take()
+    told = list(aio_parties.problems)
+    aio_parties.problems.clear()
+    assert told == []
 
 
 def seen() -> tuple[dict[int, Node], list[Cycle]]:
@@ -897,6 +900,24 @@ def test_there_are_no_more_tasks_and_callbacks_than_without() -> None:
         return counts
 
     assert run(main) == (2, 0, 0)
+
+
+def test_what_goes_wrong_in_the_watch_is_kept_from_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(aio_parties.TaskParty, "take", broken)
+    monkeypatch.setattr(aio_stuck, "closed", broken)
+    one = asyncio.Lock()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, asyncio.wait_for(_many(one), 60)).result() == 5
+    assert set(aio_parties.problems) == {"ZeroDivisionError: ours"}
+    aio_parties.problems.clear()
+
+
+async def _many(one: Any) -> int:
+    await asyncio.gather(*(slowly(one, _Nothing()) for _ in range(5)))
+    return 5
 
 
 def test_nothing_grows_while_nothing_is_noted() -> None:

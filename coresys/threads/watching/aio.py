@@ -22,7 +22,17 @@ from typing import Any
 
 from coresys.threads.watching import makers
 from coresys.threads.watching.aio_loops import run_forever
-from coresys.threads.watching.aio_parties import Held, State, TaskParty, Wait, parties, party_of, states, watch_of
+from coresys.threads.watching.aio_parties import (
+    Held,
+    State,
+    TaskParty,
+    Wait,
+    parties,
+    party_of,
+    states,
+    watch_of,
+    went_wrong,
+)
 from coresys.threads.watching.aio_stuck import Broken, Stuck, broken, take
 from coresys.threads.watching.aio_tasks import awaiters
 from coresys.threads.watching.chains import Ident, Place
@@ -30,6 +40,7 @@ from coresys.threads.watching.chains import Ident, Place
 Replace = Callable[[Any, str, Any], None]
 _running_loop = asyncio.events._get_running_loop
 _current_task = asyncio.tasks.current_task
+_getframe, _outside = sys._getframe, makers.outside
 
 
 def install(replace: Replace) -> None:
@@ -119,23 +130,31 @@ def _acquire(original: Callable[..., Any], free: Callable[[Any], bool]) -> Calla
         task = None if state is None else _task()
         if state is None or task is None:
             return await original(self)
-        place = makers.outside(sys._getframe(1))
+        place = _outside(_getframe(1))
         if free(self):
             got = await original(self)
         else:
             got = await _waited(original, self, state, task, place)
-        owner = _owner(task)
-        if owner is not None:
-            party = party_of(owner)
-            if state.limit == 1:
-                party.take(state, place)
-            else:
-                state.holders.append(Held(party, state, place))
+        try:
+            _taken(state, task, place)
+        except Exception as error:
+            went_wrong(error)
         return got
 
     wrapped: Any = acquire
     _acquires.add(wrapped.__code__)
     return acquire
+
+
+def _taken(state: State, task: Any, place: Place) -> None:
+    # Where all that a task does is to take it (``wait_for``, before 3.12), who waits for that holds it.
+    owner = _owner(task) if getattr(task.get_coro(), "cr_code", None) in _acquires else task
+    if owner is not None:
+        party = parties.get(id(owner)) or party_of(owner)
+        if state.limit == 1:
+            party.take(state, place)
+        else:
+            state.holders.append(Held(party, state, place))
 
 
 async def _waited(original: Callable[..., Any], lock: Any, state: State, task: Any, place: Place) -> Any:
@@ -154,9 +173,7 @@ async def _waited(original: Callable[..., Any], lock: Any, state: State, task: A
 
 
 def _owner(task: Any) -> Any:
-    """Who holds what a task has taken: where all that the task does is to take it, who waits for that; None: nobody."""
-    if getattr(task.get_coro(), "cr_code", None) not in _acquires:
-        return task
+    """The one that waits for a task; None where that is not one."""
     found = awaiters(task)
     return found[0] if len(found) == 1 else None
 
@@ -170,14 +187,17 @@ def _release(original: Callable[..., Any]) -> Callable[..., Any]:
         if state is not None:
             if getattr(self, "_value", 0) > state.limit:
                 state.ident.handed = True  # it lets more in than it was made for: a count of something
-            _let_go(state, _task())
+            try:
+                _let_go(state, _task())
+            except Exception as error:
+                went_wrong(error)
         return found
 
     return release
 
 
 def _let_go(state: State, task: Any) -> None:
-    for held in reversed(state.holders):
+    for held in state.holders:
         if held.party.task() is task and task is not None:
             break
     else:

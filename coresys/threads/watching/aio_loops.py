@@ -14,7 +14,7 @@ from typing import Any
 
 from coresys.clock import monotonic
 from coresys.threads.watching import aio_stuck
-from coresys.threads.watching.aio_parties import Watch, look_at_holders, watch_of
+from coresys.threads.watching.aio_parties import Watch, look_at_holders, watch_of, went_wrong
 
 SLICE = 0.5  # seconds between two looks at who waits
 
@@ -46,7 +46,11 @@ def _select(loop: Any, selector: Any) -> Callable[..., Any]:
 
     def select(timeout: Any = None) -> Any:
         if watch.looking:
-            look_at_holders(watch)
+            try:
+                look_at_holders(watch)
+            except Exception as error:
+                watch.looking.clear()
+                went_wrong(error)
         if timeout is not None and not watch.waiting:
             return original(timeout)
         return _sleep(watch, loop, selector, original, timeout)
@@ -60,7 +64,7 @@ def _sleep(watch: Watch, loop: Any, selector: Any, original: Callable[..., Any],
         now = monotonic()
         if now >= watch.next_look:
             watch.next_look = now + SLICE
-            if aio_stuck.look_at_waits(watch, loop):
+            if _found(aio_stuck.look_at_waits, watch, loop):
                 return []
     if timeout is not None:
         return original(min(timeout, SLICE))  # less is nothing new to a loop: it looks at its timers, and waits on
@@ -70,11 +74,20 @@ def _sleep(watch: Watch, loop: Any, selector: Any, original: Callable[..., Any],
         if events or loop._ready or loop._scheduled or loop._stopping:
             return events
         if monotonic() - began >= aio_stuck.QUIET and aio_stuck.nobody_left(loop, selector):
-            if aio_stuck.break_quiet(watch, loop):
+            if _found(aio_stuck.break_quiet, watch, loop):
                 return []
             began = monotonic()
-        elif watch.waiting and aio_stuck.look_at_waits(watch, loop):
+        elif watch.waiting and _found(aio_stuck.look_at_waits, watch, loop):
             return []
+
+
+def _found(look: Callable[[Watch, Any], bool], watch: Watch, loop: Any) -> bool:
+    """Whether a look has found a deadlock, and told it."""
+    try:
+        return look(watch, loop)
+    except Exception as error:
+        went_wrong(error)
+        return False
 
 
 __all__ = ["run_forever"]

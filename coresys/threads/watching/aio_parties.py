@@ -13,6 +13,7 @@ Nothing here keeps a lock, a task or a loop alive: all are found by number, and 
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -147,23 +148,27 @@ class TaskParty(Party):
 
     def take(self, state: State, place: Place) -> None:
         """It has got a lock."""
-        self.present()
+        if self.leaf is not chains.current or not self.settled:
+            self.present()
         ident = state.ident
         ident.code, ident.offset = place
         chain = self.chain
         known = chain.get(ident)
+        ordered = known is not None
         if known is None:
             known = learn(self, ident, place, joined=self._has_timeout(chain, ident))
+            ordered = chain.get(ident) is known
         self.chain = known
-        if known is not MUTE and chain.get(ident) is known:
+        if ordered and known is not MUTE:
             if self.waits_for_it:
                 self._needs(ident, place, self.waits_for_it)
             elif len(self.takes) < _MOST:
                 self.takes[ident] = place
-        if not self.held:
+        mine = self.held
+        if not mine:
             self.watch.looking[self.number] = self
         held = Held(self, state, place)
-        self.held.append(held)
+        mine.append(held)
         state.holders.append(held)
 
     def _has_timeout(self, chain: Chain, ident: Ident) -> bool:
@@ -178,8 +183,11 @@ class TaskParty(Party):
 
     def let_go(self, held: Held) -> None:
         """It has let a lock go, or another has for it."""
-        self.present()
-        if held in self.held:
+        if self.leaf is not chains.current:
+            self.present()
+        if self.held and self.held[-1] is held:
+            self.held.pop()
+        elif held in self.held:
             self.held.remove(held)
         chain, ident = self.chain, held.state.ident
         if chain.ident is ident and chain.parent is not None:
@@ -259,6 +267,14 @@ def _joined(chain: Chain, ident: Ident, place: Place) -> Chain:
     return known
 
 
+problems: deque[str] = deque(maxlen=20)  # what went wrong here, and was kept from the program
+
+
+def went_wrong(error: Exception) -> None:
+    """Keep an error of ours from the program that is watched: something in it is not as asyncio has it."""
+    problems.append(f"{type(error).__name__}: {error}")
+
+
 states: dict[int, State] = {}
 parties: dict[int, TaskParty] = {}
 watches: dict[int, Watch] = {}
@@ -297,4 +313,18 @@ def look_at_holders(watch: Watch) -> None:
         party.look()
 
 
-__all__ = ["Held", "State", "TaskParty", "Wait", "Watch", "look_at_holders", "parties", "party_of", "states"]
+__all__ = [
+    "Held",
+    "State",
+    "TaskParty",
+    "Wait",
+    "Watch",
+    "look_at_holders",
+    "parties",
+    "party_of",
+    "problems",
+    "states",
+    "watch_of",
+    "watches",
+    "went_wrong",
+]

@@ -54,7 +54,8 @@ QUIET = 2.0  # seconds for which nothing has happened
 SOON = 30.0  # seconds: timers that are due later are not waited for
 OFTEN = 2  # times that a task is told, before others are
 MOST = 20  # tasks of a report
-_NO_STRANGERS = ("pytest_timeout",)  # whose threads and handlers only end what takes too long
+# Plugins of pytest whose threads and handlers of signals wake no loop: they only end, or count, tests.
+_NO_STRANGERS = frozenset({"pytest_timeout", "pytest_rerunfailures"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,12 @@ def look_at_waits(watch: Watch, loop: Any) -> bool:
         key = frozenset((id(each), id(waiter_of(each))) for each in members)
         if key in seen:
             continue
-        due = [handle._when for handle in list(loop._scheduled) if handle._when <= time + SOON]
-        since, until = seen[key] = watch.suspects.get(key) or (now, max(due, default=time))
-        if now - since >= QUIET and time >= until and not any_timer(loop._scheduled, _upwards(loop, members)):
+        pending = [handle._when for handle in list(loop._scheduled) if not handle._cancelled]
+        first = now, max((when for when in pending if when <= time + SOON), default=time)
+        since, until = seen[key] = watch.suspects.get(key) or first
+        if now - since < QUIET or any(when <= until for when in pending):
+            continue
+        if not any_timer(loop._scheduled, _upwards(loop, members)):
             circle = _from_the_last(circle_of(members))
             done = tell(watch, circle[0], circle, quiet=False)
     watch.suspects = seen
@@ -253,7 +257,8 @@ def _is_idle(frame: FrameType) -> bool:
 def _is_ours(frame: FrameType | None) -> bool:
     ours = False
     while frame is not None:
-        kind = makers.kind_of(frame.f_globals.get("__name__"))
+        module = frame.f_globals.get("__name__")
+        kind = makers.PLUMBING if module in _NO_STRANGERS else makers.kind_of(module)
         if kind is makers.USER:
             return False
         ours = ours or kind is makers.PLUMBING
