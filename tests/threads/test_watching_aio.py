@@ -749,7 +749,40 @@ async def _many_of_one_lock() -> None:
     await asyncio.gather(*(take(one) for _ in range(200)))
 
 
+async def _for_a_while(task: Any) -> None:
+    """A loop that goes on for many times the patience, and then cancels."""
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+    assert not task.done()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _ends_in_an_hour() -> None:
+    await _for_a_while(asyncio.create_task(asyncio.wait_for(both_ways(), 3600)))
+
+
+async def _is_cancelled_in_an_hour() -> None:
+    task = asyncio.create_task(both_ways())
+    timer = asyncio.get_running_loop().call_later(3600, task.cancel)
+    await _for_a_while(task)
+    timer.cancel()
+
+
+async def _members_are_waited_for_with_a_timeout() -> None:
+    one, other = asyncio.Lock(), asyncio.Lock()
+    tasks = [asyncio.create_task(slowly(*pair)) for pair in ((one, other), (other, one))]
+    await _for_a_while(asyncio.create_task(asyncio.wait(tasks, timeout=3600)))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
 INNOCENTS = [
+    _ends_in_an_hour,
+    _is_cancelled_in_an_hour,
+    _members_are_waited_for_with_a_timeout,
     _gathered,
     _workers,
     _conditions,
@@ -961,6 +994,27 @@ def test_what_a_task_holds_over_two_tests_is_held_in_both() -> None:
     finally:
         loop.close()
     assert len(found()) == 1
+
+
+def test_loops_in_threads_while_leaves_are_renewed() -> None:
+    async def main() -> int:
+        one, other = asyncio.Lock(), asyncio.Lock()
+
+        async def work() -> None:
+            for _ in range(30):
+                await take(one, other)
+
+        await asyncio.gather(*(work() for _ in range(4)))
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(run, main) for _ in range(4)]
+        circles = 0
+        while not all(each.done() for each in running):
+            circles += len(found())
+        assert [each.result() for each in running] == [1] * 4
+    assert circles + len(found()) == 0
+    assert not any(party.held for party in aio_parties.parties.values())
 
 
 # Who could wake a loop
