@@ -16,6 +16,7 @@ from coresys.threads.watching.chains import Book, Ident, Place, Seen
 from coresys.threads.watching.graph import TOKENS, Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
+_NOT_STORED = frozenset({"RETURN_VALUE", "POP_TOP", "LIST_APPEND"})
 _UNKNOWN = Location("a place not known", 0)
 
 
@@ -48,9 +49,11 @@ def _stored(code: CodeType, offset: int) -> tuple[str, str]:
         name = instruction.opname
         if name in _NAMED:
             stores.append((name, str(instruction.argval)))
-        elif name == "STORE_FAST_STORE_FAST":  # 3.13
+        elif name == "STORE_FAST_LOAD_FAST":  # 3.13, as the next
+            stores.append(("STORE_FAST", str(instruction.argval[0])))
+        elif name == "STORE_FAST_STORE_FAST":
             stores += [("STORE_FAST", str(each)) for each in instruction.argval]
-        elif name in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND") or (stores and not name.startswith("LOAD_FAST")):
+        elif name in _NOT_STORED or (stores and not name.startswith("LOAD_FAST")):
             break
         elif name.startswith("CALL"):
             later += 1
