@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from coresys.errors.hierarchy import DeadlockError, TaskDeadlockError
-from coresys.threads.watching import aio, aio_loops, aio_parties, aio_stuck, chains
+from coresys.threads.watching import aio_loops, aio_parties, aio_stuck, chains, deadlocks
+from coresys.threads.watching.deadlocks import Broken
 from coresys.threads.watching.graph import Cycle, Node, cycles
 from coresys.threads.watching.install import install, uninstall
 from coresys.threads.watching.places import edges_of
@@ -30,6 +31,16 @@ from coresys.threads.watching.words import part_of, sites_of
 pytestmark = pytest.mark.timeout(120)
 new: Any = asyncio  # with what the oldest Python has not
 Main = Callable[[], Coroutine[Any, Any, Any]]
+
+
+_seen = deadlocks.count()
+
+
+def taken() -> list[Broken]:
+    """The deadlocks that were broken since this was asked last."""
+    global _seen
+    found, _seen = deadlocks.since(_seen), deadlocks.count()
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +53,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(aio_stuck, "_other_threads", lambda: threading.active_count() > mine and there())
     install()
     chains.renew()
-    aio.take()
+    taken()
     yield
     uninstall()
     chains.renew()
-    aio.take()
+    taken()
     told = list(aio_parties.problems)
     aio_parties.problems.clear()
     assert told == []
@@ -401,10 +412,10 @@ def test_two_tasks_that_wait_for_each_other_end_with_a_report() -> None:
     assert all(place.startswith(f"{__file__}:") and place.endswith("in slowly") for place in error.sites[0])
     assert "task there waits at" in str(error)
     assert "taken by task back at" in str(error)
-    (broken,) = aio.take()
+    (broken,) = taken()
     assert broken.thread == "task back"
     assert broken.threads[1].held == ("one",)
-    assert aio.take() == []
+    assert taken() == []
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -464,7 +475,7 @@ def test_a_queue_that_nobody_works_on() -> None:
                 await wait()
 
     run(main)
-    assert len(aio.take()) == 2
+    assert len(taken()) == 2
 
 
 def test_a_condition_that_nobody_notifies() -> None:
@@ -501,7 +512,7 @@ def test_tasks_that_await_each_other() -> None:
         assert tasks[1].done()
 
     run(main)
-    assert len(aio.take()) == 1
+    assert len(taken()) == 1
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="TaskGroup is new in 3.11")
@@ -543,7 +554,7 @@ def test_who_goes_on_after_a_report_is_told_again_and_then_who_waits_for_him() -
 
     with pytest.raises(TaskDeadlockError):
         run(main)
-    assert [broken.thread.partition(" (")[0] for broken in aio.take()][:2] == ["task stubborn"] * 2
+    assert [broken.thread.partition(" (")[0] for broken in taken()][:2] == ["task stubborn"] * 2
 
 
 def test_a_loop_works_on_after_a_deadlock() -> None:
@@ -805,7 +816,7 @@ INNOCENTS = [
 @pytest.mark.parametrize("main", INNOCENTS)
 def test_an_innocent_program_sees_nothing_of_it(main: Main) -> None:
     run(main)
-    assert aio.take() == []
+    assert taken() == []
     assert found() == []
 
 
@@ -818,7 +829,7 @@ def test_an_innocent_group_sees_nothing_of_it() -> None:
                 group.create_task(slowly(one, _Nothing()))
 
     run(main)
-    assert aio.take() == []
+    assert taken() == []
     assert found() == []
 
 

@@ -33,7 +33,6 @@ from coresys.threads.watching.aio_parties import (
     watch_of,
     went_wrong,
 )
-from coresys.threads.watching.aio_stuck import Broken, Stuck, broken, take
 from coresys.threads.watching.aio_tasks import awaiters
 from coresys.threads.watching.chains import Ident, Place
 
@@ -225,4 +224,4 @@ def _tells(original: Callable[..., Any]) -> Callable[..., Any]:
     return tells
 
 
-__all__ = ["Broken", "Stuck", "adopt", "broken", "install", "take", "watch_of"]
+__all__ = ["adopt", "install", "watch_of"]

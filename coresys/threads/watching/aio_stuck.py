@@ -22,9 +22,7 @@ import signal
 import sys
 import threading
 from asyncio import base_events
-from collections import deque
 from concurrent.futures import thread as pools
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -32,7 +30,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import TaskDeadlockError
 from coresys.frames import current_frames
 from coresys.records import Location
-from coresys.threads.watching import makers
+from coresys.threads.watching import deadlocks, makers
 from coresys.threads.watching.aio_parties import State, TaskParty, Wait, Watch, parties
 from coresys.threads.watching.aio_tasks import (
     ANYBODY,
@@ -48,6 +46,7 @@ from coresys.threads.watching.aio_tasks import (
     standing,
     waiter_of,
 )
+from coresys.threads.watching.deadlocks import Broken, Stuck
 from coresys.threads.watching.places import node_of, place_of
 
 QUIET = 2.0  # seconds for which nothing has happened
@@ -56,39 +55,6 @@ OFTEN = 2  # times that a task is told, before others are
 MOST = 20  # tasks of a report
 # Plugins of pytest whose threads and handlers of signals wake no loop: they only end, or count, tests.
 _NO_STRANGERS = frozenset({"pytest_timeout", "pytest_rerunfailures"})
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """One task of a deadlock: what it waits for, who has that, and where both stand. Its ``thread`` is the task."""
-
-    thread: str
-    wanted: str
-    holder: str
-    at: Location
-    taken_at: Location | None
-    held: tuple[str, ...]
-    stack: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A deadlock that was broken: task ``thread`` got the error. ``quiet``: nobody was left to end the waits."""
-
-    thread: str
-    quiet: bool
-    threads: tuple[Stuck, ...]
-
-
-broken: deque[Broken] = deque(maxlen=100)
-
-
-def take() -> list[Broken]:
-    """The deadlocks of tasks that were broken since the last call."""
-    found = []
-    while broken:
-        found.append(broken.popleft())
-    return found
 
 
 # Who waits for whom?
@@ -380,7 +346,7 @@ def _throw(task: Any, future: Any, error: BaseException) -> bool:
 
 def _error(name: str, order: list[Any], *, quiet: bool) -> TaskDeadlockError:
     stuck = tuple(_stuck(task) for task in order[:MOST])
-    broken.append(Broken(name, quiet, stuck))
+    deadlocks.note(Broken(name, quiet, stuck))
     return TaskDeadlockError(
         lock=stuck[0].wanted if stuck else "nothing",
         cycle=tuple((each.thread, each.wanted, each.holder) for each in stuck),
@@ -448,15 +414,11 @@ def _is_joined(task: Any) -> bool:
 __all__ = [
     "QUIET",
     "SOON",
-    "Broken",
-    "Stuck",
     "break_quiet",
-    "broken",
     "circle_of",
     "closed",
     "look_at_waits",
     "nobody_left",
-    "take",
     "tell",
     "wakers",
 ]

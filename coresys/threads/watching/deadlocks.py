@@ -58,7 +58,7 @@ _Members = dict[Party, Wait]
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """One thread of a deadlock: what it waits for, who has that, and where both stand."""
+    """One thread (or task: ``thread`` is its name) of a deadlock: what it waits for, who has that, where both stand."""
 
     thread: str
     wanted: str
@@ -106,6 +106,13 @@ def uninstall() -> None:
     if _terminal >= 0:
         os.close(_terminal)
         _terminal = -1
+
+
+def note(found: Broken) -> None:
+    """Keep one for whoever asks by ``since``."""
+    global _count
+    broken.append(found)
+    _count += 1
 
 
 def count() -> int:
@@ -389,15 +396,13 @@ def _all_stand(members: _Members) -> bool:
 
 
 def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
-    global _count, _told_at
+    global _told_at
     frames = current_frames()
     order = _in_order(wait, members)
     names = _Names()
     stuck = tuple(_stuck(party, members[party], frames.get(party.thread), names) for party in order[:MOST])
     del frames
-    found = Broken(wait.party.name, quiet, stuck)
-    broken.append(found)
-    _count += 1
+    note(Broken(wait.party.name, quiet, stuck))
     if wait.party.thread != threading._main_thread._ident:  # type: ignore[attr-defined]
         _told_at = monotonic()
     error = DeadlockError(
@@ -549,4 +554,16 @@ def _quiet_hook(original: Callable[[], Callable[[Any], None]]) -> Callable[[], C
     return make
 
 
-__all__ = ["Broken", "Stuck", "broken", "count", "install", "keep_silent", "look", "since", "suspected", "uninstall"]
+__all__ = [
+    "Broken",
+    "Stuck",
+    "broken",
+    "count",
+    "install",
+    "keep_silent",
+    "look",
+    "note",
+    "since",
+    "suspected",
+    "uninstall",
+]
