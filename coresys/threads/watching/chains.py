@@ -187,12 +187,11 @@ class _Life:
 class Here(threading.local):
     """The calling thread: ``here.me``."""
 
+    me: Party  # of the class: whoever comes by before the thread has its own (a finalizer, while that is made)
+
     def __init__(self) -> None:
         number = next(_numbers)
-        made = Party(number)
-        if "me" in self.__dict__:  # a finalizer has come by meanwhile
-            return
-        self.me = made
+        made = self.me = Party(number)
         self._life = _Life()
         _parties[number] = made, ref(self._life, lambda _: _parties.pop(number, None))
         thread = threading._active.get(made.thread)  # type: ignore[attr-defined]
@@ -200,18 +199,12 @@ class Here(threading.local):
             # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
             thread.__dict__["_coresys_party"] = made
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "me":
-            raise AttributeError(name)
-        # Asked from within the above, by a finalizer or a signal handler.
-        Here.__init__(self)
-        return self.__dict__["me"]
-
 
 MUTE: Chain = _Mute(None, None)
 muted = False
 current = Book()
 _parties: dict[int, tuple[Party, ref[_Life]]] = {}
+Here.me = Party(next(_numbers))
 here = Here()
 
 
