@@ -224,10 +224,7 @@ class Here(threading.local):
 
     def __init__(self) -> None:
         number = next(_numbers)
-        made = Party(number)
-        if "me" in self.__dict__:  # a finalizer has come by meanwhile
-            return
-        self.me = made
+        made = self.me = Party(number)
         self._life = _Life()
         for arrive in arrived:
             arrive(made)
