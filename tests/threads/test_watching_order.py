@@ -286,3 +286,28 @@ def test_nothing_grows_while_nothing_is_noted() -> None:
         assert chains.here.me.chain is chains.MUTE
     take(one, other)
     assert len(chains.renew().seen) == 1
+
+
+def test_nothing_grows_below_what_is_held_since_before() -> None:
+    held = Lock()
+    with held:
+        chain = chains.here.me.chain
+        with chains.unnoted():
+            for _ in range(5):
+                take(Lock(), RLock())
+            assert not chain
+        one, other = Lock(), Lock()
+        take(one, other)
+    take(other, one)
+    assert chains.here.me.chain.ident is None
+    assert len(cycles(edges_of(chains.renew())[1])) == 1
+
+
+def test_what_is_taken_below_a_lock_that_stays_held_is_noted_for_each_test() -> None:
+    held, one = Lock(), Lock()
+    chains.renew()
+    with held:
+        take(one)
+        assert [seen.ident for seen in chains.renew().seen] == [one._ident]
+        take(one)
+        assert [seen.ident for seen in chains.renew().seen] == [one._ident]

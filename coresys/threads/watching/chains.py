@@ -174,13 +174,13 @@ def renew() -> Book:
     before = current
     current = Book(before.leaf + 1, before.limit)
     for party in parties():
-        root = party.chain
-        while root.parent is not None:
-            root = root.parent
-        # It goes on in there only until it has let go what it holds: below the root nothing is known any more, so
-        # that ``learn`` is asked, which gives it a new one.
-        root.clear()
-        root.joined = None
+        # It goes on in there only until it has let go what it holds, which may be never: from the root down to it nothing
+        # is known any more, so that ``learn`` is asked, which gives it a new root, or notes anew what is taken below.
+        chain: Chain | None = party.chain
+        while chain is not None:
+            chain.clear()
+            chain.joined = None
+            chain = chain.parent
     return before
 
 
@@ -206,9 +206,12 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
     if party.lost:
         chain = party.chain = without(chain, party.lost)
         party.lost.clear()
+    if muted:  # also of a thread that holds something since before: what it would take below that would grow
+        party.leaf = current
+        return MUTE
     if chain.ident is None and party.leaf is not current:
         party.leaf = current
-        chain = party.chain = MUTE if muted else Chain(None, None)
+        chain = party.chain = Chain(None, None)
     if chain is MUTE:
         return chain
     known = chain.get(ident)
