@@ -174,8 +174,8 @@ def renew() -> Book:
     before = current
     current = Book(before.leaf + 1, before.limit)
     for party in parties():
-        # It goes on in there only until it has let go what it holds, which may be never: from the root down to it nothing
-        # is known any more, so that ``learn`` is asked, which gives it a new root, or notes anew what is taken below.
+        # It goes on in there only until it has let go what it holds, which may be never: from the root down to it
+        # nothing is known any more, so that ``learn`` is asked, which gives it a new root, or notes anew what is below.
         chain: Chain | None = party.chain
         while chain is not None:
             chain.clear()
