@@ -269,6 +269,8 @@ def renew() -> Book:
     current = Book(before.leaf + 1, before.limit)
     for hand_on in renewed:
         hand_on(before)
+    if here.me.lost:
+        _without_lost(here.me)
     for party in parties():
         # It goes on where it stands only until it has let go what it holds. Nothing is known from there on any more, so
         # that ``learn`` is asked, which gives it a new one.
@@ -278,6 +280,15 @@ def renew() -> Book:
             chain.joined = None
             chain = chain.parent
     return before
+
+
+def _without_lost(party: Party) -> Chain:
+    """The place of the calling thread, without what others have let go, or what is gone."""
+    lost = []
+    while party.lost:  # others may add to it meanwhile
+        lost.append(party.lost.popleft())
+    party.chain = without(party.chain, lost)
+    return party.chain
 
 
 def unnoted() -> AbstractContextManager[None]:
@@ -311,10 +322,7 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
     if ident.outside is None and not party.collecting:
         ident.outside = place
     if party.lost:
-        gone = []
-        while party.lost:  # others may add to it meanwhile
-            gone.append(party.lost.popleft())
-        chain = party.chain = without(chain, gone)
+        chain = _without_lost(party)
     if muted and chain is not MUTE:
         # What it holds it may hold for ever (a test that failed between acquire and release): nothing is to grow there.
         party.leaf, party.others = current, []

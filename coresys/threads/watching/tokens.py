@@ -559,6 +559,10 @@ class _Permit:
         self.ident = Ident("semaphore", made)
         self.holder: Party | None = None
 
+    def __del__(self) -> None:
+        if self.holder is not None:  # nobody will ever let it go
+            self.holder.lost.append(self.ident)
+
 
 _PERMIT = "_coresys_permit"
 
