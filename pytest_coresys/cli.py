@@ -6,6 +6,7 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 
 from coresys.measure import meters
@@ -39,12 +40,20 @@ def doctor() -> int:
     for key, measure in MEASURES.items():
         why = why_not.get(key)
         print(f"  {key:<{_WIDTH}}{'not measured: ' + why if why else 'measured'}   ({measure.help})")
+    print(f"  watched locks: {_language()}")
     fork = why_no_fork()
     if fork:
         print(f"  repeating: {fork}; only the last test of a process is repeated, in that process: run a test alone")
     else:
         print("  repeating: in a forked child behind a sandbox")
     return 1 if fork or any(why_not.values()) else 0
+
+
+def _language() -> str:
+    from coresys.threads.watching import speed
+
+    import_module("coresys.threads.watching.locks")  # which offers its classes to ``speed``
+    return "in C" if speed.in_use() else f"in Python, three times as dear: {speed.why_not()}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from coresys.measure import meters
+from coresys.threads.watching import speed
 from pytest_coresys import cli
 from pytest_coresys.measures import MEASURES
 
@@ -22,6 +23,16 @@ def test_doctor_tells_of_every_measure_and_why_it_cannot_be_had(
         (line,) = [line for line in told if line.split()[0] == key]
         assert ("not measured: no such list" in line) == (key == "threads.leaked")
     assert told[-1].strip() == "repeating: in a forked child behind a sandbox"
+
+
+def test_doctor_tells_in_what_watched_locks_are_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for in_use, said in ((True, "in C"), (False, "in Python, three times as dear: no compiler")):
+        monkeypatch.setattr(speed, "in_use", lambda in_use=in_use: in_use)
+        monkeypatch.setattr(speed, "why_not", lambda: "no compiler")
+        cli.main(["doctor"])
+        assert f"  watched locks: {said}\n" in capsys.readouterr().out
 
 
 def test_doctor_tells_where_there_is_no_safe_fork(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import pytest
 
-from coresys.threads.watching import locks, speed
+from coresys.threads.watching import speed
 
+import_module("coresys.threads.watching.locks")  # which offers its classes to ``speed``
 LANGUAGES = ("python", "c")
 
 
 @contextmanager
 def written_in(language: str) -> Iterator[None]:
     """Within the block watched locks have their methods in this language."""
-    assert locks.__name__  # that module offers its classes to ``speed``
     if language == "c" and not speed.built():
         pytest.skip("the methods in C were not built, or CORESYS_PURE_LOCKS is set")
     was = speed.in_use()

@@ -88,6 +88,22 @@ def test_the_place_in_a_generator_and_in_a_lambda(language: str) -> None:
     lock.release()
 
 
+def test_the_same_instruction_of_another_function_is_another_place(language: str) -> None:
+    lock = Lock()
+
+    def one() -> None:
+        with lock:
+            pass
+
+    def other() -> None:
+        with lock:
+            pass
+
+    for function in (one, other, one):
+        function()
+        assert lock._ident.code is function.__code__
+
+
 def test_a_lock_of_the_library_has_the_place_of_its_user(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "Lock", Lock)
     channel: queue.Queue[int] = queue.Queue()
@@ -303,6 +319,38 @@ def test_a_million_operations_leave_no_reference(make: Any, notes: Any) -> None:
         gc.collect()
         assert [sys.getrefcount(each) for each in watched] == counts
         assert grown < 2_000  # less than a byte for each time round
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_orders_that_are_seen_first_leave_nothing_when_their_leaf_is_over(make: Any, notes: Any) -> None:
+    with written_in("c"):
+
+        def turn(times: int) -> None:
+            for _ in range(times):
+                outer, lock = make(), make()
+                with outer:
+                    with lock:
+                        pass
+                    if lock.acquire(False):
+                        lock.release()
+                chains.renew()
+
+        turn(300)
+        gc.collect()
+        shared = sys.getrefcount(makers._last)
+        tracemalloc.start()
+        try:
+            turn(1_000)
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            turn(1_000)
+            gc.collect()
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert grown < 2_000
+        assert sys.getrefcount(makers._last) <= shared + 1
 
 
 def test_what_is_chosen_by_the_environment() -> None:

@@ -26,12 +26,12 @@ _USERS = frozenset({"__main__", "test"})
 _kinds: dict[object, str] = {}
 
 # Functions whose locks nobody outside can hold while something else is waited for.
-_PLUMBING: set[CodeType] = set()
+_PLUMBING: dict[int, CodeType] = {}  # by id(): a code object's hash is computed anew each time, from all that is in it
 INNER: dict[Any, Any] = {}  # by class, that for locks made on a user's behalf; filled by ``locks``
 
 
 def _plumbing(*functions: Callable[..., Any]) -> None:
-    _PLUMBING.update(function.__code__ for function in functions)
+    _PLUMBING.update({id(function.__code__): function.__code__ for function in functions})
 
 
 _plumbing(
@@ -65,7 +65,7 @@ def choose(cls: Any, frame: FrameType | None) -> tuple[Any, Place]:
     """The class for a lock that is made from ``frame``, which is no user's, and its place; no class: a raw one."""
     while frame is not None:
         kind = kind_of(frame.f_globals.get("__name__"))
-        if kind is PLUMBING or (kind is LIBRARY and any(frame.f_code is code for code in _PLUMBING)):
+        if kind is PLUMBING or (kind is LIBRARY and id(frame.f_code) in _PLUMBING):
             return None, (None, 0)
         if kind is USER:
             return INNER.get(cls, cls), (frame.f_code, frame.f_lasti)

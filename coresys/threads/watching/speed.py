@@ -18,19 +18,24 @@ from coresys.threads.watching.raw import LockType, RLockType
 
 _in_python: list[tuple[type[Any], dict[str, Any]]] = []
 _in_c: list[tuple[type[Any], dict[str, Any]]] = []
+_why_not = "nobody has asked"
 _ALSO = {"acquire": "acquire_lock", "release": "release_lock"}  # older names of a Lock's
 
 
 def offer(lock: type[Any], inner_lock: type[Any], rlock: type[Any], inner_rlock: type[Any]) -> None:
     """Use the methods in C for these classes, where there are any and nobody has said that they are not wanted."""
+    global _why_not
     if os.environ.get("CORESYS_PURE_LOCKS", "0") not in ("", "0"):
+        _why_not = "CORESYS_PURE_LOCKS is set"
         return
-    if not issubclass(chains.Here, _local):  # gevent's: there are more than one at a time in a thread
+    if not issubclass(chains.Here, _local):
+        _why_not = "threading.local is not the interpreter's"  # gevent's: several at a time in a thread
         return
     try:
         from coresys.threads.watching import _fast
 
         if not _reads_frames(_fast):
+            _why_not = "this interpreter keeps its frames in another way"
             return
         methods = _fast.prepare(
             (lock, inner_lock, rlock, inner_rlock, LockType, RLockType),
@@ -38,8 +43,13 @@ def offer(lock: type[Any], inner_lock: type[Any], rlock: type[Any], inner_rlock:
             (chains.learn, chains.leave, makers.outside, makers.whose, _blocked, _asked),
             (chains.MUTE, vars(chains), chains.here, makers._kinds, makers.USER),
         )
-    except (ImportError, RuntimeError, TypeError):  # not built, or this interpreter is not as it was built for
+    except ImportError:
+        _why_not = "no extension was built at installation"
         return
+    except (RuntimeError, TypeError) as error:
+        _why_not = f"this interpreter is not as the extension knows it ({error})"
+        return
+    _why_not = ""
     for cls, found in zip((lock, inner_lock, rlock, inner_rlock), methods, strict=True):
         found.update({other: found[name] for name, other in _ALSO.items() if other in vars(cls)})
         # What a class has from its base it gets with that one; but a place, which __enter__ asks for, is its own.
@@ -52,6 +62,11 @@ def offer(lock: type[Any], inner_lock: type[Any], rlock: type[Any], inner_rlock:
 def built() -> bool:
     """Whether there are methods in C that can be used."""
     return bool(_in_c)
+
+
+def why_not() -> str:
+    """Why there are none; empty where there are."""
+    return _why_not
 
 
 def in_use() -> bool:
@@ -99,4 +114,4 @@ def _reads_frames(fast: Any) -> bool:
     )
 
 
-__all__ = ["built", "in_use", "offer", "use_c", "use_python"]
+__all__ = ["built", "in_use", "offer", "use_c", "use_python", "why_not"]

@@ -151,17 +151,23 @@ def _alive(original: Callable[..., bool]) -> Callable[..., bool]:
 class Run:
     """A piece of work of a pool: who does it, and what it took before its future was done."""
 
-    __slots__ = ("code", "name", "party", "root", "taken")
+    __slots__ = ("code", "party", "qualname", "root", "taken")
 
     def __init__(self, party: Party, root: Chain, function: Any) -> None:
         self.party, self.root = party, root
-        self.name = str(getattr(function, "__qualname__", None) or type(function).__qualname__).replace(".<locals>", "")
+        name = getattr(function, "__qualname__", None)
+        self.qualname = name if type(name) is str and name else type(function).__qualname__
         self.taken: list[tuple[Ident, Place]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the function is called."""
+        return self.qualname.replace(".<locals>", "")
 
     def end(self) -> None:
         """Its future is about to be done: what is taken from here on is nothing that anybody waits for."""
         if self.taken is None:
-            self.taken = list(chains.places(self.root))
+            self.taken = list(chains.places(self.root)) if self.root else []
 
 
 def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -203,9 +209,10 @@ def _put_back(me: Party, root: Chain, before: Chain, book: Any) -> None:
     """Have the thread stand where it stood, and know what its piece of work took."""
     if me.chain is not root or chains.current is not book:
         return  # it holds something still, or a new leaf has begun: ``learn`` sees to that
-    for ident, child in tuple(root.items()):
-        if ident not in before:
-            before[ident] = Chain(ident, before, child.place)
+    if root:
+        for ident, child in tuple(root.items()):
+            if ident not in before:
+                before[ident] = Chain(ident, before, child.place)
     me.chain = before
 
 
