@@ -48,9 +48,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Watch, and be quick to tell. Threads that other tests of this process have left are nothing to these loops."""
     monkeypatch.setattr(aio_stuck, "QUIET", 0.05)
     monkeypatch.setattr(aio_loops, "SLICE", 0.02)
-    mine = threading.active_count()
+    older = set(threading.enumerate())
     there = aio_stuck._other_threads
-    monkeypatch.setattr(aio_stuck, "_other_threads", lambda: threading.active_count() > mine and there())
+    monkeypatch.setattr(aio_stuck, "_other_threads", lambda: bool(set(threading.enumerate()) - older) and there())
     install()
     chains.renew()
     taken()
@@ -1029,6 +1029,25 @@ def test_loops_in_threads_while_leaves_are_renewed() -> None:
 
 
 # Who could wake a loop
+
+
+def test_a_thread_that_ends_while_it_is_looked_for_has_woken_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = asyncio.Event()
+    woken: list[asyncio.AbstractEventLoop] = []
+
+    def ends() -> bool:
+        loop = woken.pop()
+        loop.call_soon_threadsafe(event.set)
+        return False
+
+    async def main() -> None:
+        woken.append(asyncio.get_running_loop())
+        await event.wait()
+
+    monkeypatch.setattr(aio_stuck, "_other_threads", ends)
+    run(main)
+    assert woken == []
+    assert aio.take() == []
 
 
 @pytest.mark.parametrize("idle", [False, True])

@@ -178,12 +178,15 @@ def _from_the_last(circle: list[Any]) -> list[Any]:
 
 def nobody_left(loop: Any, selector: Any) -> bool:
     """Whether nothing could ever wake a loop that waits without a timeout."""
-    if loop._ready or loop._scheduled or loop._stopping or getattr(loop, "_signal_handlers", None):
+    if getattr(loop, "_signal_handlers", None):
         return False
     own = getattr(loop, "_ssock", None)
     if own is None or any(number != own.fileno() for number in list(selector.get_map())):
         return False
-    return not _handlers() and not _other_threads()
+    # The threads first: one that has just ended may have left something to do, and nobody comes after it.
+    if _handlers() or _other_threads():
+        return False
+    return not (loop._ready or loop._scheduled or loop._stopping)
 
 
 def _handlers() -> bool:
