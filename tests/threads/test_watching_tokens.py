@@ -634,3 +634,18 @@ def test_nothing_is_noted_while_nothing_is_to_be(found: Any) -> None:
         future.result()
         assert not chains.current.seen
         assert not chains.current.pending
+
+
+def test_a_semaphore_that_has_got_more_permits_is_no_lock_and_held_by_nobody(found: Any) -> None:
+    permits = threading.Semaphore()
+    one = threading.Lock()
+    permits.acquire()
+    permits.release(2)
+    for _ in range(2):
+        permits.acquire()
+    with one:
+        pass
+    chains.renew()
+    assert chains.here.me.chain.ident is None
+    for _ in range(2):
+        permits.release()

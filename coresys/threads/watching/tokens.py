@@ -610,8 +610,15 @@ def _acquire(original: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def _taken(permit: _Permit, place: Place, *, joined: bool) -> None:
-    me = permit.holder = here.me
     ident = permit.ident
+    if ident.handed:
+        return
+    if permit.holder is not None:  # it has more permits than one by now: whoever has one keeps nobody out
+        ident.handed = True
+        permit.holder.lost.append(ident)
+        permit.holder = None
+        return
+    me = permit.holder = here.me
     ident.code, ident.offset = place
     chain = None if joined else me.chain.get(ident)
     me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
