@@ -46,6 +46,7 @@ class Setting:
 
 
 Scores = dict[Setting, dict[Case, list[Score]]]
+_longest: dict[str, tuple[float, str]] = {}  # by setting: the longest that a deadlock took until it was told
 
 
 def main() -> int:
@@ -59,6 +60,8 @@ def main() -> int:
         scores[setting] = _run(setting, chosen, args.runs)
     print()
     print("\n".join(_table(scores)))
+    for name, (seconds, case) in _longest.items():
+        print(f"{name}: a deadlock was told after {seconds:.1f} s at most ({case})")
     print("\n".join(_wrong(scores)))
     if args.json is not None:
         args.json.write_text(json.dumps(_plain(scores), indent=1) + "\n", encoding="utf-8")
@@ -93,6 +96,9 @@ def _run(setting: Setting, chosen: list[Case], runs: int) -> dict[Case, list[Sco
             seen = run(chosen, python=setting.python, version=setting.version)
             for case, each in seen.items():
                 found[case].append(score(case, each))
+                if case.may_hang and found[case][-1].right:
+                    told = (each.seconds, case.name)
+                    _longest[str(setting)] = max(_longest.get(str(setting), told), told)
             wrong = sum(not found[case][-1].right for case in seen)
             print(
                 f"{setting}, run {number}: {wrong} of {len(seen)} wrong, {time.monotonic() - started:.0f} s", flush=True

@@ -347,9 +347,8 @@ class BudgetSession:
             verdicts = verdicts_without_a_pass(plan, seen, self.measures, why, failed=failed)
             findings = findings_of(verdicts, seen, self.measures)
         else:
-            deadlocks = watch.readings.get(Deadlocks.key)
-            if deadlocks is not None and deadlocks.value:
-                seen.why = "it deadlocked, and would again"  # each time for seconds
+            if _deadlocked(seen):
+                seen.why = "it had a deadlock, and each repetition would wait for it again"
             elif may_repeat:
                 try:
                     self.repeater.repeat(item, plan, seen, duration, each=watch.each, last=last)
@@ -693,6 +692,11 @@ class BudgetSession:
         except runfile.OutputError as error:
             return None, f"{given}: cannot be written: {error.cause}"
         return given, None
+
+
+def _deadlocked(seen: Seen) -> bool:
+    happened = seen.readings.get(Deadlocks.key)
+    return happened is not None and bool(happened.value)
 
 
 class Watch:

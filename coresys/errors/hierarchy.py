@@ -318,6 +318,31 @@ class DeadlockError(LockError, RuntimeError):
         super().__init__(f"deadlock: {told}")
 
 
+class TaskDeadlockError(DeadlockError):
+    """Tasks of an asyncio event loop wait for one another, or for what nobody is left to do; raised in one of them.
+
+    ``cycle`` and ``sites`` are as of ``DeadlockError``, for tasks: the second of the sites is empty where what a task
+    waits for is no lock that another one took. ``quiet``: nothing could have woken the loop any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        lock: str,
+        cycle: tuple[tuple[str, str, str], ...],
+        sites: tuple[tuple[str, str], ...],
+        quiet: bool,
+    ) -> None:
+        super().__init__(lock=lock, cycle=cycle, sites=sites)
+        self.quiet = quiet
+        lines = [
+            f"  {waiter} waits at {waits_at} for {wanted}" + (f", taken by {holder} at {taken_at}" if taken_at else "")
+            for (waiter, wanted, holder), (waits_at, taken_at) in zip(cycle, sites, strict=True)
+        ]
+        what = "nothing can wake the event loop any more" if quiet else "they wait for each other for ever"
+        self.args = ("\n".join([f"deadlock of asyncio tasks, {what}:", *lines]),)
+
+
 class LockClosedError(LockError, RuntimeError):
     """The lock was closed, before or during the wait for it."""
 

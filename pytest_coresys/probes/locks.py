@@ -64,12 +64,12 @@ class Deadlocks:
 
     def start(self) -> None:
         Deadlocks.before = deadlocks.count()
-        deadlocks.keep_silent(True)  # a thread that dies of it is told of here, and is no second failure
+        # A thread that dies of it is told of here, and is no second failure; in repetitions neither.
+        deadlocks.keep_silent(True)
 
     def stop(self) -> Reading:
         if not installed():
             return Reading(None, _NOT_WATCHED)
-        deadlocks.keep_silent(False)
         number = deadlocks.count() - Deadlocks.before
         return Reading(float(number), each=tuple(map(part_of, _now()))) if number else _NONE
 

@@ -21,6 +21,7 @@ KEY = "locks.potential_deadlocks"
 _LEVELS = ("error", "warn")
 _MOST_TESTS = 20  # of an edge, that are named in the run file
 WHOLE_PROGRAM = ("module", "class")
+_OF_QUEUE = dict.fromkeys(("item", "room", "end of work"), "queue")  # what of it is waited for stands in the name
 
 
 class Orders:
@@ -140,7 +141,7 @@ class Orders:
             "id": number,
             "name": node.name,
             "site": _site(node.site),
-            "kind": node.kind,
+            "kind": _OF_QUEUE.get(node.kind, node.kind),
             "scope": node.scope,
             "shared": known in self._shared,
         }

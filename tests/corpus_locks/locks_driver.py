@@ -44,6 +44,8 @@ ALONE = 25.0  # seconds for one file; a deadlock that happens has to be told wit
 _ENDING = 4.0  # for the interpreter to end once the verdict is written: threads that hang may keep it from that
 _AT_ONCE = 4  # files or workers; those that hang wait for nothing but their end
 _LOCKS = "locks."
+_SECONDS = "seconds.json"
+_AFTER = "::test_what_comes_after_runs"  # after a deadlock the session goes on, with the next test
 _CONSTANT = re.compile(r"^(FINDS|COUNT|NEEDS|SINCE)\s*=\s*(.+)$", re.MULTILINE)
 
 
@@ -80,6 +82,7 @@ class Seen:
 
     ``counts`` and ``lines`` are by key: how many findings of level error, and the lines of the file that they name.
     ``suspected`` are keys; ``unjudged`` says why a measure of locks was not taken; ``problem`` why there is no verdict.
+    ``seconds`` is how long its longest test took.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Seen:
     unjudged: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     problem: str | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,8 @@ def _session(chosen: list[Case], python: str, seconds: float, workers: int) -> t
             facts: dict[str, Any] = json.loads(verdict.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None, problem or f"no run file; {_tail(folder)}"
+        with contextlib.suppress(OSError, ValueError):  # it ended before that was written
+            facts["seconds"] = json.loads((folder / _SECONDS).read_text(encoding="utf-8"))
         return facts, ""
 
 
@@ -268,6 +274,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "support"), kept.get("PYTHONPATH")])),
         "TMPDIR": str(folder / "tmp"),
+        "LOCKS_SECONDS": str(folder / _SECONDS),
     }
 
 
@@ -284,7 +291,11 @@ def _seen(case: Case, facts: dict[str, Any]) -> Seen:
     tests = [test for test in facts["tests"] if test["nodeid"].partition("::")[0] == place]
     if not tests:
         return Seen(problem="no test was collected")
-    seen = Seen(outcomes=[test["outcome"] for test in tests])
+    taken = facts.get("seconds", {})
+    seen = Seen(
+        outcomes=[test["outcome"] for test in tests],
+        seconds=max(taken.get(test["nodeid"], 0.0) for test in tests),
+    )
     for test in tests:
         for finding in test["findings"]:
             _add(seen, finding, place)
@@ -294,6 +305,8 @@ def _seen(case: Case, facts: dict[str, Any]) -> Seen:
     for finding in facts.get("findings", ()):
         if any(node.partition("::")[0] == place for node in finding.get("tests", ())):
             _add(seen, finding, place)
+    if any(test["nodeid"].endswith(_AFTER) and test["outcome"] != "passed" for test in tests):
+        seen.problem = "the test after it did not pass"
     failed = [test["nodeid"] for test in tests if test["outcome"] != "passed"]
     if failed and not seen.counts and case.finds is not None:
         seen.problem = f"{failed[0]} failed by itself"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -338,22 +340,41 @@ def test_a_wait_that_is_given_up_costs_nothing(opened: Ledger) -> None:
     assert opened.read() == []
 
 
-def test_a_signal_is_none(opened: Ledger) -> None:
-    """Neither a lock that its own holder waits for, nor one that another thread lets go."""
+def test_a_lock_that_another_thread_lets_go_is_a_signal(opened: Ledger) -> None:
     signal = Lock()
-    signal.acquire()
+    held = threading.Event()
+
+    def take() -> None:
+        signal.acquire()
+        held.set()
 
     def let_go() -> None:
         until(lambda: waiting_for(signal))
-        time.sleep(0.03)
+        time.sleep(0.05)
         signal.release()
 
-    other = threading.Thread(target=let_go)
+    taker, other = threading.Thread(target=take), threading.Thread(target=let_go)
+    taker.start()
+    held.wait()
     other.start()
-    signal.acquire()  # by its own holder
-    other.join()
+    signal.acquire()
+    for thread in (taker, other):
+        thread.join()
     signal.release()
+    assert opened.accounts[signal._ident].lasted > 0
     assert opened.read() == []
+
+
+def test_a_lock_that_its_own_holder_waits_for_is_a_signal(opened: Ledger) -> None:
+    """As where the handler of an operating system's signal lets it go."""
+    signal = Lock()
+    with signal:
+        wait = waits.Wait(chains.here.me, signal._ident, signal, None, patient=True)
+        for begin in waits.begun:
+            begin(wait)
+        for hear in waits.heard:
+            hear(wait, True)
+    assert opened.accounts == {}
 
 
 def test_waiting_for_a_condition_is_none_but_taking_its_lock_again_is(opened: Ledger) -> None:
@@ -471,6 +492,45 @@ def test_what_a_thread_took_is_all_of_its_tree() -> None:
     with inner:
         pass
     assert chains.taken(chains.here.me) == {inner._ident}
+    with outer:
+        chains.renew()  # it is held since before
+        with inner:
+            pass
+        assert chains.taken(chains.here.me) == {outer._ident, inner._ident}
+
+
+def test_no_wait_is_lost_however_often_threads_take_turns(opened: Ledger) -> None:
+    locks = [Lock(), RLock(), Lock()]
+    told: deque[tuple[int, float]] = deque()
+
+    def hear(wait: waits.Wait, taken: bool) -> None:
+        if wait.lock is not None and taken:
+            told.append((wait.target.serial, wait.since))
+
+    def work() -> None:
+        for at in range(300):
+            with locks[at % 3]:
+                time.sleep(0)
+
+    before = sys.getswitchinterval()
+    waits.heard.append(hear)
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        waits.heard.remove(hear)
+    counted = {ident.serial: account.count for ident, account in opened.accounts.items()}
+    assert told
+    assert counted == Counter(serial for serial, _ in told)
+    assert sum(account.waited for account in opened.accounts.values()) == pytest.approx(
+        sum(tally.waited for tally in opened.tallies.values())
+    )
+    assert all(account.soon <= account.waited for account in opened.accounts.values())
 
 
 # -- in words -------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from coresys.threads.watching import chains
 from coresys.threads.watching.graph import Cycle, cycles
 from coresys.threads.watching.install import install, installed, uninstall
 from coresys.threads.watching.locks import Lock, RLock
-from coresys.threads.watching.places import edges_of
+from coresys.threads.watching.places import edges_of, node_of
 
 
 @pytest.fixture(autouse=True, params=LANGUAGES)
@@ -279,6 +279,8 @@ def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) ->
         assert older.lock._raw is before[0]
         assert type(older.Kept.own) is RLock
         assert type(older.Others.own) is _thread.LockType
+        node = node_of(older.Kept.own._ident)
+        assert (node.name, node.scope) == ("older_than_the_watch.Kept.own", "module")
     finally:
         uninstall()
     assert (older.lock, older.Kept.own) == before
@@ -306,3 +308,45 @@ def test_a_lock_that_is_made_new_in_a_forked_child_is_held_no_more(make: Any, fo
     take(one, other)
     take(other, one)
     assert len(found()) == 1
+
+
+def test_nothing_grows_below_what_is_held_since_before() -> None:
+    held = Lock()
+    with held:
+        chain = chains.here.me.chain
+        with chains.unnoted():
+            for _ in range(5):
+                take(Lock(), RLock())
+            assert not chain
+        one, other = Lock(), Lock()
+        take(one, other)
+    take(other, one)
+    assert chains.here.me.chain.ident is None
+    assert len(cycles(edges_of(chains.renew())[1])) == 1
+
+
+def test_what_is_taken_below_a_lock_that_stays_held_is_noted_for_each_test() -> None:
+    held, one = Lock(), Lock()
+    chains.renew()
+    with held:
+        take(one)
+        assert [seen.ident for seen in chains.renew().seen] == [one._ident]
+        take(one)
+        assert [seen.ident for seen in chains.renew().seen] == [one._ident]
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_a_lock_that_is_gone_is_held_by_nobody(make: Any, found: Any) -> None:
+    lost, one, other = make(), Lock(), Lock()
+    lost.acquire()
+    del lost
+    take(one, other)
+    take(other, one)
+    assert chains.here.me.chain.ident is None
+    assert len(found()) == 1
+
+
+def test_what_is_gone_is_forgotten_when_a_test_begins(found: Any) -> None:
+    Lock().acquire()
+    chains.renew()
+    assert chains.here.me.chain.ident is None

@@ -181,6 +181,18 @@ def test_nothing_keeps_a_thread_or_its_party(found: Any) -> None:
     assert [each() for each in gone] == [None, None]
 
 
+def test_many_that_do_the_same_are_noted_once(found: Any) -> None:
+    lock = threading.Lock()
+    for _ in range(20):
+        work = Works(lock)
+        thread = started(work)
+        until(lambda work=work: work.over)  # type: ignore[misc]
+        with lock:
+            thread.join()
+    assert len([seen for seen in chains.current.seen if seen.ident.kind == "thread"]) == 1
+    assert len(found()) == 1
+
+
 def test_a_thread_that_takes_nothing_costs_nothing(found: Any) -> None:
     thread = started(int)
     with threading.Lock():
@@ -622,3 +634,18 @@ def test_nothing_is_noted_while_nothing_is_to_be(found: Any) -> None:
         future.result()
         assert not chains.current.seen
         assert not chains.current.pending
+
+
+def test_a_semaphore_that_has_got_more_permits_is_no_lock_and_held_by_nobody(found: Any) -> None:
+    permits = threading.Semaphore()
+    one = threading.Lock()
+    permits.acquire()
+    permits.release(2)
+    for _ in range(2):
+        permits.acquire()
+    with one:
+        pass
+    chains.renew()
+    assert chains.here.me.chain.ident is None
+    for _ in range(2):
+        permits.release()

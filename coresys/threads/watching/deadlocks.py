@@ -58,7 +58,7 @@ _Members = dict[Party, Wait]
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """One thread of a deadlock: what it waits for, who has that, and where both stand."""
+    """One thread (or task: ``thread`` is its name) of a deadlock: what it waits for, who has that, where both stand."""
 
     thread: str
     wanted: str
@@ -102,9 +102,17 @@ def install(replace: Replace) -> None:
 def uninstall() -> None:
     """Let it be. Waits that go on are looked at to their end, or the process would not have one."""
     global _terminal
+    keep_silent(False)
     if _terminal >= 0:
         os.close(_terminal)
         _terminal = -1
+
+
+def note(found: Broken) -> None:
+    """Keep one for whoever asks by ``since``."""
+    global _count
+    broken.append(found)
+    _count += 1
 
 
 def count() -> int:
@@ -262,7 +270,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
     main = threading._main_thread._ident  # type: ignore[attr-defined]
     by_thread = {party.thread: party for party in parties()}
     mains = by_thread.get(main)
-    if mains is not None and mains.waiting is None and not _ends(current_frames().get(main)):
+    if (mains is None or mains.waiting is None) and not _shuts_down():
         return None  # the usual case, told without looking at all of them
     frames = current_frames()
     found: _Members = {}
@@ -317,6 +325,11 @@ def _is_runner(frame: FrameType | None, names: tuple[str, ...] = _RUNNERS) -> bo
             inner = False
         frame = frame.f_back
     return found
+
+
+def _shuts_down() -> bool:
+    """Whether the main thread may be waiting for all others, as the last thing that it does."""
+    return bool(getattr(threading, "_SHUTTING_DOWN", True))
 
 
 _starting = threading.Thread.start.__code__
@@ -383,15 +396,13 @@ def _all_stand(members: _Members) -> bool:
 
 
 def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
-    global _count, _told_at
+    global _told_at
     frames = current_frames()
     order = _in_order(wait, members)
     names = _Names()
     stuck = tuple(_stuck(party, members[party], frames.get(party.thread), names) for party in order[:MOST])
     del frames
-    found = Broken(wait.party.name, quiet, stuck)
-    broken.append(found)
-    _count += 1
+    note(Broken(wait.party.name, quiet, stuck))
     if wait.party.thread != threading._main_thread._ident:  # type: ignore[attr-defined]
         _told_at = monotonic()
     error = DeadlockError(
@@ -543,4 +554,16 @@ def _quiet_hook(original: Callable[[], Callable[[Any], None]]) -> Callable[[], C
     return make
 
 
-__all__ = ["Broken", "Stuck", "broken", "count", "install", "keep_silent", "look", "since", "suspected", "uninstall"]
+__all__ = [
+    "Broken",
+    "Stuck",
+    "broken",
+    "count",
+    "install",
+    "keep_silent",
+    "look",
+    "note",
+    "since",
+    "suspected",
+    "uninstall",
+]

@@ -21,7 +21,7 @@ from coresys.records import Location
 LONGEST = 8  # edges of a circle; longer ones contain inversions that nobody would recognise
 MOST = 64  # circles
 # Kinds of nodes that are no locks: each stands for the end of something that can be waited for.
-TOKENS = frozenset({"thread", "future", "item", "room", "end of work", "collector"})
+TOKENS = frozenset({"thread", "future", "item", "room", "end of work", "collector", "task"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from coresys.threads.watching import deadlocks, makers, tokens, waits
+from coresys.threads.watching import aio, deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
 from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
 
@@ -35,10 +35,13 @@ def install() -> None:
             watched = _FACTORIES.get(id(value)) or _around(value, f"{prefix}.{name}", made)
             if watched is not None:
                 _replace(owner, name, watched)
+    for module in _users():
+        aio.adopt(module)
     _watch_logging()
     _replace(threading, "_allocate_lock", waits.make_waiter)
     tokens.install(_replace)
     deadlocks.install(_replace)
+    aio.install(_replace)
 
 
 def uninstall() -> None:

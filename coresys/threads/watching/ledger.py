@@ -47,12 +47,13 @@ MOST_ENDED = 10_000  # threads
 class _Note:
     """Of one wait: when the processors were read, and who held the lock."""
 
-    __slots__ = ("at", "first", "holder", "holding", "self", "stack", "worked")
+    __slots__ = ("at", "first", "holder", "holding", "sampled", "self", "stack", "worked")
 
     def __init__(self) -> None:
         self.at = monotonic()
         self.worked = processor_time()
         self.first: Sample | None = None
+        self.sampled = False  # whether it was measured from its beginning
         self.self = False  # its own holder waits for it: a signal
         self.holder: Place | None = None
         self.holding = ""
@@ -283,6 +284,7 @@ def _begun(wait: Wait) -> None:
         note.self = True
     elif note.at - _sampled > _EACH:
         _sampled = note.at
+        note.sampled = True
         first = note.first = _read(fresh=True)
         # Where there are many threads it takes longer: a twentieth of the time all the same.
         _sampled = max(note.at, note.at + _SHARE * (first.end - note.at) - _EACH)
@@ -345,7 +347,8 @@ def _heard(wait: Wait, taken: bool) -> None:
     note: Any = wait.note
     last = None
     if isinstance(note, _Note) and note.first is not None:
-        last = _busy.read(fresh=now - wait.since < 2 * waits.SOON)
+        # The lock is held by now: others wait for as long as it is read.
+        last = _busy.read(fresh=note.sampled and now - wait.since < 2 * waits.SOON)
     for ledger in _open:
         waited = now - max(wait.since, ledger.began)
         if wait.lock is None:

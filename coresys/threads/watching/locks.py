@@ -156,6 +156,10 @@ class Lock(metaclass=_LikeRaw):
             self._ident.handed = True
             me.lost.append(self._ident)
 
+    def __del__(self) -> None:
+        if self._me is not None:  # nobody will ever let it go: it is in no order, and no gate
+            self._me.lost.append(self._ident)
+
     def _at_fork_reinit(self) -> None:
         me, self._me = self._me, None
         if me is here.me:  # logging takes its locks before a fork, and in the child they are free, and never let go
@@ -278,6 +282,10 @@ class RLock(metaclass=_LikeRaw):
         waits.restore(self, of_raw)
         self._taken(_getframe(1))
         self._again = again
+
+    def __del__(self) -> None:
+        if self._me is not None:
+            self._me.lost.append(self._ident)
 
     def _at_fork_reinit(self) -> None:
         me, self._me, self._again = self._me, None, 0

@@ -16,6 +16,7 @@ from coresys.threads.watching.chains import Book, Ident, Place, Seen
 from coresys.threads.watching.graph import TOKENS, Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
+_NOT_STORED = frozenset({"RETURN_VALUE", "POP_TOP", "LIST_APPEND"})
 _UNKNOWN = Location("a place not known", 0)
 
 
@@ -48,9 +49,11 @@ def _stored(code: CodeType, offset: int) -> tuple[str, str]:
         name = instruction.opname
         if name in _NAMED:
             stores.append((name, str(instruction.argval)))
-        elif name == "STORE_FAST_STORE_FAST":  # 3.13
+        elif name == "STORE_FAST_LOAD_FAST":  # 3.13, as the next
+            stores.append(("STORE_FAST", str(instruction.argval[0])))
+        elif name == "STORE_FAST_STORE_FAST":
             stores += [("STORE_FAST", str(each)) for each in instruction.argval]
-        elif name in ("RETURN_VALUE", "POP_TOP", "LIST_APPEND") or (stores and not name.startswith("LOAD_FAST")):
+        elif name in _NOT_STORED or (stores and not name.startswith("LOAD_FAST")):
             break
         elif name.startswith("CALL"):
             later += 1
@@ -68,7 +71,9 @@ def node_of(ident: Ident) -> Node:
     code, offset = ident.made
     site = place_of(ident.made)
     if code is None:
-        return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site)
+        # A lock without a place is older than the watch, which has found it in a module or a class: there is one of it.
+        scope = "module" if ident.name and ident.kind in ("lock", "rlock") else "instance"
+        return Node(ident.serial, ident.kind, ident.name or f"{ident.kind} {ident.serial}", site, scope)
     if ident.kind in TOKENS:
         return Node(ident.serial, ident.kind, ident.name or _of_queue(ident.kind, code, offset), site)
     opcode, name = _stored(code, offset)

@@ -125,6 +125,10 @@ def _note_join(me: Party, chain: Chain, thread: threading.Thread, place: Place) 
 
 
 def _note(me: Party, chain: Chain, token: Ident, place: Place, thread: str, taken: list[tuple[Ident, Place]]) -> None:
+    book, key = chains.current, (me.number, tuple(chain.held()), place, tuple(taken))
+    if key in book.known:  # each thread and future is another one: a loop over them says the same each time
+        return
+    book.known.add(key)
     chains.note_wait(me, chain, token, place)
     for ident, at in taken:
         chains.note_need(thread, token, ident, at)
@@ -468,8 +472,8 @@ def _put(original: Callable[..., None]) -> Callable[..., None]:
         if self.maxsize > 0 and not traffic.full and _no_room(self):
             traffic.full = True
         if chain.ident is None:
-            # What the main thread puts there before anybody gets is what there is to begin with.
             if not traffic.free and (traffic.gets or traffic.roots or not _is_main(me)):
+                # What the main thread puts there before anybody gets is what there is to begin with.
                 traffic.free = True
             return original(self, item, block, timeout)
         original(self, item, block, timeout)
@@ -562,6 +566,10 @@ class _Permit:
         self.ident = Ident("semaphore", made)
         self.holder: Party | None = None
 
+    def __del__(self) -> None:
+        if self.holder is not None:  # nobody will ever let it go
+            self.holder.lost.append(self.ident)
+
 
 _PERMIT = "_coresys_permit"
 
@@ -602,8 +610,15 @@ def _acquire(original: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def _taken(permit: _Permit, place: Place, *, joined: bool) -> None:
-    me = permit.holder = here.me
     ident = permit.ident
+    if ident.handed:
+        return
+    if permit.holder is not None:  # it has more permits than one by now: whoever has one keeps nobody out
+        ident.handed = True
+        permit.holder.lost.append(ident)
+        permit.holder = None
+        return
+    me = permit.holder = here.me
     ident.code, ident.offset = place
     chain = None if joined else me.chain.get(ident)
     me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
@@ -636,17 +651,23 @@ def _let_go(permit: _Permit, permits: int) -> None:
 
 
 def collecting(phase: str, info: object) -> None:
-    """Of the garbage collector, which runs finalizers in whatever thread it finds: as if that held a lock meanwhile."""
+    """Of the garbage collector, which runs finalizers in whatever thread it finds: as if that held a lock meanwhile.
+
+    Comes by some thousand times a second where much is made: a known place costs two looks.
+    """
     me = here.me
     if phase == "start":
-        if me.chain is not MUTE and not me.collecting:
+        chain = me.chain
+        if chain is not MUTE and not me.collecting:
             me.collecting = True
-            me.chain = learn(me, _COLLECTOR, (None, 0), joined=True)
+            joined = chain.joined
+            known = None if joined is None or me.lost else joined.get(_COLLECTOR)
+            me.chain = learn(me, _COLLECTOR, (None, 0), joined=True) if known is None else known
     elif me.collecting:
         me.collecting = False
         chain = me.chain
-        if chain.ident is _COLLECTOR and chain.parent is not None:
-            me.chain = chain.parent
+        if chain.ident is _COLLECTOR:
+            me.chain = chain.parent  # type: ignore[assignment]  # a chain with an ident has a parent
         else:
             leave(me, _COLLECTOR)
 

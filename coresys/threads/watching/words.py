@@ -11,6 +11,8 @@ from coresys.records import Location, Part
 from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
+_OF_TASKS = frozenset({"asyncio.Lock", "asyncio.Semaphore"})
+
 
 def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = (), *, met: bool = False) -> Part:
     """What was seen of a circle, and where: for each of its edges who held what, and what was taken then.
@@ -36,10 +38,11 @@ def part_of(cycle: Cycle, nodes: Mapping[int, Node], tests: Sequence[str] = (), 
     if any(nodes[number].kind == "collector" for number in names):
         details.append("a thread in which that happens waits for itself for ever")
     else:
+        who = "tasks" if any(nodes[edge.source].kind in _OF_TASKS for edge in cycle) else "threads"
         alone = len({(edge.by, edge.thread) for edge in cycle}) == 1 and not tests
         here = f"{cycle[0].thread} did all of it" if alone else "they did not meet"
         here = "some did" if met else here
-        details.append(f"threads that do this at once wait for each other for ever; here {here}")
+        details.append(f"{who} that do this at once wait for each other for ever; here {here}")
     return Part(tuple(details), tuple(where), sites_of(cycle, nodes))
 
 
@@ -52,6 +55,7 @@ def sites_of(cycle: Cycle, nodes: Mapping[int, Node]) -> tuple[str, ...]:
 def _needs(kind: str, token: str, wanted: str, thread: str) -> str:
     """Why a token is not to be had without a lock."""
     return {
+        "task": f"{thread} took {wanted} before it ended",
         "item": f"{thread} took {wanted} before it put into that queue, and nobody put without",
         "room": f"{thread} took {wanted} before it got the next from that queue",
         "end of work": f"{thread} took {wanted} before it was done with what it had got",
