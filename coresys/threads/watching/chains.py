@@ -224,7 +224,10 @@ class Here(threading.local):
 
     def __init__(self) -> None:
         number = next(_numbers)
-        made = self.me = Party(number)
+        made = Party(number)
+        if "me" in self.__dict__:  # a finalizer has come by meanwhile, and the methods in C go on with that one
+            return
+        self.me = made
         self._life = _Life()
         for arrive in arrived:
             arrive(made)
