@@ -6,6 +6,7 @@ import _thread
 import gc
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -193,6 +194,46 @@ def test_an_exception_while_it_is_let_go_lets_it_go(make: Any) -> None:
         inner.release()
         assert [seen.held for seen in chains.renew().seen] == [(inner._ident,)]
         assert chains.here.me.chain.ident is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that sends signals")
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
+def test_two_thousand_signals_that_raise_leave_no_lock_held() -> None:
+    """A signal's handler may raise anywhere in Python; a raw lock is never left held by that, nor are these."""
+
+    class Interrupted(Exception):
+        pass
+
+    armed = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with written_in("c"):
+            outer, inner = Lock(), RLock()
+            for turn in range(2_000):
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + turn % 37 * 1e-6, 0.0005)
+                try:
+                    armed = True
+                    while True:
+                        with outer, inner:
+                            pass
+                        chains.renew()
+                except Interrupted:
+                    pass
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                assert not outer.locked()
+                assert not inner._is_owned()
+                assert chains.here.me.chain.ident is None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def free(lock: Any) -> bool:
