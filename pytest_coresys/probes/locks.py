@@ -109,12 +109,15 @@ class _Waits:
     def start(self) -> None:
         chains.renew()
         self._ledger = open_ledger()
+        self._deadlocks = deadlocks.count()
 
     def stop(self) -> Reading:
         ledger, self._ledger = self._ledger, None
         if ledger is None or not installed():
             return Reading(None, _NOT_WATCHED)
         close_ledger(ledger)
+        if deadlocks.count() != self._deadlocks:
+            return Reading(None, "threads waited for one another: see locks.deadlocks")
         found = ledger.read() if ledger.accounts else []
         if found and not ledger.complete:
             return Reading(None, f"more than {MOST_ENDED:,} threads have ended, of which no more are kept")

@@ -106,10 +106,10 @@ def test_all_is_named_and_a_failure_keeps_its_own_traceback_first(inner: InnerSu
     assert [place["line"] for place in finding["locations"]] == [11, 8, 11, 8]
     text = measured.text
     its = text.index("test_it_is_the_failure ___")
-    assert its < text.index("DeadlockError: deadlock", its) < text.index("coresys: locks.deadlocks", its)
+    assert its < text.index("DeadlockError: deadlock", its) < text.index("locks.deadlocks: 1 > 0", its)
     failed = measured.test("test_it_is_the_failure")
     assert failed["measures"]["locks.deadlocks"]["verdict"] == "over"
-    assert failed["measures"]["locks.potential_deadlocks"]["why"] == "the test failed"
+    assert failed["measures"]["locks.contention"]["why"] == "the test failed"
 
 
 def test_a_budget_that_is_off_lets_a_thread_die_as_ever(inner: InnerSuite) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -276,3 +277,25 @@ def test_what_nobody_reads_is_not_kept(inner: InnerSuite, toml: str, options: li
     counts = [int(line.rpartition(" ")[2]) for line in run.text.splitlines() if "notes:" in line]
     assert len(counts) >= 2
     assert max(counts) <= 1, run.text
+
+
+def test_the_readme_shows_what_is_printed(inner: InnerSuite) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme[readme.index("## A deadlock that did not happen") : readme.index("## Measures")]
+    for path, code in re.findall(r"```python\n# (\S+)\n(.*?)```", section, re.DOTALL):
+        place = Path(inner.path, path)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(f"# {path}\n{code}", encoding="utf-8")
+    Path(inner.path, "app", "__init__.py").touch()
+    Path(inner.path, "coresys.toml").write_text('profile = "default"\n', encoding="utf-8")
+    run = inner.run("--coresys-budget", "--coresys-profile", "default")
+    (shown,) = re.findall(r"```\n___+ test_transfers_both_ways ___+\n(.*?)```", section, re.DOTALL)
+
+    lucky = re.compile(r"clerk_\d( did all of it)?|they did not meet")  # which of the clerks takes the second transfer
+
+    def lines(text: str) -> list[str]:
+        return [lucky.sub("clerk", line).rstrip() for line in text.splitlines()]
+
+    printed = lines(run.text)
+    missing = [line for line in lines(shown) if "repro" not in line and line not in printed]
+    assert not missing, run.text

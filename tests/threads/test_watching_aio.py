@@ -1047,7 +1047,7 @@ def test_a_thread_that_ends_while_it_is_looked_for_has_woken_the_loop(monkeypatc
     monkeypatch.setattr(aio_stuck, "_other_threads", ends)
     run(main)
     assert woken == []
-    assert aio.take() == []
+    assert taken() == []
 
 
 @pytest.mark.parametrize("idle", [False, True])

@@ -285,6 +285,12 @@ def renew() -> Book:
     return before
 
 
+def lose(party: Party, ident: Ident) -> None:
+    """What ``party`` holds was let go by another thread, or is gone. Called in any thread, by finalizers too."""
+    if party.chain is not MUTE:  # where it would not be taken out, and more come with each repetition
+        party.lost.append(ident)
+
+
 def _without_lost(party: Party) -> Chain:
     """The place of the calling thread, without what others have let go, or what is gone."""
     lost = []
@@ -486,6 +492,7 @@ __all__ = [
     "here",
     "learn",
     "leave",
+    "lose",
     "note_need",
     "note_wait",
     "noted",

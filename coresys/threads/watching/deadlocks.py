@@ -301,16 +301,16 @@ def _is_idle(frame: FrameType) -> bool:
 
 # What runs tests, by package. Its threads end no wait of a test's where they are older than any test (those that talk
 # to other processes), or are ours. The rest of ``coresys`` does what a user wants done.
-_RUNNERS = ("pytest_coresys", "_pytest", "pytest", "pluggy", "execnet", "xdist", "coresys.measure")
+RUNNERS = ("pytest_coresys", "_pytest", "pytest", "pluggy", "execnet", "xdist", "coresys.measure")
 _older: frozenset[int] = frozenset()  # threads that were there before anything was watched
 
 
 def _ends_no_wait(number: int, frame: FrameType | None) -> bool:
     """Whether a thread belongs to what runs the tests."""
-    return _is_runner(frame, _RUNNERS if number in _older else ("pytest_coresys", "coresys.measure"))
+    return _is_runner(frame, RUNNERS if number in _older else ("pytest_coresys", "coresys.measure"))
 
 
-def _is_runner(frame: FrameType | None, names: tuple[str, ...] = _RUNNERS) -> bool:
+def _is_runner(frame: FrameType | None, names: tuple[str, ...] = RUNNERS) -> bool:
     """Whether nothing stands in a thread but these, and the standard library."""
     found = inner = False
     while frame is not None:

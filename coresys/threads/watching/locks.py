@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from coresys.threads.watching import makers, speed, waits
-from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave
+from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave, lose
 from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
 from coresys.threads.watching.raw import RLock as make_rlock
 
@@ -154,11 +154,11 @@ class Lock(metaclass=_LikeRaw):
         me, self._me = self._me, None
         if me is not None:
             self._ident.handed = True
-            me.lost.append(self._ident)
+            lose(me, self._ident)
 
     def __del__(self) -> None:
         if self._me is not None:  # nobody will ever let it go: it is in no order, and no gate
-            self._me.lost.append(self._ident)
+            lose(self._me, self._ident)
 
     def _at_fork_reinit(self) -> None:
         me, self._me = self._me, None
@@ -285,7 +285,7 @@ class RLock(metaclass=_LikeRaw):
 
     def __del__(self) -> None:
         if self._me is not None:
-            self._me.lost.append(self._ident)
+            lose(self._me, self._ident)
 
     def _at_fork_reinit(self) -> None:
         me, self._me, self._again = self._me, None, 0

@@ -16,6 +16,7 @@ from typing import Any
 from coresys.threads.watching import chains, makers, waits
 from coresys.threads.watching.raw import LockType, RLockType
 
+__tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _in_python: list[tuple[type[Any], dict[str, Any]]] = []
 _in_c: list[tuple[type[Any], dict[str, Any]]] = []
 _why_not = "nobody has asked"

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from coresys.threads.watching import chains, makers, waits
-from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Place, Seen, here, learn, leave
+from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Place, Seen, here, learn, leave, lose
 
 Replace = Callable[[Any, str, Any], None]
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
@@ -568,7 +568,7 @@ class _Permit:
 
     def __del__(self) -> None:
         if self.holder is not None:  # nobody will ever let it go
-            self.holder.lost.append(self.ident)
+            lose(self.holder, self.ident)
 
 
 _PERMIT = "_coresys_permit"
@@ -615,7 +615,7 @@ def _taken(permit: _Permit, place: Place, *, joined: bool) -> None:
         return
     if permit.holder is not None:  # it has more permits than one by now: whoever has one keeps nobody out
         ident.handed = True
-        permit.holder.lost.append(ident)
+        lose(permit.holder, ident)
         permit.holder = None
         return
     me = permit.holder = here.me
@@ -644,7 +644,7 @@ def _let_go(permit: _Permit, permits: int) -> None:
         leave(me, permit.ident)
     elif holder is not None:
         permit.ident.handed = True
-        holder.lost.append(permit.ident)
+        lose(holder, permit.ident)
 
 
 # Finalizers
