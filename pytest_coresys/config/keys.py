@@ -8,9 +8,6 @@ from fnmatch import fnmatchcase
 
 from pytest_coresys.config.errors import ValueProblem
 
-# Keys of the public contract that later versions measure: they deserve better than "unknown key".
-PLANNED: frozenset[str] = frozenset()
-
 
 def suggestion(word: str, valid: Iterable[str]) -> str:
     """``; did you mean "X"?`` for the nearest valid word, else the empty string."""
@@ -33,8 +30,6 @@ def check_key(key: str, known: Collection[str]) -> None:
     """Raise ValueProblem unless ``key`` is one of the ``known`` measures."""
     if key in known:
         return
-    if key in PLANNED:
-        raise ValueProblem(f'"{key}" is not measured by this version of coresys')
     hint = suggestion(key, known)
     raise ValueProblem(f'unknown key "{key}"{hint}')
 
@@ -44,8 +39,6 @@ def matching_keys(glob: str, known: Collection[str]) -> tuple[str, ...]:
     found = tuple(key for key in known if fnmatchcase(key, glob))
     if found:
         return found
-    if any(fnmatchcase(key, glob) for key in PLANNED):
-        raise ValueProblem(f'"{glob}" is not measured by this version of coresys')
     # "memroy.*" is nearer to "memory.*" than to any single key.
     groups = dict.fromkeys(f"{key.split('.')[0]}.*" for key in known)
     raise ValueProblem(f'"{glob}" matches no measure{suggestion(glob, [*groups, *known])}')

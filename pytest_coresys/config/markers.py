@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coresys.budgets.units import parse_quantity
 from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.errors import MarkerError, ValueProblem
-from pytest_coresys.config.keys import PLANNED, check_key, matching_keys, unknown
+from pytest_coresys.config.keys import check_key, matching_keys, unknown
 from pytest_coresys.config.resolve import MarkerBudget
 from pytest_coresys.config.values import SUB_KEYS, describe, parse_budget, show
 from pytest_coresys.measures import Measure
@@ -60,7 +60,7 @@ def _with_common(value: object, common: Mapping[str, object]) -> object:
 
 def _dotted(name: str, measures: Mapping[str, Measure], place: str) -> str:
     """``memory_growth`` -> ``memory.growth``."""
-    keys = [key for key in (*measures, *sorted(PLANNED - measures.keys())) if key.replace(".", "_") == name]
+    keys = [key for key in measures if key.replace(".", "_") == name]
     if len(keys) == 1:
         return keys[0]
     if len(keys) > 1:  # measures of other plugins may well be called so

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_coresys.config.documents import OWN_FILE, Document, find_ini_line, read_document
 from pytest_coresys.config.errors import ConfigError, ValueProblem
-from pytest_coresys.config.keys import PLANNED, check_key, matching_keys
+from pytest_coresys.config.keys import check_key, matching_keys
 from pytest_coresys.config.lines import KeyPath
 from pytest_coresys.config.profiles import PROFILES
 from pytest_coresys.config.resolve import Accept, Override, Settings
@@ -113,7 +113,7 @@ def _read_accept(reader: TableReader, path: KeyPath, table: Mapping[str, object]
             reader.document.fail(path, f'needs a {name}, such as {name} = "{_ACCEPT_EXAMPLES[name]}"', table=path)
     key = reader.text((*path, "key"), table["key"])
     # To accept what this version cannot find does no harm, and the file may serve a later one too.
-    reader.checked((*path, "key"), lambda: check_key(key, {*reader.measures, *PLANNED}))
+    reader.checked((*path, "key"), lambda: check_key(key, reader.measures))
     return Accept(
         key=key,
         reason=reader.text((*path, "reason"), table["reason"]),

@@ -8,7 +8,7 @@ from typing import cast
 
 from pytest_coresys.config.documents import Document
 from pytest_coresys.config.errors import ConfigError, ValueProblem
-from pytest_coresys.config.keys import PLANNED, check_key, unknown
+from pytest_coresys.config.keys import check_key, unknown
 from pytest_coresys.config.lines import KeyPath
 from pytest_coresys.config.values import SUB_KEYS, Budget, describe, parse_budget, show
 from pytest_coresys.measures import Measure
@@ -108,7 +108,7 @@ class TableReader:
 
         Known keys decide first; of unknown ones, the table's content tells what its author took it for.
         """
-        known = {*self.measures, *PLANNED}
+        known = set(self.measures)
         if key in known:
             return True
         if any(other.startswith(f"{key}.") for other in known):

@@ -9,7 +9,6 @@ from typing import Any
 from coresys.budgets.units import parse_quantity
 from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.errors import ConfigError
-from pytest_coresys.config.keys import PLANNED
 from pytest_coresys.config.resolve import PluginBudget
 from pytest_coresys.measures import Measure
 from pytest_coresys.probes.base import Probe
@@ -50,7 +49,7 @@ def _checked_key(probe: Any, plugin: str, measures: Mapping[str, Measure]) -> st
     key = getattr(probe, "key", None)
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         problem = f"a probe's key must read like group.name, in lower case; this one is {key!r}"
-    elif key in measures or key in PLANNED:
+    elif key in measures:
         problem = f'there is a measure "{key}" already'
     elif not callable(getattr(probe, "start", None)) or not callable(getattr(probe, "stop", None)):
         problem = f'the probe "{key}" needs start() and stop()'
