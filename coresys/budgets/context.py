@@ -39,6 +39,7 @@ UNITS: dict[str, str] = {
     **dict.fromkeys(KINDS, "count"),
     "cpu.share": "ratio",
     "time.call": "s",
+    "locks.wait": "s",
 }
 """The measures that a block can have a budget for, and their units."""
 
@@ -47,11 +48,24 @@ _NO_BLOCK = {
     "and makes the block 3.5 to 8 times slower; give the test a budget for it",
     "globals.changed": "has no budget for a block: it may well set what is put back later; give the test one",
     **dict.fromkeys(
-        ("memory.fragmentation", "memory.growth_rate", "threads.peak", "loop.blocked", "time.setup", "time.teardown"),
+        (
+            "memory.fragmentation",
+            "memory.growth_rate",
+            "threads.peak",
+            "loop.blocked",
+            "time.setup",
+            "time.teardown",
+            "locks.contention",
+        ),
         "has no budget for a block: one pass does not show it; give the test a budget for it",
     ),
 }
-_LATER = ("pools.", "locks.")
+_OF_TESTS = ("pools.", "locks.")
+_NOT_WATCHED = "locks are not watched: run it with pytest --coresys-budget, or within coresys.threads.watch()"
+
+# Measures the waits for locks in a block: called before it; what that returns is called after it, for the longest in
+# seconds and what there is to say of it. Whatever watches locks puts itself here, for it stands above this.
+lock_waits: list[Callable[[], Callable[[], tuple[float, tuple[str, ...]]]]] = []
 _MOST_NAMED = 8  # of what was left behind
 
 
@@ -60,7 +74,8 @@ def budget(**limits: str | int) -> Budget:
 
     Keywords are measures with ``_`` for ``.``, values are written as in the configuration: with a unit, except for
     counts. Measures: ``memory_growth`` (bytes in use that the block keeps), ``threads_leaked``,
-    ``descriptors_leaked``, ``processes_leaked``, ``tasks_leaked``, ``cpu_share``, ``time_call``.
+    ``descriptors_leaked``, ``processes_leaked``, ``tasks_leaked``, ``cpu_share``, ``time_call``, ``locks_wait`` (the longest
+    single wait of any thread for a lock, where locks are watched).
     See ``Budget`` for what is measured, and what is raised at the end of the block.
 
     Raises UnknownMeasureError for another key, naming the nearest, and UnitError for a value that cannot be read.
@@ -235,8 +250,8 @@ def _key(name: str) -> str:
             if key in UNITS:
                 return key
             raise UnknownMeasureError(key=name, problem=f"{name} {_NO_BLOCK[key]}")
-    if name.replace("_", ".").startswith(_LATER):
-        raise UnknownMeasureError(key=name, problem=f"{name} is not measured by this version of coresys")
+    if name.replace("_", ".").startswith(_OF_TESTS):
+        raise UnknownMeasureError(key=name, problem=f"{name} has no budget for a block: give the test one")
     valid = [key.replace(".", "_") for key in UNITS]
     near = get_close_matches(name.lower().replace(".", "_"), valid, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"valid: {', '.join(valid)}"
@@ -267,7 +282,18 @@ class _Result:
 class _Pass:
     """One run of the block. All storage is made here, before anything is read."""
 
-    __slots__ = ("_clock", "_cpu_seconds", "_limits", "_memory", "_problems", "_there", "_times", "strand")
+    __slots__ = (
+        "_clock",
+        "_cpu_seconds",
+        "_limits",
+        "_memory",
+        "_problems",
+        "_there",
+        "_times",
+        "_waited",
+        "_waits",
+        "strand",
+    )
 
     def __init__(self, limits: Mapping[str, float], clock: Clock, cpu_seconds: Callable[[], float]) -> None:
         self.strand = _strand()
@@ -276,6 +302,10 @@ class _Pass:
         self._memory = _MemoryGrowth() if self._can("memory.growth") else None
         self._times = array("d", bytes(4 * 8))  # wall and CPU, before and after
         self._there = {key: self._identities(key) for key in KINDS if self._can(key)}
+        self._waited: tuple[float, tuple[str, ...]] | None = None
+        if "locks.wait" in limits and not lock_waits:
+            self._problems["locks.wait"] = _NOT_WATCHED
+        self._waits = lock_waits[-1]() if "locks.wait" in limits and lock_waits else None
 
     def _can(self, key: str) -> bool:
         why = _unmeasured().get(key) if key in self._limits else None
@@ -307,6 +337,8 @@ class _Pass:
             self._memory.read(1)
         else:
             gc.collect()
+        if self._waits is not None:
+            self._waited = self._waits()
 
     def too_many(self) -> bool:
         """Whether more things are left than allowed, as things stand now."""
@@ -331,6 +363,8 @@ class _Pass:
         if self._memory is not None and not raised:
             self._memory_result(self._memory, result)
         self._time_results(result)
+        if self._waited is not None:
+            result.readings["locks.wait"], result.details["locks.wait"] = self._waited[0], list(self._waited[1])
         return result
 
     def not_ours(self, own: int) -> None:

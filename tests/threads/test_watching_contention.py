@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import coresys
+from coresys.errors.hierarchy import BudgetExceededError, BudgetNotMeasuredError
 from coresys.records import Location
 from coresys.threads.watching import busy, chains, ledger, waits, words
 from coresys.threads.watching.busy import Busy, own_time, queued_of, worked_by
@@ -26,6 +28,7 @@ from coresys.threads.watching.contention import (
     share_of,
     worst_of,
 )
+from coresys.threads.watching.install import install, uninstall
 from coresys.threads.watching.interpreter import InterpreterWait, InterpreterWatch
 from coresys.threads.watching.ledger import Ledger, close_ledger, open_ledger
 from coresys.threads.watching.locks import Lock, RLock
@@ -593,3 +596,31 @@ def test_its_thread_ends_with_the_block() -> None:
     assert threading.active_count() == before
     samples = watch.read().samples
     assert watch.sample(2).read().samples == samples + 2
+
+
+def test_a_block_has_a_budget_for_the_waits_in_it() -> None:
+    with pytest.raises(BudgetNotMeasuredError, match="locks are not watched"), coresys.budget(locks_wait="5 s"):
+        pass
+    install()
+    try:
+        lock = threading.Lock()
+        held = threading.Event()
+
+        def hold() -> None:
+            with lock:
+                held.set()
+                time.sleep(0.15)
+
+        with coresys.budget(locks_wait="10 s"), lock:
+            pass
+        thread = threading.Thread(target=hold)
+        with pytest.raises(BudgetExceededError, match=r"locks\.wait: .* > 1 ms") as raised:
+            with coresys.budget(locks_wait="1 ms"):
+                thread.start()
+                held.wait()
+                with lock:
+                    pass
+        thread.join()
+        assert any("lock made" in line and "test_watching_contention.py" in line for line in raised.value.details)
+    finally:
+        uninstall()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from coresys.threads.watching import aio, deadlocks, makers, tokens, waits
+from coresys.threads.watching import aio, blocks, deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
 from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
 
@@ -41,6 +41,7 @@ def install() -> None:
     _replace(threading, "_allocate_lock", waits.make_waiter)
     tokens.install(_replace)
     deadlocks.install(_replace)
+    blocks.install()
     aio.install(_replace)
 
 
@@ -50,6 +51,7 @@ def uninstall() -> None:
     _installed -= 1
     if _installed:
         return
+    blocks.uninstall()
     deadlocks.uninstall()
     tokens.uninstall()
     while _replaced:
