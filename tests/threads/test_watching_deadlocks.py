@@ -311,6 +311,16 @@ caught(get); thread.join()
 pool = ThreadPoolExecutor(2); [pool.submit(int).result() for _ in range(3)]
 caught(threading.Event().wait); pool.shutdown()
 """,
+    "a loop whose thread waits for one that waits for the loop": """
+import asyncio
+async def main():
+    loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    future = pool.submit(lambda: asyncio.run_coroutine_threadsafe(asyncio.sleep(0, 1), loop).result())
+    caught(future.result)
+    assert await asyncio.wrap_future(future) == 1
+    pool.shutdown()
+asyncio.run(main())
+""",
     "a semaphore": "s = threading.Semaphore(1); s.acquire(); caught(s.acquire)",
     "a thread that died of it is waited for": """
 one, other, ready, done = threading.Lock(), threading.Lock(), threading.Barrier(2), threading.Event()

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 from asyncio import base_events
@@ -53,8 +52,6 @@ QUIET = 2.0  # seconds for which nothing has happened
 SOON = 30.0  # seconds: timers that are due later are not waited for
 OFTEN = 2  # times that a task is told, before others are
 MOST = 20  # tasks of a report
-# Plugins of pytest whose threads and handlers of signals wake no loop: they only end, or count, tests.
-_NO_STRANGERS = frozenset({"pytest_timeout", "pytest_rerunfailures"})
 
 
 # Who waits for whom?
@@ -184,24 +181,9 @@ def nobody_left(loop: Any, selector: Any) -> bool:
     if own is None or any(number != own.fileno() for number in list(selector.get_map())):
         return False
     # The threads first: one that has just ended may have left something to do, and nobody comes after it.
-    if _handlers() or _other_threads():
+    if deadlocks.handlers() or _other_threads():
         return False
     return not (loop._ready or loop._scheduled or loop._stopping)
-
-
-def _handlers() -> bool:
-    """Whether a signal would run something of the user's."""
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if not callable(handler) or handler is signal.default_int_handler:
-            continue
-        function = getattr(handler, "func", handler)
-        module = str(getattr(function, "__module__", ""))
-        if number == signal.SIGINT and module == "asyncio.runners":
-            continue
-        if module.partition(".")[0] not in _NO_STRANGERS and makers.kind_of(module) is not makers.PLUMBING:
-            return True
-    return False
 
 
 def _other_threads() -> bool:
@@ -228,7 +210,7 @@ def _is_ours(frame: FrameType | None) -> bool:
     ours = False
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
-        if module in _NO_STRANGERS or module.startswith(deadlocks.RUNNERS):
+        if module in deadlocks.NO_STRANGERS or module.startswith(deadlocks.RUNNERS):
             ours = True
         elif makers.kind_of(module) is not makers.LIBRARY and not module.startswith("coresys.threads.watching"):
             return False
@@ -240,7 +222,7 @@ def _is_guard(number: int) -> bool:
     """Whether a thread is a timer of what only ends tests that take too long."""
     thread = threading._active.get(number)  # type: ignore[attr-defined]
     function = getattr(thread, "function", None)
-    return isinstance(thread, threading.Timer) and getattr(function, "__module__", "") in _NO_STRANGERS
+    return isinstance(thread, threading.Timer) and getattr(function, "__module__", "") in deadlocks.NO_STRANGERS
 
 
 def break_quiet(watch: Watch, loop: Any) -> bool:

@@ -357,16 +357,33 @@ def _ends(frame: FrameType | None) -> bool:
 
 def _nobody_else(threads: int) -> bool:
     """Whether nothing but a thread of Python's could come by: no handler of a signal, no other thread."""
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
-            return False
+    if handlers():
+        return False
     known = {thread._native_id for thread in tuple(threading._active.values())}  # type: ignore[attr-defined]
     try:
         tasks = os.listdir("/proc/self/task")
         return len(tasks) <= threads or all(int(task) in known or _waits_for_another(task) for task in tasks)
     except OSError:
         return True  # not known here
+
+
+# Plugins of pytest whose threads and handlers of signals wake nobody: they only end, or count, tests.
+NO_STRANGERS = frozenset({"pytest_timeout", "pytest_rerunfailures"})
+
+
+def handlers() -> bool:
+    """Whether a signal would run something of the user's: not what ends a test, or a loop of asyncio's by Ctrl-C."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if not callable(handler) or handler is signal.default_int_handler:
+            continue
+        function = getattr(handler, "func", handler)
+        module = str(getattr(function, "__module__", ""))
+        if number == signal.SIGINT and module == "asyncio.runners":
+            continue
+        if module.partition(".")[0] not in NO_STRANGERS and makers.kind_of(module) is not makers.PLUMBING:
+            return True
+    return False
 
 
 _FUTEX = {"x86_64": "202", "aarch64": "98"}.get(os.uname().machine if hasattr(os, "uname") else "", "")
@@ -555,10 +572,12 @@ def _quiet_hook(original: Callable[[], Callable[[Any], None]]) -> Callable[[], C
 
 
 __all__ = [
+    "NO_STRANGERS",
     "Broken",
     "Stuck",
     "broken",
     "count",
+    "handlers",
     "install",
     "keep_silent",
     "look",

@@ -8,15 +8,16 @@ NEEDS = "asyncio"
 
 def test_close():
     async def main():
-        lock, log, past = asyncio.Lock(), [], asyncio.Event()
+        lock, log = asyncio.Lock(), []
 
         async def work():
             async with lock:  # SITE
                 log.append("worked")
-            past.set()
+            await asyncio.sleep(0.05)
 
         task = asyncio.create_task(work())
-        await past.wait()
+        while not log:
+            await asyncio.sleep(0)
         async with lock:  # SITE
             await task  # SITE
         return log

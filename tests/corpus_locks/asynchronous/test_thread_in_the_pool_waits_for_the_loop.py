@@ -14,7 +14,10 @@ def test_both_wait():
         def in_thread():
             return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, 1), loop).result()  # SITE
 
-        with ThreadPoolExecutor(1) as pool:
+        pool = ThreadPoolExecutor(1)
+        try:
             return pool.submit(in_thread).result()  # SITE
+        finally:
+            pool.shutdown(wait=False)
 
     asyncio.run(main())

@@ -6,10 +6,10 @@ FINDS = "locks.contention"
 COUNT = 1
 NEEDS = "contention"
 
-jobs_ready, jobs, done = threading.Condition(), list(range(20)), []
+jobs_ready = threading.Condition()
 
 
-def work():
+def work(jobs, done):
     while True:
         with jobs_ready:  # SITE
             if not jobs:
@@ -19,7 +19,8 @@ def work():
 
 
 def test_all_is_done():
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    jobs, done = list(range(20)), []
+    threads = [threading.Thread(target=work, args=(jobs, done)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

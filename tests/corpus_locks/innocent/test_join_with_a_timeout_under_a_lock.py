@@ -12,7 +12,7 @@ def test_stop():
     worker = threading.Thread(target=work)
     with lock:
         worker.start()
-        worker.join(timeout=0.1)
+        worker.join(timeout=0.005)
         assert worker.is_alive()
     worker.join()
     assert log == [1]

@@ -1,4 +1,4 @@
-"""A reply is awaited under the lock that whoever answers takes first; here the answer is there before."""
+"""A reply is awaited under the lock that whoever answers holds; here the answer is there before."""
 import queue
 import threading
 
@@ -15,7 +15,7 @@ class Client:
     def serve(self):
         with self.lock:  # SITE
             self.sent += 1
-        self.replies.put("pong")
+            self.replies.put("pong")
 
     def ask(self):
         with self.lock:  # SITE
