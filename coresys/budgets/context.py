@@ -74,8 +74,8 @@ def budget(**limits: str | int) -> Budget:
 
     Keywords are measures with ``_`` for ``.``, values are written as in the configuration: with a unit, except for
     counts. Measures: ``memory_growth`` (bytes in use that the block keeps), ``threads_leaked``,
-    ``descriptors_leaked``, ``processes_leaked``, ``tasks_leaked``, ``cpu_share``, ``time_call``, ``locks_wait`` (the longest
-    single wait of any thread for a lock, where locks are watched).
+    ``descriptors_leaked``, ``processes_leaked``, ``tasks_leaked``, ``cpu_share``, ``time_call``, ``locks_wait`` (the
+    longest single wait of any thread for a lock, where locks are watched).
     See ``Budget`` for what is measured, and what is raised at the end of the block.
 
     Raises UnknownMeasureError for another key, naming the nearest, and UnitError for a value that cannot be read.

@@ -114,7 +114,9 @@ def test_all_is_named_and_a_failure_keeps_its_own_traceback_first(inner: InnerSu
 
 def test_a_budget_that_is_off_lets_a_thread_die_as_ever(inner: InnerSuite) -> None:
     write(inner)
-    measured = inner.run("--coresys-budget", "--coresys-set", "locks.deadlocks=off", "-k", "dies")
+    measured = inner.run(
+        "--coresys-budget", "--coresys-repeat", "0", "--coresys-set", "locks.deadlocks=off", "-k", "dies"
+    )
     assert measured.found().keys() == set()
     assert "DeadlockError: deadlock" in measured.text
 

@@ -649,3 +649,27 @@ def test_a_semaphore_that_has_got_more_permits_is_no_lock_and_held_by_nobody(fou
     assert chains.here.me.chain.ident is None
     for _ in range(2):
         permits.release()
+
+
+def test_a_thread_that_collects_garbage_before_it_is_known_is_found_by_whoever_joins_it(found: Any) -> None:
+    lock, done = threading.Lock(), threading.Event()
+
+    def work() -> None:
+        with lock:
+            pass
+        done.set()
+
+    thread = threading.Thread(target=work)
+    started = thread._started  # type: ignore[attr-defined]
+    begin = started.set
+
+    def set_and_collect() -> None:
+        gc.collect()  # in the new thread, which threading does not count among the active ones yet
+        begin()
+
+    started.set = set_and_collect
+    thread.start()
+    assert done.wait(10)
+    with lock:
+        thread.join()
+    assert len(found()) == 1

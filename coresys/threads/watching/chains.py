@@ -217,6 +217,18 @@ class _Asked:
         return here.__dict__["me"]
 
 
+def _thread_of(ident: int) -> Any:
+    """The object of a running thread; None where threading does not know it.
+
+    One that has just begun is not among the active ones yet, where the collector runs in it before.
+    """
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    if thread is None:
+        beginning = list(threading._limbo)  # type: ignore[attr-defined]
+        thread = next((each for each in beginning if each._ident == ident), None)
+    return thread
+
+
 class Here(threading.local):
     """The calling thread: ``here.me``."""
 
@@ -232,7 +244,7 @@ class Here(threading.local):
         for arrive in arrived:
             arrive(made)
         _parties[number] = made, ref(self._life, lambda _: _leave(number))
-        thread = threading._active.get(made.thread)  # type: ignore[attr-defined]
+        thread = _thread_of(made.thread)
         if thread is not None:
             # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
             thread.__dict__["_coresys_party"] = made
