@@ -101,7 +101,7 @@ def test_a_deadlock_is_found_before_it_happens_and_told_when_it_does(inner: Inne
     Path(inner.path, "bank.py").write_text(BANK, encoding="utf-8")
     Path(inner.path, "test_it.py").write_text(text, encoding="utf-8")
     Path(inner.path, "coresys.toml").write_text(QUIET, encoding="utf-8")
-    run = inner.run("--coresys-budget", "--coresys-repeat", "0", *arguments)
+    run = inner.run("--coresys-budget", *arguments)
     calls = {name.rpartition("::")[2]: reports for name, reports in run.seen.items()}
     assert {name: reports[1] for name, reports in calls.items()} == {
         "test_in_turn": "call failed",
