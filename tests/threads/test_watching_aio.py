@@ -1064,6 +1064,28 @@ def test_an_idle_worker_wakes_nobody_and_one_that_works_may(idle: bool) -> None:
         free.set()
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_asyncio_says_of_a_task_that_nobody_asks_only_what_it_died_of_itself(other: bool) -> None:
+    said: list[Any] = []
+
+    async def twice() -> None:
+        lock = asyncio.Lock()
+        try:
+            async with lock, lock:
+                pass
+        except TaskDeadlockError as error:
+            raise (ValueError() if other else error) from None
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+        await asyncio.wait([asyncio.create_task(twice())])
+        gc.collect()
+
+    run(main)
+    assert len(taken()) == 1
+    assert [type(error) for error in said] == ([ValueError] if other else [])
+
+
 def test_a_handler_of_a_signal_may_wake_a_loop() -> None:
     assert not deadlocks.handlers()
     before = signal.signal(signal.SIGUSR1, lambda *_: None)

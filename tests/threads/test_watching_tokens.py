@@ -105,6 +105,27 @@ def test_a_join_while_holding_what_the_thread_took_is_a_circle(found: Any) -> No
     assert part.where[2].function == "take"
 
 
+def test_a_thread_in_whose_first_steps_the_collector_came_is_known_to_who_joins_it(found: Any) -> None:
+    lock = threading.Lock()
+
+    class Early(threading.Thread):
+        def _set_ident(self) -> None:  # the first thing that a thread does, before it is listed
+            gc.collect()
+            super()._set_ident()  # type: ignore[misc]
+
+        def run(self) -> None:
+            take(lock)
+            past.append(True)
+
+    past: list[bool] = []
+    thread = Early()
+    thread.start()
+    until(lambda: past)
+    with lock:
+        thread.join()
+    assert len(found()) == 1
+
+
 def test_the_lock_may_be_one_that_another_thread_takes_beneath(found: Any) -> None:
     outer, inner = threading.Lock(), threading.RLock()
     work = Works(outer, inner)

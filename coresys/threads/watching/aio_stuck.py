@@ -302,8 +302,19 @@ def tell(watch: Watch, task: Any, order: list[Any], *, quiet: bool) -> bool:
     error = _error(name_of(task), order, quiet=quiet)
     if not _throw(task, future, error):
         return False
+    task.add_done_callback(_heard)
     watch.told[id(task)] = watch.told.get(id(task), 0) + 1
     return True
+
+
+def _heard(task: Any) -> None:
+    """A task that died of it, and that nobody asks for its result, is told by the finding, and not by asyncio as well.
+
+    That would be when it is collected, with a traceback, which on Python 3.11 fails whatever is being parsed then, such
+    as the source that pytest shows of a failure.
+    """
+    if isinstance(getattr(task, "_exception", None), TaskDeadlockError):
+        task.exception()
 
 
 def _tell_future(watch: Watch, future: Any, order: list[Any]) -> bool:
