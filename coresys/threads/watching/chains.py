@@ -23,6 +23,7 @@ The threads that hold locks then go on in the old one until they have let them g
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from _thread import get_ident
 from collections import deque
@@ -217,18 +218,6 @@ class _Asked:
         return here.__dict__["me"]
 
 
-def _thread_of(ident: int) -> Any:
-    """The object of a running thread; None where threading does not know it.
-
-    One that has just begun is not among the active ones yet, where the collector runs in it before.
-    """
-    thread = threading._active.get(ident)  # type: ignore[attr-defined]
-    if thread is None:
-        beginning = list(threading._limbo)  # type: ignore[attr-defined]
-        thread = next((each for each in beginning if each._ident == ident), None)
-    return thread
-
-
 class Here(threading.local):
     """The calling thread: ``here.me``."""
 
@@ -244,10 +233,21 @@ class Here(threading.local):
         for arrive in arrived:
             arrive(made)
         _parties[number] = made, ref(self._life, lambda _: _leave(number))
-        thread = _thread_of(made.thread)
+        thread = threading._active.get(made.thread) or _beginning()  # type: ignore[attr-defined]
         if thread is not None:
             # How whoever joins it finds what it took: lives as long as the thread's object, and costs others nothing.
             thread.__dict__["_coresys_party"] = made
+
+
+_bootstrap = threading.Thread._bootstrap_inner.__code__  # type: ignore[attr-defined]
+
+
+def _beginning() -> Any:
+    """The thread that calls, where it is not listed yet: the garbage collector may come by in its first steps."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code is not _bootstrap:
+        frame = frame.f_back
+    return None if frame is None else frame.f_locals.get("self")
 
 
 def _leave(number: int) -> None:
