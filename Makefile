@@ -12,7 +12,7 @@ STAMP  := $(VENV)/.ready
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: validate test lint types parallel serial clean
+.PHONY: validate test long lint types parallel serial clean
 
 validate: $(STAMP)
 	$(BIN)/python examples/validate.py
@@ -22,10 +22,14 @@ test: $(STAMP) lint parallel
 	$(MAKE) --no-print-directory -j 2 types serial
 
 parallel: $(STAMP)
-	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
+
+# What make test leaves out: the parts of the corpus of locks that wait, one suite for each runner of event loops
+long: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 -m long
 
 serial: $(STAMP)
-	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow' $(ALIKE:%=--ignore tests/%)
+	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow and not long' $(ALIKE:%=--ignore tests/%)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -95,7 +95,13 @@ def places(finding: Any) -> list[tuple[str, int, str]]:
     return [(place["path"], place["line"], place["function"].rpartition(".")[2]) for place in finding["locations"]]
 
 
-@pytest.mark.parametrize("suite", SUITES)
+# Each waits for two deadlocks to be told: those that differ least from others are for ``make long``.
+OFTEN = ("asyncio strict", "anyio", "unittest", "asyncio.run, on a worker")
+
+
+@pytest.mark.parametrize(
+    "suite", [pytest.param(suite, marks=() if suite in OFTEN else pytest.mark.long) for suite in SUITES]
+)
 def test_a_deadlock_is_found_before_it_happens_and_told_when_it_does(inner: InnerSuite, suite: str) -> None:
     text, arguments = SUITES[suite]
     Path(inner.path, "bank.py").write_text(BANK, encoding="utf-8")
