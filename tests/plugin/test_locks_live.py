@@ -71,7 +71,7 @@ def write(inner: InnerSuite, text: str = SUITE) -> None:
     Path(inner.path, "test_it.py").write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.long)], ids=["alone", "xdist"])
 def test_each_is_told_and_the_session_goes_on(inner: InnerSuite, workers: tuple[str, ...]) -> None:
     write(inner)
     measured = inner.run("--coresys-budget", "-W", "error::pytest.PytestUnhandledThreadExceptionWarning", *workers)

@@ -52,7 +52,10 @@ def _outcomes(base: Any, given: dict[str, Any]) -> tuple[set[str], list[str]]:
     return {test.id() for test, _ in failed}, [text for _, text in failed]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("Lock", "RLock", "Condition") else pytest.mark.long) for kind in KINDS],
+)
 @pytest.mark.filterwarnings("ignore")  # of the tests themselves, which mean some
 def test_they_pass_the_tests_of_the_interpreter(kind: str, watched: None) -> None:
     assert installed()
