@@ -191,7 +191,7 @@ def finding_from_dict(data: Mapping[str, Any]) -> Finding:
         level=data["level"],
         summary=data["summary"],
         details=tuple(data.get("details", ())),
-        locations=tuple(_location_from_dict(location) for location in data.get("locations", ())),
+        locations=tuple(location_from_dict(location) for location in data.get("locations", ())),
         holders=tuple(tuple(chain) for chain in data.get("holders", ())),
         owner=data.get("owner"),
         tests=tuple(data.get("tests", ())),
@@ -199,7 +199,8 @@ def finding_from_dict(data: Mapping[str, Any]) -> Finding:
     )
 
 
-def _location_from_dict(data: Mapping[str, Any]) -> Location:
+def location_from_dict(data: Mapping[str, Any]) -> Location:
+    """The place that was written into a finding, or an order of locks."""
     return Location(data["path"], data["line"], data.get("function", ""), data.get("note", ""))
 
 

@@ -16,6 +16,7 @@ from coresys.budgets.units import format_quantity
 from coresys.records import Finding, Location
 from coresys.threads.watching.graph import Edge, Node, cycles
 from coresys.threads.watching.words import names_of, part_of, sites_of
+from pytest_coresys.wire import location_from_dict
 
 KEY = "locks.potential_deadlocks"
 _LEVELS = ("error", "warn")
@@ -42,8 +43,8 @@ class Orders:
                 numbers[edge["source"]],
                 numbers[edge["target"]],
                 edge["thread"],
-                _location(edge["held_at"]),
-                _location(edge["taken_at"]),
+                location_from_dict(edge["held_at"]),
+                location_from_dict(edge["taken_at"]),
                 gates,
             )
             self._edges.setdefault(made, {})[test] = None
@@ -170,10 +171,6 @@ def _node_order(node: Node) -> tuple[str, int, str, str]:
 def _edge_order(edge: Edge) -> tuple[Any, ...]:
     places = edge.held_at.path, edge.held_at.line, edge.taken_at.path, edge.taken_at.line
     return edge.source, edge.target, *places, edge.thread, sorted(edge.gates)
-
-
-def _location(told: Mapping[str, Any]) -> Location:
-    return Location(told["path"], told["line"], told["function"])
 
 
 def _site(place: Location) -> str:

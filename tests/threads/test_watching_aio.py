@@ -1058,9 +1058,9 @@ def test_an_idle_worker_wakes_nobody_and_one_that_works_may(idle: bool) -> None:
         (worker,) = pool._threads
         if idle:
             work.result()
-            while not aio_stuck._is_idle(sys._current_frames()[worker.ident or 0]):  # it tells before it waits again
+            while not deadlocks.is_idle(sys._current_frames()[worker.ident or 0]):  # it tells before it waits again
                 pass
-        assert aio_stuck._is_idle(sys._current_frames()[worker.ident or 0]) is idle
+        assert deadlocks.is_idle(sys._current_frames()[worker.ident or 0]) is idle
         free.set()
 
 

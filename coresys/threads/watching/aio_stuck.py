@@ -21,7 +21,6 @@ import os
 import sys
 import threading
 from asyncio import base_events
-from concurrent.futures import thread as pools
 from types import FrameType
 from typing import Any
 
@@ -192,17 +191,13 @@ def _other_threads() -> bool:
     me = threading.get_ident()
     try:
         for number, frame in found.items():
-            if number != me and not _is_idle(frame) and not _is_ours(frame) and not _is_guard(number):
+            if number != me and not deadlocks.is_idle(frame) and not _is_ours(frame) and not _is_guard(number):
                 return True
         return len(os.listdir("/proc/self/task")) > len(found)
     except OSError:
         return False  # not known here
     finally:
         del found
-
-
-def _is_idle(frame: FrameType) -> bool:
-    return frame.f_code is pools._worker.__code__
 
 
 def _is_ours(frame: FrameType | None) -> bool:

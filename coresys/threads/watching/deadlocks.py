@@ -284,9 +284,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
                     return None
                 found[party] = wait
             elif not (
-                _is_idle(frame)
-                or (number != main and _ends_no_wait(number, frame))
-                or (number == main and _ends(frame))
+                is_idle(frame) or (number != main and _ends_no_wait(number, frame)) or (number == main and _ends(frame))
             ):
                 return None
         return found if _nobody_else(len(frames)) else None
@@ -294,7 +292,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
         del frames
 
 
-def _is_idle(frame: FrameType) -> bool:
+def is_idle(frame: FrameType) -> bool:
     """Whether a thread is a worker of a pool that waits for work: that is the C function it calls itself."""
     return frame.f_code is pools._worker.__code__
 
@@ -579,6 +577,7 @@ __all__ = [
     "count",
     "handlers",
     "install",
+    "is_idle",
     "keep_silent",
     "look",
     "note",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 from types import CodeType
@@ -102,21 +102,28 @@ def order_of(book: Book, show: Callable[[str], str] = str) -> Order:
 
     What lives on is told by what is left of the idents when the notes are gone; what is garbage counts as living.
     """
-    nodes, edges = edges_of(book)
+    notes = book.notes()  # once: those of queues are made up by it
+    nodes, edges = _edges_of(notes)
     shown = cache(lambda place: replace(place, path=show(place.path)))
     nodes = {number: replace(node, site=shown(node.site)) for number, node in nodes.items()}
     edges = [replace(edge, held_at=shown(edge.held_at), taken_at=shown(edge.taken_at)) for edge in edges]
-    known = {ident.serial: ref(ident) for seen in book.notes() for ident in (*seen.held, seen.ident)}
+    known = {ident.serial: ref(ident) for seen in notes for ident in (*seen.held, seen.ident)}
+    notes.clear()
     book.clear()
     lasting = frozenset(serial for serial, ident in known.items() if serial in nodes and ident() is not None)
     return Order(tuple(nodes.values()), tuple(edges), lasting)
 
 
 def edges_of(book: Book) -> tuple[dict[int, Node], list[Edge]]:
+    """The nodes and edges that the notes of a leaf make."""
+    return _edges_of(book.notes())
+
+
+def _edges_of(notes: Iterable[Seen]) -> tuple[dict[int, Node], list[Edge]]:
     """The nodes and edges that the notes of a leaf make. Locks that were handed over are signals, and make no order."""
     nodes: dict[int, Node] = {}
     edges: list[Edge] = []
-    for seen in book.notes():
+    for seen in notes:
         if seen.ident.handed:
             continue
         _node(nodes, seen.ident)
