@@ -96,7 +96,7 @@ def places(finding: Any) -> list[tuple[str, int, str]]:
 
 
 # Each waits for two deadlocks to be told: those that differ least from others are for ``make long``.
-OFTEN = ("asyncio strict", "anyio", "unittest", "asyncio.run, on a worker")
+OFTEN = ("asyncio strict", "asyncio.run, on a worker")
 
 
 @pytest.mark.parametrize(
