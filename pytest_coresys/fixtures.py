@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from coresys.resources.view import ResourceView
     from coresys.state.manager import StateManager
     from coresys.threads.manager import ThreadManager
+    from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder
     from pytest_coresys.probes.environments import Environments
 
 # Where a measuring session keeps what is told of the environments of tests.
 ENVIRONMENTS: pytest.StashKey[Environments] = pytest.StashKey()
+# Where what tests record for criteria goes.
+COLLECTOR: pytest.StashKey[Collector] = pytest.StashKey()
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -168,6 +171,23 @@ def _tell(
         within=request.node.nodeid.split("::", 1)[0],
         marks=tuple(request.node.iter_markers()),
     )
+
+
+@pytest.fixture
+def coresys_criteria(request: pytest.FixtureRequest) -> CriteriaRecorder:
+    """Records samples and checks for success criteria: ``.record(id, value)``, ``with .time(id):``, ``.check(id, ok)``.
+
+    Outside a measuring run what is recorded is checked, and dropped.
+    """
+    from pytest_coresys.criteria.recorder import CriteriaRecorder, collector_without_a_run
+
+    config = request.config
+    collector = config.stash.get(COLLECTOR, None)
+    if collector is None:
+        collector = config.stash[COLLECTOR] = collector_without_a_run(
+            config.getoption("coresys_criteria"), config.invocation_params.dir
+        )
+    return CriteriaRecorder(collector)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ MARKERS: tuple[str, ...] = (
     ' coresys_budget("memory.growth", max="8 KB"), or coresys_budget(memory_growth="8 KB", threads_leaked=2).',
     'coresys_skip(*globs, reason): these measures of this test are not measured, such as "memory.*" (none: all).',
     "coresys_no_repeat(reason): this test is never repeated; what needs repetition stays a suspicion.",
+    "coresys_criterion(id, ...): this test is evidence for these success criteria.",
+    "coresys_alone(reason): while this test runs, no other test of the run does; never repeated, locks not watched.",
     "coresys_isolated(timeout, reason): this test runs in a forked process of its own: no crash, hang or exit of it"
     ' hurts the run. timeout: such as "10 s"; None: as long as it takes.',
 )
@@ -88,9 +90,21 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "DURATION", "default": None, "type": soak_duration},
     ),
     Option(
+        "--coresys-criteria",
+        "coresys_criteria",
+        "success criteria to judge (TOML) instead of the built-in set",
+        {"metavar": "FILE", "default": None},
+    ),
+    Option(
+        "--coresys-subject",
+        "coresys_subject",
+        "what the validation suites test in a role, such as state=acme.fsm:make_manager; repeatable",
+        {**_LIST, "metavar": "ROLE=MODULE:FACTORY"},
+    ),
+    Option(
         "--coresys-require-measured",
         "coresys_require_measured",
-        "fail the run if a budget that matches was not measured; repeatable",
+        "fail the run if a criterion or budget that matches was not measured; repeatable",
         {**_LIST, "metavar": "GLOB"},
     ),
     Option(

@@ -6,6 +6,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,10 +22,16 @@ from coresys.measure.system import System
 from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
 from coresys.threads.watching import chains
+from coresys.threads.watching.install import unwatched
 from pytest_coresys import wire
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
+from pytest_coresys.criteria import run as run_criteria
+from pytest_coresys.criteria.loading import chosen
+from pytest_coresys.criteria.model import CriteriaFile
+from pytest_coresys.criteria.quiet import Quiet
+from pytest_coresys.criteria.recorder import Collector
 from pytest_coresys.engine.accepted import with_agreed
 from pytest_coresys.engine.evidence import (
     Seen,
@@ -48,7 +55,7 @@ from pytest_coresys.engine.runner import (
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
-from pytest_coresys.fixtures import ENVIRONMENTS, warm
+from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
@@ -59,8 +66,9 @@ from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, Lo
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
-from pytest_coresys.reports.model import RunReport, required_unmeasured
+from pytest_coresys.reports.model import RunReport, criteria_over, required_unmeasured
 from pytest_coresys.strangers import StrangerError, ask
+from pytest_coresys.subjects import check_subjects
 
 if TYPE_CHECKING:
     from pytest_coresys.engine.isolated import Outcome
@@ -85,19 +93,24 @@ def open_session(config: pytest.Config) -> None:
             require_measured=config.getoption("coresys_require_measured"),
             measures=measures,
         )
+        criteria = chosen(config.getoption("coresys_criteria"), measures, config.invocation_params.dir)
         path = config.getoption("coresys_json")
         if path == "":
             raise ConfigError(place="--coresys-json", problem="the path is empty")
+        check_subjects(config.getoption("coresys_subject"))
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     key = config.getoption("coresys_explain")
     if key is not None:
-        config.pluginmanager.register(Explaining(config, key, settings, Planner(settings, measures)), "coresys-explain")
+        config.pluginmanager.register(
+            Explaining(config, key, settings, Planner(settings, measures, criteria)), "coresys-explain"
+        )
         return
-    session = BudgetSession(config, settings, measures)
+    session = BudgetSession(config, settings, measures, criteria)
     session.target = target
     config.stash[ENVIRONMENTS] = session.environments
+    config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
         session.settings_probe,
         session.orders,
@@ -130,12 +143,15 @@ _LEAST_FOR_PROGRESS = 30  # columns
 class BudgetSession:
     """One measuring run, in one process: the controller, a worker, or a run without xdist."""
 
-    def __init__(self, config: pytest.Config, settings: Any, measures: dict[str, Measure]) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Any, measures: dict[str, Measure], criteria: CriteriaFile
+    ) -> None:
         self.config, self.settings, self.measures = config, settings, measures
         self.observe = bool(config.getoption("coresys_observe"))
         worker = getattr(config, "workerinput", None)
         self.worker: str | None = worker["workerid"] if worker else None
-        self.planner = Planner(settings, measures)
+        self.planner = Planner(settings, measures, criteria)
+        self.collector = Collector(criteria)
         self.unmeasured = meters.capabilities()
         # pytest's own warnings plugin puts the filters back, later than we look.
         self.settings_probe = GlobalsChanged(
@@ -164,7 +180,10 @@ class BudgetSession:
             rootpath=config.rootpath,
             require_measured=settings.require_measured,
             each=config.getoption("dist", None) == "each",
+            criteria=criteria,
         )
+        self.kept_apart = False  # whether some tests run alone
+        self.quiet: Quiet | None = None  # and there are others that they might run beside
         # What a command needs, beside the flag, to see the same again.
         self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
         self.runner = _runner(config)
@@ -190,6 +209,8 @@ class BudgetSession:
         """Give up what is kept open."""
         self.settings_probe.close()
         self.screen.close()
+        if self.quiet is not None:
+            self.quiet.remove()
 
     def _time_goes_by(self) -> None:
         """What stands now need not be what the next test finds: threads go on, and a test may be repeated here."""
@@ -213,6 +234,9 @@ class BudgetSession:
         self.report.collected(item.nodeid for item in session.items)
         if any("testing_coordinator" in getattr(item, "fixturenames", ()) for item in session.items):
             self._safely(warm)  # what is imported, and made once, is no test's doing, nor a fixture's
+        self.kept_apart = any(item.get_closest_marker("coresys_alone") is not None for item in session.items)
+        if self.kept_apart and self.worker is not None:
+            self.quiet = Quiet(str(getattr(self.config, "workerinput", {}).get("testrunuid", os.getppid())))
         self.others = other_protocols(self.config)
         if self.others:
             self.config.pluginmanager.register(ForeignWatch(self), "coresys-foreign")
@@ -237,9 +261,21 @@ class BudgetSession:
             return True
         ihook = item.ihook
         ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        self._run(item, nextitem)
+        with self._apart(item) if self.kept_apart else nullcontext():
+            self._run(item, nextitem)
         ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    @contextmanager
+    def _apart(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Run it alone if it is to, with the locks of the interpreter; else while none runs alone."""
+        alone = item.get_closest_marker("coresys_alone") is not None
+        with nullcontext() if self.quiet is None else self.quiet.alone() if alone else self.quiet.together():
+            if not alone:
+                yield
+                return
+            with unwatched():
+                yield
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         began, book = monotonic(), self.repeater.book
@@ -378,6 +414,8 @@ class BudgetSession:
         self._tell_plugins(item, record)
         if watch.locks is not None:
             record["locks"] = watch.locks
+        if watch.criteria is not None:
+            record["criteria"] = watch.criteria
         return record
 
     def _judge_fixtures(self) -> None:
@@ -644,7 +682,7 @@ class BudgetSession:
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
             return
         errors = any(finding["level"] == "error" for finding in self.run["findings"])
-        if errors or required_unmeasured(self.run, self.settings.require_measured):
+        if errors or criteria_over(self.run) or required_unmeasured(self.run, self.settings.require_measured):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
@@ -706,6 +744,7 @@ class Watch:
         self.plan = plan or plan_of(item, session.planner, session.budget_hooks)
         self._session = session
         session.environments.begin(item.nodeid, takes=Left.key in self.plan.limits)
+        session.collector.begin()
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)
@@ -721,10 +760,12 @@ class Watch:
         self.after: Counts | None = None
         self.readings: dict[str, Reading] = {}
         self.locks: dict[str, Any] | None = None  # the order in which they were taken, for the run
+        self.criteria: dict[str, Any] | None = None  # what was recorded for them
 
     def stop(self) -> None:
         """The test is over."""
         self._session.environments.end()
+        self.criteria = run_criteria.told(self._session.collector.end(), self.plan.criteria)
         self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
         order = self._session.orders.take()
         self.locks = None if order is None else wire.order_to_dict(order, System.getpid())
@@ -785,6 +826,7 @@ class FarWatch:
         self.imported = False
         self.settings_found: SettingsSnapshot | None = None
         self.locks: dict[str, Any] | None = None
+        self.criteria = run_criteria.told({}, self.plan.criteria)
 
     def begin(self) -> None:
         """There, before the setup."""
@@ -804,6 +846,7 @@ class FarWatch:
             "imported": watch.imported,
             "readings": {key: asdict(reading) for key, reading in watch.readings.items()},
             "locks": watch.locks,
+            "criteria": watch.criteria,
             "notes": self._session.notes,
         }
 
@@ -816,6 +859,7 @@ class FarWatch:
         self.imported = measured["imported"]
         self.readings = {key: _reading(given) for key, given in measured["readings"].items()}
         self.locks = measured["locks"]
+        self.criteria = measured["criteria"]
         for note in measured["notes"]:
             self._session.complain(note)
         if (changed := self.readings.get("globals.changed")) is not None and changed.value:

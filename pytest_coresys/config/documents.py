@@ -76,24 +76,34 @@ def _read_own(rootpath: Path) -> Document | None:
     return Document(OWN_FILE, (), read[0], key_lines(read[1]))
 
 
-def _read_toml(path: Path) -> tuple[dict[str, object], str] | None:
-    """The parsed file and its text; None if there is no such file."""
+def read_tables(path: Path, name: str, *, lines: bool = True) -> tuple[dict[str, object], Mapping[KeyPath, int]] | None:
+    """The tables of any TOML file that ``name`` is the name of, and where keys stand, if that is wanted.
+
+    None if there is no such file.
+    """
+    read = _read_toml(path, name)
+    return None if read is None else (read[0], key_lines(read[1]) if lines else {})
+
+
+def _read_toml(path: Path, called: str = "") -> tuple[dict[str, object], str] | None:
+    """The parsed file and its text; None if there is no such file. Errors name it as it is ``called``, if it is."""
+    name = called or path.name
     try:
         # "sig": editors on Windows put a byte order mark in front, which means nothing.
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(place=path.name, problem=f"cannot be read: {error.strerror or error}") from None
+        raise ConfigError(place=name, problem=f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(place=f"{path.name}:{line}", problem="not UTF-8 text, which TOML has to be") from None
+        raise ConfigError(place=f"{name}:{line}", problem="not UTF-8 text, which TOML has to be") from None
     try:
         return loads(text), text
     except RecursionError:
-        raise ConfigError(place=path.name, problem="not valid TOML: nested too deeply") from None
+        raise ConfigError(place=name, problem="not valid TOML: nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError, and int()'s own about integers without end
-        _malformed(path.name, text, str(error))
+        _malformed(name, text, str(error))
 
 
 def _malformed(name: str, text: str, message: str) -> NoReturn:

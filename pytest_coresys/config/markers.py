@@ -11,6 +11,8 @@ from pytest_coresys.config.errors import MarkerError, ValueProblem
 from pytest_coresys.config.keys import check_key, matching_keys, unknown
 from pytest_coresys.config.resolve import MarkerBudget
 from pytest_coresys.config.values import SUB_KEYS, describe, parse_budget, show
+from pytest_coresys.criteria.loading import check_id
+from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.measures import Measure
 
 _USAGE = 'write coresys_budget("memory.growth", max="8 KB"), or coresys_budget(memory_growth="8 KB")'
@@ -140,6 +142,33 @@ def parse_isolated_marker(args: Sequence[object], kwargs: Mapping[str, object], 
     if seconds <= 0:
         raise MarkerError(place=place, problem=f"timeout = {show(value)}: write a time, or None for none")
     return Isolate(seconds, given=True)
+
+
+def parse_criterion_marker(
+    args: Sequence[object], kwargs: Mapping[str, object], known: CriteriaFile, location: str | None = None
+) -> tuple[str, ...]:
+    """The ids that ``coresys_criterion`` names. Raises MarkerError for one that there is not."""
+    place = _place("coresys_criterion", location)
+    for name in kwargs:
+        raise MarkerError(place=place, problem=unknown("argument", name, ()))
+    if not args:
+        raise MarkerError(place=place, problem="names no criterion; write its id in quotes")
+    for given in args:
+        if not isinstance(given, str):
+            raise MarkerError(place=place, problem=f"{show(given)} is no id of a criterion: write text")
+        try:
+            check_id(given, known)
+        except ValueProblem as problem:
+            raise MarkerError(place=place, problem=problem.problem) from None
+    return tuple(str(given) for given in args)
+
+
+def parse_alone_marker(args: Sequence[object], kwargs: Mapping[str, object], location: str | None = None) -> str | None:
+    """The reason that ``coresys_alone`` gives, if it does. Raises MarkerError for any other argument."""
+    place = _place("coresys_alone", location)
+    if args:
+        raise MarkerError(place=place, problem=f"takes no argument without a name; write reason={show(args[0])}")
+    return _reason(kwargs, place)
 
 
 def _reason(kwargs: Mapping[str, object], place: str) -> str | None:

@@ -9,17 +9,27 @@ from typing import Any
 
 from coresys.budgets.model import Limit, Verdict
 from pytest_coresys.config.errors import ConfigError, MarkerError
-from pytest_coresys.config.markers import parse_budget_marker, parse_no_repeat_marker, parse_skip_marker
+from pytest_coresys.config.markers import (
+    parse_alone_marker,
+    parse_budget_marker,
+    parse_criterion_marker,
+    parse_no_repeat_marker,
+    parse_skip_marker,
+)
 from pytest_coresys.config.resolve import MarkerBudget, Settings
+from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.measures import OF_ENVIRONMENTS, OF_SOAK, Measure
 
-_OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat")
+_OURS = ("coresys_budget", "coresys_skip", "coresys_no_repeat", "coresys_criterion", "coresys_alone")
+_ALONE = "what it measures is measured once"
+_RAW = "it runs alone (coresys_alone), with the locks of the interpreter"
 SKIPPED = "skipped by marker"  # what reports.model exempts from require_measured
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``skipped`` maps keys to the reason; ``problem`` is what is wrong with the test's own markers."""
+    """``skipped`` maps keys to the reason; ``problem`` is what is wrong with the test's own markers; ``criteria`` are
+    those that it is evidence for, by its markers."""
 
     limits: Mapping[str, Limit]
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +38,7 @@ class Plan:
     mark_names: Collection[str] = ()
     marker_budgets: Sequence[MarkerBudget] = ()
     plugin_budgets: Mapping[str, object] = field(default_factory=dict)
+    criteria: Sequence[str] = ()
     # Made once for all tests that share the plan, of which nothing was seen: see ``evidence.verdicts_of``.
     on_nothing: dict[object, tuple[Verdict, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -50,8 +61,10 @@ class Plan:
 class Planner:
     """Plans the tests of a run. Tests of one file whose markers say nothing to us share one plan."""
 
-    def __init__(self, settings: Settings, measures: Mapping[str, Measure]) -> None:
-        self._settings, self._measures = settings, measures
+    def __init__(
+        self, settings: Settings, measures: Mapping[str, Measure], criteria: CriteriaFile | None = None
+    ) -> None:
+        self._settings, self._measures, self._criteria = settings, measures, criteria
         self._shared: dict[tuple[str, frozenset[str], bool], Plan] = {}
 
     def plan(
@@ -91,11 +104,19 @@ class Planner:
         unused = frozenset() if environment else OF_ENVIRONMENTS
         try:
             budgets, skipped, no_repeat = _read(ours, self._measures, location)
+            criteria = self._criteria_of(ours, location)
             asked = {budget.key for budget in budgets}.union(given)
             limits = _without(unused - asked, self._settings.limits(path, names, budgets, given))
-            return Plan(limits, skipped, no_repeat, None, names, budgets, given)
+            return Plan(limits, skipped, no_repeat, None, names, budgets, given, criteria)
         except (MarkerError, ConfigError) as error:
             return Plan(_without(unused, self._settings.limits(path, names)), problem=str(error), mark_names=names)
+
+    def _criteria_of(self, marks: Sequence[Any], location: str) -> tuple[str, ...]:
+        if self._criteria is None:
+            return ()
+        named = [mark for mark in marks if mark.name == "coresys_criterion"]
+        found = [parse_criterion_marker(mark.args, mark.kwargs, self._criteria, location) for mark in reversed(named)]
+        return tuple(dict.fromkeys(each for ids in found for each in ids))
 
 
 def _without(keys: Collection[str], limits: Mapping[str, Limit]) -> Mapping[str, Limit]:
@@ -114,6 +135,10 @@ def _read(
         elif mark.name == "coresys_skip":
             keys, reason = parse_skip_marker(mark.args, mark.kwargs, measures, location)
             skipped.update(dict.fromkeys(keys, f"{SKIPPED}: {reason or 'no reason given'}"))
-        else:
+        elif mark.name == "coresys_alone":
+            reason = parse_alone_marker(mark.args, mark.kwargs, location)
+            no_repeat = f"coresys_alone: {reason or _ALONE}"
+            skipped.update(dict.fromkeys((key for key in measures if key.startswith("locks.")), f"{SKIPPED}: {_RAW}"))
+        elif mark.name == "coresys_no_repeat":
             no_repeat = parse_no_repeat_marker(mark.args, mark.kwargs, location) or "no reason given"
     return budgets, skipped, no_repeat

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from coresys.records import Finding
+from pytest_coresys.criteria.model import CriteriaFile
+from pytest_coresys.criteria.records import result_to_dict
+from pytest_coresys.criteria.run import RunCriteria
 from pytest_coresys.measures import OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
@@ -50,6 +53,7 @@ class RunReport:
         started: datetime | None = None,
         run_id: str | None = None,
         each: bool = False,
+        criteria: CriteriaFile | None = None,
     ) -> None:
         self.mode, self.workers, self.profile = mode, workers, profile
         self.rootpath, self.require_measured, self.each = rootpath, tuple(require_measured), each
@@ -61,6 +65,7 @@ class RunReport:
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
         self._orders = Orders()
+        self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 
     def collected(self, nodeids: Iterable[str]) -> None:
         """Note tests that are to run; each will be listed, with a record or without. May be told twice."""
@@ -71,7 +76,9 @@ class RunReport:
         nodeid, worker = record["nodeid"], record.get("worker")
         if (told := record.get("locks")) is not None:
             self._orders.add(told, nodeid, worker)
-            record = {name: value for name, value in record.items() if name != "locks"}
+        self._criteria.add(record.get("criteria"), nodeid, worker)
+        if "locks" in record or "criteria" in record:
+            record = {name: value for name, value in record.items() if name not in ("locks", "criteria")}
         self._order.setdefault(nodeid)
         self._records.setdefault(nodeid, {})[worker] = record
         self._unjudged.pop(nodeid, None)
@@ -101,6 +108,7 @@ class RunReport:
         """
         nodeid = plain_text(nodeid)
         self._order.setdefault(nodeid)
+        self._criteria.add(None, nodeid, worker)
         earlier = self._records.get(nodeid, {})  # an earlier try (a rerun); the crash came last
         if self.each:
             earlier.pop(worker, None)
@@ -152,10 +160,11 @@ class RunReport:
             },
             "tests": tests,
             "findings": findings,
-            "criteria": [],
+            "criteria": [result_to_dict(result) for result in self._criteria.results(tests)],
             "soak": {} if soak is None else plain(soak["series"]),
             "locks": plain(self._orders.section()),
         }
+        run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])
         run["summary"] = _summary(run, self.require_measured)
@@ -193,12 +202,17 @@ def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
         for finding in run["findings"]
         if finding["level"] == "error"
     ]
-    lines += [
-        f"criterion {criterion['id']}: over"
+    lines += [f"criterion {criterion['id']}: over" for criterion in criteria_over(run)]
+    return lines + [f"required, but not measured: {each}" for each in required_unmeasured(run, require)]
+
+
+def criteria_over(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The criteria that fail the run: over, and not of level warn."""
+    return [
+        criterion
         for criterion in run.get("criteria", ())
         if criterion["verdict"] == "over" and criterion.get("level") != "warn"
     ]
-    return lines + [f"required, but not measured: {each}" for each in required_unmeasured(run, require)]
 
 
 def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports import soaks
-from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, has_run
+from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 SUSPECTED = "suspected:"
@@ -134,6 +134,7 @@ def summary_lines(
     lines = told if verbose >= 0 else _hidden(run, style)
     lines += _soak(run, style)
     lines += _run_findings(run, style)
+    lines += _criteria(run, style)
     lines += _required(run, style)
     if verbose >= 0:
         lines += _not_measured(run, style)
@@ -431,6 +432,68 @@ def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
 
 def _and_more(entries: Sequence[str]) -> str:
     return f" and {len(entries) - 1} more" if len(entries) > 1 else ""
+
+
+def _criteria(run: Mapping[str, Any], style: _Style) -> list[Line]:
+    """The success criteria, where a test said something of them: how many, and each that is not within."""
+    if not run["run"].get("criteria", {}).get("told"):
+        return []
+    groups: dict[str, list[Mapping[str, Any]]] = {word: [] for word in _CRITERIA_WORDS}
+    for each in run["criteria"]:
+        groups[each["verdict"]].append(each)
+    counts = ", ".join(f"{len(found)} {word.replace('_', ' ')}" for word, found in groups.items())
+    fails = bool(criteria_over(run)) and run["run"]["mode"] != "observe"
+    head = f"success criteria: {counts}{'; fails the run' if fails else ''}"
+    lines = [style.line(head, _BOLD)]
+    for word, most in (("over", _MOST_ROWS), ("near", _MOST_SMALL), ("not_measured", _MOST_SMALL)):
+        if style.verbose < 0 and word != "over":
+            continue
+        plain = [each for each in groups[word] if each["statistic"] != "derived"]
+        shown = plain[: style.most(most)]
+        for each in shown:
+            lines += _criterion(each, style)
+        lines += style.more(len(plain) - len(shown))
+    return lines
+
+
+_CRITERIA_WORDS = ("within", "near", "over", "not_measured")
+_CRITERIA_MARKUP: dict[str, dict[str, bool]] = {"over": _RED, "near": _YELLOW, "not_measured": {}}
+
+
+def _criterion(each: Mapping[str, Any], style: _Style) -> list[Line]:
+    verdict, markup = each["verdict"], _CRITERIA_MARKUP[each["verdict"]]
+    if verdict == "over" and each["level"] == "warn":
+        markup = _YELLOW
+    if verdict == "not_measured":
+        return [Line(line.text, markup) for line in style.wrapped(f"  open    {each['id']}  ", each["why"])]
+    lines = [style.line(f"  {verdict:<8}{each['id']}  {criterion_text(each)}", markup)]
+    if verdict == "over":
+        why = each["why"] or ""
+        for told in (why, *(line for line in each["details"][:_MOST_DETAILS] if line not in why)):
+            if told:
+                lines += style.wrapped("      seen   ", told)
+        if each["evidence"]:
+            lines.append(style.named("      test   ", each["evidence"][0], _and_more(each["evidence"])))
+    return lines
+
+
+def criterion_text(each: Mapping[str, Any]) -> str:
+    """``p99 12.5 ms > 10 ms (500 samples)``: what a criterion came to, beside its limit."""
+    value, unit = each["value"], each["unit"]
+    if unit == "bool":
+        return "holds" if value else "does not hold"
+    shown = format_quantity(value, unit)
+    limit = format_quantity(each["limit"], unit)
+    sign = each["comparison"] if each["verdict"] != "over" else _OPPOSITE[each["comparison"]]
+    statistic = "" if each["statistic"] == "value" else f"{each['statistic']} "
+    interval = ""
+    if "interval" in each:
+        low, high = (format_quantity(end, unit) for end in each["interval"])
+        interval = f", from {low} to {high}"
+    return f"{statistic}{shown}{interval} {sign} {limit} ({_counted(each['samples'], 'sample')})"
+
+
+_OPPOSITE = {"<": ">=", "<=": ">", "==": "!=", ">=": "<", ">": "<="}
 
 
 def _required(run: Mapping[str, Any], style: _Style) -> list[Line]:

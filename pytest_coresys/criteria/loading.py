@@ -1,0 +1,241 @@
+"""Criteria files: TOML, read strictly. Whatever is wrong is a ConfigError that names file, line, table and the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from coresys.budgets.model import Level
+from coresys.budgets.units import parse_quantity
+from coresys.errors.hierarchy import UnitError
+from pytest_coresys.config.documents import Document, read_tables
+from pytest_coresys.config.errors import ConfigError, ValueProblem
+from pytest_coresys.config.keys import check_key, suggestion, unknown
+from pytest_coresys.config.lines import KeyPath
+from pytest_coresys.config.tables import TableReader
+from pytest_coresys.config.values import show
+from pytest_coresys.criteria.model import COMPARISONS, KINDS, QUANTILES, STATISTICS, UNITS, CriteriaFile, Criterion
+from pytest_coresys.measures import MEASURES, Measure
+
+BUILTIN = Path(__file__).with_name("criteria.toml")
+
+_TEXTS = ("title", "area", "measured", "goal", "source", "needs")
+_KEYS = ("id", *_TEXTS, "kind", "level", "statistic", "comparison", "limit", "unit", "min_samples", "derived_from",
+         "measure", "tests")  # fmt: skip
+_LEAST_FOR_A_QUANTILE = {"p50": 10, "p95": 20, "p99": 100}  # below, the rank is that of the extreme
+
+
+@lru_cache(1)
+def builtin() -> CriteriaFile:
+    """The set that the plugin brings with it."""
+    return CriteriaFile(
+        "criteria.toml", lambda: _criteria(BUILTIN, MEASURES, name="criteria.toml", lines=False), builtin=True
+    )
+
+
+def chosen(path: str | None, measures: Mapping[str, Measure], folder: Path) -> CriteriaFile:
+    """The set of a run: the file at ``path``, from ``folder``, or the one that is built in."""
+    return builtin() if path is None else read(folder / path, measures, name=path)
+
+
+def read(path: Path, measures: Mapping[str, Measure], *, name: str) -> CriteriaFile:
+    """Read a criteria file; ``name`` is what it is called in errors. Raises ConfigError."""
+    criteria = _criteria(path, measures, name=name)
+    return CriteriaFile(name, lambda: criteria)
+
+
+def _criteria(path: Path, measures: Mapping[str, Measure], *, name: str, lines: bool = True) -> dict[str, Criterion]:
+    found = read_tables(path, name, lines=lines)
+    if found is None:
+        raise ConfigError(place=name, problem="there is no such file")
+    document = Document(name, (), *found)
+    return _Reader(document, TableReader(document, measures), measures).all(found[0])
+
+
+class _Reader:
+    def __init__(self, document: Document, tables: TableReader, measures: Mapping[str, Measure]) -> None:
+        self._document, self._tables, self._measures = document, tables, measures
+
+    def all(self, tables: Mapping[str, object]) -> dict[str, Criterion]:
+        self._tables.check_names((), tables, ("criterion",))
+        if "criterion" not in tables:
+            self._document.fail((), "has no criterion: write [[criterion]] tables")
+        found: dict[str, Criterion] = {}
+        derived: list[tuple[KeyPath, str, tuple[str, ...]]] = []
+        for path, row in self._tables.rows(("criterion",), tables["criterion"]):
+            criterion = self._one(path, row)
+            if criterion.id in found:
+                first = self._document.place(("criterion", list(found).index(criterion.id), "id"))
+                self._fail(path, "id", f'"{criterion.id}" is the id of another one ({first})')
+            found[criterion.id] = criterion
+            if criterion.statistic == "derived":
+                globs = self._tables.texts((*path, "derived_from"), row["derived_from"])
+                derived.append((path, criterion.id, globs))
+        for path, name, globs in derived:
+            found[name] = replace(found[name], parts=self._parts(path, name, globs, list(found)))
+        self._check_circles(found, derived)
+        return found
+
+    def _one(self, path: KeyPath, row: Mapping[str, object]) -> Criterion:
+        self._tables.check_names(path, row, _KEYS)
+        for name in ("id", "statistic"):
+            if name not in row:
+                self._document.fail(path, f"{name} is missing", table=path)
+        identity = self._tables.text((*path, "id"), row["id"])
+        statistic = self._word(path, row, "statistic", STATISTICS)
+        texts = {name: self._tables.text((*path, name), row[name]) for name in _TEXTS if name in row}
+        place = self._document.lines.get((*path, "id"))
+        common: dict[str, Any] = {
+            **texts,
+            "id": identity,
+            "line": place,
+            "kind": self._word(path, row, "kind", KINDS, "success" if statistic == "derived" else "requirement"),
+            "level": cast(Level, self._word(path, row, "level", ("error", "warn"), "error")),
+        }
+        if statistic == "derived":
+            return self._derived(path, row, common)
+        if "derived_from" in row:
+            self._fail(path, "derived_from", 'belongs to statistic = "derived"')
+        if statistic == "check":
+            return self._check(path, row, common)
+        return self._figure(path, row, common, statistic)
+
+    def _derived(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any]) -> Criterion:
+        if "derived_from" not in row:
+            self._document.fail(path, "derived_from is missing: name the criteria that it rests on", table=path)
+        self._truth(path, row)
+        return Criterion(statistic="derived", **common)
+
+    def _check(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any]) -> Criterion:
+        self._truth(path, row)
+        return Criterion(statistic="check", min_samples=self._samples(path, row, 1), **common)
+
+    def _truth(self, path: KeyPath, row: Mapping[str, object]) -> None:
+        """Of what is right or not: nothing else may be asked."""
+        if row.get("limit", True) is not True:
+            self._fail(path, "limit", "of a check there is none but true")
+        if row.get("comparison", "==") != "==":
+            self._fail(path, "comparison", 'of a check there is none but "=="')
+        if row.get("unit", "bool") != "bool":
+            self._fail(path, "unit", 'of a check there is none but "bool"')
+        if "measure" in row:
+            self._fail(path, "measure", "figures of budgets are no checks")
+
+    def _figure(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any], statistic: str) -> Criterion:
+        measure = None
+        if "measure" in row:
+            measure = self._tables.text((*path, "measure"), row["measure"])
+            self._tables.checked((*path, "measure"), lambda: check_key(measure, self._measures), table=path)
+            if statistic in (*QUANTILES, "slope"):
+                self._fail(path, "measure", 'feeds one figure for each test: statistic is "value" or "total"')
+        if "limit" not in row:
+            self._document.fail(path, "limit is missing", table=path)
+        unit_of_measure = None if measure is None else self._measures[measure].unit
+        limit, unit, shown = self._limit(path, row, unit_of_measure)
+        return Criterion(
+            statistic=statistic,
+            comparison=self._word(path, row, "comparison", COMPARISONS, "<="),
+            limit=limit,
+            unit=unit,
+            shown_limit=shown,
+            min_samples=self._samples(path, row, _LEAST_FOR_A_QUANTILE.get(statistic, 1)),
+            measure=measure,
+            tests=self._tables.text((*path, "tests"), row["tests"]) if "tests" in row else "*",
+            **common,
+        )
+
+    def _limit(self, path: KeyPath, row: Mapping[str, object], of_measure: str | None) -> tuple[float, str, str]:
+        """In the base unit, that unit, and as it was written: a number with ``unit``, or "50 ms"."""
+        given = row["limit"]
+        unit = self._tables.text((*path, "unit"), row["unit"]) if "unit" in row else of_measure
+        if isinstance(given, str):
+            return self._written(path, given, unit, of_measure)
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            self._fail(path, "limit", f'{show(given)} is no figure: write a number, or text such as "50 ms"')
+        if unit is None:
+            self._document.fail(path, 'unit is missing: a figure without one says nothing (counts too: "count")')
+        base, factor = UNITS.get(unit, (unit, 1.0))
+        if base == "bool":
+            self._fail(path, "unit", 'a figure is no "bool": write statistic = "check"')
+        if near := suggestion_of_unit(unit):
+            self._fail(path, "unit", f'unknown unit "{unit}"; did you mean "{near}"?')
+        self._same_as(path, base, of_measure)
+        return float(given) * factor, base, f"{given} {unit}".removesuffix(" count")
+
+    def _written(self, path: KeyPath, text: str, unit: str | None, of_measure: str | None) -> tuple[float, str, str]:
+        bases = [UNITS.get(unit, (unit, 1.0))[0]] if unit is not None else ["s", "B", "ratio", "B/h"]
+        problem = ""
+        for base in bases:
+            try:
+                value = parse_quantity(text, base)
+            except UnitError as error:
+                problem = problem or error.problem
+                continue
+            self._same_as(path, base, of_measure)
+            return value, base, text
+        return self._fail(path, "limit", f"{show(text)}: {problem}")
+
+    def _same_as(self, path: KeyPath, base: str, of_measure: str | None) -> None:
+        if of_measure is not None and base != of_measure:
+            self._fail(path, "unit", f"the measure is in {of_measure}, not in {base}")
+
+    def _samples(self, path: KeyPath, row: Mapping[str, object], usual: int) -> int:
+        given = row.get("min_samples", usual)
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            self._fail(path, "min_samples", f"{show(given)}: write a whole number, 1 or more")
+        return given
+
+    def _word(
+        self, path: KeyPath, row: Mapping[str, object], name: str, valid: Sequence[str], usual: str | None = None
+    ) -> str:
+        word = self._tables.text((*path, name), row.get(name, usual))
+        if word not in valid:
+            self._fail(path, name, f"{unknown('word', word, valid)}".replace("unknown word", "unknown"))
+        return word
+
+    def _parts(self, path: KeyPath, name: str, globs: Iterable[str], ids: list[str]) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for glob in globs:
+            matching = [each for each in ids if each != name and fnmatchcase(each, glob)]
+            if not matching:
+                self._fail(path, "derived_from", f'"{glob}" matches no criterion{suggestion(glob, ids)}')
+            found.update(dict.fromkeys(matching))
+        return tuple(found)
+
+    def _check_circles(
+        self, found: Mapping[str, Criterion], derived: Iterable[tuple[KeyPath, str, tuple[str, ...]]]
+    ) -> None:
+        for path, name, _ in derived:
+            seen: set[str] = set()
+            ahead = list(found[name].parts)
+            while ahead:
+                part = ahead.pop()
+                if part == name:
+                    self._fail(path, "derived_from", f'"{name}" rests on itself')
+                if part not in seen:
+                    seen.add(part)
+                    ahead += found[part].parts
+
+    def _fail(self, path: KeyPath, name: str, problem: str) -> NoReturn:
+        self._document.fail((*path, name), f"{name}: {problem}", table=path)
+
+
+def suggestion_of_unit(unit: str) -> str | None:
+    """A unit that was meant by one that there is not; None where it may be the name of what is counted."""
+    if unit in UNITS:
+        return None
+    if lower := next((known for known in UNITS if known.lower() == unit.lower()), None):
+        return lower
+    near = difflib.get_close_matches(unit, [known for known in UNITS if len(known) > 2], n=1, cutoff=0.75)
+    return near[0] if near else None
+
+
+def check_id(identity: str, file: CriteriaFile) -> None:
+    """Raise ValueProblem unless there is such a criterion."""
+    if identity not in file.criteria:
+        raise ValueProblem(f'there is no criterion "{identity}" in {file.name}{suggestion(identity, file.criteria)}')

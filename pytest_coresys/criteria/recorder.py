@@ -1,0 +1,267 @@
+"""What tests record criteria through: the object of the ``coresys_criteria`` fixture, and where that puts it."""
+
+from __future__ import annotations
+
+from _thread import allocate_lock  # never a watched one: a test may record in the middle of whatever it tests
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+from coresys.budgets.units import format_quantity, parse_quantity
+from coresys.errors.hierarchy import CoreSysError, UnitError
+from coresys.monitoring.histogram import Histogram, quantile
+from pytest_coresys.config.errors import ValueProblem
+from pytest_coresys.criteria.judge import judge
+from pytest_coresys.criteria.loading import check_id, chosen
+from pytest_coresys.criteria.model import QUANTILES, CriteriaFile, Criterion
+from pytest_coresys.criteria.samples import Samples
+from pytest_coresys.measures import MEASURES
+
+T = TypeVar("T")
+
+# A bound that the machine itself comes near to, doing next to nothing, says nothing of what is measured beside that.
+MOST_OF_REFERENCE = 0.5
+_ROUNDS = 5
+_CALLS = {"p50": 100, "p95": 100, "p99": 500}
+
+
+class CriterionError(CoreSysError):
+    """Something was recorded that its criterion has no use for. ``criterion`` is the id, ``problem`` what is wrong."""
+
+    def __init__(self, *, criterion: str, problem: str) -> None:
+        self.criterion, self.problem = criterion, problem
+        super().__init__(f"{criterion}: {problem}" if criterion else problem)
+
+
+class Collector:
+    """What the test that runs has recorded so far. A repetition of a test records nothing: nobody is listening then."""
+
+    def __init__(self, file: CriteriaFile) -> None:
+        self.file = file
+        self._open = False
+        self._lock = allocate_lock()
+        self._samples: dict[str, Samples] = {}
+
+    def begin(self) -> None:
+        """A test begins."""
+        self._samples, self._open = {}, True
+
+    def end(self) -> dict[str, Samples]:
+        """It is over, and this is what it recorded."""
+        found, self._samples, self._open = self._samples, {}, False
+        return found
+
+    def add(self, identity: str, do: Callable[[Samples], None]) -> None:
+        """Have something put down for a criterion."""
+        with self._lock:
+            if self._open:
+                do(self._samples.setdefault(identity, Samples()))
+
+
+def collector_without_a_run(path: str | None, folder: Path) -> Collector:
+    """One that checks what is recorded, and drops it: nobody measures."""
+    return Collector(chosen(path, MEASURES, folder))
+
+
+class CriteriaRecorder:
+    """Samples for success criteria. Figures are in base units (seconds, bytes, ratio, bytes an hour), or text with a
+    unit ("2 ms"). An id that the criteria file does not have raises CriterionError, as does what a criterion has no use
+    for. Any thread may record, while its test runs.
+    """
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def criterion(self, identity: str) -> Criterion:
+        """What the file says of it. Raises CriterionError where there is none of that id."""
+        try:
+            check_id(identity, self._collector.file)
+        except ValueProblem as problem:
+            raise CriterionError(criterion="", problem=problem.problem) from None
+        return self._collector.file.criteria[identity]
+
+    def record(self, identity: str, value: float | str, detail: str = "") -> None:
+        """Add a sample. ``detail`` is a line for the report, such as which case was lost."""
+        criterion = self.criterion(identity)
+        if criterion.statistic == "check" and isinstance(value, bool):
+            self.check(identity, value, detail)
+            return
+        number = _number(criterion, value)
+
+        def put(samples: Samples) -> None:
+            samples.add(number)
+            samples.say(detail)
+
+        self._collector.add(identity, put)
+
+    def check(self, identity: str, ok: object, detail: str = "") -> None:
+        """Add one check; where faults are counted (statistic "total"), 0 or 1. ``detail`` tells of a failed one."""
+        criterion, right = self.criterion(identity), bool(ok)
+        if criterion.statistic == "check":
+            self._collector.add(identity, lambda samples: samples.check(right, detail))
+        elif criterion.statistic == "total" and criterion.unit not in ("s", "B"):
+            self.record(identity, 0 if right else 1, "" if right else detail or "a check failed")
+        else:
+            raise _useless(criterion, "check()")
+
+    def slope(self, identity: str, rate: float, low: float, high: float, detail: str = "") -> None:
+        """Add a rate and the interval that it is in (at the level of your choice), in base units an hour."""
+        criterion = self.criterion(identity)
+        if criterion.statistic != "slope":
+            raise _useless(criterion, "slope()")
+
+        def put(samples: Samples) -> None:
+            samples.slope(rate, low, high)
+            samples.say(detail)
+
+        self._collector.add(identity, put)
+
+    def note(self, identity: str, line: str) -> None:
+        """A line for the report, beside the figures: what they were compared with, say."""
+        self.criterion(identity)
+        self._collector.add(identity, lambda samples: samples.say(line))
+
+    def unmeasured(self, identity: str, why: str) -> None:
+        """It could not be measured here, and this is why: the criterion is not measured then, whatever else was."""
+        self.criterion(identity)
+        if not why.strip():
+            raise CriterionError(criterion=identity, problem="say why it could not be measured")
+        self._collector.add(identity, lambda samples: samples.fail_to_measure(why))
+
+    def time(self, identity: str) -> Timing:
+        """``with coresys_criteria.time(id):`` adds the seconds of the block; none if it raises."""
+        criterion = self.criterion(identity)
+        if criterion.unit != "s" or criterion.statistic not in (*QUANTILES, "total", "value"):
+            raise _useless(criterion, "time()")
+        return Timing(lambda seconds: self.record(identity, seconds))
+
+    def timed(
+        self,
+        identity: str,
+        operation: Callable[[], object],
+        *,
+        beside: Callable[[], object],
+        calls: int | None = None,
+        rounds: int = _ROUNDS,
+    ) -> None:
+        """Time ``operation`` many times, in turns with ``beside``: the least that the machine could do in its place.
+
+        Either may return the seconds that it took (a float) where not all of the call is to be timed. The samples of a
+        round count if the machine was fit for it: if ``beside`` alone stayed under half of the limit. Rounds end when
+        the criterion is within, and at the latest after ``rounds``: what is over has been over again and again. If no
+        round was fit, the criterion is not measured: machine too busy.
+        """
+        criterion = self.criterion(identity)
+        if criterion.unit != "s" or criterion.statistic not in QUANTILES:
+            raise _useless(criterion, "timed()")
+        least = max(calls or _CALLS[criterion.statistic], criterion.min_samples)
+        own, reference = Samples(), Samples()
+        slowest = 0.0
+        for _ in range(rounds):
+            mine, theirs = _turns(operation, beside, least)
+            share = QUANTILES[criterion.statistic]
+            seen = quantile(theirs.distribution(()), share)
+            slowest = max(slowest, seen)
+            if seen > MOST_OF_REFERENCE * criterion.limit:
+                continue
+            own.histogram.merge(mine.distribution(()))
+            _count(own, mine)
+            reference.histogram.merge(theirs.distribution(()))
+            if judge(criterion, own).verdict == "within":
+                break
+        if not own.count:
+            limit = format_quantity(criterion.limit, "s")
+            took = format_quantity(slowest, "s")
+            self.unmeasured(identity, f"machine too busy: {_name(beside)} alone took {took}, the limit is {limit}")
+            return
+        line = _comparison(criterion, own, reference, _name(beside))
+
+        def put(samples: Samples) -> None:
+            samples.merge(own)
+            samples.say(line)
+
+        self._collector.add(identity, put)
+
+
+class Timing:
+    """The time that a block takes. ``seconds`` is there when it is over."""
+
+    __slots__ = ("_began", "_record", "seconds")
+
+    def __init__(self, record: Callable[[float], None]) -> None:
+        self._record = record
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def __enter__(self) -> Timing:
+        self._began = perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.seconds = perf_counter() - self._began
+        if kind is None:
+            self._record(self.seconds)
+
+
+def _turns(operation: Callable[[], object], beside: Callable[[], object], calls: int) -> tuple[Histogram, Histogram]:
+    mine, theirs = Histogram(), Histogram()
+    for _ in range(calls):
+        mine.record(_seconds(operation))
+        theirs.record(_seconds(beside))
+    return mine, theirs
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = perf_counter()
+    told = call()
+    took = perf_counter() - began
+    return told if isinstance(told, float) else took
+
+
+def _count(samples: Samples, histogram: Histogram) -> None:
+    found = histogram.distribution(())
+    samples.count += found.count
+    samples.total += found.total
+    samples.least, samples.most = min(samples.least, found.least), max(samples.most, found.most)
+    samples.values = [samples.least, samples.most]
+
+
+def _comparison(criterion: Criterion, own: Samples, reference: Samples, name: str) -> str:
+    figures = []
+    for share in dict.fromkeys((0.5, QUANTILES[criterion.statistic])):
+        mine, theirs = quantile(own.distribution(), share), quantile(reference.distribution(), share)
+        times = f", {mine / theirs:.3g} times" if theirs > 0 else ""
+        figures.append(f"p{share * 100:.0f} {format_quantity(mine, 's')} beside {format_quantity(theirs, 's')}{times}")
+    return f"{'; '.join(figures)} ({name})"
+
+
+def _name(call: Callable[[], object]) -> str:
+    return str(getattr(call, "__name__", type(call).__name__)).replace("_", " ").strip()
+
+
+def _number(criterion: Criterion, value: float | str) -> float:
+    if criterion.statistic in ("check", "slope", "derived"):
+        raise _useless(criterion, "record()")
+    if isinstance(value, str):
+        try:
+            return parse_quantity(value, criterion.unit)
+        except UnitError as error:
+            raise CriterionError(criterion=criterion.id, problem=f"{value!r}: {error.problem}") from None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no number") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no finite number")
+    return number
+
+
+_METHODS: Mapping[str, str] = {"check": "check()", "slope": "slope()", "derived": "nothing: others decide it"}
+
+
+def _useless(criterion: Criterion, what: str) -> CriterionError:
+    right = _METHODS.get(criterion.statistic, "record()")
+    return CriterionError(
+        criterion=criterion.id, problem=f'its statistic is "{criterion.statistic}", which takes {right}, not {what}'
+    )

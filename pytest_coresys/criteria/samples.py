@@ -1,0 +1,142 @@
+"""What tests recorded for a criterion: mergeable, and plain enough to travel between processes.
+
+A quantile needs many samples and no single one: they go into a histogram (see ``coresys.monitoring.histogram``), whose
+counts add up exactly, whoever recorded them. Figures that stand for themselves (a value, a slope) are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coresys.monitoring.histogram import Histogram
+from coresys.system_records import Distribution
+
+_MOST_DETAILS = 20
+_MOST_VALUES = 1000
+
+
+@dataclass(slots=True)
+class Samples:
+    """Of one criterion, from one test or from many.
+
+    ``checks`` are how many were right and how many not; ``slopes`` each a rate with the ends of its interval;
+    ``details`` lines that say what failed, or what was measured beside; ``unmeasured`` why nothing could be.
+    """
+
+    histogram: Histogram = field(default_factory=Histogram)
+    count: int = 0
+    total: float = 0.0
+    values: list[float] = field(default_factory=list)
+    least: float = math.inf
+    most: float = -math.inf
+    right: int = 0
+    wrong: int = 0
+    slopes: list[tuple[float, float, float]] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    unmeasured: list[str] = field(default_factory=list)
+
+    def add(self, value: float) -> None:
+        """One sample, in base units. Raises ValueError where it is no finite number."""
+        if not math.isfinite(value):
+            raise ValueError(f"a sample is a finite number, not {value!r}")
+        self.histogram.record(value)
+        self.count += 1
+        self.total += value
+        self.least, self.most = min(self.least, value), max(self.most, value)
+        if len(self.values) < _MOST_VALUES:
+            self.values.append(value)
+
+    def check(self, ok: bool, detail: str = "") -> None:
+        """One check; ``detail`` is kept of those that failed."""
+        if ok:
+            self.right += 1
+        else:
+            self.wrong += 1
+            self.say(detail or "a check failed")
+
+    def slope(self, rate: float, low: float, high: float) -> None:
+        """One rate with its interval, in base units."""
+        if not (math.isfinite(rate) and math.isfinite(low) and math.isfinite(high) and low <= rate <= high):
+            raise ValueError(f"a slope is within its interval, all finite: not {rate!r} in {low!r} to {high!r}")
+        self.slopes.append((rate, low, high))
+
+    def say(self, line: str) -> None:
+        """Keep a line for the report."""
+        if line and line not in self.details and len(self.details) < _MOST_DETAILS:
+            self.details.append(line)
+
+    def fail_to_measure(self, why: str) -> None:
+        """Note that it could not be measured here, and why."""
+        if why not in self.unmeasured:
+            self.unmeasured.append(why)
+
+    @property
+    def number(self) -> int:
+        """How many samples, checks and slopes there are."""
+        return self.count + self.right + self.wrong + len(self.slopes)
+
+    def distribution(self) -> Distribution:
+        """The samples by buckets."""
+        return self.histogram.distribution(())
+
+    def merge(self, other: Samples) -> None:
+        """Add what another one has, which stays as it is."""
+        self.histogram.merge(other.distribution())
+        self.count += other.count
+        self.total += other.total
+        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
+        self.values += other.values[: max(_MOST_VALUES - len(self.values), 0)]
+        self.right += other.right
+        self.wrong += other.wrong
+        self.slopes += other.slopes
+        for line in other.details:
+            self.say(line)
+        for why in other.unmeasured:
+            self.fail_to_measure(why)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can carry it."""
+        found = self.distribution()
+        return {
+            "count": self.count,
+            "total": self.total,
+            "least": None if not self.count else self.least,
+            "most": None if not self.count else self.most,
+            "buckets": [[edge, count] for edge, count in found.buckets],
+            "values": self.values if self.count <= _MOST_VALUES else [self.least, self.most],
+            "right": self.right,
+            "wrong": self.wrong,
+            "slopes": [list(slope) for slope in self.slopes],
+            "details": self.details,
+            "unmeasured": self.unmeasured,
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Samples:
+        """What ``plain`` wrote."""
+        new = cls(
+            count=data["count"],
+            total=data["total"],
+            values=list(data["values"]),
+            right=data["right"],
+            wrong=data["wrong"],
+            slopes=[(rate, low, high) for rate, low, high in data["slopes"]],
+            details=list(data["details"]),
+            unmeasured=list(data["unmeasured"]),
+        )
+        if new.count:
+            new.least, new.most = data["least"], data["most"]
+            buckets = tuple((edge, count) for edge, count in data["buckets"])
+            new.histogram.merge(Distribution("", "", "", new.count, new.total, new.least, new.most, buckets=buckets))
+        return new
+
+
+def merged(several: Iterable[Samples]) -> Samples:
+    """All of them as one."""
+    whole = Samples()
+    for each in several:
+        whole.merge(each)
+    return whole

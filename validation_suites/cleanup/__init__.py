@@ -1,0 +1,1 @@
+"""Cleanup: in order, within its deadlines, all of it."""

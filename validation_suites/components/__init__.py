@@ -1,0 +1,1 @@
+"""Components: order, hooks, interfaces."""

@@ -1,0 +1,78 @@
+"""Fixtures of the suites: the subject of each role, and how much effort the run is to spend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_coresys.subjects import check_subjects, make, takes
+from validation_suites import ours
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a storm is, and how many processes are killed. ``soak``: by ``--coresys-profile soak``."""
+
+    soak: bool
+    kills: int
+    storm_seconds: float
+    growth_seconds: float
+
+
+_DEFAULT = Effort(soak=False, kills=50, storm_seconds=2.0, growth_seconds=60.0)
+_SOAK = Effort(soak=True, kills=1000, storm_seconds=600.0, growth_seconds=3600.0)
+
+
+@pytest.fixture(scope="session")
+def effort(request: pytest.FixtureRequest) -> Effort:
+    """What this run may take."""
+    return _SOAK if request.config.getoption("coresys_profile") == "soak" else _DEFAULT
+
+
+class Subject:
+    """Makes managers of the run's subjects, by role; those that have an end are ended after the test."""
+
+    def __init__(self, factories: dict[str, Callable[..., Any]]) -> None:
+        self._chosen = factories
+        self._made: list[Any] = []
+
+    def __call__(self, role: str, **offered: Any) -> Any:
+        """A new manager. It is given what its factory takes of what is offered."""
+        made = make(self.factory(role), offered)
+        self._made.append(made)
+        return made
+
+    def factory(self, role: str) -> Callable[..., Any]:
+        """What makes it."""
+        return self._chosen.get(role) or ours.FACTORIES[role]
+
+    def takes(self, role: str, keyword: str) -> bool:
+        """Whether its factory can be given this."""
+        return takes(self.factory(role), keyword)
+
+    def is_ours(self, role: str) -> bool:
+        """Whether the run tests our own."""
+        return role not in self._chosen
+
+    def end(self) -> None:
+        """Close what was made."""
+        while self._made:
+            close(self._made.pop())
+
+
+def close(manager: Any) -> None:
+    """End a manager that has an end."""
+    end = getattr(manager, "close", None) or getattr(manager, "shutdown", None)
+    if end is not None:
+        end()
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """``subject("state")`` is a new manager of the run's subject for that role."""
+    made = Subject(check_subjects(request.config.getoption("coresys_subject")))
+    yield made
+    made.end()

@@ -1,0 +1,1 @@
+"""Managers together: chains, transitions of several, recovery."""

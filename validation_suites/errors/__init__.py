@@ -1,0 +1,1 @@
+"""Errors: none lost, each counted once, recovery as declared."""

@@ -1,0 +1,1 @@
+"""Subjects with one planted fault each, which the suites must catch."""

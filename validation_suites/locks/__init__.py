@@ -1,0 +1,1 @@
+"""The lock hierarchy across coordinators."""

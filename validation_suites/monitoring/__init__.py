@@ -1,0 +1,1 @@
+"""The monitoring coordinator, and what watching costs."""

@@ -1,0 +1,1 @@
+"""What a timed loop needs: references, and how to wait."""

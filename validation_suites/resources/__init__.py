@@ -1,0 +1,1 @@
+"""Buffers and whatever else has an owner: limits, isolation, reclamation."""

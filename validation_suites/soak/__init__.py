@@ -1,0 +1,1 @@
+"""What takes an hour: growth, storms of kills and of locks."""

@@ -1,0 +1,1 @@
+"""State machines: every transition allowed, numbered, recorded, kept."""

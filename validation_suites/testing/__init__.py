@@ -1,0 +1,1 @@
+"""Environments of tests: isolated, verified, quick."""

@@ -1,0 +1,1 @@
+"""Threads: order, safety, timeouts, bounded workers."""
