@@ -83,6 +83,7 @@ def open_session(config: pytest.Config) -> None:
     """Read the configuration and register the session. Raises pytest.UsageError for what is wrong with it."""
     try:
         probes, measures = plugin_probes(config, MEASURES)
+        criteria = chosen(config.getoption("coresys_criteria"), measures, config.invocation_params.dir)
         settings = load_settings(
             config.rootpath,
             inipath=config.inipath,
@@ -92,8 +93,8 @@ def open_session(config: pytest.Config) -> None:
             repeat=config.getoption("coresys_repeat"),
             require_measured=config.getoption("coresys_require_measured"),
             measures=measures,
+            criteria=lambda: criteria.criteria,
         )
-        criteria = chosen(config.getoption("coresys_criteria"), measures, config.invocation_params.dir)
         path = config.getoption("coresys_json")
         if path == "":
             raise ConfigError(place="--coresys-json", problem="the path is empty")

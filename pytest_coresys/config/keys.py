@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 
 from pytest_coresys.config.errors import ValueProblem
@@ -34,11 +34,20 @@ def check_key(key: str, known: Collection[str]) -> None:
     raise ValueProblem(f'unknown key "{key}"{hint}')
 
 
-def matching_keys(glob: str, known: Collection[str]) -> tuple[str, ...]:
-    """The keys that ``glob`` matches, in their own order. Raises ValueProblem if there is none."""
+def matching_keys(
+    glob: str, known: Collection[str], more: Callable[[], Collection[str]] | None = None
+) -> tuple[str, ...]:
+    """The keys that ``glob`` matches, in their own order. Raises ValueProblem if there is none.
+
+    ``more``: ids of criteria, which are asked for where none of the keys is meant.
+    """
     found = tuple(key for key in known if fnmatchcase(key, glob))
+    if not found and more is not None:
+        known = [*known, *more()]
+        found = tuple(key for key in known if fnmatchcase(key, glob))
     if found:
         return found
     # "memroy.*" is nearer to "memory.*" than to any single key.
     groups = dict.fromkeys(f"{key.split('.')[0]}.*" for key in known)
-    raise ValueProblem(f'"{glob}" matches no measure{suggestion(glob, [*groups, *known])}')
+    what = "no measure" if more is None else "no measure and no criterion"
+    raise ValueProblem(f'"{glob}" matches {what}{suggestion(glob, [*groups, *known])}')

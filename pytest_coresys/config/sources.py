@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -44,13 +44,15 @@ def load_settings(
     repeat: int | None,
     require_measured: Sequence[str],
     measures: Mapping[str, Measure],
+    criteria: Callable[[], Collection[str]] = tuple,
 ) -> Settings:
     """Read all sources and merge them. Raises ConfigError, which names the place, for anything that is wrong.
 
-    ``profile``, ``repeat``, ``cli_sets`` and ``require_measured`` are the options of the command line.
+    ``profile``, ``repeat``, ``cli_sets`` and ``require_measured`` are the options of the command line; ``criteria``
+    gives the ids of criteria, which may be required too.
     """
     document = read_document(rootpath)
-    file = FileSettings() if document is None else _read_file(TableReader(document, measures))
+    file = FileSettings() if document is None else _read_file(TableReader(document, measures), criteria)
     place = "--coresys-profile" if profile is not None else file.profile_place
     chosen = choose_profile(profile if profile is not None else file.profile, place, file.profiles or {}, measures)
     return Settings(
@@ -60,12 +62,12 @@ def load_settings(
         base=[*chosen.budgets, *file.budgets, *_read_ini(ini_lines, inipath, rootpath, measures)],
         overrides=file.overrides,
         forced=[_read_set(text, measures) for text in cli_sets],
-        require_measured=[*file.require_measured, *_checked_globs(require_measured, measures)],
+        require_measured=[*file.require_measured, *_checked_globs(require_measured, measures, criteria)],
         accepts=file.accepts,
     )
 
 
-def _read_file(reader: TableReader) -> FileSettings:
+def _read_file(reader: TableReader, criteria: Callable[[], Collection[str]]) -> FileSettings:
     top = reader.document.tables
     if reader.document.name == OWN_FILE and "tool" in top:
         reader.document.fail(("tool",), f"{OWN_FILE} has the tables without [tool.coresys]: write [budgets]", table=())
@@ -73,7 +75,7 @@ def _read_file(reader: TableReader) -> FileSettings:
     return FileSettings(
         profile=reader.text(("profile",), top["profile"]) if "profile" in top else None,
         profile_place=reader.document.place(("profile",)),
-        require_measured=_read_required(reader, top.get("require_measured", [])),
+        require_measured=_read_required(reader, top.get("require_measured", []), criteria),
         budgets=reader.budgets(("budgets",), top.get("budgets", {})),
         overrides=tuple(_read_override(reader, *row) for row in reader.rows(("overrides",), top.get("overrides", []))),
         accepts=tuple(_read_accept(reader, *row) for row in reader.rows(("accept",), top.get("accept", []))),
@@ -81,10 +83,10 @@ def _read_file(reader: TableReader) -> FileSettings:
     )
 
 
-def _read_required(reader: TableReader, value: object) -> tuple[str, ...]:
+def _read_required(reader: TableReader, value: object, criteria: Callable[[], Collection[str]]) -> tuple[str, ...]:
     patterns = reader.texts(("require_measured",), value)
     for index, glob in enumerate(patterns):
-        reader.checked(("require_measured", index), partial(matching_keys, glob, reader.measures), table=())
+        reader.checked(("require_measured", index), partial(matching_keys, glob, reader.measures, criteria), table=())
     return patterns
 
 
@@ -171,10 +173,12 @@ def _budget(key: str, value: str, place: str, origin: str, measures: Mapping[str
         raise ConfigError(place=place, problem=label + describe(key, value, problem)) from None
 
 
-def _checked_globs(patterns: Sequence[str], measures: Mapping[str, Measure]) -> Iterator[str]:
+def _checked_globs(
+    patterns: Sequence[str], measures: Mapping[str, Measure], criteria: Callable[[], Collection[str]]
+) -> Iterator[str]:
     for glob in patterns:
         try:
-            matching_keys(glob, measures)
+            matching_keys(glob, measures, criteria)
         except ValueProblem as problem:
             raise ConfigError(place="--coresys-require-measured", problem=problem.problem) from None
         yield glob

@@ -158,7 +158,9 @@ class _Reader:
         if isinstance(given, bool) or not isinstance(given, (int, float)):
             self._fail(path, "limit", f'{show(given)} is no figure: write a number, or text such as "50 ms"')
         if unit is None:
-            self._document.fail(path, 'unit is missing: a figure without one says nothing (counts too: "count")')
+            self._document.fail(
+                path, 'unit is missing: a figure without one says nothing (counts too: "count")', table=path
+            )
         base, factor = UNITS.get(unit, (unit, 1.0))
         if base == "bool":
             self._fail(path, "unit", 'a figure is no "bool": write statistic = "check"')

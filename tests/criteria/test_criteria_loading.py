@@ -1,0 +1,164 @@
+"""Criteria files: what they may say, and how each mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.config.toml import loads
+from pytest_coresys.criteria.loading import BUILTIN, builtin, chosen, read
+from pytest_coresys.criteria.model import CriteriaFile
+from pytest_coresys.measures import MEASURES
+
+ONE = """\
+[[criterion]]
+id = "shop.order_time"
+statistic = "p99"
+comparison = "<"
+limit = 50
+unit = "ms"
+"""
+
+
+def load(folder: Path, text: str) -> CriteriaFile:
+    (folder / "own.toml").write_text(text, encoding="utf-8")
+    return read(folder / "own.toml", MEASURES, name="own.toml")
+
+
+def problem(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load(folder, text)
+    return str(refused.value)
+
+
+def test_the_builtin_set_is_all_of_the_design() -> None:
+    raw = loads(BUILTIN.read_text(encoding="utf-8"))["criterion"]
+    file = builtin()
+    assert file.builtin
+    assert list(file.criteria) == [row["id"] for row in raw]
+    assert len(file.criteria) == 134
+    for row in raw:
+        criterion = file.criteria[row["id"]]
+        assert criterion.title == row["title"]
+        assert criterion.statistic == row["statistic"]
+        assert criterion.min_samples >= row.get("min_samples", 1)
+
+
+@pytest.mark.parametrize(
+    ("identity", "limit", "unit"),
+    [
+        ("state.transition_time", 0.05, "s"),
+        ("resources.pool_fragmentation", 0.05, "ratio"),
+        ("resources.component_memory", 500 * 1024, "B"),
+        ("resources.growth_rate", 1024**2, "B/h"),
+        ("locks.critical_section_time", 0.001, "s"),
+        ("threads.stack_size", 1024 * 1024, "B"),
+        ("testing.isolation_leaks", 0, "B"),
+        ("threads.pool_max", 20, "threads"),
+        ("locks.monitoring_overhead", 4, "ratio"),
+        ("resources.pool_small_count", 500, "buffers"),
+        ("state.centralised", True, "bool"),
+    ],
+)
+def test_limits_are_in_base_units(identity: str, limit: float, unit: str) -> None:
+    criterion = builtin().criteria[identity]
+    assert criterion.limit == pytest.approx(limit)
+    assert criterion.unit == unit
+
+
+def test_a_file_of_a_team_of_its_own(tmp_path: Path) -> None:
+    file = load(tmp_path, ONE + """
+[[criterion]]
+id = "shop.contention"
+statistic = "value"
+limit = "5 %"
+measure = "locks.contention"
+tests = "tests/load/*"
+level = "warn"
+
+[[criterion]]
+id = "shop.audited"
+statistic = "check"
+
+[[criterion]]
+id = "shop.growth"
+statistic = "slope"
+comparison = "<"
+limit = "2 MB/h"
+
+[[criterion]]
+id = "shop.ready"
+statistic = "derived"
+derived_from = ["shop.*"]
+""")  # fmt: skip
+    found = file.criteria
+    assert found["shop.order_time"].limit == pytest.approx(0.05)
+    assert found["shop.order_time"].min_samples == 100
+    assert (found["shop.contention"].limit, found["shop.contention"].unit) == (0.05, "ratio")
+    assert (found["shop.contention"].level, found["shop.contention"].comparison) == ("warn", "<=")
+    assert found["shop.growth"].limit == 2 * 1024**2
+    assert found["shop.ready"].parts == ("shop.order_time", "shop.contention", "shop.audited", "shop.growth")
+    assert found["shop.ready"].kind == "success"
+    assert found["shop.audited"].limit is True
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "own.toml: has no criterion: write [[criterion]] tables"),
+        ("[criteria]\n", 'own.toml:1: unknown key "criteria"; did you mean "criterion"?'),
+        ("[[criterion]\n", "own.toml:1: not valid TOML"),
+        ('[[criterion]]\nid = "a"\n', "own.toml:1: [[criterion]] statistic is missing"),
+        (ONE.replace('id = "shop', 'name = "shop'), 'own.toml:2: [[criterion]] unknown key "name"'),
+        (ONE.replace("p99", "p999"), 'own.toml:3: [[criterion]] statistic: unknown "p999"; did you mean "p99"?'),
+        (ONE.replace('"<"', '"=<"'), 'own.toml:4: [[criterion]] comparison: unknown "=<"'),
+        (ONE.replace("limit = 50\n", ""), "own.toml:1: [[criterion]] limit is missing"),
+        (ONE.replace("limit = 50", "limit = true"), "own.toml:5: [[criterion]] limit: true is no figure"),
+        (ONE.replace('unit = "ms"\n', ""), "own.toml:1: [[criterion]] unit is missing"),
+        (ONE.replace('"ms"', '"MS"'), 'own.toml:6: [[criterion]] unit: unknown unit "MS"; did you mean "ms"?'),
+        (ONE.replace('"ms"', '"bool"'), 'own.toml:6: [[criterion]] unit: a figure is no "bool"'),
+        (ONE.replace("limit = 50", 'limit = "50 parsec"'), "own.toml:5: [[criterion]] limit: "),
+        (ONE + "min_samples = 0\n", "own.toml:7: [[criterion]] min_samples: 0: write a whole number, 1 or more"),
+        (ONE + 'level = "off"\n', 'own.toml:7: [[criterion]] level: unknown "off"'),
+        (ONE + 'kind = "aim"\n', 'own.toml:7: [[criterion]] kind: unknown "aim"'),
+        (ONE + 'measure = "memory.growth"\n', "own.toml:7: [[criterion]] measure: feeds one figure for each test"),
+        (ONE + 'derived_from = ["x"]\n', "own.toml:7: [[criterion]] derived_from: belongs to statistic"),
+        (ONE + ONE, 'own.toml:8: [[criterion]] id: "shop.order_time" is the id of another one (own.toml:2)'),
+        (
+            ONE.replace("p99", "value") + 'measure = "locks.contentoin"\n',
+            'own.toml:7: [[criterion]] measure: unknown key "locks.contentoin"; did you mean "locks.contention"?',
+        ),
+        (
+            ONE.replace("p99", "value") + 'measure = "locks.contention"\n',
+            "own.toml:6: [[criterion]] unit: the measure is in ratio, not in s",
+        ),
+        (
+            ONE + '[[criterion]]\nid = "all"\nstatistic = "derived"\n',
+            "own.toml:7: [[criterion]] derived_from is missing",
+        ),
+        (
+            ONE + '[[criterion]]\nid = "all"\nstatistic = "derived"\nderived_from = ["shop.order_tine"]\n',
+            'own.toml:10: [[criterion]] derived_from: "shop.order_tine" matches no criterion; '
+            'did you mean "shop.order_time"?',
+        ),
+        (
+            '[[criterion]]\nid = "a"\nstatistic = "derived"\nderived_from = ["b"]\n'
+            '[[criterion]]\nid = "b"\nstatistic = "derived"\nderived_from = ["a"]\n',
+            'own.toml:4: [[criterion]] derived_from: "a" rests on itself',
+        ),
+        (
+            '[[criterion]]\nid = "a"\nstatistic = "check"\nlimit = 3\n',
+            "own.toml:4: [[criterion]] limit: of a check there is none but true",
+        ),
+    ],
+)
+def test_each_mistake_is_told_with_its_line_and_what_to_write(tmp_path: Path, text: str, told: str) -> None:
+    assert problem(tmp_path, text).startswith(told)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^none\.toml: there is no such file$"):
+        chosen("none.toml", MEASURES, tmp_path)
+    assert chosen(None, MEASURES, tmp_path) is builtin()

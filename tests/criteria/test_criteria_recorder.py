@@ -1,0 +1,162 @@
+"""What tests record through."""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter
+
+import pytest
+
+from pytest_coresys.criteria import recorder as recorder_module
+from pytest_coresys.criteria.judge import judge
+from pytest_coresys.criteria.loading import builtin
+from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder, CriterionError
+from pytest_coresys.criteria.samples import Samples
+
+TIME, COUNT, CHECK, SLOPE, SIZE = (
+    "state.transition_time",
+    "state.acknowledged_lost",
+    "state.centralised",
+    "resources.growth_rate",
+    "resources.component_memory",
+)
+
+
+@pytest.fixture
+def collector() -> Collector:
+    collector = Collector(builtin())
+    collector.begin()
+    return collector
+
+
+@pytest.fixture
+def criteria(collector: Collector) -> CriteriaRecorder:
+    return CriteriaRecorder(collector)
+
+
+def test_figures_are_taken_in_base_units_or_with_one(collector: Collector, criteria: CriteriaRecorder) -> None:
+    criteria.record(TIME, 0.002)
+    criteria.record(TIME, "4 ms")
+    criteria.record(SIZE, "2 KB")
+    criteria.record(COUNT, 0)
+    found = collector.end()
+    assert found[TIME].values == [0.002, 0.004]
+    assert found[SIZE].values == [2048]
+    assert found[COUNT].number == 1
+
+
+def test_a_block_is_timed_unless_it_raises(collector: Collector, criteria: CriteriaRecorder) -> None:
+    began = perf_counter()
+    with criteria.time(TIME) as timing:
+        pass
+    assert 0 < timing.seconds <= perf_counter() - began
+    with pytest.raises(KeyError), criteria.time(TIME):
+        raise KeyError
+    assert collector.end()[TIME].values == [timing.seconds]
+
+
+def test_a_check_counts_a_fault_where_faults_are_counted(collector: Collector, criteria: CriteriaRecorder) -> None:
+    criteria.check(COUNT, True)
+    criteria.check(COUNT, False, "machine 3 was lost")
+    criteria.check(CHECK, [1], "not told")
+    found = collector.end()
+    assert (found[COUNT].count, found[COUNT].total) == (2, 1.0)
+    assert found[COUNT].details == ["machine 3 was lost"]
+    assert (found[CHECK].right, found[CHECK].wrong, found[CHECK].details) == (1, 0, [])
+
+
+def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: CriteriaRecorder) -> None:
+    criteria.record(TIME, 1.0)
+    assert collector.end()[TIME].number == 1
+    criteria.record(TIME, 2.0)  # a repetition: the test is over
+    collector.begin()
+    assert collector.end() == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda criteria: criteria.record("state.transition_tine", 1), 'did you mean "state.transition_time"?'),
+        (lambda criteria: criteria.record(CHECK, 1.0), 'its statistic is "check", which takes check(), not record()'),
+        (lambda criteria: criteria.record("success.state_clean", 1.0), "nothing: others decide it"),
+        (lambda criteria: criteria.record(TIME, "4 MB"), "unknown unit"),
+        (lambda criteria: criteria.record(TIME, float("nan")), "no finite number"),
+        (lambda criteria: criteria.record(TIME, None), "None is no number"),
+        (lambda criteria: criteria.check(TIME, True), 'its statistic is "p99"'),
+        (lambda criteria: criteria.slope(TIME, 1, 0, 2), "takes record(), not slope()"),
+        (lambda criteria: criteria.time(COUNT), "not time()"),
+        (lambda criteria: criteria.timed(COUNT, list, beside=list), "not timed()"),
+        (lambda criteria: criteria.unmeasured(TIME, " "), "say why"),
+    ],
+)  # fmt: skip
+def test_what_a_criterion_has_no_use_for_is_refused(criteria: CriteriaRecorder, call: object, told: str) -> None:
+    assert callable(call)
+    with pytest.raises(CriterionError) as refused:
+        call(criteria)
+    assert told in str(refused.value)
+
+
+def test_many_threads_may_record(collector: Collector, criteria: CriteriaRecorder) -> None:
+    def record() -> None:
+        for _ in range(500):
+            criteria.record(COUNT, 1)
+
+    threads = [threading.Thread(target=record) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (collector.end()[COUNT].count) == 4000
+
+
+# -- timed beside a reference ---------------------------------------------------------------------------------------
+
+
+def taking(seconds: float) -> object:
+    def call() -> float:
+        return seconds
+
+    return call
+
+
+def timed(criteria: CriteriaRecorder, collector: Collector, own: float, reference: float) -> Samples:
+    criteria.timed(TIME, taking(own), beside=taking(reference), calls=100)  # type: ignore[arg-type]
+    return collector.end()[TIME]
+
+
+def test_a_time_is_judged_beside_what_the_machine_can(collector: Collector, criteria: CriteriaRecorder) -> None:
+    found = timed(criteria, collector, 0.001, 0.0005)
+    assert found.count == 100, "one round is enough where all is well"
+    assert judge(criteria.criterion(TIME), found).verdict == "within"
+    assert "2 times" in found.details[0]
+
+
+def test_what_is_over_has_been_over_in_every_round(collector: Collector, criteria: CriteriaRecorder) -> None:
+    found = timed(criteria, collector, 0.08, 0.0005)
+    assert found.count == 500
+    assert judge(criteria.criterion(TIME), found).verdict == "over"
+
+
+def test_one_bad_round_is_outweighed_by_the_next(collector: Collector, criteria: CriteriaRecorder) -> None:
+    calls = iter([0.08] * 2 + [0.001] * 1000)
+    criteria.timed(TIME, lambda: next(calls), beside=lambda: 0.0001, calls=100)
+    found = collector.end()[TIME]
+    assert judge(criteria.criterion(TIME), found).verdict == "within"
+    assert 100 < found.count < 500
+
+
+def test_a_bound_that_the_machine_itself_breaks_is_not_measured(
+    collector: Collector, criteria: CriteriaRecorder
+) -> None:
+    found = timed(criteria, collector, 0.08, recorder_module.MOST_OF_REFERENCE * 0.05 * 1.1)
+    result = judge(criteria.criterion(TIME), found)
+    assert result.verdict == "not_measured"
+    assert str(result.why).startswith("machine too busy: call alone took 27.")
+
+
+def test_a_busy_round_is_left_out(collector: Collector, criteria: CriteriaRecorder) -> None:
+    own, reference = iter([0.08] * 100 + [0.001] * 400), iter([0.03] * 100 + [0.0001] * 400)
+    criteria.timed(TIME, lambda: next(own), beside=lambda: next(reference), calls=100)
+    found = collector.end()[TIME]
+    assert found.count == 100
+    assert found.most == 0.001

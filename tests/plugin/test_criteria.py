@@ -1,0 +1,228 @@
+"""Success criteria in a run: recorded by tests, put together from workers, judged at its end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUITE = """
+import _thread
+import threading
+import pytest
+
+kept = []
+
+@pytest.mark.parametrize("part", range(4))
+def test_is_quick(coresys_criteria, part):
+    for number in range(50):
+        coresys_criteria.record("shop.order_time", 0.001 * (part + 1))
+    with coresys_criteria.time("shop.order_time"):
+        pass
+
+def test_that_is_repeated_records_once(coresys_criteria):
+    kept.append(bytearray(100_000))
+    coresys_criteria.check("shop.orders_lost", True)
+    coresys_criteria.check("shop.orders_lost", False, "order 3 was lost")
+
+@pytest.mark.coresys_isolated
+def test_in_a_process_of_its_own(coresys_criteria):
+    coresys_criteria.slope("shop.growth", 2000, 1000, 3000, "of 60 s")
+
+@pytest.mark.coresys_alone(reason="it looks at locks")
+def test_alone_has_raw_locks(coresys_criteria):
+    assert type(threading.Lock()) is _thread.LockType
+    coresys_criteria.check("shop.audited", True)
+
+def test_others_have_watched_ones():
+    assert type(threading.Lock()) is not _thread.LockType
+
+@pytest.mark.coresys_criterion("shop.reviewed")
+def test_that_fails(coresys_criteria):
+    coresys_criteria.check("shop.reviewed", True)
+    assert False
+
+@pytest.mark.coresys_criterion("shop.skipped")
+def test_that_is_skipped(coresys_criteria):
+    pytest.skip("not today")
+
+@pytest.mark.coresys_criterion("shop.order_tine")
+def test_of_an_unknown_criterion():
+    pass
+"""
+CRITERIA = """
+[[criterion]]
+id = "shop.order_time"
+title = "Taking an order"
+statistic = "p99"
+comparison = "<"
+limit = "5 ms"
+
+[[criterion]]
+id = "shop.orders_lost"
+statistic = "total"
+comparison = "=="
+limit = 0
+unit = "count"
+
+[[criterion]]
+id = "shop.growth"
+statistic = "slope"
+comparison = "<"
+limit = "1 MB/h"
+
+[[criterion]]
+id = "shop.audited"
+statistic = "check"
+
+[[criterion]]
+id = "shop.reviewed"
+statistic = "check"
+
+[[criterion]]
+id = "shop.skipped"
+statistic = "check"
+
+[[criterion]]
+id = "shop.threads"
+statistic = "value"
+comparison = "<"
+limit = 3
+unit = "count"
+measure = "threads.peak"
+
+[[criterion]]
+id = "shop.ready"
+statistic = "derived"
+derived_from = ["shop.*"]
+"""
+LEAN = ("-p", "no:cacheprovider", "-p", "no:randomly")
+
+
+def run(pytester: pytest.Pytester, *options: str) -> tuple[pytest.RunResult, dict[str, Any]]:
+    target = pytester.path / "run.json"
+    target.unlink(missing_ok=True)
+    result = pytester.runpytest_subprocess("--coresys-json", str(target), *LEAN, *options)
+    facts: dict[str, Any] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
+    return result, facts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
+def test_criteria_of_a_team_are_judged(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makepyfile(test_shop=SUITE)
+    (pytester.path / "own.toml").write_text(CRITERIA, encoding="utf-8")
+    result, facts = run(
+        pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "--coresys-set", "threads.peak=100", *workers
+    )
+    assert result.ret == 1
+    found = {each["id"]: each for each in facts["criteria"]}
+    assert list(found) == ["shop.order_time", "shop.orders_lost", "shop.growth", "shop.audited", "shop.reviewed",
+                           "shop.skipped", "shop.threads", "shop.ready"]  # fmt: skip
+
+    quick = found["shop.order_time"]
+    assert (quick["verdict"], quick["samples"], quick["unit"], quick["limit"]) == ("within", 204, "s", 0.005)
+    assert quick["value"] == pytest.approx(0.004, rel=0.01)
+    assert sum(quick["histogram"]["counts"]) == 204
+    assert len(quick["histogram"]["bounds"]) == len(quick["histogram"]["counts"])
+    assert len(quick["evidence"]) == 4
+
+    lost = found["shop.orders_lost"]
+    assert (lost["verdict"], lost["value"], lost["samples"]) == ("over", 1, 2), "repetitions record nothing"
+    assert lost["details"] == ["order 3 was lost"]
+    repeated = next(test for test in facts["tests"] if "repeated" in test["nodeid"])
+    assert repeated["repetitions"] > 2
+
+    growth = found["shop.growth"]
+    assert (growth["verdict"], growth["interval"], growth["details"]) == ("within", [1000, 3000], ["of 60 s"])
+    assert (found["shop.audited"]["verdict"], found["shop.audited"]["value"]) == ("within", True)
+    assert found["shop.reviewed"]["verdict"] == "not_measured"
+    assert "a test that is evidence for it failed" in found["shop.reviewed"]["why"]
+    assert found["shop.skipped"]["verdict"] == "not_measured"
+    assert "test_that_is_skipped" in found["shop.skipped"]["why"]
+    assert found["shop.threads"]["verdict"] in ("within", "near")
+    assert len(found["shop.threads"]["evidence"]) > 4
+    assert found["shop.ready"]["verdict"] == "over"
+    assert found["shop.ready"]["parts"]["shop.orders_lost"] == "over"
+
+    assert facts["summary"]["compliant"] is False
+    outcomes = {test["nodeid"].partition("::")[2]: test["outcome"] for test in facts["tests"]}
+    assert outcomes["test_alone_has_raw_locks"] == outcomes["test_others_have_watched_ones"] == "passed"
+    text = result.stdout.str()
+    assert "success criteria: 3 within" in text or "success criteria: 4 within" in text
+    assert "  over    shop.orders_lost  total 1 != 0 (2 samples)" in text
+    assert "order 3 was lost" in text
+    assert 'there is no criterion "shop.order_tine" in own.toml; did you mean "shop.order_time"?' in text
+
+
+ONE = """
+def test_it(coresys_criteria):
+    coresys_criteria.record("shop.order_time", 0.2)
+"""
+FILE = '[[criterion]]\nid = "shop.order_time"\nstatistic = "value"\nlimit = "50 ms"\n'
+
+
+@pytest.mark.slow
+def test_what_a_criterion_does_to_the_exit_status(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_shop=ONE)
+    own = pytester.path / "own.toml"
+
+    def status(text: str, *options: str) -> int:
+        own.write_text(text, encoding="utf-8")
+        return int(run(pytester, "--coresys-criteria", "own.toml", *options)[0].ret)
+
+    assert status(FILE, "--coresys-budget") == 1
+    assert status(FILE, "--coresys-observe") == 0
+    assert status(FILE + 'level = "warn"\n', "--coresys-budget") == 0
+    more = FILE.replace("50 ms", "500 ms") + '[[criterion]]\nid = "shop.audited"\nstatistic = "check"\n'
+    assert status(more, "--coresys-budget") == 0
+    assert status(more, "--coresys-budget", "--coresys-require-measured", "shop.*") == 1
+    assert status(more, "--coresys-budget", "--coresys-require-measured", "shop.order*") == 0
+    assert status(FILE.replace("value", "valeu"), "--coresys-budget") == 4
+
+
+def test_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_shop="def test_it(): pass")
+    for options, told in (
+        (("--coresys-criteria", "none.toml"), "coresys: none.toml: there is no such file"),
+        (("--coresys-subject", "state"), "write ROLE=MODULE:FACTORY"),
+        (("--coresys-subject", "stat=a:b"), 'unknown role "stat"; did you mean "state"?'),
+        (("--coresys-subject", "state=no_such_module:make"), "state=no_such_module:make: ModuleNotFoundError"),
+        (("--coresys-subject", "state=json:none"), "state=json:none: AttributeError"),
+        (("--coresys-subject", "state=json:__name__"), "state=json:__name__: that is no function, but str"),
+        (("--coresys-subject", "state=a:b", "--coresys-subject", "state=c:d"), "state is a:b already"),
+    ):
+        result = pytester.runpytest_inprocess("--coresys-budget", *LEAN, *options)
+        assert result.ret == 4, options
+        result.stderr.fnmatch_lines([f"*{told.replace('[', '[[]')}*"])
+
+
+def test_without_the_flag_the_fixture_checks_and_drops(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_shop="""
+        import pytest
+
+        @pytest.mark.coresys_criterion("state.centralised")
+        @pytest.mark.coresys_alone
+        def test_it(coresys_criteria):
+            coresys_criteria.check("state.centralised", False)
+            with pytest.raises(Exception, match="did you mean"):
+                coresys_criteria.check("state.centralized", True)
+        """
+    )
+    result = pytester.runpytest_inprocess("--strict-markers", *LEAN)
+    result.assert_outcomes(passed=1)
+    assert "criteria" not in result.stdout.str()
+
+
+def test_the_builtin_set_is_listed_and_silent_where_no_test_speaks_of_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_shop="def test_it(): pass")
+    result, facts = run(pytester, "--coresys-budget")
+    assert result.ret == 0
+    assert len(facts["criteria"]) == 134
+    assert {each["verdict"] for each in facts["criteria"]} == {"not_measured"}
+    assert facts["summary"]["compliant"] is True
+    assert "criteria" not in result.stdout.str()
+    assert Path("run.json").name in result.stdout.str()
