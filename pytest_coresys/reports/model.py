@@ -64,7 +64,7 @@ class RunReport:
         self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
-        self._orders = Orders()
+        self.orders = Orders()
         self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 
     def collected(self, nodeids: Iterable[str]) -> None:
@@ -75,7 +75,7 @@ class RunReport:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
         nodeid, worker = record["nodeid"], record.get("worker")
         if (told := record.get("locks")) is not None:
-            self._orders.add(told, nodeid, worker)
+            self.orders.add(told, nodeid, worker)
         self._criteria.add(record.get("criteria"), nodeid, worker)
         if "locks" in record or "criteria" in record:
             record = {name: value for name, value in record.items() if name not in ("locks", "criteria")}
@@ -95,7 +95,7 @@ class RunReport:
             for record in records.values()
             if ORDERS in record["measures"]
         }
-        return self._orders.between_tests(measures)
+        return self.orders.between_tests(measures)
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
@@ -125,6 +125,10 @@ class RunReport:
         new = {"details": [], "locations": [], "holders": [], "owner": None, "tests": [], **finding}
         self._run_findings[identity] = new if known is None else _united(known, new)
 
+    def run_findings(self) -> list[dict[str, Any]]:
+        """Findings of the run, the worst first."""
+        return sorted(self._run_findings.values(), key=_finding_order)
+
     def finish(
         self,
         duration: float,
@@ -141,7 +145,6 @@ class RunReport:
         ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each process.
         """
         tests = list(self._tests())
-        findings = sorted(self._run_findings.values(), key=_finding_order)
         run: dict[str, Any] = {
             "schema": SCHEMA,
             "run": {
@@ -159,15 +162,15 @@ class RunReport:
                 "effort": _effort(effort, tests),
             },
             "tests": tests,
-            "findings": findings,
+            "findings": self.run_findings(),
             "criteria": [result_to_dict(result) for result in self._criteria.results(tests)],
             "soak": {} if soak is None else plain(soak["series"]),
-            "locks": plain(self._orders.section()),
+            "locks": plain(self.orders.section()),
         }
         run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])
-        run["summary"] = _summary(run, self.require_measured)
+        run["summary"] = summary_of(run, self.require_measured)
         return run
 
     def _tests(self) -> Iterator[dict[str, Any]]:
@@ -270,7 +273,8 @@ def _matches(key: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
-def _summary(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+def summary_of(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    """The ``summary`` of a run whose other parts are there."""
     verdicts = [test["verdict"] for test in run["tests"]]
     counts = {verdict: verdicts.count(verdict) for verdict in ("over", "near", "within", "not_measured")}
     return {
