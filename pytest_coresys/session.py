@@ -23,7 +23,8 @@ from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
 from coresys.threads.watching import chains
 from coresys.threads.watching.install import unwatched
-from pytest_coresys import wire
+from pytest_coresys import baseline, wire
+from pytest_coresys.baseline import Baseline
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
@@ -98,6 +99,7 @@ def open_session(config: pytest.Config) -> None:
         path = config.getoption("coresys_json")
         if path == "":
             raise ConfigError(place="--coresys-json", problem="the path is empty")
+        known = _baseline_of(config)
         check_subjects(config.getoption("coresys_subject"))
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
@@ -109,7 +111,7 @@ def open_session(config: pytest.Config) -> None:
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
-    session.target = target
+    session.target, session.baseline = target, known
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -203,6 +205,7 @@ class BudgetSession:
         self.budget_hooks: list[Any] = []
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
+        self.baseline: Baseline | None = None
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
 
@@ -402,6 +405,8 @@ class BudgetSession:
             findings = findings_of(verdicts, seen, self.measures)
         if findings and self.settings.accepts and plan.problem is None:
             verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
+        if findings and self.baseline is not None and plan.problem is None:
+            verdicts, findings = self.baseline.of_test(wire.plain_text(item.nodeid), verdicts, findings)
         self._safely(self._judge_fixtures)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
@@ -638,6 +643,8 @@ class BudgetSession:
         soak = None if self.soak is None else self.soak.parts()
         for finding in () if soak is None else soak["findings"]:
             self.report.add_run_finding(finding)
+        if self.baseline is not None:
+            self.report.judge_anew(self.baseline.of_run, self.baseline.of_criterion)
         self.run = self.report.finish(
             monotonic() - self.started,
             workers=self.config.getoption("numprocesses", None) or 0,
@@ -654,6 +661,21 @@ class BudgetSession:
         )
         self._finished(session)
         self.written = self._write_file()
+        if self.baseline is not None:
+            self._safely(self._end_of_baseline, self.baseline)
+
+    def _end_of_baseline(self, known: Baseline) -> None:
+        if known.recording is None:
+            self.report.hints = known.tightenable(self.run)
+            return
+        path = self.config.invocation_params.dir / known.name
+        new = known.updated(self.run, self.report.started.date().isoformat())
+        try:
+            runfile.write_text(runfile.check_place(path), baseline.text_of(new))
+        except runfile.OutputError as error:
+            self.report.hints = [f"{known.name} was NOT written: {error.cause}"]
+        else:
+            self.report.hints = [f"{known.name}: {len(new.entries)} known, {len(known.entries)} before"]
 
     def _between_tests(self) -> list[dict[str, Any]]:
         """Findings about locks that different tests took in different orders."""
@@ -715,6 +737,7 @@ class BudgetSession:
             run_file=path,
             problem=problem,
             runner=self.runner,
+            hints=self.report.hints,
         )
         if len(lines) > 1:
             terminalreporter.write_sep("=", "coresys")
@@ -731,6 +754,18 @@ class BudgetSession:
         except runfile.OutputError as error:
             return None, f"{given}: cannot be written: {error.cause}"
         return given, None
+
+
+def _baseline_of(config: pytest.Config) -> Baseline | None:
+    path, update, reason = (config.getoption(f"coresys_{name}") for name in ("baseline", "update_baseline", "reason"))
+    if path is None:
+        if update:
+            raise ConfigError(place="--coresys-update-baseline", problem="add --coresys-baseline PATH")
+        return None
+    if update and not (reason or "").strip():
+        problem = 'say why, with --coresys-reason "..."'
+        raise ConfigError(place="--coresys-update-baseline", problem=problem)
+    return baseline.read(config.invocation_params.dir / path, str(path), reason.strip() if update else None)
 
 
 def _deadlocked(seen: Seen) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from importlib import metadata
@@ -65,6 +65,8 @@ class RunReport:
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
         self.orders = Orders()
+        self.hints: list[str] = []  # of the baseline, for whoever looks at the run
+        self._of_criterion: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
         self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 
     def collected(self, nodeids: Iterable[str]) -> None:
@@ -129,6 +131,15 @@ class RunReport:
         """Findings of the run, the worst first."""
         return sorted(self._run_findings.values(), key=_finding_order)
 
+    def judge_anew(
+        self,
+        finding: Callable[[Mapping[str, Any]], dict[str, Any]],
+        criterion: Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> None:
+        """Have findings of the run, and criteria when they are judged, changed by these: what is known is a warning."""
+        self._run_findings = {name: finding(each) for name, each in self._run_findings.items()}
+        self._of_criterion = criterion
+
     def finish(
         self,
         duration: float,
@@ -163,7 +174,7 @@ class RunReport:
             },
             "tests": tests,
             "findings": self.run_findings(),
-            "criteria": [result_to_dict(result) for result in self._criteria.results(tests)],
+            "criteria": [self._of_criterion(result_to_dict(each)) for each in self._criteria.results(tests)],
             "soak": {} if soak is None else plain(soak["series"]),
             "locks": plain(self.orders.section()),
         }

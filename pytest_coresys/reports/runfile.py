@@ -75,12 +75,20 @@ def check_place(path: Path) -> Path:
     return place
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write any text as the run file is written: an old file stays whole if that fails. Raises OutputError."""
+    _write(path, text.encode("utf-8", "backslashreplace"))
+
+
 def write(path: Path, run: Mapping[str, Any]) -> None:
     """Write the run file; an old one stays whole if that fails. Raises OutputError.
 
     What is no file (a pipe, a terminal, ``/dev/stdout``) is written to, and never replaced.
     """
-    data = encoded(run)
+    _write(path, encoded(run))
+
+
+def _write(path: Path, data: bytes) -> None:
     try:
         place = _place(path)
         if _is_stream(place):
