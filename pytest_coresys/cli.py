@@ -13,7 +13,11 @@ from pathlib import Path
 from coresys.budgets.wording import printable
 from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
+from pytest_coresys.history.listing import runs_shown, trend_shown
+from pytest_coresys.history.model import HistoryError
+from pytest_coresys.history.opening import DEFAULT, open_store
 from pytest_coresys.measures import MEASURES
+from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import MergeError, merge
 from pytest_coresys.reports.model import breaches
 from pytest_coresys.reports.runfile import OutputError, RunFileError, check_place, read_run, write
@@ -35,12 +39,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     gate.add_argument(
         "--require", action="append", default=[], metavar="GLOB", help="budgets and criteria to be measured; repeatable"
     )
+    compare = commands.add_parser("compare", help="what changed between two runs, beyond noise")
+    compare.add_argument("old", type=Path, metavar="OLD.json")
+    compare.add_argument("new", type=Path, metavar="NEW.json")
+    history = commands.add_parser("history", help="earlier runs, or the trend of a measure or a criterion")
+    history.add_argument("key", nargs="?", metavar="KEY", help="a measure, or the id of a criterion")
+    history.add_argument("--url", default=DEFAULT, help=f"where runs are kept ({DEFAULT})")
+    history.add_argument("--test", metavar="NODEID", help="of this test only")
+    history.add_argument("--last", type=int, default=20, metavar="N", help="so many runs (20)")
+    history.add_argument("--every-machine", action="store_true", help="not only runs on machines like the last one's")
+    history.add_argument("--prune", type=int, metavar="N", help="keep the last N runs of each machine, and stop")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.error("give a command: " + ", ".join(commands.choices))
     try:
         return _COMMANDS[arguments.command](arguments)
-    except (OutputError, MergeError, RunFileError) as error:
+    except (OutputError, MergeError, RunFileError, HistoryError) as error:
         parser.exit(2, f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}\n")
 
 
@@ -65,6 +79,31 @@ def _gate(arguments: argparse.Namespace) -> int:
     for line in found:
         print(printable(line, ascii_only=False))
     return 1 if found else 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    old, new = read_run(arguments.old), read_run(arguments.new)
+    if why := why_not_comparable(old, new):
+        print(printable(why, ascii_only=False))
+    for line in lines(compare(old, new)) or ["no change"]:
+        print(printable(line, ascii_only=False))
+    return 0
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    if arguments.url.startswith("sqlite:///") and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists():
+        raise HistoryError(url=arguments.url, problem="there is no history yet")
+    store = open_store(arguments.url, Path.cwd())
+    try:
+        if arguments.prune is not None:
+            print(f"{store.prune(max(arguments.prune, 0))} runs are gone")
+            return 0
+        shown = runs_shown if arguments.key is None else trend_shown
+        for line in shown(store, arguments.key, arguments.last, arguments.test, arguments.every_machine):
+            print(printable(line, ascii_only=False))
+    finally:
+        store.close()
+    return 0
 
 
 def doctor() -> int:
@@ -94,6 +133,8 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "doctor": lambda arguments: doctor(),
     "merge": _merge,
     "gate": _gate,
+    "compare": _compare,
+    "history": _history,
 }
 
 if __name__ == "__main__":

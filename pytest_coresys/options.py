@@ -126,6 +126,12 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "TEXT", "default": None},
     ),
     Option(
+        "--coresys-history",
+        "coresys_history",
+        "where runs are kept: sqlite:///.coresys/history.db, postgresql+psycopg://USER@HOST/DB, or none",
+        {"metavar": "URL", "default": None},
+    ),
+    Option(
         "--coresys-explain",
         "coresys_explain",
         "print where the value of KEY comes from, for the collected tests, and stop",

@@ -57,6 +57,7 @@ from pytest_coresys.engine.runner import (
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
+from pytest_coresys.history import opening
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
@@ -67,7 +68,7 @@ from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, Lo
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
-from pytest_coresys.reports.model import RunReport, criteria_over, required_unmeasured
+from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
 
@@ -100,6 +101,9 @@ def open_session(config: pytest.Config) -> None:
         if path == "":
             raise ConfigError(place="--coresys-json", problem="the path is empty")
         known = _baseline_of(config)
+        history = config.getoption("coresys_history") or opening.DEFAULT
+        if problem := opening.check_url(history):
+            raise ConfigError(place="--coresys-history", problem=problem)
         check_subjects(config.getoption("coresys_subject"))
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
@@ -111,7 +115,7 @@ def open_session(config: pytest.Config) -> None:
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
-    session.target, session.baseline = target, known
+    session.target, session.baseline, session.history = target, known, history
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -206,6 +210,7 @@ class BudgetSession:
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
         self.baseline: Baseline | None = None
+        self.history = opening.NONE
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
 
@@ -659,10 +664,42 @@ class BudgetSession:
             },
             soak=soak,
         )
-        self._finished(session)
-        self.written = self._write_file()
+        with self._remembered():
+            self._finished(session)
+            self.written = self._write_file()
         if self.baseline is not None:
             self._safely(self._end_of_baseline, self.baseline)
+
+    @contextmanager
+    def _remembered(self) -> Generator[None, None, None]:
+        """Put the trends of earlier runs into this one, and keep it when it is written. Nothing of that fails a run."""
+        if self.history == opening.NONE or not has_run(self.run):
+            yield
+            return
+        from pytest_coresys.history import model  # and what it needs: only wanted in the end
+
+        store = None
+        try:
+            store = opening.open_store(self.history, self.config.rootpath)
+            model.put_trends(self.run, store)
+        except model.HistoryError as error:
+            self.complain(f"history is not kept: {error}")
+        except Exception as error:
+            self._complain_of_us(error)
+        self.run["run"]["effort"]["notes"] = self._all_notes()
+        try:
+            yield
+        finally:
+            if store is not None:
+                try:
+                    store.save(self.run)
+                    store.prune(opening.KEEP)
+                    store.close()
+                except model.HistoryError as error:
+                    self.complain(f"this run is not in the history: {error}")
+                    self.run["run"]["effort"]["notes"] = self._all_notes()
+                except Exception as error:
+                    self._complain_of_us(error)
 
     def _end_of_baseline(self, known: Baseline) -> None:
         if known.recording is None:
