@@ -21,6 +21,7 @@ def _only_our_plugins(request: pytest.FixtureRequest) -> None:
     """Suites that a test runs load no plugin but ours and xdist: all that are installed take a second each time."""
     if "pytester" in request.fixturenames and request.node.get_closest_marker("other_plugins") is None:
         monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        monkeypatch.delenv("GITHUB_ACTIONS", raising=False)  # inner runs are no steps of a job of ours
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         monkeypatch.setenv("PYTEST_PLUGINS", _INNER_PLUGINS)
 

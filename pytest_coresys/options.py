@@ -132,6 +132,12 @@ OPTIONS: tuple[Option, ...] = (
         {"metavar": "URL", "default": None},
     ),
     Option(
+        "--coresys-ci",
+        "coresys_ci",
+        "one more output: github, gitlab-quality, openmetrics, sarif or ctrf; repeatable",
+        {**_LIST, "metavar": "FORMAT=PATH"},
+    ),
+    Option(
         "--coresys-explain",
         "coresys_explain",
         "print where the value of KEY comes from, for the collected tests, and stop",

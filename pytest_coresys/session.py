@@ -69,6 +69,7 @@ from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
+from pytest_coresys.reports.outputs import Outputs, ci_outputs
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
 
@@ -102,6 +103,7 @@ def open_session(config: pytest.Config) -> None:
             raise ConfigError(place="--coresys-json", problem="the path is empty")
         known = _baseline_of(config)
         history = config.getoption("coresys_history") or opening.DEFAULT
+        outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
         if problem := opening.check_url(history):
             raise ConfigError(place="--coresys-history", problem=problem)
         check_subjects(config.getoption("coresys_subject"))
@@ -116,6 +118,7 @@ def open_session(config: pytest.Config) -> None:
         return
     session = BudgetSession(config, settings, measures, criteria)
     session.target, session.baseline, session.history = target, known, history
+    session.outputs = outputs
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -211,6 +214,7 @@ class BudgetSession:
         self.run: dict[str, Any] = {}
         self.baseline: Baseline | None = None
         self.history = opening.NONE
+        self.outputs = Outputs()
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
 
@@ -667,6 +671,9 @@ class BudgetSession:
         with self._remembered():
             self._finished(session)
             self.written = self._write_file()
+        for note in self._safely(self.outputs.write, self.run, self.config.invocation_params.dir) or ():
+            self.complain(note)
+            self.run["run"]["effort"]["notes"] = self._all_notes()
         if self.baseline is not None:
             self._safely(self._end_of_baseline, self.baseline)
 
@@ -780,6 +787,8 @@ class BudgetSession:
             terminalreporter.write_sep("=", "coresys")
         for text, markup in lines:
             terminalreporter.write_line(text, **markup)
+        for text in self.outputs.printed(self.run):
+            terminalreporter.write_line(text)
 
     def _write_file(self) -> tuple[str | None, str | None]:
         """The path that was written, or why it could not be."""
