@@ -76,10 +76,9 @@ def test_two_machines_make_one_run(pytester: pytest.Pytester) -> None:
     target = pytester.path / "run.json"
     with machine() as one, machine() as other:
         places = [word for port in (one, other) for word in ("--tx", f"socket=127.0.0.1:{port}//chdir={pytester.path}")]
-        result = pytester.runpytest_subprocess(
-            "--coresys-budget", "--coresys-criteria", "own.toml", "--coresys-json", str(target), "-p", "no:cacheprovider",
-            "--dist", "load", *places,
-        )  # fmt: skip
+        # With "=": what is a file by itself, xdist takes for a part of the suite, to be sent along.
+        options = ["--coresys-budget", "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
+        result = pytester.runpytest_subprocess(*options, "-p", "no:cacheprovider", *places)
     assert result.ret == 1
     facts = json.loads(target.read_text("utf-8"))
     assert {test["worker"] for test in facts["tests"]} == {"gw0", "gw1"}
