@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-ALIKE  := measure state errors threads resources monitoring cleanup components coordinators testing conformance
+ALIKE  := budgets measure state errors threads resources monitoring cleanup components coordinators testing conformance
 STAMP  := $(VENV)/.ready
 
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.
@@ -24,7 +24,8 @@ test: $(STAMP) lint parallel
 parallel: $(STAMP)
 	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
 
-# What make test leaves out: the parts of the corpus of locks that wait, one suite for each runner of event loops
+# What make test leaves out: each file of the corpus alone, and the batches of it that a check has no time for; the parts
+# of the corpus of locks that wait; one suite for each runner of event loops
 long: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 -m long
 
