@@ -1,12 +1,13 @@
 # make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
 #                 (without: but for the library's parts and what starts a pytest of its own, which are the same either way)
+# (What starts a pytest of its own is marked inner, by conftest.py.)
 # Both make their own virtual environment on first use and use it again.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-ALIKE  := budgets measure state errors threads resources monitoring cleanup components coordinators testing conformance
+ALIKE  := measure state errors threads resources monitoring cleanup components coordinators testing conformance
 STAMP  := $(VENV)/.ready
 
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.
