@@ -218,6 +218,7 @@ def order_to_dict(order: Order, process: int) -> dict[str, Any]:
                 "function": plain_text(node.site.function),
                 "scope": node.scope,
                 "lasting": node.number in order.lasting,
+                "permits": node.permits,
             }
             for node in order.nodes
         ],
@@ -228,7 +229,7 @@ def order_to_dict(order: Order, process: int) -> dict[str, Any]:
                 "thread": plain_text(edge.thread),
                 "held_at": _location_to_dict(edge.held_at),
                 "taken_at": _location_to_dict(edge.taken_at),
-                "gates": sorted(edge.gates),
+                "gates": sorted(edge.gates | {number for number, _ in edge.permits}),
             }
             for edge in order.edges
         ],

@@ -40,14 +40,13 @@ class Orders:
         """What a test has told: as ``order_to_dict`` of ``wire`` wrote it."""
         numbers = {int(node["number"]): self._node(node, told["process"], worker) for node in told["nodes"]}
         for edge in told["edges"]:
-            gates = frozenset(numbers[gate] for gate in edge["gates"] if gate in numbers)
             made = Edge(
                 numbers[edge["source"]],
                 numbers[edge["target"]],
                 edge["thread"],
                 location_from_dict(edge["held_at"]),
                 location_from_dict(edge["taken_at"]),
-                gates,
+                *self._gates(edge["gates"], numbers),
             )
             self._edges.setdefault(made, {})[test] = None
 
@@ -60,9 +59,17 @@ class Orders:
             numbers[node["id"]] = self._node({**told, "lasting": node.get("shared", False)}, 0, shard)
         for edge in section["edges"]:
             held, taken = (_place(*each) for each in zip(edge["sites"], edge.get("functions", ("", "")), strict=True))
-            gates = frozenset(numbers[gate] for gate in edge["gates"] if gate in numbers)
-            made = Edge(numbers[edge["from"]], numbers[edge["to"]], edge["thread"], held, taken, gates)
+            gates = self._gates(edge["gates"], numbers)
+            made = Edge(numbers[edge["from"]], numbers[edge["to"]], edge["thread"], held, taken, *gates)
             self._edges.setdefault(made, {}).update(dict.fromkeys(edge["tests"]))
+
+    def _gates(
+        self, gates: Iterable[int], numbers: Mapping[int, int]
+    ) -> tuple[frozenset[int], frozenset[tuple[int, int]]]:
+        """Those that let one in, and those that let in some, with how many."""
+        known = [self._records[numbers[gate]] for gate in gates if gate in numbers]
+        several = frozenset((node.number, node.permits) for node in known if node.permits > 1)
+        return frozenset(node.number for node in known if node.permits == 1), several
 
     def _node(self, node: Mapping[str, Any], process: int, worker: str | None) -> int:
         place = node["path"], node["line"], node["name"], node["kind"]
@@ -78,7 +85,8 @@ class Orders:
             self._shared.add(number)
         if number not in self._records:
             site = Location(node["path"], node["line"], node["function"])
-            self._records[number] = Node(number, node["kind"], node["name"], site, node["scope"])
+            permits = node.get("permits", 1)
+            self._records[number] = Node(number, node["kind"], node["name"], site, node["scope"], permits)
         return number
 
     def between_tests(self, measures: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
@@ -160,6 +168,7 @@ class Orders:
             "kind": _OF_QUEUE.get(node.kind, node.kind),
             "scope": node.scope,
             "shared": known in self._shared,
+            **({"permits": node.permits} if node.permits > 1 else {}),
         }
 
     def _edge_to_dict(self, edge: Edge, numbers: Mapping[int, int]) -> dict[str, Any]:
@@ -169,14 +178,15 @@ class Orders:
             "thread": edge.thread,
             "sites": [_site(edge.held_at), _site(edge.taken_at)],
             "functions": [edge.held_at.function, edge.taken_at.function],
-            "gates": sorted(numbers[gate] for gate in edge.gates),
+            "gates": sorted(numbers[gate] for gate in (*edge.gates, *(number for number, _ in edge.permits))),
             "tests": sorted(self._edges[edge])[:_MOST_TESTS],
         }
 
 
 def _renumbered(edge: Edge, numbers: Mapping[int, int]) -> Edge:
     gates = frozenset(numbers[gate] for gate in edge.gates)
-    return replace(edge, source=numbers[edge.source], target=numbers[edge.target], gates=gates)
+    permits = frozenset((numbers[number], limit) for number, limit in edge.permits)
+    return replace(edge, source=numbers[edge.source], target=numbers[edge.target], gates=gates, permits=permits)
 
 
 def _node_order(node: Node) -> tuple[str, int, str, str]:
@@ -185,7 +195,7 @@ def _node_order(node: Node) -> tuple[str, int, str, str]:
 
 def _edge_order(edge: Edge) -> tuple[Any, ...]:
     places = edge.held_at.path, edge.held_at.line, edge.taken_at.path, edge.taken_at.line
-    return edge.source, edge.target, *places, edge.thread, sorted(edge.gates)
+    return edge.source, edge.target, *places, edge.thread, sorted(edge.gates), sorted(edge.permits)
 
 
 def _place(site: str, function: str) -> Location:

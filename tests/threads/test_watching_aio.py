@@ -172,6 +172,18 @@ def test_a_gate_excuses() -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize(("permits", "circles"), [(2, 0), (3, 1), (20, 1)])
+def test_fewer_permits_than_a_circle_has_edges_excuse_it(permits: int, circles: int) -> None:
+    async def main() -> None:
+        seats, forks = asyncio.Semaphore(permits), [asyncio.Lock() for _ in range(3)]
+        for at in range(3):
+            await take(seats, forks[at], forks[(at + 1) % 3])
+        assert not aio_parties.states[id(seats)].holders
+
+    run(main)
+    assert len(found()) == circles
+
+
 def test_hand_over_hand_is_no_circle() -> None:
     async def walk(links: list[asyncio.Lock]) -> None:
         await links[0].acquire()

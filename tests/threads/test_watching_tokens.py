@@ -12,6 +12,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -544,6 +545,65 @@ def test_several_permits_have_no_order(found: Any) -> None:
     permits, lock = threading.Semaphore(2), threading.Lock()
     in_order(lambda: take(permits, lock), lambda: take(lock, permits))
     assert found() == []
+
+
+def dine(seats: Any, forks: int, *, unseated: int = 0) -> None:
+    """Philosophers, each of whom sits down and takes two forks; some of the last do not ask for a seat."""
+    made = [threading.Lock() for _ in range(forks)]
+
+    def eat(at: int) -> None:
+        with ExitStack() as stack:
+            if at < forks - unseated:
+                stack.enter_context(seats)
+            stack.enter_context(made[at])
+            stack.enter_context(made[(at + 1) % forks])
+
+    in_order(*(lambda at=at: eat(at) for at in range(forks)))
+
+
+@pytest.mark.parametrize("make", [threading.Semaphore, threading.BoundedSemaphore])
+@pytest.mark.parametrize(("permits", "forks", "circles"), [(2, 3, 0), (3, 3, 1), (3, 5, 0), (4, 5, 0), (5, 5, 1)])
+def test_fewer_permits_than_a_circle_has_edges_excuse_it(
+    make: Any, permits: int, forks: int, circles: int, found: Any
+) -> None:
+    dine(make(permits), forks)
+    assert len(found()) == circles
+
+
+def test_permits_that_some_do_without_excuse_nothing(found: Any) -> None:
+    dine(threading.Semaphore(2), 3, unseated=1)
+    assert len(found()) == 1
+    dine(threading.Semaphore(2), 4, unseated=1)  # three of the four edges need one of two
+    assert found() == []
+
+
+def test_permits_that_have_become_more_excuse_nothing(found: Any) -> None:
+    seats = threading.Semaphore(2)
+    dine(seats, 3)
+    seats.release()
+    assert len(found()) == 1
+
+
+def test_permits_that_are_held_when_they_go_are_held_by_nobody(found: Any) -> None:
+    seats = threading.Semaphore(3)
+    seats.acquire()
+    seats.acquire()
+    assert len(chains.here.me.chain.held()) == 2
+    del seats
+    gc.collect()
+    with threading.Lock():
+        pass
+    assert chains.here.me.chain.held() == []
+
+
+def test_what_is_taken_behind_a_permit_is_waited_for_by_whoever_joins(found: Any) -> None:
+    seats, lock = threading.Semaphore(2), threading.Lock()
+    work = Works(seats, lock)
+    thread = started(work)
+    until(lambda: work.over)
+    with lock:
+        thread.join()
+    assert len(found()) == 1
 
 
 def test_permits_in_a_with_block_are_let_go(found: Any) -> None:

@@ -34,7 +34,7 @@ from coresys.threads.watching.aio_parties import (
     went_wrong,
 )
 from coresys.threads.watching.aio_tasks import awaiters
-from coresys.threads.watching.chains import Ident, Place
+from coresys.threads.watching.chains import Ident, Permits, Place
 
 Replace = Callable[[Any, str, Any], None]
 _running_loop = asyncio.events._get_running_loop
@@ -104,7 +104,8 @@ def _user(frame: FrameType | None) -> Place | None:
 def _make(lock: Any, place: Place, limit: Any, name: str | None = None) -> None:
     kind = "asyncio.Lock" if isinstance(lock, asyncio.locks.Lock) else "asyncio.Semaphore"
     if isinstance(limit, int) and limit > 0:
-        states[id(lock)] = State(lock, Ident(kind, place, name), limit)
+        ident = Ident(kind, place, name) if limit == 1 else Permits(kind, place, limit, name)
+        states[id(lock)] = State(lock, ident, limit)
 
 
 # Taking, and letting go
@@ -150,7 +151,7 @@ def _taken(state: State, task: Any, place: Place) -> None:
     owner = _owner(task) if getattr(task.get_coro(), "cr_code", None) in _acquires else task
     if owner is not None:
         party = parties.get(id(owner)) or party_of(owner)
-        if state.limit == 1:
+        if state.gates:
             party.take(state, place)
         else:
             state.holders.append(Held(party, state, place))
@@ -206,7 +207,7 @@ def _let_go(state: State, task: Any) -> None:
         state.ident.handed = True
         held = state.holders[0]
     state.holders.remove(held)
-    if state.limit == 1:
+    if state.gates:
         held.party.let_go(held)
 
 

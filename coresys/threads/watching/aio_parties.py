@@ -22,6 +22,7 @@ from coresys.clock import monotonic
 from coresys.threads.watching import chains
 from coresys.threads.watching.aio_tasks import ANYBODY, SOMEBODY, enders, is_task, name_of, standing, timed, waiter_of
 from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Place, Seen, learn, leave
+from coresys.threads.watching.graph import LONGEST
 
 AT_ONCE = 16  # holders that are looked at in one turn of a loop
 _MOST = 256  # locks that a task is remembered to have taken
@@ -38,6 +39,11 @@ class State:
         self.lock = ref(lock, partial(states.pop, id(lock)))
         self.ident, self.limit = ident, limit
         self.holders: list[Held] = []
+
+    @property
+    def gates(self) -> bool:
+        """Whether it makes an order, or excuses a circle: not where it lets in as many as a circle may have edges."""
+        return self.limit < LONGEST
 
 
 class Held:

@@ -62,6 +62,16 @@ class Ident:
         return f"<{self.kind} {self.name or ''}#{self.serial}>"
 
 
+class Permits(Ident):
+    """A semaphore that lets in several at once, ``limit``: no node of the order graph, but a gate for so many."""
+
+    __slots__ = ("limit",)
+
+    def __init__(self, kind: str, made: Place, limit: int, name: str | None = None) -> None:
+        super().__init__(kind, made, name)
+        self.limit = limit
+
+
 class Chain(dict["Ident", "Chain"]):
     """A node of a thread's tree: ``ident`` was taken last, all up to the root are held. Children by ident.
 
@@ -431,7 +441,10 @@ def without(chain: Chain, gone: list[Ident]) -> Chain:
 def places(chain: Chain) -> Iterator[tuple[Ident, Place]]:
     """What was ever taken first from ``chain`` down, with the places: of a root, all that its thread took."""
     for ident, child in tuple(chain.items()):
-        yield ident, child.place
+        if type(ident) is Permits:  # no lock: what was taken behind it was taken first
+            yield from places(child)
+        else:
+            yield ident, child.place
 
 
 def root_of(chain: Chain) -> Chain:
@@ -497,6 +510,7 @@ __all__ = [
     "Chain",
     "Ident",
     "Party",
+    "Permits",
     "Place",
     "Seen",
     "arrived",

@@ -455,9 +455,9 @@ class _Names(dict[Ident, str]):
     """What locks are called in one report; numbered where several would be called the same."""
 
     def __missing__(self, ident: Ident) -> str:
-        node = node_of(ident)
-        name = node.name if ident.made[0] is None or not node.name.endswith(" made there") else ""
-        name = name or f"the {ident.kind} made at {os.path.basename(node.site.path)}:{node.site.line}"
+        name = node_of(ident).name
+        if ident.made[0] is not None and name.startswith(f"{ident.kind} made at "):
+            name = f"the {name}"
         same = sum(each == name or each.startswith(f"{name} #") for each in self.values())
         self[ident] = name = f"{name} #{same + 1}" if same else name
         return name

@@ -5,7 +5,9 @@ are locked in the order of their numbers are no circle, though one line takes bo
 
 A circle of edges is a potential deadlock unless a *gate* excuses it: a lock that was held when either of two of its
 edges was made, so that those two are never under way at once. ``gates`` of an edge are the other locks that were held;
-the same two locks may have been taken with different ones, which are different edges.
+the same two locks may have been taken with different ones, which are different edges. A semaphore is a gate too: each
+edge of a circle takes a thread of its own, so one that lets in k at once excuses a circle of which more than k edges
+were made with a permit of it (the philosophers of whom one fewer may sit down than there are forks).
 Source: the lock tree of J. Havelund, "Using runtime analysis to guide model checking of Java programs" (SPIN 2000), by
 whose gate locks false alarms are avoided, over instances as in ThreadSanitizer's detector.
 """
@@ -29,7 +31,7 @@ class Node:
     """A lock, or what else can be waited for. ``number`` is of one process.
 
     ``kind``: "lock", "rlock", "thread", "future", "queue", ... ``site`` is where it was made, ``scope`` whether it is
-    one for the whole program: "module" or "class", else "instance".
+    one for the whole program: "module" or "class", else "instance". ``permits``: how many may hold it at once.
     """
 
     number: int
@@ -37,11 +39,15 @@ class Node:
     name: str
     site: Location
     scope: str = "instance"
+    permits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``source`` was held, taken at ``held_at``, when ``thread`` went to take ``target`` at ``taken_at``."""
+    """``source`` was held, taken at ``held_at``, when ``thread`` went to take ``target`` at ``taken_at``.
+
+    ``permits`` are the semaphores of which it held one, each with how many that lets in.
+    """
 
     source: int
     target: int
@@ -49,6 +55,7 @@ class Edge:
     held_at: Location
     taken_at: Location
     gates: frozenset[int] = frozenset()
+    permits: frozenset[tuple[int, int]] = frozenset()
     by: int = field(default=0, compare=False)  # the number of the thread: names may be the same
 
     @property
@@ -162,19 +169,25 @@ def _within_circles(targets: dict[int, set[int]]) -> dict[int, int]:
 
 
 def _without_gate(choices: Sequence[Sequence[Edge]]) -> Cycle | None:
-    """One edge for each step, no two of which held a lock in common; None where there is no such choice."""
+    """One edge for each step, no two of which held a lock in common, nor more of them a permit than there are of it.
 
-    def choose(at: int, held: frozenset[int]) -> tuple[Edge, ...] | None:
+    None where there is no such choice.
+    """
+
+    def choose(at: int, held: frozenset[int], permits: tuple[int, ...]) -> tuple[Edge, ...] | None:
         if at == len(choices):
             return ()
         for edge in choices[at]:
+            if any(permits.count(number) >= limit for number, limit in edge.permits):
+                continue
             if edge.source not in held and held.isdisjoint(edge.gates):
-                rest = choose(at + 1, held | edge.gates | {edge.source})
+                more = (*permits, *(number for number, _ in edge.permits))
+                rest = choose(at + 1, held | edge.gates | {edge.source}, more)
                 if rest is not None:
                     return (edge, *rest)
         return None
 
-    return choose(0, frozenset())
+    return choose(0, frozenset(), ())
 
 
 __all__ = ["LONGEST", "MOST", "TOKENS", "Cycle", "Edge", "Node", "Order", "cycles"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -12,7 +13,7 @@ from weakref import ref
 
 from coresys.records import Location
 from coresys.threads.sites import location
-from coresys.threads.watching.chains import Book, Ident, Place, Seen
+from coresys.threads.watching.chains import Book, Ident, Permits, Place, Seen
 from coresys.threads.watching.graph import TOKENS, Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
@@ -89,7 +90,12 @@ def node_of(ident: Ident) -> Node:
         name = f"{_function(code)}.{name}" if name else _function(code)
     elif name and opcode == "STORE_ATTR" and inside:
         name = f"{inside}.{name}"
-    return Node(ident.serial, ident.kind, ident.name or name or f"{ident.kind} made there", site, scope)
+    permits = ident.limit if type(ident) is Permits else 1
+    return Node(ident.serial, ident.kind, ident.name or name or _without_name(ident.kind, site), site, scope, permits)
+
+
+def _without_name(kind: str, site: Location) -> str:
+    return f"{kind} made at {os.path.basename(site.path)}:{site.line}"
 
 
 def _of_queue(kind: str, code: CodeType, offset: int) -> str:
@@ -124,7 +130,7 @@ def _edges_of(notes: Iterable[Seen]) -> tuple[dict[int, Node], list[Edge]]:
     nodes: dict[int, Node] = {}
     edges: list[Edge] = []
     for seen in notes:
-        if seen.ident.handed:
+        if seen.ident.handed or type(seen.ident) is Permits:
             continue
         _node(nodes, seen.ident)
         edges += _edges(seen, nodes)
@@ -152,11 +158,14 @@ def _node(nodes: dict[int, Node], ident: Ident) -> None:
 
 def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
     # Nor is a signal a gate: whoever gave it last may hold it for ever, and keeps nobody out.
-    held = frozenset(ident.serial for ident in seen.held if not ident.handed)
+    held = frozenset(ident.serial for ident in seen.held if not ident.handed and type(ident) is not Permits)
+    permits = frozenset((each.serial, each.limit) for each in seen.held if type(each) is Permits and not each.handed)
     edges = []
     for ident, place in zip(seen.held, seen.places, strict=True):
-        if not ident.handed:
-            _node(nodes, ident)
+        if ident.handed:
+            continue
+        _node(nodes, ident)
+        if type(ident) is not Permits:
             edges.append(
                 Edge(
                     ident.serial,
@@ -165,6 +174,7 @@ def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
                     place_of(place),
                     place_of(seen.place),
                     held - {ident.serial},
+                    permits,
                     seen.by,
                 )
             )

@@ -263,7 +263,7 @@ class Orders:
         for edge in edges:
             ends = nodes[edge.source], nodes[edge.target]
             kept = self._kept[any(node.scope == "instance" for node in ends)]
-            known = edge.source, edge.target, edge.sites, edge.gates
+            known = edge.source, edge.target, edge.sites, edge.gates, edge.permits
             if known in kept:
                 kept.move_to_end(known)
                 continue

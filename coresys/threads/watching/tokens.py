@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from coresys.threads.watching import chains, makers, waits
-from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Place, Seen, here, learn, leave, lose
+from coresys.threads.watching.chains import MUTE, Chain, Ident, Party, Permits, Place, Seen, here, learn, leave, lose
+from coresys.threads.watching.graph import LONGEST
 
 Replace = Callable[[Any, str, Any], None]
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
@@ -554,7 +555,7 @@ _OF_QUEUE: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
 }
 
 
-# Semaphores of one permit, which are locks where whoever takes them lets them go
+# Semaphores: with one permit they are locks where whoever takes them lets them go, with some more they are gates
 
 
 class _Permit:
@@ -571,6 +572,46 @@ class _Permit:
             lose(self.holder, self.ident)
 
 
+class _Several:
+    """What the watch knows of a semaphore that begins with some permits: who has how many of them.
+
+    The count of a thread is written by that thread, by steps of the interpreter that take it whole.
+    """
+
+    __slots__ = ("holders", "ident")
+
+    def __init__(self, made: Place, permits: int) -> None:
+        self.ident = Permits("semaphore", made, permits)
+        self.holders: dict[Party, int] = {}
+
+    def __del__(self) -> None:
+        for holder, count in tuple(self.holders.items()):
+            for _ in range(count):
+                lose(holder, self.ident)
+
+    def taken(self, place: Place, *, joined: bool) -> None:
+        ident = self.ident
+        if ident.handed:
+            return
+        me = here.me
+        self.holders[me] = self.holders.get(me, 0) + 1
+        ident.code, ident.offset = place
+        chain = None if joined else me.chain.get(ident)
+        me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
+
+    def let_go(self, permits: int) -> None:
+        me = here.me
+        mine = self.holders.get(me, 0)
+        if permits > mine:  # of whoever has one nobody knows whether there is one more now: it keeps nobody out
+            self.ident.handed = True
+        for _ in range(min(permits, mine)):
+            leave(me, self.ident)
+        if mine > permits:
+            self.holders[me] = mine - permits
+        else:
+            self.holders.pop(me, None)
+
+
 _PERMIT = "_coresys_permit"
 
 
@@ -579,10 +620,11 @@ def _make(original: Callable[..., None]) -> Callable[..., None]:
     def __init__(self: Any, value: int = 1) -> None:
         original(self, value)
         frame = sys._getframe(1)
-        if value == 1 and makers.kind_of(frame.f_globals.get("__name__")) is not makers.PLUMBING:
+        # As many permits as a circle has edges at most excuse none.
+        if 0 < value < LONGEST and makers.kind_of(frame.f_globals.get("__name__")) is not makers.PLUMBING:
             made = makers.outside(frame)
             if made[0] is not None and not _of_library(frame):
-                self.__dict__[_PERMIT] = _Permit(made)
+                self.__dict__[_PERMIT] = _Permit(made) if value == 1 else _Several(made, value)
 
     return __init__
 
@@ -609,7 +651,10 @@ def _acquire(original: Callable[..., bool]) -> Callable[..., bool]:
     return acquire
 
 
-def _taken(permit: _Permit, place: Place, *, joined: bool) -> None:
+def _taken(permit: _Permit | _Several, place: Place, *, joined: bool) -> None:
+    if isinstance(permit, _Several):
+        permit.taken(place, joined=joined)
+        return
     ident = permit.ident
     if ident.handed:
         return
@@ -635,7 +680,10 @@ def _release(original: Callable[..., None]) -> Callable[..., None]:
     return release
 
 
-def _let_go(permit: _Permit, permits: int) -> None:
+def _let_go(permit: _Permit | _Several, permits: int) -> None:
+    if isinstance(permit, _Several):
+        permit.let_go(permits)
+        return
     me, holder = here.me, permit.holder
     permit.holder = None
     if holder is None or permits != 1:  # it has more permits than one from here on
