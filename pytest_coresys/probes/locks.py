@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from coresys import Reading
-from coresys.records import Part
 from coresys.threads.watching import chains, deadlocks, words
 from coresys.threads.watching.contention import Contention, worst_of
 from coresys.threads.watching.graph import Cycle, Order, cycles
@@ -71,7 +70,7 @@ class Deadlocks:
         if not installed():
             return Reading(None, _NOT_WATCHED)
         number = deadlocks.count() - Deadlocks.before
-        return Reading(float(number), each=tuple(map(part_of, _now()))) if number else _NONE
+        return Reading(float(number), each=tuple(map(words.part_of_deadlock, _now()))) if number else _NONE
 
 
 def _now() -> list[deadlocks.Broken]:
@@ -79,22 +78,6 @@ def _now() -> list[deadlocks.Broken]:
 
 
 _NONE = Reading(0.0)
-_MOST_FRAMES = 12
-
-
-def part_of(broken: deadlocks.Broken) -> Part:
-    """A deadlock as a finding: who waits for what, held by whom, and where; then the stacks."""
-    details, where = [], []
-    for each in broken.threads:
-        holds = f"; it holds {', '.join(each.held)}" if each.held else ""
-        details.append(f"{each.thread} waits for {each.wanted}, held by {each.holder}{holds}")
-        where.append(replace(each.at, note=f"{each.thread} waits for {each.wanted}"))
-        if each.taken_at is not None:
-            where.append(replace(each.taken_at, note=f"{each.wanted} taken by {each.holder}"))
-    details.append(f"broken by a DeadlockError in {broken.thread}")
-    for each in broken.threads:
-        details.append(f"stack of {each.thread}: {' < '.join(each.stack[:_MOST_FRAMES])}")
-    return Part(tuple(details), tuple(where))
 
 
 class _Waits:
@@ -160,4 +143,4 @@ def again_probes() -> tuple[LockContention, LockWait]:
     return LockContention(), LockWait()
 
 
-__all__ = ["Deadlocks", "LockContention", "LockOrder", "LockWait", "again_probes", "part_of"]
+__all__ = ["Deadlocks", "LockContention", "LockOrder", "LockWait", "again_probes"]

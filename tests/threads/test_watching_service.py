@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -15,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from coresys.errors.hierarchy import DeadlockError
 from coresys.monitoring import MonitoringManager
 from coresys.records import Location
 from coresys.threads import LockReport, Watch, watch
-from coresys.threads.watching import busy, chains, ledger, waits
+from coresys.threads.watching import aio_loops, aio_stuck, busy, chains, deadlocks, ledger, waits
 from coresys.threads.watching.busy import Busy
 from coresys.threads.watching.graph import Edge, Node
 from coresys.threads.watching.install import install, installed_times, uninstall
@@ -148,6 +150,108 @@ def test_without_anybody_to_tell_it_is_logged(caplog: pytest.LogCaptureFixture) 
         inversion()
     (record,) = caplog.records
     assert record.getMessage().startswith("potential deadlock: one, other")
+
+
+def meet() -> tuple[list[Any], list[threading.Thread], list[BaseException]]:
+    """Two threads that have begun to wait for one another; and what is raised in them."""
+    locks = [threading.Lock(), threading.Lock()]
+    both, raised = threading.Barrier(2), []
+
+    def go(one: Any, other: Any) -> None:
+        try:
+            with one:
+                both.wait()
+                with other:
+                    pass
+        except (DeadlockError, RuntimeError) as error:
+            raised.append(error)
+
+    given = {"left": locks, "right": locks[::-1]}
+    threads = [threading.Thread(target=go, args=those, name=name) for name, those in given.items()]
+    for thread in threads:
+        thread.start()
+    return locks, threads, raised
+
+
+def told_of(told: list[LockReport], kind: str) -> list[LockReport]:
+    end = time.monotonic() + 30
+    while not any(report.kind == kind for report in told) and time.monotonic() < end:
+        time.sleep(0.001)
+    return [report for report in told if report.kind == kind]
+
+
+def test_a_deadlock_is_reported_at_once_with_all_stacks_and_no_contention() -> None:
+    told: list[LockReport] = []
+    monitoring = MonitoringManager()
+    with watch(told.append, monitoring=monitoring, every=NEVER):
+        _, threads, raised = meet()
+        for thread in threads:
+            thread.join()
+        (report,) = told_of(told, "deadlock")
+    assert len(raised) == 1
+    assert report.summary in (
+        "deadlock: left and right wait for one another",
+        "deadlock: right and left wait for one another",
+    )
+    stacks = [detail for detail in report.details if detail.startswith("stack of ")]
+    assert [each.split()[2] for each in stacks] in (["left:", "right:"], ["right:", "left:"])
+    assert all(" in go < " in each for each in stacks)
+    assert f"broken by a DeadlockError in {stacks[0].split()[2][:-1]}" in report.details
+    assert not any(each.kind == "contention" for each in told)
+    counters = {name: value for name, _, value in monitoring.snapshot().counters}
+    assert counters["coresys.locks.deadlocks"] == 1
+
+
+def test_a_deadlock_that_is_not_to_be_broken_is_reported_once_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "LONGEST", 0.05)
+    told: list[LockReport] = []
+    with watch(told.append, every=NEVER, breaks=False) as found:
+        locks, threads, raised = meet()
+        (report,) = told_of(told, "deadlock")
+        assert "not broken: they go on waiting" in report.details
+        looked = max(party.waiting.looked for party in chains.parties() if party.waiting is not None)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if any(p.waiting is not None and p.waiting.looked > looked + 3 for p in chains.parties()):
+                break
+            time.sleep(0.001)
+        assert found.check() == ()
+        assert all(thread.is_alive() for thread in threads)
+        locks[0].release()
+        for thread in threads:
+            thread.join()
+    assert [each.kind for each in told] == ["deadlock"]
+    assert all(isinstance(each, RuntimeError) for each in raised)
+    assert not deadlocks.spared()
+
+
+def test_a_deadlock_of_tasks_that_is_not_to_be_broken_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aio_stuck, "QUIET", 0.05)
+    monkeypatch.setattr(aio_loops, "SLICE", 0.02)
+    told: list[LockReport] = []
+
+    async def go(one: asyncio.Lock, other: asyncio.Lock) -> None:
+        async with one:
+            await asyncio.sleep(0)
+            async with other:
+                pass
+
+    async def main() -> None:
+        one, other = asyncio.Lock(), asyncio.Lock()
+        tasks = [asyncio.create_task(go(one, other)), asyncio.create_task(go(other, one))]
+        end = time.monotonic() + 20
+        while not told and time.monotonic() < end:
+            await asyncio.sleep(0.001)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        tasks[0].cancel()
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [True, False]
+        assert tasks[1].exception() is None
+
+    with watch(told.append, every=NEVER, breaks=False):
+        asyncio.run(main())
+    assert [each.kind for each in told if each.kind == "deadlock"] == ["deadlock"]
 
 
 def test_it_looks_by_itself_now_and_then() -> None:

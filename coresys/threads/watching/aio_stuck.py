@@ -292,13 +292,23 @@ def _last_before(task: Any, graph: dict[Any, Any]) -> Any:
 def tell(watch: Watch, task: Any, order: list[Any], *, quiet: bool) -> bool:
     """Raise DeadlockError in a task, with what the tasks of ``order`` wait for; False where that cannot be done."""
     future = waiter_of(task)
-    if future is None or future.done():
+    if future is None or future.done() or _is_spared(watch, order, quiet=quiet):
         return False
     error = _error(name_of(task), order, quiet=quiet)
     if not _throw(task, future, error):
         return False
     task.add_done_callback(_heard)
     watch.told[id(task)] = watch.told.get(id(task), 0) + 1
+    return True
+
+
+def _is_spared(watch: Watch, order: list[Any], *, quiet: bool) -> bool:
+    """Whether a deadlock is to be left as it is: then it is noted, one for each time that the loop runs."""
+    if not deadlocks.spared():
+        return False
+    if not watch.told:
+        watch.told[0] = 1
+        _error("", order, quiet=quiet)
     return True
 
 
@@ -313,7 +323,7 @@ def _heard(task: Any) -> None:
 
 
 def _tell_future(watch: Watch, future: Any, order: list[Any]) -> bool:
-    if watch.told.get(0, 0) >= OFTEN:
+    if watch.told.get(0, 0) >= OFTEN or _is_spared(watch, order, quiet=True):
         return False
     watch.told[0] = watch.told.get(0, 0) + 1
     future.set_exception(_error("who runs the loop", order, quiet=True))

@@ -71,7 +71,10 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A deadlock that was broken: ``thread`` got the DeadlockError. ``quiet``: nobody was left to end the waits."""
+    """A deadlock that was broken: ``thread`` got the DeadlockError; empty where it was spared (``spare``).
+
+    ``quiet``: nobody was left to end the waits.
+    """
 
     thread: str
     quiet: bool
@@ -79,10 +82,12 @@ class Broken:
 
 
 broken: deque[Broken] = deque(maxlen=100)
+noted: list[Callable[[], None]] = []  # called when there is one more; they take no lock and raise nothing
 suspected: deque[str] = deque(maxlen=100)
 _count = 0
 _told_at = -QUIET  # when a thread other than the main one was told: others may wait for it
 _terminal = -1  # a descriptor of the terminal, older than any capturing
+_sparing = 0
 _silent = False  # whether threads that die of a report do so without a word: somebody else tells of it
 
 
@@ -113,6 +118,8 @@ def note(found: Broken) -> None:
     global _count
     broken.append(found)
     _count += 1
+    for tell in noted:
+        tell()
 
 
 def count() -> int:
@@ -132,9 +139,20 @@ def keep_silent(silent: bool) -> None:
     _silent = silent
 
 
+def spare(more: int) -> None:
+    """So many more, or fewer, want deadlocks to be noted, and nothing raised. A test run breaks them all the same."""
+    global _sparing
+    _sparing += more
+
+
+def spared() -> bool:
+    """Whether a deadlock is noted, and left as it is."""
+    return _sparing > 0 and not _silent
+
+
 def look(wait: Wait) -> None:
     """Raise DeadlockError if ``wait`` is one that nothing will ever end, and it is the one to break."""
-    if not wait.patient:
+    if not wait.patient or wait.seen is TOLD:
         return
     found = _deadlock(wait)
     if found is None:
@@ -180,6 +198,7 @@ def _chosen(members: _Members, quiet: bool) -> Party:
 
 _Wakers = tuple[Party, ...]
 SUSPECTED: Any = "suspected"
+TOLD: Any = "told"
 ANYBODY: Any = object()
 SOMEBODY: Any = object()  # who runs, or is not known
 
@@ -417,6 +436,10 @@ def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
     names = _Names()
     stuck = tuple(_stuck(party, members[party], frames.get(party.thread), names) for party in order[:MOST])
     del frames
+    if spared():
+        wait.seen = TOLD
+        note(Broken("", quiet, stuck))
+        return
     note(Broken(wait.party.name, quiet, stuck))
     if wait.party.thread != threading._main_thread._ident:  # type: ignore[attr-defined]
         _told_at = monotonic()
@@ -581,7 +604,10 @@ __all__ = [
     "keep_silent",
     "look",
     "note",
+    "noted",
     "since",
+    "spare",
+    "spared",
     "suspected",
     "uninstall",
 ]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from coresys.clock import monotonic
 from coresys.forks import renew_in_children
 from coresys.records import Location
-from coresys.threads.watching import chains, words
+from coresys.threads.watching import chains, deadlocks, words
 from coresys.threads.watching.contention import LEAST_LOST, Contention, worst_of
 from coresys.threads.watching.graph import Cycle, Edge, Node, cycles
 from coresys.threads.watching.install import install, installed_times, uninstall
@@ -48,11 +48,11 @@ _SAMPLES = 20  # of how late a thread gets the interpreter, 0.1 s
 class LockReport:
     """What the watch has to say. ``str`` of it is all of it, over several lines.
 
-    ``kind`` is "potential_deadlock" or "contention"; ``value`` the share of their time that the lock's users lost, and
-    1 for a potential deadlock.
+    ``kind`` is "potential_deadlock", "deadlock" (one that happened) or "contention"; ``value`` the share of their time
+    that the lock's users lost, and 1 for a deadlock. ``details`` of a deadlock have the stack of each thread.
     """
 
-    kind: Literal["potential_deadlock", "contention"]
+    kind: Literal["potential_deadlock", "deadlock", "contention"]
     summary: str
     value: float
     details: tuple[str, ...] = ()
@@ -68,16 +68,19 @@ def watch(
     monitoring: IMonitoringManager | None = None,
     every: float = EVERY,
     contention: float = SHARE,
+    breaks: bool = True,
 ) -> Watch:
     """Watch the locks that this program makes from here on: their order, and what waiting for them costs.
 
     A context manager; or call ``start()`` where the program starts, before the modules that make locks are imported,
     and ``stop()`` where it ends. ``report`` is called with each potential deadlock once, and with a lock when it begins
     to cost its users more than ``contention`` (a ratio) of their time within ``every`` seconds, by a thread of the
-    watch's. ``monitoring`` is told figures (``coresys.locks.*``). With neither, reports are logged as warnings of
-    "coresys.locks". Raises ValueError for an ``every`` that is not above 0 seconds.
+    watch's; with a deadlock that happens at once. That is broken: a DeadlockError is raised in one of its threads, in
+    the call that waits. With ``breaks=False`` it is reported, and left as it is. ``monitoring`` is told figures
+    (``coresys.locks.*``). With neither, reports are logged as warnings of "coresys.locks". Raises ValueError for an
+    ``every`` that is not above 0 seconds.
     """
-    return Watch(report, monitoring=monitoring, every=every, contention=contention)
+    return Watch(report, monitoring=monitoring, every=every, contention=contention, breaks=breaks)
 
 
 class Watch:
@@ -90,11 +93,12 @@ class Watch:
         monitoring: IMonitoringManager | None = None,
         every: float = EVERY,
         contention: float = SHARE,
+        breaks: bool = True,
     ) -> None:
         if not every > 0:
             raise ValueError(f"every is {every!r}: it takes seconds, more than 0")
         self._report, self._monitoring = report, monitoring
-        self._every, self._most = every, contention
+        self._every, self._most, self._breaks = every, contention, breaks
         self._set_up()
 
     def _set_up(self) -> None:
@@ -104,7 +108,8 @@ class Watch:
         self._over: set[str] = set()
         self._books: deque[chains.Book] = deque(maxlen=_MOST_BOOKS)
         self._ledger: Ledger | None = None
-        self._stop = allocate_lock()
+        self._ended = False
+        self._wakes = allocate_lock()  # let go when the thread has something to do
         self._thread: threading.Thread | None = None
 
     def start(self) -> Watch:
@@ -117,7 +122,12 @@ class Watch:
                 self._begin_leaf()
                 self._books.clear()
                 self._ledger = open_ledger()
-                self._stop.acquire()
+                self._deadlocks = deadlocks.count()
+                self._ended = False
+                self._wakes.acquire(False)
+                self._woken = self._wake
+                deadlocks.noted.append(self._woken)
+                deadlocks.spare(not self._breaks)
                 self._thread = threading.Thread(target=self._run, name="coresys-lock-watch", daemon=True)
                 self._thread.start()
                 renew_in_children(self, Watch._forget)
@@ -130,7 +140,8 @@ class Watch:
                 return
             self.check()
             self._close()
-            self._stop.release()
+            self._ended = True
+            self._wake()
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -140,7 +151,16 @@ class Watch:
             close_ledger(self._ledger)
             self._ledger = None
             chains.renewed.remove(self._hear)
+            deadlocks.noted.remove(self._woken)
+            deadlocks.spare(-(not self._breaks))
             uninstall()
+
+    def _wake(self) -> None:
+        """Called in a thread of a deadlock, too, where nothing else may be done."""
+        try:
+            self._wakes.release()
+        except RuntimeError:
+            pass  # it is awake, or about to be
 
     def _forget(self) -> None:
         self._close()
@@ -155,20 +175,30 @@ class Watch:
         self.stop()
 
     def _run(self) -> None:
-        while not self._stop.acquire(timeout=min(self._every, threading.TIMEOUT_MAX)):
+        while True:
+            self._wakes.acquire(timeout=min(self._every, threading.TIMEOUT_MAX))
+            if self._ended:
+                return
             self.check()
-        self._stop.release()
 
     def check(self) -> tuple[LockReport, ...]:
         """Look now at what was noted since the last look, and report it; returns what was reported."""
         with self._lock:
             if self._ledger is None:
                 return ()
-            contended = self._contended()  # first: who took a lock is told by the leaf, which the other ends
-            found = (*self._inversions(), *contended)
+            happened = self._happened()
+            # First: who took a lock is told by the leaf, which the other ends.
+            contended = self._contended(told=not happened)
+            found = (*happened, *self._inversions(), *contended)
         for each in found:
             self._tell(each)
         return found
+
+    def _happened(self) -> list[LockReport]:
+        before, self._deadlocks = self._deadlocks, deadlocks.count()
+        found = deadlocks.since(before)
+        self._count("deadlocks", len(found))
+        return [_deadlock(each) for each in found]
 
     def _inversions(self) -> list[LockReport]:
         if self._begin_leaf():
@@ -207,13 +237,16 @@ class Watch:
             self._told.popitem(last=False)
         return True
 
-    def _contended(self) -> list[LockReport]:
+    def _contended(self, *, told: bool) -> list[LockReport]:
+        """Locks that have begun to cost too much. Where threads waited for one another, that is no contention."""
         assert self._ledger is not None
         ledger, self._ledger = self._ledger, open_ledger()
         close_ledger(ledger)
         seconds = monotonic() - ledger.began
         found = ledger.read() if ledger.accounts and ledger.complete else []
         self._measured(found, seconds)
+        if not told:
+            return []
         least = max(LEAST_LOST, _LEAST * seconds)
         over = [each for each in worst_of(found) if each.share > self._most and each.blocked >= least]
         new = [each for each in over if str(each.site) not in self._over]
@@ -287,6 +320,14 @@ def _inversion(cycle: Cycle, nodes: dict[int, Node]) -> LockReport:
     part = words.part_of(cycle, nodes)
     summary = f"potential deadlock: {', '.join(names.values())} are taken in more than one order"
     return LockReport("potential_deadlock", summary, 1.0, part.details, part.where)
+
+
+def _deadlock(found: deadlocks.Broken) -> LockReport:
+    part = words.part_of_deadlock(found)
+    who = " and ".join(each.thread for each in found.threads)
+    what = "waits for what never comes" if len(found.threads) == 1 else "wait for one another"
+    summary = f"deadlock: {who} {what}"
+    return LockReport("deadlock", summary, 1.0, part.details, part.where)
 
 
 def _contention(lock: Contention, seconds: float, interpreter: str) -> LockReport:

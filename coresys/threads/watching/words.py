@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from coresys.budgets.units import format_quantity
 from coresys.records import Location, Part
 from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
+
+if TYPE_CHECKING:
+    from coresys.threads.watching.deadlocks import Broken
 
 _OF_TASKS = frozenset({"asyncio.Lock", "asyncio.Semaphore"})
 
@@ -97,6 +101,26 @@ def part_of_contention(lock: Contention) -> Part:
     return Part(tuple(details), tuple(where))
 
 
+_MOST_FRAMES = 12
+
+
+def part_of_deadlock(deadlock: Broken) -> Part:
+    """A deadlock that happened: who waits for what, held by whom, and where; who was told; then the stacks."""
+    details, where = [], []
+    for each in deadlock.threads:
+        holds = f"; it holds {', '.join(each.held)}" if each.held else ""
+        held_by = f", held by {each.holder}" if each.holder else ""
+        details.append(f"{each.thread} waits for {each.wanted}{held_by}{holds}")
+        where.append(_at(each.at, f"{each.thread} waits for {each.wanted}"))
+        if each.taken_at is not None:
+            where.append(_at(each.taken_at, f"{each.wanted} taken by {each.holder}"))
+    told = f"broken by a DeadlockError in {deadlock.thread}"
+    details.append(told if deadlock.thread else "not broken: they go on waiting")
+    for each in deadlock.threads:
+        details.append(f"stack of {each.thread}: {' < '.join(each.stack[:_MOST_FRAMES])}")
+    return Part(tuple(details), tuple(where))
+
+
 def _stood(lock: Contention) -> list[Location]:
     holder = lock.holder
     took = [
@@ -119,4 +143,4 @@ def _at(place: Location, note: str) -> Location:
     return replace(place, note=note)
 
 
-__all__ = ["names_of", "part_of", "part_of_contention", "sites_of"]
+__all__ = ["names_of", "part_of", "part_of_contention", "part_of_deadlock", "sites_of"]
