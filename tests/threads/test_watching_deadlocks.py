@@ -321,6 +321,14 @@ async def main():
     pool.shutdown()
 asyncio.run(main())
 """,
+    "a lock held over an await of a thread that takes it": """
+import asyncio
+def work():
+    with lock: return 1
+async def main():
+    with lock: return await asyncio.to_thread(work)
+caught(lambda: asyncio.run(main()))
+""",
     "a semaphore": "s = threading.Semaphore(1); s.acquire(); caught(s.acquire)",
     "a thread that died of it is waited for": """
 one, other, ready, done = threading.Lock(), threading.Lock(), threading.Barrier(2), threading.Event()
@@ -384,6 +392,40 @@ async def main():
     return await asyncio.to_thread(time.sleep, 1.5)
 asyncio.run(main())
 """,
+    "a lock held over an await that a timer ends": """
+import asyncio
+def work():
+    with lock: return 1
+async def main():
+    with lock:
+        waits = asyncio.create_task(asyncio.to_thread(work))
+        await asyncio.sleep(2.5)
+    return await waits
+asyncio.run(main())
+""",
+    "a lock held over an await, and by a thread that runs before": """
+import asyncio
+before = threading.Event()
+def hold():
+    with lock: before.set(); time.sleep(3)
+def work():
+    with lock: return 1
+async def main():
+    threading.Thread(target=hold).start(); before.wait()
+    return await asyncio.to_thread(work)
+asyncio.run(main())
+""",
+    "a lock held over an await that a signal lets go": """
+import asyncio
+signal.signal(signal.SIGALRM, lambda *_: lock.release())
+signal.setitimer(signal.ITIMER_REAL, 3.5)
+def work():
+    with lock: return 1
+async def main():
+    lock.acquire()
+    return await asyncio.to_thread(work)
+asyncio.run(main())
+""",
     "idle workers while others work": """
 items = queue.Queue()
 for _ in range(3): threading.Thread(target=items.get, daemon=True).start()
@@ -434,7 +476,9 @@ def test_what_would_hang_ends(name: str) -> None:
 def test_what_would_end_is_left_alone(name: str) -> None:
     found, errors = result_of(INNOCENT[name])
     assert found["count"] == 0
-    assert found["suspected"] == (name == "a lock as a signal"), errors
+    assert found["suspected"] == (name in ("a lock as a signal", "a lock held over an await that a signal lets go")), (
+        errors
+    )
 
 
 @pytest.mark.slow

@@ -155,7 +155,8 @@ def test_without_anybody_to_tell_it_is_logged(caplog: pytest.LogCaptureFixture) 
 def meet() -> tuple[list[Any], list[threading.Thread], list[BaseException]]:
     """Two threads that have begun to wait for one another; and what is raised in them."""
     locks = [threading.Lock(), threading.Lock()]
-    both, raised = threading.Barrier(2), []
+    both = threading.Barrier(2)
+    raised: list[BaseException] = []
 
     def go(one: Any, other: Any) -> None:
         try:

@@ -79,6 +79,15 @@ def _sleep(watch: Watch, loop: Any, selector: Any, original: Callable[..., Any],
             began = monotonic()
         elif watch.waiting and _found(aio_stuck.look_at_waits, watch, loop):
             return []
+        else:
+            _suspect(loop, selector)
+
+
+def _suspect(loop: Any, selector: Any) -> None:
+    try:
+        aio_stuck.suspect(loop, selector)
+    except Exception as error:
+        went_wrong(error)
 
 
 def _found(look: Callable[[Watch, Any], bool], watch: Watch, loop: Any) -> bool:

@@ -3,7 +3,9 @@
 Two kinds are told, by the loop's own thread, between two turns of the loop, so that no task moves meanwhile:
 
 - *Nobody is left*: the loop waits without a timeout; no file but its own is watched; no signal has a handler, no other
-  thread runs but idle workers and the test runner's. Then nothing can ever wake it. After ``QUIET`` seconds.
+  thread runs but idle workers and the test runner's. Then nothing can ever wake it. After ``QUIET`` seconds. Threads
+  that have themselves waited for ever for ``deadlocks.QUIET`` seconds run no more than it does: a worker of the loop's
+  executor, say, for a lock which a task holds that awaits what that worker is to do.
 - *A circle*: tasks that wait for locks and for one another, and all who could end their waits are among them. That can
   be seen while the loop goes on with other things. It is told when it has stood for ``QUIET`` seconds, no timer is
   about one of them, or about who waits for them, and all timers that were due within ``SOON`` when it was first seen
@@ -17,7 +19,6 @@ the loop was run for, or whom that waits for in the end.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from asyncio import base_events
@@ -28,7 +29,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import TaskDeadlockError
 from coresys.frames import current_frames
 from coresys.records import Location
-from coresys.threads.watching import deadlocks, makers
+from coresys.threads.watching import chains, deadlocks, makers
 from coresys.threads.watching.aio_parties import State, TaskParty, Wait, Watch, parties
 from coresys.threads.watching.aio_tasks import (
     ANYBODY,
@@ -44,6 +45,7 @@ from coresys.threads.watching.aio_tasks import (
     standing,
     waiter_of,
 )
+from coresys.threads.watching.chains import here
 from coresys.threads.watching.deadlocks import Broken, Stuck
 from coresys.threads.watching.places import node_of, place_of
 
@@ -174,10 +176,7 @@ def _from_the_last(circle: list[Any]) -> list[Any]:
 
 def nobody_left(loop: Any, selector: Any) -> bool:
     """Whether nothing could ever wake a loop that waits without a timeout."""
-    if getattr(loop, "_signal_handlers", None):
-        return False
-    own = getattr(loop, "_ssock", None)
-    if own is None or any(number != own.fileno() for number in list(selector.get_map())):
+    if getattr(loop, "_signal_handlers", None) or not _only_its_own(loop, selector):
         return False
     # The threads first: one that has just ended may have left something to do, and nobody comes after it.
     if deadlocks.handlers() or _other_threads():
@@ -185,17 +184,43 @@ def nobody_left(loop: Any, selector: Any) -> bool:
     return not (loop._ready or loop._scheduled or loop._stopping)
 
 
+def _only_its_own(loop: Any, selector: Any) -> bool:
+    """Whether no file is watched but the one by which other threads wake the loop."""
+    own = getattr(loop, "_ssock", None)
+    return own is not None and all(number == own.fileno() for number in list(selector.get_map()))
+
+
+def suspect(loop: Any, selector: Any) -> None:
+    """Say so, once, where a thread has long waited for a lock that the thread of a loop holds which only waits itself.
+
+    No more than a suspicion: others run, who may wake the loop, or let the lock go.
+    """
+    me = here.me
+    for party in chains.parties():
+        wait = party.waiting
+        if (
+            wait is not None
+            and wait.lock is not None
+            and wait.lock._me is me
+            and wait.seen is not deadlocks.SUSPECTED
+            and deadlocks.lasts(wait, deadlocks.AGAIN)  # else a deadlock is about to be broken
+            and _only_its_own(loop, selector)
+        ):
+            deadlocks.suspect_loop(wait)
+
+
 def _other_threads() -> bool:
     """Whether another thread runs that is no idle worker of a pool, and does not belong to what runs the tests."""
     found = current_frames()
     me = threading.get_ident()
+    waiting = deadlocks.waiting_for_ever(found)
     try:
         for number, frame in found.items():
-            if number != me and not deadlocks.is_idle(frame) and not _is_ours(frame) and not _is_guard(number):
+            if number in waiting or number == me or deadlocks.is_idle(frame):
+                continue
+            if not _is_ours(frame) and not _is_guard(number):
                 return True
-        return len(os.listdir("/proc/self/task")) > len(found)
-    except OSError:
-        return False  # not known here
+        return not deadlocks.nobody_else(len(found))
     finally:
         del found
 
@@ -348,6 +373,8 @@ def _throw(task: Any, future: Any, error: BaseException) -> bool:
 
 def _error(name: str, order: list[Any], *, quiet: bool) -> TaskDeadlockError:
     stuck = tuple(_stuck(task) for task in order[:MOST])
+    if quiet:
+        stuck = (*stuck, *deadlocks.stuck_threads())
     deadlocks.note(Broken(name, quiet, stuck))
     return TaskDeadlockError(
         lock=stuck[0].wanted if stuck else "nothing",
@@ -404,7 +431,13 @@ def _wanted(task: Any) -> str:
             found = _KNOWN.get((module, f"{cls.__name__}.{frame.f_code.co_name}"))
             if found and not (found == "an Event" and _is_joined(task)):
                 return found
-    return "a future that nobody sets"
+    return "what a thread is to do" if _is_threads(waiter_of(task)) else "a future that nobody sets"
+
+
+def _is_threads(future: Any) -> bool:
+    """Whether a future stands for one of ``concurrent.futures``: the work of an executor."""
+    names = (getattr(callback, "__qualname__", "") for callback in callbacks(future))
+    return any(name.startswith("_chain_future.<locals>.") for name in names)
 
 
 def _is_joined(task: Any) -> bool:
@@ -421,6 +454,7 @@ __all__ = [
     "closed",
     "look_at_waits",
     "nobody_left",
+    "suspect",
     "tell",
     "wakers",
 ]

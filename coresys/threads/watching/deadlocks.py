@@ -156,7 +156,7 @@ def look(wait: Wait) -> None:
         return
     found = _deadlock(wait)
     if found is None:
-        if wait.seen is not SUSPECTED:
+        if wait.seen is not SUSPECTED:  # by itself, or by the thread of a loop
             wait.seen = None
             suspect(wait)
         return
@@ -306,9 +306,34 @@ def _everybody_waits(members: _Members) -> _Members | None:
                 is_idle(frame) or (number != main and _ends_no_wait(number, frame)) or (number == main and _ends(frame))
             ):
                 return None
-        return found if _nobody_else(len(frames)) else None
+        return found if nobody_else(len(frames)) else None
     finally:
         del frames
+
+
+def lasts(wait: Wait, more: float = 0.0) -> bool:
+    """Whether a wait is one for ever, and has gone on for so long that nobody is about to end it."""
+    return wait.patient and monotonic() - wait.since >= QUIET + more
+
+
+def waiting_for_ever(frames: dict[int, FrameType]) -> set[int]:
+    """The threads that have long been in such a wait; none of a deadlock that is about to be broken."""
+    found = set()
+    for party in parties():
+        wait, frame = party.waiting, frames.get(party.thread)
+        if wait is not None and frame is not None and lasts(wait) and _stands(frame) and _deadlock(wait) is None:
+            found.add(party.thread)
+    return found
+
+
+def stuck_threads() -> tuple[Stuck, ...]:
+    """Those of ``waiting_for_ever``, in words."""
+    frames = current_frames()
+    threads, names = waiting_for_ever(frames), _Names()
+    waiting = [(party, party.waiting) for party in parties() if party.thread in threads]
+    found = [_stuck(party, wait, frames.get(party.thread), names) for party, wait in waiting if wait is not None]
+    del frames
+    return tuple(found[:MOST])
 
 
 def is_idle(frame: FrameType) -> bool:
@@ -372,7 +397,7 @@ def _ends(frame: FrameType | None) -> bool:
     return False
 
 
-def _nobody_else(threads: int) -> bool:
+def nobody_else(threads: int) -> bool:
     """Whether nothing but a thread of Python's could come by: no handler of a signal, no other thread."""
     if handlers():
         return False
@@ -416,14 +441,14 @@ def _all_stand(members: _Members) -> bool:
     """Whether all of them stand in their waits: none is in a handler or finalizer that has come by meanwhile."""
     frames = current_frames()
     try:
-        for party in members:
-            frame = frames.get(party.thread)
-            name = "" if frame is None else frame.f_globals.get("__name__", "")
-            if name != "threading" and not name.startswith("coresys."):
-                return False
-        return True
+        return all(_stands(frames.get(party.thread)) for party in members)
     finally:
         del frames
+
+
+def _stands(frame: FrameType | None) -> bool:
+    name = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+    return name == "threading" or name.startswith("coresys.")
 
 
 # Telling
@@ -553,12 +578,24 @@ def suspect(wait: Wait) -> None:
         return
     if monotonic() - wait.since < QUIET:
         return
-    wait.seen = SUSPECTED
     stuck = _stuck(wait.party, wait, sys._getframe(), _Names())
+    taken = f"which it took itself at {_short(stuck.taken_at)}"
+    _suspected(wait, stuck, f"{taken}; other threads run, and may let it go")
+
+
+def suspect_loop(wait: Wait) -> None:
+    """The same, of one that waits for the thread of an event loop, which has nothing to do. Called by that one."""
+    stuck = _stuck(wait.party, wait, None, _Names())
+    taken = f"which {stuck.holder} took at {_short(stuck.taken_at)}"
+    _suspected(wait, stuck, f"{taken}; that one's event loop has nothing to do, but others run, and may wake it")
+
+
+def _suspected(wait: Wait, stuck: Stuck, why: str) -> None:
+    wait.seen = SUSPECTED
     lines = [
         f"coresys: suspected deadlock: {stuck.thread} has waited {QUIET:.0f} s for {stuck.wanted}, "
         f"at {_short(stuck.at)},",
-        f"  which it took itself at {_short(stuck.taken_at)}; other threads run, and may let it go. All threads:",
+        f"  {why}. All threads:",
     ]
     frames = current_frames()
     by_thread = {party.thread: party.name for party in parties()}
@@ -593,7 +630,9 @@ def _quiet_hook(original: Callable[[], Callable[[Any], None]]) -> Callable[[], C
 
 
 __all__ = [
+    "AGAIN",
     "NO_STRANGERS",
+    "SUSPECTED",
     "Broken",
     "Stuck",
     "broken",
@@ -602,12 +641,17 @@ __all__ = [
     "install",
     "is_idle",
     "keep_silent",
+    "lasts",
     "look",
+    "nobody_else",
     "note",
     "noted",
     "since",
     "spare",
     "spared",
+    "stuck_threads",
+    "suspect_loop",
     "suspected",
     "uninstall",
+    "waiting_for_ever",
 ]
