@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from coresys.errors.hierarchy import DeadlockError
-from coresys.threads.watching import deadlocks, raw, waits
+from coresys.threads.watching import chains, deadlocks, raw, waits
 from coresys.threads.watching.chains import Ident, Party
 from coresys.threads.watching.deadlocks import look
 from coresys.threads.watching.locks import Lock, RLock
@@ -89,6 +89,16 @@ def test_one_that_moved_between_two_looks_is_looked_at_anew(world: World) -> Non
     look(last)
     with pytest.raises(DeadlockError):
         look(last)
+
+
+def test_who_may_wait_for_a_thread_that_was_told_is_told_soon_but_not_in_the_next_test(world: World) -> None:
+    _, last = ring(world, 2)
+    look(last)
+    with pytest.raises(DeadlockError):
+        look(last)
+    assert deadlocks._patience({}, True) == deadlocks.AGAIN
+    chains.renew()
+    assert deadlocks._patience({}, True) == deadlocks.QUIET
 
 
 def test_whoever_waits_for_a_circle_is_not_the_one_to_break(world: World) -> None:

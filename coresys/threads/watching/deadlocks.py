@@ -39,7 +39,7 @@ from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError
 from coresys.frames import current_frames
 from coresys.records import Location
-from coresys.threads.watching import makers, waits
+from coresys.threads.watching import chains, makers, waits
 from coresys.threads.watching.chains import Ident, Party, parties
 from coresys.threads.watching.places import node_of, place_of
 from coresys.threads.watching.raw import RLockType
@@ -85,7 +85,7 @@ broken: deque[Broken] = deque(maxlen=100)
 noted: list[Callable[[], None]] = []  # called when there is one more; they take no lock and raise nothing
 suspected: deque[str] = deque(maxlen=100)
 _count = 0
-_told_at = -QUIET  # when a thread other than the main one was told: others may wait for it
+_told: tuple[float, int] = (-QUIET, -1)  # when, and on which leaf, a thread other than the main one was told
 _terminal = -1  # a descriptor of the terminal, older than any capturing
 _sparing = 0
 _silent = False  # whether threads that die of a report do so without a word: somebody else tells of it
@@ -175,7 +175,9 @@ def look(wait: Wait) -> None:
 def _patience(members: _Members, quiet: bool) -> float:
     """Seconds to wait first. A future that nobody works on may still be cancelled by somebody who sleeps."""
     if quiet:
-        return AGAIN if monotonic() - _told_at < QUIET else QUIET
+        # Others may wait for a thread that was told of one; not those of the next test.
+        told_at, leaf = _told
+        return AGAIN if leaf == chains.current.leaf and monotonic() - told_at < QUIET else QUIET
     pending = any(_is_pending(each) for each in members.values())
     return QUIET if pending else 0.0
 
@@ -349,7 +351,8 @@ _older: frozenset[int] = frozenset()  # threads that were there before anything 
 
 def _ends_no_wait(number: int, frame: FrameType | None) -> bool:
     """Whether a thread belongs to what runs the tests."""
-    return _is_runner(frame, RUNNERS if number in _older else ("pytest_coresys", "coresys.measure"))
+    own = ("pytest_coresys", "coresys.measure", *NO_STRANGERS)
+    return _is_runner(frame, (*RUNNERS, *NO_STRANGERS) if number in _older else own)
 
 
 def _is_runner(frame: FrameType | None, names: tuple[str, ...] = RUNNERS) -> bool:
@@ -455,7 +458,7 @@ def _stands(frame: FrameType | None) -> bool:
 
 
 def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
-    global _told_at
+    global _told
     frames = current_frames()
     order = _in_order(wait, members)
     names = _Names()
@@ -467,7 +470,7 @@ def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
         return
     note(Broken(wait.party.name, quiet, stuck))
     if wait.party.thread != threading._main_thread._ident:  # type: ignore[attr-defined]
-        _told_at = monotonic()
+        _told = monotonic(), chains.current.leaf
     error = DeadlockError(
         lock=stuck[0].wanted,
         cycle=tuple((each.thread, each.wanted, each.holder) for each in stuck),
