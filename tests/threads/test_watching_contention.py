@@ -628,3 +628,34 @@ def test_a_block_has_a_budget_for_the_waits_in_it() -> None:
         assert any("lock made" in line and "test_watching_contention.py" in line for line in raised.value.details)
     finally:
         uninstall()
+
+
+def test_a_wait_that_goes_on_when_the_block_ends_counts_for_as_long_as_it_has_lasted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(busy, "discounts", False)
+    install()
+    try:
+        lock = threading.Lock()
+        lock.acquire()
+
+        def wait() -> None:
+            with lock:
+                pass
+
+        thread = threading.Thread(target=wait, name="waiter")
+
+        def block() -> None:
+            with coresys.budget(locks_wait="5 ms"):
+                thread.start()
+                until(lambda: any(p.waiting is not None and p.waiting.looked for p in chains.parties()))  # 50 ms
+
+        with pytest.raises(BudgetExceededError, match=r"locks\.wait: .* > 5 ms") as raised:
+            block()
+        assert any("waiter waited longest" in line for line in raised.value.details)
+        with coresys.budget(locks_wait="10 s"):
+            pass  # the time before the block is not of the block
+        lock.release()
+        thread.join()
+    finally:
+        uninstall()

@@ -13,6 +13,7 @@ Invariants:
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -152,11 +153,15 @@ class Ledger:
             found = self.accounts[ident] = _Account()
         return found
 
-    def read(self) -> list[Contention]:
-        """What each lock cost that threads lost enough by, or waited for so long at once; signals are none."""
+    def read(self, *, so_far: bool = False) -> list[Contention]:
+        """What each lock cost that threads lost enough by, or waited for so long at once; signals are none.
+
+        ``so_far``: what was waited up to now counts too, of waits that go on.
+        """
+        accounts = self._with_those_that_go_on() if so_far else self.accounts
         candidates = {
             ident: (account, account.waits())
-            for ident, account in list(self.accounts.items())
+            for ident, account in list(accounts.items())
             if not ident.handed and (blocked_of(account.waits()) >= LEAST_LOST or account.longest > 0)
         }
         if not candidates:
@@ -169,6 +174,22 @@ class Ledger:
             for ident in chains.taken(party) & users.keys():
                 users[ident].append(active)
         return [self._contention(ident, account, seen, users[ident]) for ident, (account, seen) in candidates.items()]
+
+    def _with_those_that_go_on(self) -> dict[Ident, _Account]:
+        """The accounts, with waits that are not over: in copies, for an account is written by who has the lock."""
+        found = dict(self.accounts)
+        now, last = monotonic(), _busy.read(fresh=True)
+        for party in chains.parties():
+            wait = party.waiting
+            note = None if wait is None else wait.note
+            if not isinstance(note, _Note) or note.self:
+                continue
+            known = found.get(wait.target)
+            account = _Account() if known is None else copy(known)
+            account.holders = dict(account.holders)
+            account.add(wait, note, now - max(wait.since, self.began), last if note.first is not None else None)
+            found[wait.target] = account
+        return found
 
     @property
     def complete(self) -> bool:
