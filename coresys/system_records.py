@@ -149,7 +149,8 @@ class LockStatistics:
 
     ``rank`` is its index in its hierarchy, None for a lock that has none. ``contended`` are acquisitions that had to
     wait, ``waited`` the time they did, ``waiting`` how many do now. ``held_sampled`` is the mean time it was held, of
-    ``samples`` acquisitions that were timed: a sample, not a sum.
+    ``samples`` acquisitions that were timed: a sample, not a sum. ``taken_at`` is where its holder took it, as
+    ``file:line``; None where nobody holds it, or the place is not known.
     """
 
     name: str
@@ -163,6 +164,7 @@ class LockStatistics:
     samples: int
     holder: str | None = None
     waiting: int = 0
+    taken_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from coresys.frames import current_frames
 from coresys.records import Location
 from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
 from coresys.threads.ranks import LockHierarchy
-from coresys.threads.sites import site_of, standing
+from coresys.threads.sites import standing
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -153,7 +153,7 @@ class SystemEnvironment:
         if standing:
             names = {thread.ident: thread.name for thread in threading.enumerate()}
             for ident, place in _places(standing).items():
-                where = "" if place is None else f", at {place}"
+                where = "" if place is None else f", {place}"
                 found.append(f"a task that runs on {names.get(ident, ident)}{where}")
         waiting = sum(self.threads.statistics().queued)
         if waiting:
@@ -161,8 +161,12 @@ class SystemEnvironment:
         return found
 
     def _locks(self) -> list[str]:
+        held = [lock for lock in self.threads.locks() if lock.holder is not None]
+        taken = [lock.taken_at.rpartition(":") for lock in held if lock.taken_at is not None]
+        self._add_places(Location(path, int(line)) for path, _, line in taken)
         return [
-            f"lock {lock.name!r}, held by {lock.holder}" for lock in self.threads.locks() if lock.holder is not None
+            f"lock {lock.name!r}, held by {lock.holder}" + (f", taken at {lock.taken_at}" if lock.taken_at else "")
+            for lock in held
         ]
 
     def __repr__(self) -> str:
@@ -194,8 +198,28 @@ def _places(idents: Iterable[int]) -> dict[int, str | None]:
 
 
 def _place(frame: FrameType | None) -> str | None:
-    """Where a thread is, in code that is not of threads: a task that waits stands where it called to wait."""
-    return standing(frame, _OF_THREADS) or (None if frame is None else site_of(frame))
+    """Where a thread is, in code that is not of threads: a task that waits stands where it called to wait.
+
+    Of a task that is a function of the library's, which function that is.
+    """
+    place = standing(frame, _OF_THREADS)
+    return _function(frame) if place is None else f"at {place}"
+
+
+def _function(frame: FrameType | None) -> str | None:
+    """The outermost function of the library that a task is in: nobody's code stands around it but the pool's."""
+    found: FrameType | None = None
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("coresys."):
+            if found is not None:
+                break
+        else:
+            found = frame
+        frame = frame.f_back
+    if found is None:
+        return None
+    return f"in {found.f_globals.get('__name__')}.{getattr(found.f_code, 'co_qualname', found.f_code.co_name)}"
 
 
 if TYPE_CHECKING:

@@ -357,6 +357,9 @@ def _awaiting(awaitable: Any) -> Stack:
     return tuple(reversed(places))
 
 
+_WATCHING = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "threads", "watching") + os.sep
+
+
 # -- which of the places is named ---------------------------------------------------------------------------------
 
 
@@ -376,7 +379,11 @@ class _Naming:
         return self._first((stack,), STANDS_HERE)
 
     def _first(self, stacks: Iterable[Stack], note: str) -> Location | None:
-        """The user's innermost place in any of the stacks; only if there is none, one of others' code."""
+        """The user's innermost place in any of the stacks; only if there is none, one of others' code.
+
+        Never one of the watch of locks, through which whoever waits for one does so.
+        """
+        stacks = [tuple(place for place in stack if not place[0].startswith(_WATCHING)) for stack in stacks]
         for accepts in (self.is_user, _is_third_party, _is_not_plumbing, _is_any):
             for stack in stacks:
                 place = next((place for place in stack if accepts(place[0])), None)

@@ -244,6 +244,7 @@ class OrderedLock(Entry, metaclass=Context):
     def statistics(self) -> LockStatistics:
         """Its figures so far. Hold times are not measured here: see ``SampledLock``."""
         waits = self.waits or _NO_WAITS
+        holder = self.holder()
         return LockStatistics(
             name=self.name,
             rank=None if self.rank is None else self.rank.index,
@@ -254,8 +255,9 @@ class OrderedLock(Entry, metaclass=Context):
             timeouts=waits.timeouts,
             held_sampled=None,
             samples=0,
-            holder=self.holder(),
+            holder=holder,
             waiting=waits.now,
+            taken_at=None if holder is None else self.where(),
         )
 
     # -- ending ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from coresys.coordinators.environment import SystemEnvironment
 from coresys.errors.hierarchy import LeaseLimitError, LeftBehindError, LockOrderError, PoolsClosedError, RankError
 from coresys.resources.tiers import Tier
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec, StateDefinition
+from coresys.threads.watching.install import install, uninstall
 
 __all__ = ["no_threads_left"]  # a fixture
 
@@ -131,7 +132,7 @@ class Leaving:
         lock = self.own.threads.lock("book", name="ledger")
         lock.acquire()
         self.kept.append(lock)
-        return "lock 'ledger', held by", None
+        return "lock 'ledger', held by", here() - 2
 
     def failing(self) -> tuple[str, int | None]:
         self.own.resources.register("f", owner="web", close=lambda: int("x"))
@@ -171,12 +172,28 @@ def test_what_is_left_is_named_once_with_its_place(kind: str, gate: threading.Ev
     assert [each.partition(" on ")[0] for each in rest] == (["a task that runs"] if kind == "waiting" else [])
     if line is not None:
         assert f"{__file__}:{line}" in about[0]
-    if kind in ("lent", "dropped", "used", "failing", "hanging"):
+    if kind in ("lent", "dropped", "used", "failing", "hanging", "lock"):
         assert [str(place) for place in own.places] == [f"{__file__}:{line}"]
     again = opened()
     use(again)
     assert again.close() == ()
     leaving.kept.clear()
+
+
+def test_a_task_that_is_a_function_of_the_library_is_told_by_that_one(gate: threading.Event) -> None:
+    """Locks are watched: whoever waits does so within functions of the watch, which are nobody's place."""
+    install()
+    try:
+        own = opened()
+        own.threads.submit(gate.wait, 30)
+        while not any("Event.wait" in line or "threading.wait" in line for line in own.left()):
+            threading.Event().wait(0.001)
+        lines = own.close()
+    finally:
+        uninstall()
+    called = "threading.Event.wait" if sys.version_info >= (3, 11) else "threading.wait"
+    assert [line.partition(", ")[2] for line in lines] == [f"in {called}"] * len(lines)
+    assert lines
 
 
 def test_all_kinds_at_once_are_each_named(gate: threading.Event) -> None:

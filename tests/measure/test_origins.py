@@ -678,3 +678,13 @@ def test_a_forked_child_is_not_traced(keep: Keep) -> None:
     assert os.read(reading, 10) == b"free"
     os.close(reading)
     os.close(writing)
+
+
+def test_no_place_is_one_of_the_watch_of_locks_through_which_a_thread_waits() -> None:
+    package = os.path.dirname(os.path.dirname(origins_module.__file__))
+    watch = os.path.join(package, "threads", "watching", "waits.py"), 164, "<lambda>"
+    naming = origins_module._Naming(lambda path: path == __file__, "")
+    standing = naming.stands((watch, (threading.__file__, 327, "wait")))
+    assert standing is not None
+    assert standing.path == threading.__file__
+    assert naming.stands((watch,)) is None

@@ -659,3 +659,20 @@ def test_a_wait_that_goes_on_when_the_block_ends_counts_for_as_long_as_it_has_la
         thread.join()
     finally:
         uninstall()
+
+
+def test_where_a_holder_stands_that_waits_for_another_lock_is_no_place_of_the_watch() -> None:
+    one, other = Lock(), Lock()
+    other.acquire()
+
+    def hold() -> None:
+        with one, other:
+            pass
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    until(lambda: any(party.waiting is not None for party in chains.parties()))
+    stood = ledger._stack(sys._current_frames()[thread.ident or 0])
+    other.release()
+    thread.join()
+    assert stood[0][0] is hold.__code__

@@ -39,6 +39,7 @@ from coresys.threads.watching.waits import Wait
 _AT_WORK = 0.8  # of the time the processors had something to do for us: then it is not read who stood in line
 _SHARE = 20
 _EACH = 0.005  # seconds, from one wait that is measured from its beginning to the next
+_WATCHING = __name__.rpartition(".")[0] + "."
 _DEEPEST = 12  # frames of a holder's stack
 _STACKS = 0.02  # seconds between two looks at where the holders of one lock stand
 _WORKED = 0.005  # seconds of its own, after which a thread that is seen first is not taken for new
@@ -358,7 +359,8 @@ def _look_at_holder(wait: Wait, note: _Note) -> None:
 def _stack(frame: FrameType | None) -> tuple[Place, ...]:
     found: list[tuple[CodeType | None, int]] = []
     while frame is not None and len(found) < _DEEPEST:
-        found.append((frame.f_code, frame.f_lasti))
+        if not str(frame.f_globals.get("__name__")).startswith(_WATCHING):  # it waits for a lock itself
+            found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
 
