@@ -7,6 +7,7 @@ names, dictionary keys) are escaped: they end up in terminals and in reports.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ MAX_LINES = 14
 _MOST_SEEN = 4
 _MOST_PLACES = 4
 _MOST_PLACES_OF_LOCKS = 6  # two of each lock in a circle of three; nothing holds a lock's order alive
+_MOST_SEEN_OF_DEADLOCKS = 14  # of six threads who waits for what, and their stacks, which are what one wants to see
 _MOST_CHAINS = 2
 
 _LABEL_WIDTH = 11
@@ -109,7 +111,7 @@ def finding_text(
     repetitions: int = 0,
     ascii_only: bool = True,
 ) -> list[str]:
-    """The block for one finding, at most ``MAX_LINES`` lines, the first of them ``KEY: actual > limit``.
+    """The block for one finding, at most ``MAX_LINES`` lines (a deadlock: more). The first: ``KEY: actual > limit``.
 
     ``verdict`` is None for findings of the run, which have an owner and tests in place of a limit. ``nodeid`` is
     what to run to see it again, by default the first of the finding's tests, with which ``options`` beside the flag, by
@@ -120,7 +122,11 @@ def finding_text(
     of_run = finding.owner is not None or len(finding.tests) > 1
     lines = [summary]
     lines += _section("owner", [finding.owner] if finding.owner else [], 1)
-    lines += _section("seen", _seen(finding, verdict, repetitions), _MOST_SEEN - of_run)
+    told = _seen(finding, verdict, repetitions)
+    if finding.key == "locks.deadlocks":
+        lines += _section("seen", told, _MOST_SEEN_OF_DEADLOCKS - of_run, ": all are in the file of --coresys-json")
+    else:
+        lines += _section("seen", told, _MOST_SEEN - of_run)
     places = _MOST_PLACES_OF_LOCKS if finding.key.startswith("locks.") else _MOST_PLACES
     lines += _section("where", [str(location) for location in finding.locations], places)
     lines += _section("held by", [" -> ".join(chain) for chain in finding.holders], _MOST_CHAINS)
@@ -144,11 +150,11 @@ def clipped(text: str, most: int = _MOST_CHARACTERS) -> str:
     return f"{text[: kept - tail]}...{text[len(text) - tail :]}"
 
 
-def _section(label: str, entries: Sequence[str], most: int) -> list[str]:
+def _section(label: str, entries: Sequence[str], most: int, elsewhere: str = "") -> list[str]:
     shown = list(entries)
     if len(shown) > most:
         left = len(shown) - (most - 1)
-        shown = [*shown[: most - 1], f"... and {left} more"]
+        shown = [*shown[: most - 1], f"... and {left} more{elsewhere}"]
     labels = [label] + [""] * (len(shown) - 1)
     return [f"  {name:<{_LABEL_WIDTH}}{entry}" for name, entry in zip(labels, shown, strict=False)]
 
@@ -162,8 +168,42 @@ def _advice(finding: Finding) -> list[str]:
         return ["let go of the lock before waiting for what needs it"]
     if finding.key == "locks.potential_deadlocks" and any("garbage collector" in detail for detail in finding.details):
         return ["take no lock in a finalizer, or an RLock; put what is to be done into a deque or a SimpleQueue"]
+    if finding.key == "locks.deadlocks":
+        return [_advice_on_deadlock(finding.details)]
     usual = advice(finding.key)
     return [] if usual is None else [usual]
+
+
+_NO_WORKER = (
+    "give the pool more workers than can wait for others of it at once, or do the inner work in the task itself"
+)
+_OVER_AWAIT = "hold no lock of threads over an await: let go of it before, or use an asyncio.Lock"
+_NOT_TOLD = "see that whoever is to set, notify or put does so on every path (in a finally), or wait with a timeout"
+_FOR_ITSELF = "call what takes the lock again where it is not held (a lock of threads may be an RLock)"
+_NOT_ALL = "wait for one of them only: what is waited for must not wait for whoever does"
+_NEEDED = "let go of the lock before waiting for what needs it"
+_FOR_NOTICE = re.compile(
+    r" waits for (an Event|a Condition|a Barrier|a Semaphore|an item in a Queue|room in a Queue|a Queue to be done"
+    r"|a future that nobody sets)"
+)
+_FOR_LOCK_OF = re.compile(r"(.+) waits for .+, held by (.+?)(?:; it holds .*)?")
+
+
+def _advice_on_deadlock(details: Sequence[str]) -> str:
+    """By what was waited for: to take locks in one order helps only where locks were."""
+    told = [detail for detail in details if " waits for " in detail and not detail.startswith("stack of ")]
+    pairs = [match.groups() for detail in told if (match := _FOR_LOCK_OF.fullmatch(detail))]
+    if any("a future that no worker is free for" in detail for detail in told):
+        return _NO_WORKER
+    if any("what a thread is to do" in detail for detail in told) and pairs:
+        return _OVER_AWAIT
+    if any(waiter == holder for waiter, holder in pairs):
+        return _FOR_ITSELF
+    if any(" waits for the end of " in detail or " waits for the future of " in detail for detail in told):
+        return _NEEDED if pairs else _NOT_ALL
+    if any(_FOR_NOTICE.search(detail) for detail in told):
+        return _NOT_TOLD
+    return _ADVICE["locks.deadlocks"]
 
 
 def _seen(finding: Finding, verdict: Verdict | None, repetitions: int) -> list[str]:

@@ -298,7 +298,8 @@ class DeadlockError(LockError, RuntimeError):
 
     ``cycle`` has a (thread, lock it waits for, thread that holds that lock) for each; the first is the one it is raised
     in. ``sites`` has, in the same order, the two places (file:line) of that: where the thread waits, and where the
-    holder took the lock. ``threads`` has, where that is known, of each thread its name, what it holds, and its stack
+    holder took the lock. What is no lock has no such place, nor a holder where anybody could have ended the wait: they
+    are empty then. ``threads`` has, where that is known, of each thread its name, what it holds, and its stack
     (file:line in function, the innermost first).
     """
 
@@ -312,7 +313,9 @@ class DeadlockError(LockError, RuntimeError):
     ) -> None:
         self.lock, self.cycle, self.sites, self.threads = lock, cycle, sites, threads
         told = "; ".join(
-            f"{waiter} waits at {waits_at} for {wanted!r}, held by {holder}, acquired at {taken_at}"
+            f"{waiter} waits at {waits_at} for {wanted!r}"
+            + (f", held by {holder}" if holder else "")
+            + (f", acquired at {taken_at}" if taken_at else "")
             for (waiter, wanted, holder), (waits_at, taken_at) in zip(cycle, sites, strict=True)
         )
         super().__init__(f"deadlock: {told}")

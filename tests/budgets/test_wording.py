@@ -197,3 +197,36 @@ def test_what_a_lock_cost_is_told_of_runs() -> None:
     lines = finding_text(Finding("locks.contention", "error", ""), verdict, nodeid="test_a.py::test_hot")
     assert lines[0] == "locks.contention: 30 % > 5 % (default)"
     assert lines[1] == "  seen       40 %, 30 %, 50 % in 3 runs"
+
+
+@pytest.mark.parametrize(
+    ("details", "try_"),
+    [
+        (["a waits for l, held by b; it holds m", "b waits for m, held by a; it holds l"], "one order everywhere"),
+        (["a waits for l, held by a; it holds l"], "where it is not held"),
+        (
+            ["w_0 waits for a future that no worker is free for, which is to come from w_0"],
+            "give the pool more workers",
+        ),
+        (["MainThread waits for an Event"], "on every path"),
+        (
+            ["MainThread waits for the end of thread w; it holds l", "w waits for l, held by MainThread"],
+            "let go of the lock",
+        ),
+        (["a waits for the end of thread b", "b waits for the end of thread a"], "wait for one of them only"),
+        (["Task-1 waits for what a thread is to do", "asyncio_0 waits for l, held by MainThread"], "over an await"),
+    ],
+)
+def test_a_deadlock_has_the_advice_of_its_kind(details: list[str], try_: str) -> None:
+    stacks = [f"stack of t{at}: a.py:1 in f" for at in range(2)]
+    finding = Finding("locks.deadlocks", "error", "locks.deadlocks: 1 > 0", details=("broken", *details, *stacks))
+    lines = finding_text(finding, None)
+    (told,) = [line for line in lines if line.startswith("  try ")]
+    assert try_ in told
+    assert [line.split("  ")[-1].strip() for line in lines if "stack of" in line] == stacks
+
+
+def test_a_deadlock_of_very_many_threads_says_where_all_of_them_are() -> None:
+    details = tuple(f"stack of t{at}: a.py:1 in f" for at in range(30))
+    lines = finding_text(Finding("locks.deadlocks", "error", "locks.deadlocks: 1 > 0", details=details), None)
+    assert any(line.endswith("... and 17 more: all are in the file of --coresys-json") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import subprocess
@@ -498,3 +499,11 @@ def test_the_threads_and_what_they_wait_for_are_named() -> None:
         ["lock", "MainThread"],
         ["the end of thread Thread-1 (work)", "Thread-1 (work)"],
     ]
+
+
+def test_locks_of_one_name_are_numbered_the_first_too() -> None:
+    made = [Lock() for _ in range(2)]
+    single = Lock()
+    names = list(deadlocks.names_of([made[1]._ident, single._ident, made[0]._ident, made[1]._ident]).values())
+    line = inspect.currentframe().f_lineno - 3  # type: ignore[union-attr]
+    assert names == [f"the lock made at test_watching_deadlocks.py:{line} #1", "single", names[0][:-1] + "2"]

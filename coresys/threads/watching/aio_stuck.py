@@ -22,6 +22,7 @@ import asyncio
 import sys
 import threading
 from asyncio import base_events
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -45,9 +46,9 @@ from coresys.threads.watching.aio_tasks import (
     standing,
     waiter_of,
 )
-from coresys.threads.watching.chains import here
+from coresys.threads.watching.chains import Ident, here
 from coresys.threads.watching.deadlocks import Broken, Stuck
-from coresys.threads.watching.places import node_of, place_of
+from coresys.threads.watching.places import place_of
 
 QUIET = 2.0  # seconds for which nothing has happened
 SOON = 30.0  # seconds: timers that are due later are not waited for
@@ -372,7 +373,8 @@ def _throw(task: Any, future: Any, error: BaseException) -> bool:
 
 
 def _error(name: str, order: list[Any], *, quiet: bool) -> TaskDeadlockError:
-    stuck = tuple(_stuck(task) for task in order[:MOST])
+    names = deadlocks.names_of(ident for task in order for ident in _idents(task))
+    stuck = tuple(_stuck(task, names) for task in order[:MOST])
     if quiet:
         stuck = (*stuck, *deadlocks.stuck_threads())
     deadlocks.note(Broken(name, quiet, stuck))
@@ -390,14 +392,23 @@ def _short(place: Location | None) -> str:
     return f"{place.path}:{place.line}{f' in {place.function}' if place.function else ''}"
 
 
-def _stuck(task: Any) -> Stuck:
+def _idents(task: Any) -> Iterator[Ident]:
+    """Of what a task waits for, and holds."""
+    party, wait = parties.get(id(task)), wait_of(task)
+    if wait is not None:
+        yield wait.state.ident
+    if party is not None:
+        yield from (each.state.ident for each in party.held)
+
+
+def _stuck(task: Any, names: Mapping[Ident, str]) -> Stuck:
     party: TaskParty | None = parties.get(id(task))
     wait = wait_of(task)
-    held = () if party is None else tuple(dict.fromkeys(node_of(each.state.ident).name for each in party.held))
+    held = () if party is None else tuple(dict.fromkeys(names[each.state.ident] for each in party.held))
     holder, taken = "", None
     its = wakers(task)
     if wait is not None:
-        wanted = node_of(wait.state.ident).name
+        wanted = names[wait.state.ident]
         if wait.state.holders:
             first = wait.state.holders[0]
             holder, taken = first.party.name, place_of(first.place)

@@ -28,8 +28,8 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import _base
 from dataclasses import dataclass
 from types import FrameType
@@ -331,9 +331,10 @@ def waiting_for_ever(frames: dict[int, FrameType]) -> set[int]:
 def stuck_threads() -> tuple[Stuck, ...]:
     """Those of ``waiting_for_ever``, in words."""
     frames = current_frames()
-    threads, names = waiting_for_ever(frames), _Names()
-    waiting = [(party, party.waiting) for party in parties() if party.thread in threads]
-    found = [_stuck(party, wait, frames.get(party.thread), names) for party, wait in waiting if wait is not None]
+    threads = waiting_for_ever(frames)
+    waiting = [(party, party.waiting) for party in parties() if party.thread in threads and party.waiting is not None]
+    names = _names(waiting)
+    found = [_stuck(party, wait, frames.get(party.thread), names) for party, wait in waiting]
     del frames
     return tuple(found[:MOST])
 
@@ -461,7 +462,7 @@ def _raise(wait: Wait, members: _Members, quiet: bool) -> None:
     global _told
     frames = current_frames()
     order = _in_order(wait, members)
-    names = _Names()
+    names = _names((party, members[party]) for party in order)
     stuck = tuple(_stuck(party, members[party], frames.get(party.thread), names) for party in order[:MOST])
     del frames
     if spared():
@@ -499,25 +500,39 @@ def _in_order(wait: Wait, members: _Members) -> list[Party]:
 
 
 def _short(place: Location | None) -> str:
-    return "a place not known" if place is None else f"{place.path}:{place.line}"
+    return "" if place is None else f"{place.path}:{place.line}"
 
 
-class _Names(dict[Ident, str]):
+def names_of(idents: Iterable[Ident]) -> dict[Ident, str]:
     """What locks are called in one report; numbered where several would be called the same."""
+    plain = {ident: _called(ident) for ident in idents}
+    counts, used = Counter(plain.values()), Counter[str]()
+    for ident, name in plain.items():
+        used[name] += 1
+        if counts[name] > 1:
+            plain[ident] = f"{name} #{used[name]}"
+    return plain
 
-    def __missing__(self, ident: Ident) -> str:
-        name = node_of(ident).name
-        if ident.made[0] is not None and name.startswith(f"{ident.kind} made at "):
-            name = f"the {name}"
-        same = sum(each == name or each.startswith(f"{name} #") for each in self.values())
-        self[ident] = name = f"{name} #{same + 1}" if same else name
-        return name
+
+def _called(ident: Ident) -> str:
+    name = node_of(ident).name
+    return f"the {name}" if ident.made[0] is not None and name.startswith(f"{ident.kind} made at ") else name
 
 
-def _stuck(party: Party, wait: Wait, frame: FrameType | None, names: _Names) -> Stuck:
+def _names(members: Iterable[tuple[Party, Wait]]) -> dict[Ident, str]:
+    """Of all that these hold, and wait for."""
+    found: list[Ident] = []
+    for party, wait in members:
+        if wait.lock is not None:
+            found.append(wait.lock._ident)
+        found += party.chain.held()
+    return names_of(found)
+
+
+def _stuck(party: Party, wait: Wait, frame: FrameType | None, names: Mapping[Ident, str]) -> Stuck:
     found = _wakers(wait)
     known = found is not ANYBODY and found is not SOMEBODY
-    holder = " or ".join(each.name for each in found[:3]) if known else "nobody who runs"
+    holder = " or ".join(each.name for each in found[:3]) if known else ""
     taken = None
     if wait.lock is not None:
         ident: Ident = wait.lock._ident
@@ -529,14 +544,14 @@ def _stuck(party: Party, wait: Wait, frame: FrameType | None, names: _Names) -> 
         holder=holder,
         at=place_of(makers.outside(wait.frame)),
         taken_at=taken,
-        held=tuple(dict.fromkeys(names[ident] for ident in party.chain.held())),
+        held=tuple(dict.fromkeys(names.get(ident) or _called(ident) for ident in party.chain.held())),
         stack=_stack(frame),
     )
 
 
-def _wanted(wait: Wait, names: _Names) -> str:
+def _wanted(wait: Wait, names: Mapping[Ident, str]) -> str:
     if wait.lock is not None:
-        return names[wait.lock._ident]
+        return names.get(wait.lock._ident) or _called(wait.lock._ident)
     if wait.target.kind == "thread":
         return f"the end of thread {wait.thing._name}"
     if wait.target.kind == "future":
@@ -581,14 +596,14 @@ def suspect(wait: Wait) -> None:
         return
     if monotonic() - wait.since < QUIET:
         return
-    stuck = _stuck(wait.party, wait, sys._getframe(), _Names())
+    stuck = _stuck(wait.party, wait, sys._getframe(), _names([(wait.party, wait)]))
     taken = f"which it took itself at {_short(stuck.taken_at)}"
     _suspected(wait, stuck, f"{taken}; other threads run, and may let it go")
 
 
 def suspect_loop(wait: Wait) -> None:
     """The same, of one that waits for the thread of an event loop, which has nothing to do. Called by that one."""
-    stuck = _stuck(wait.party, wait, None, _Names())
+    stuck = _stuck(wait.party, wait, None, _names([(wait.party, wait)]))
     taken = f"which {stuck.holder} took at {_short(stuck.taken_at)}"
     _suspected(wait, stuck, f"{taken}; that one's event loop has nothing to do, but others run, and may wake it")
 
@@ -646,6 +661,7 @@ __all__ = [
     "keep_silent",
     "lasts",
     "look",
+    "names_of",
     "nobody_else",
     "note",
     "noted",

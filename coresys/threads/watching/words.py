@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
 
 if TYPE_CHECKING:
-    from coresys.threads.watching.deadlocks import Broken
+    from coresys.threads.watching.deadlocks import Broken, Stuck
 
 _OF_TASKS = frozenset({"asyncio.Lock", "asyncio.Semaphore"})
 
@@ -106,19 +107,39 @@ _MOST_FRAMES = 12
 
 def part_of_deadlock(deadlock: Broken) -> Part:
     """A deadlock that happened: who waits for what, held by whom, and where; who was told; then the stacks."""
-    details, where = [], []
+    told = f"broken by a DeadlockError in {deadlock.thread}"
+    details, where = [told if deadlock.thread else "not broken: they go on waiting"], []
     for each in deadlock.threads:
         holds = f"; it holds {', '.join(each.held)}" if each.held else ""
-        held_by = f", held by {each.holder}" if each.holder else ""
-        details.append(f"{each.thread} waits for {each.wanted}{held_by}{holds}")
+        details.append(f"{each.thread} waits for {each.wanted}{_in_whose_hand(each)}{holds}")
         where.append(_at(each.at, f"{each.thread} waits for {each.wanted}"))
         if each.taken_at is not None:
             where.append(_at(each.taken_at, f"{each.wanted} taken by {each.holder}"))
-    told = f"broken by a DeadlockError in {deadlock.thread}"
-    details.append(told if deadlock.thread else "not broken: they go on waiting")
     for each in deadlock.threads:
-        details.append(f"stack of {each.thread}: {' < '.join(each.stack[:_MOST_FRAMES])}")
+        details.append(f"stack of {each.thread}: {' < '.join(_of_interest(each.stack)[:_MOST_FRAMES])}")
     return Part(tuple(details), tuple(where))
+
+
+def _in_whose_hand(stuck: Stuck) -> str:
+    if not stuck.holder or stuck.wanted.startswith("the end of "):
+        return ""
+    if stuck.wanted.startswith("the future of "):
+        return f", which {stuck.holder} works on"
+    if stuck.taken_at is None:
+        return f", which is to come from {stuck.holder}"
+    return f", held by {stuck.holder}"
+
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_BEGINNINGS = (" in _bootstrap", " in _bootstrap_inner", " in _run_code", " in _run_module_as_main")
+
+
+def _of_interest(stack: tuple[str, ...]) -> tuple[str, ...]:
+    """Without how the interpreter begins a thread, or a program; the library's files by their names in it."""
+    most = len(stack)
+    while most > 1 and stack[most - 1].endswith(_BEGINNINGS):
+        most -= 1
+    return tuple(line.removeprefix(_LIBRARY) for line in stack[:most])
 
 
 def _stood(lock: Contention) -> list[Location]:
