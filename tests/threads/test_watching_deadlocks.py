@@ -426,6 +426,16 @@ async def main():
     return await asyncio.to_thread(work)
 asyncio.run(main())
 """,
+    "a lock held over an await of another thread than the one that waits for it": """
+import asyncio
+def work():
+    with lock: return 1
+async def main():
+    with lock:
+        threading.Thread(target=work).start()
+        return await asyncio.to_thread(time.sleep, 3)
+asyncio.run(main())
+""",
     "a lock held over an await that a signal lets go": """
 import asyncio
 signal.signal(signal.SIGALRM, lambda *_: lock.release())

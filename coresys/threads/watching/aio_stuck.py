@@ -49,6 +49,7 @@ from coresys.threads.watching.aio_tasks import (
 from coresys.threads.watching.chains import Ident, here
 from coresys.threads.watching.deadlocks import Broken, Stuck
 from coresys.threads.watching.places import place_of
+from coresys.threads.watching.tokens import RUN
 
 QUIET = 2.0  # seconds for which nothing has happened
 SOON = 30.0  # seconds: timers that are due later are not waited for
@@ -192,7 +193,7 @@ def _only_its_own(loop: Any, selector: Any) -> bool:
 
 
 def suspect(loop: Any, selector: Any) -> None:
-    """Say so, once, where a thread has long waited for a lock that the thread of a loop holds which only waits itself.
+    """Say so, once, where a task waits for a thread which has long waited for a lock that the loop's own thread holds.
 
     No more than a suspicion: others run, who may wake the loop, or let the lock go.
     """
@@ -206,6 +207,7 @@ def suspect(loop: Any, selector: Any) -> None:
             and wait.seen is not deadlocks.SUSPECTED
             and deadlocks.lasts(wait, deadlocks.AGAIN)  # else a deadlock is about to be broken
             and _only_its_own(loop, selector)
+            and any(_worker_of(waiter_of(task)) is party for task in asyncio.all_tasks(loop))
         ):
             deadlocks.suspect_loop(wait)
 
@@ -443,6 +445,17 @@ def _wanted(task: Any) -> str:
             if found and not (found == "an Event" and _is_joined(task)):
                 return found
     return "what a thread is to do" if _is_threads(waiter_of(task)) else "a future that nobody sets"
+
+
+def _worker_of(future: Any) -> Any:
+    """The thread, as a party, that works on what a future of asyncio's stands for."""
+    for callback in callbacks(future):
+        if getattr(callback, "__qualname__", "").startswith("_chain_future.<locals>."):
+            for cell in callback.__closure__ or ():
+                run = getattr(cell.cell_contents, "__dict__", {}).get(RUN)
+                if run is not None:
+                    return run.party
+    return None
 
 
 def _is_threads(future: Any) -> bool:
