@@ -127,6 +127,6 @@ def test_a_deadlock_is_found_before_it_happens_and_told_when_it_does(inner: Inne
     assert finding["locks"] == ["bank.py:4"]
 
     assert "deadlock of asyncio tasks, nothing can wake the event loop any more:" in run.text
-    assert "bank.py:8 in transfer for Account.lock, taken by" in run.text
+    assert "bank.py:8 in transfer for Account.lock #1, taken by" in run.text
     assert "for an Event" in run.text
     assert not run.test("test_one_way")["findings"]
