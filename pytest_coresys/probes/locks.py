@@ -9,7 +9,7 @@ from coresys import Reading
 from coresys.records import Part
 from coresys.threads.watching import chains, deadlocks, words
 from coresys.threads.watching.contention import Contention, worst_of
-from coresys.threads.watching.graph import Cycle, Order, cycles
+from coresys.threads.watching.graph import Cycle, Order, search
 from coresys.threads.watching.install import installed
 from coresys.threads.watching.ledger import MOST_ENDED, Ledger, close_ledger, open_ledger
 from coresys.threads.watching.places import order_of
@@ -36,10 +36,12 @@ class LockOrder:
         if not book.seen and not book.pending:
             return Reading(0.0) if installed() else Reading(None, _NOT_WATCHED)
         order = order_of(book, self._show)
-        found = cycles(order.edges)
+        found, complete = search(order.edges)
         self.order = replace(order, lasting=order.lasting | _numbers(found))
         if not found and book.full:
             return Reading(None, f"more than {book.limit:,} different orders of locks, of which no more are kept")
+        if not found and not complete:
+            return Reading(None, f"{len(order.edges):,} orders of locks make too many ways to look through all of them")
         nodes = {node.number: node for node in order.nodes}
         met = deadlocks.count() > Deadlocks.before
         return Reading(float(len(found)), each=tuple(words.part_of(cycle, nodes, met=met) for cycle in found))
