@@ -271,20 +271,57 @@ def older() -> Iterator[Any]:
 
 @pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
 def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) -> None:
-    before = older.lock, older.Kept.own
+    before = id(older.lock), id(older.Kept.own)
     install()
     try:
         assert type(older.lock) is Lock
         assert older.lock is older.same is older.Kept.lock
-        assert older.lock._raw is before[0]
+        assert id(older.lock._raw) == before[0]
         assert type(older.Kept.own) is RLock
         assert type(older.Others.own) is _thread.LockType
         node = node_of(older.Kept.own._ident)
         assert (node.name, node.scope) == ("older_than_the_watch.Kept.own", "module")
     finally:
         uninstall()
-    assert (older.lock, older.Kept.own) == before
-    assert older.same is older.Kept.lock is before[0]
+    assert (id(older.lock), id(older.Kept.own)) == before
+    assert older.same is older.Kept.lock is older.lock
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+@pytest.mark.parametrize("keep", [threading.Condition, lambda lock: lock.release, lambda lock: [lock]])
+def test_an_older_lock_that_something_else_takes_too_is_left_alone(keep: Any, older: Any) -> None:
+    """Who waits for a condition would let the raw one go, and be told to hold it for ever."""
+    older.lock = older.Kept.own
+    older.kept = keep(older.lock)
+    install()
+    try:
+        assert type(older.lock) is type(older.Kept.own) is _thread.RLock
+        assert type(older.same) is Lock
+    finally:
+        uninstall()
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+def test_who_waits_for_a_condition_that_is_older_holds_nothing_afterwards(older: Any) -> None:
+    older.condition, told = threading.Condition(older.lock), []
+    install()
+    try:
+        chains.renew()
+
+        def tell() -> None:
+            with older.lock:
+                told.append(True)
+                older.condition.notify()
+
+        thread = threading.Thread(target=tell)
+        with older.lock:
+            thread.start()
+            while not told:
+                older.condition.wait()
+        thread.join()
+        assert chains.here.me.chain.ident is None
+    finally:
+        uninstall()
 
 
 def test_nothing_grows_while_nothing_is_noted() -> None:
