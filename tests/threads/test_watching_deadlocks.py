@@ -444,3 +444,19 @@ def test_the_threads_and_what_they_wait_for_are_named() -> None:
         ["lock", "MainThread"],
         ["the end of thread Thread-1 (work)", "Thread-1 (work)"],
     ]
+
+
+@pytest.mark.skipif(not deadlocks._FUTEX, reason="the calls of this system are not known")
+@pytest.mark.parametrize(
+    ("call", "for_ever"),
+    [
+        ("{futex} 0x7f10 0x189 0x0 0x0 0x0 0xffffffff 0x7ffc 0x7f1a\n", True),
+        ("{futex} 0x7f10 0x189 0x0 0x7f33 0x0 0xffffffff 0x7ffc 0x7f1a\n", False),  # a library's timer, perhaps
+        ("7 0x7f10 0x189 0x0 0x0 0x0 0xffffffff 0x7ffc 0x7f1a\n", False),
+        ("running\n", False),
+        ("-1 0x7ffc 0x7f1a\n", False),
+        ("", False),
+    ],
+)
+def test_a_thread_of_a_library_waits_for_others_only_if_it_has_no_timeout(call: str, for_ever: bool) -> None:
+    assert deadlocks.waits_for_ever(call.format(futex=deadlocks._FUTEX)) is for_ever

@@ -388,9 +388,17 @@ _FUTEX = {"x86_64": "202", "aarch64": "98"}.get(os.uname().machine if hasattr(os
 
 
 def _waits_for_another(task: str) -> bool:
-    """Whether a thread that is none of Python's waits for another one of the process: an idle one of a library's."""
+    """Whether a thread that is none of Python's waits for another one of the process, for ever: an idle one of a
+    library's. One with a timeout may be a library's timer, which calls something of Python's then.
+    """
     with open(f"/proc/self/task/{task}/syscall", encoding="ascii", errors="replace") as file:
-        return file.read().split(" ", 1)[0] == _FUTEX
+        return waits_for_ever(file.read())
+
+
+def waits_for_ever(call: str) -> bool:
+    """Whether a call of the system, as ``/proc/.../syscall`` tells it, is a futex's without a timeout, the 4th argument."""
+    words = call.split()
+    return len(words) > 4 and words[0] == _FUTEX and words[4] == "0x0"
 
 
 def _all_stand(members: _Members) -> bool:
@@ -584,4 +592,5 @@ __all__ = [
     "since",
     "suspected",
     "uninstall",
+    "waits_for_ever",
 ]
