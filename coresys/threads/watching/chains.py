@@ -186,7 +186,7 @@ class Party:
         self.lost: deque[Ident] = deque()  # what others have let go for it
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
-        self.others: list[Chain] = []
+        self.others: dict[int, Chain] = {}  # by id()
         self.over = self.collecting = False
         self.aim: Any = None
         self.born: Any = None
@@ -346,10 +346,10 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
         chain = _without_lost(party)
     if muted and chain is not MUTE:
         # What it holds it may hold for ever (a test that failed between acquire and release): nothing is to grow there.
-        party.leaf, party.others = current, []
+        party.leaf, party.others = current, {}
         chain = party.chain = MUTE
     if chain.ident is None and party.leaf is not current:
-        party.leaf, party.others = current, []
+        party.leaf, party.others = current, {}
         chain = party.chain = MUTE if muted else Chain(None, None)
     if chain is MUTE:
         return chain
@@ -445,7 +445,7 @@ def taken_by(party: Party) -> list[tuple[Ident, Place]]:
     """What a thread took first on this leaf, while it held nothing else, with the places."""
     if party.leaf is not current:
         return []
-    return [each for root in (*party.others, root_of(party.chain)) for each in places(root)]
+    return [each for root in (*tuple(party.others.values()), root_of(party.chain)) for each in places(root)]
 
 
 def note_wait(party: Party, chain: Chain, token: Ident, place: Place) -> None:
@@ -471,7 +471,7 @@ def taken(party: Party) -> set[Ident]:
         path.append(root)
         root = root.parent
     found: set[Ident] = set()
-    left = [root, *path, *(party.others if party.leaf is current else ())]
+    left = [root, *path, *(tuple(party.others.values()) if party.leaf is current else ())]
     while left:
         chain = left.pop()
         if chain.ident is not None:
