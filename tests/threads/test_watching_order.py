@@ -103,6 +103,19 @@ def test_a_try_and_a_timed_wait_make_no_order_into_the_lock(found: Any) -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wait_that_is_asked_for_by_a_one_makes_an_order(language: str, found: Any) -> None:
+    one, other = Lock(), RLock()
+    with written_in(language):
+        with one:
+            other.acquire(1)
+            other.release()
+        with other:
+            one.acquire(blocking=1)  # type: ignore[arg-type]
+            one.release()
+    assert len(found()) == 1
+
+
 def test_what_was_tried_is_held_all_the_same(found: Any) -> None:
     one, other = Lock(), Lock()
     take(other, one)

@@ -71,8 +71,9 @@ def block_telling(lock: Any, got: list[bool]) -> None:
 def asked(lock: Any, blocking: Any, timeout: Any) -> bool:
     """Try to take a lock, or wait for it with a timeout. Raises what the raw lock raises for such arguments."""
     raw = lock._raw
-    if not blocking or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
-        if blocking and timeout == -1:
+    known = isinstance(blocking, int) and blocking.bit_length() < 32
+    if not known or not blocking or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
+        if known and blocking and timeout == -1:
             return bool(raw.acquire(False)) or _wait(lock, sys._getframe(2), None, [])
         return bool(raw.acquire(blocking, timeout))
     return bool(raw.acquire(False)) or _wait(lock, sys._getframe(2), float(timeout), [])
