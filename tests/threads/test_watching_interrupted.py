@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_handler_that_raises_while_a_lock_is_waited_for_leaves_it_free(
         let_go = held_by_another(lock)
         monkeypatch.setattr(waits, "begun", [lambda wait, let_go=let_go: let_go()])
         hitting = Hitting(FILES, at, same_handler=SAME_HANDLER)
-        came = hitting.watching(lambda lock=lock: enter(lock))
+        came = hitting.watching(partial(enter, lock))
         let_go()
         if hitting.raised:
             raised += 1
@@ -117,7 +118,7 @@ def test_a_handler_that_raises_while_a_condition_takes_its_lock_again_leaves_it_
             raise KeyboardInterrupt
 
         hitting = Hitting(FILES, at, hit, same_handler=SAME_HANDLER)
-        came = hitting.watching(lambda lock=lock, state=state: lock._acquire_restore(state))
+        came = hitting.watching(partial(lock._acquire_restore, state))
         raised += hitting.raised
         assert lock._is_owned(), hitting.where
         assert not is_free(lock)

@@ -111,7 +111,7 @@ def test_a_wait_that_is_asked_for_by_a_one_makes_an_order(language: str, found: 
             other.acquire(1)
             other.release()
         with other:
-            one.acquire(blocking=1)  # type: ignore[arg-type]
+            one.acquire(blocking=1)
             one.release()
     assert len(found()) == 1
 
@@ -400,3 +400,19 @@ def test_what_is_gone_is_forgotten_when_a_test_begins(found: Any) -> None:
     Lock().acquire()
     chains.renew()
     assert chains.here.me.chain.ident is None
+
+
+def test_threads_that_do_the_same_by_the_thousand_are_noted_some_times(found: Any) -> None:
+    one, other = Lock(), Lock()
+
+    def work() -> None:
+        with one, other:
+            pass
+
+    for _ in range(50):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(chains.current.seen) == 32
+    assert not chains.current.full
+    assert found() == []

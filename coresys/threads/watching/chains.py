@@ -116,20 +116,25 @@ class Seen:
         self.held, self.places, self.ident, self.place = held, places, ident, place
 
 
+_MOST_ALIKE = 32  # threads, of which it is noted that they have taken the same in the same order
+
+
 class Book:
     """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known.
 
     ``pending`` are those that make notes only when all of the leaf is known (``notes()``). ``known`` tells what was
-    noted: a thread that begins a tree of its own for each piece of work comes by the same again.
+    noted: a thread that begins a tree of its own for each piece of work comes by the same again. ``alike`` counts what
+    differs in the thread only: those come and go by the thousand, and do the same.
     """
 
-    __slots__ = ("full", "known", "leaf", "limit", "pending", "seen")
+    __slots__ = ("alike", "full", "known", "leaf", "limit", "pending", "seen")
 
     def __init__(self, leaf: int = 0, limit: int = 20_000) -> None:
         self.leaf, self.limit, self.full = leaf, limit, False
         self.seen: deque[Seen] = deque()
         self.pending: deque[Any] = deque()
         self.known: set[object] = set()
+        self.alike: dict[object, int] = {}
 
     def notes(self) -> list[Seen]:
         """All of them, those that were pending too."""
@@ -140,6 +145,7 @@ class Book:
         self.seen.clear()
         self.pending.clear()
         self.known.clear()
+        self.alike.clear()
 
     def add(self, seen: Seen, key: object) -> None:
         """Note it, unless that was done under the same key, or there are too many."""
@@ -383,8 +389,12 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
     if ident in held:  # a Lock that is waited for by whoever holds it is a signal, which makes no order
         return
     places = tuple(_places(chain))
-    seen = Seen(book.leaf, party.name, held, places, ident, place, party.number)
-    book.add(seen, (party.number, held, places, ident, place))
+    what = held, places, ident, place
+    alike = book.alike.get(what, 0) + 1
+    if alike > 1 or len(book.alike) < book.limit:
+        book.alike[what] = alike
+    if alike <= _MOST_ALIKE:
+        book.add(Seen(book.leaf, party.name, held, places, ident, place, party.number), (party.number, what))
 
 
 def _places(chain: Chain) -> Iterator[Place]:

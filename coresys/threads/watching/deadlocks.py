@@ -396,7 +396,7 @@ def _waits_for_another(task: str) -> bool:
 
 
 def waits_for_ever(call: str) -> bool:
-    """Whether a call of the system, as ``/proc/.../syscall`` tells it, is a futex's without a timeout, the 4th argument."""
+    """Whether a call of the system, as ``/proc/.../syscall`` tells it, is a futex's without a timeout (its fourth)."""
     words = call.split()
     return len(words) > 4 and words[0] == _FUTEX and words[4] == "0x0"
 

@@ -10,8 +10,8 @@ Invariants:
 - *``_me`` is written by the holder only*, and reset before the raw lock is let go. Whoever reads there what it wrote
   itself holds the lock.
 - The site is written into the ident by the holder only: ``code`` and ``offset`` are of one acquisition.
-- *What raises while it is noted leaves the lock as it was before the call*: not taken, or let go. The raw lock is let go
-  right there, for a call in Python might be one too many for the stack.
+- *What raises while it is noted leaves the lock free, or let go*. The raw lock is let go right there, for a call in
+  Python might be one too many for the stack.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from coresys.threads.watching.raw import RLock as make_rlock
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
+_ONE: tuple[int] = (1,)  # as some write True
 
 
 class _LikeRaw(type):
@@ -120,7 +121,7 @@ class Lock(metaclass=_LikeRaw):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.Lock``."""
-        asked = (blocking is not True and blocking != 1) or timeout != -1
+        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
@@ -257,7 +258,7 @@ class RLock(metaclass=_LikeRaw):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.RLock``."""
-        asked = (blocking is not True and blocking != 1) or timeout != -1
+        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
