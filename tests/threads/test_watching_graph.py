@@ -10,6 +10,8 @@ import pytest
 from coresys.records import Location
 from coresys.threads.watching import graph
 from coresys.threads.watching.graph import Edge, cycles, search
+from coresys.threads.watching.locks import Lock
+from pytest_coresys.probes.locks import LockOrder
 
 GATE = 1000
 
@@ -57,3 +59,17 @@ def test_of_two_edges_the_one_with_fewer_gates_can_close_a_circle() -> None:
     gated, free, back = edge(1, 2, gates={GATE}), edge(1, 2), edge(2, 1, 3, 4, gates={GATE})
     assert cycles([gated, free, back]) == [(free, back)]
     assert cycles([gated, back]) == []
+
+
+def test_a_test_whose_orders_cannot_all_be_looked_through_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_STEPS", 1)
+    locks = [Lock() for _ in range(4)]
+    probe = LockOrder()
+    probe.start()
+    for one, other in permutations(locks, 2):
+        with one, other:
+            pass
+    reading = probe.stop()
+    assert reading.value is None
+    assert reading.why is not None
+    assert "12 orders of locks make too many ways" in reading.why
