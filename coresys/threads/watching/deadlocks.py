@@ -24,6 +24,7 @@ Nothing here takes a watched lock, logs, or calls code of others.
 from __future__ import annotations
 
 import concurrent.futures.thread as pools
+import dis
 import os
 import signal
 import sys
@@ -155,11 +156,25 @@ def look(wait: Wait) -> None:
 
 
 def _patience(members: _Members, quiet: bool) -> float:
-    """Seconds to wait first. A future that nobody works on may still be cancelled by somebody who sleeps."""
+    """Seconds to wait first. A future that nobody works on may still be cancelled by somebody who sleeps, and a lock
+    that is a signal let go by one.
+    """
     if quiet:
         return AGAIN if monotonic() - _told_at < QUIET else QUIET
-    pending = any(_is_pending(each) for each in members.values())
-    return QUIET if pending else 0.0
+    uncertain = any(_is_pending(each) or _may_be_a_signal(each) for each in members.values())
+    return QUIET if uncertain else 0.0
+
+
+_ENTERS = frozenset({"BEFORE_WITH", "SETUP_WITH"})
+
+
+def _may_be_a_signal(wait: Wait) -> bool:
+    """Whether another thread than its holder may let a lock go, as far as is known: not one that a ``with`` took."""
+    lock = wait.lock
+    if lock is None or lock._ident.inner or isinstance(lock, RLockType):
+        return False
+    code, offset = lock._ident.code, lock._ident.offset
+    return code is None or dis.opname[code.co_code[offset]] not in _ENTERS
 
 
 def _is_pending(wait: Wait) -> bool:
