@@ -14,7 +14,9 @@ from coresys.threads.watching.install import installed
 from coresys.threads.watching.ledger import MOST_ENDED, Ledger, close_ledger, open_ledger
 from coresys.threads.watching.places import order_of
 
-_NOT_WATCHED = "locks are not watched: the plugin was loaded too late (-p coresys in a conftest?)"
+_NOT_WATCHED = (
+    "locks are not watched: the plugin was loaded too late (-p coresys in a conftest?), or gevent has its own"
+)
 
 
 class LockOrder:
@@ -33,8 +35,10 @@ class LockOrder:
 
     def stop(self) -> Reading:
         book = chains.renew()
+        if not installed():
+            return Reading(None, _NOT_WATCHED)
         if not book.seen and not book.pending:
-            return Reading(0.0) if installed() else Reading(None, _NOT_WATCHED)
+            return Reading(0.0)
         order = order_of(book, self._show)
         found, complete = search(order.edges)
         self.order = replace(order, lasting=order.lasting | _numbers(found))

@@ -10,6 +10,7 @@ import pytest
 from coresys.records import Location
 from coresys.threads.watching import graph
 from coresys.threads.watching.graph import Edge, cycles, search
+from coresys.threads.watching.install import install, uninstall
 from coresys.threads.watching.locks import Lock
 from pytest_coresys.probes.locks import LockOrder
 
@@ -65,11 +66,15 @@ def test_a_test_whose_orders_cannot_all_be_looked_through_is_not_measured(monkey
     monkeypatch.setattr(graph, "MOST_STEPS", 1)
     locks = [Lock() for _ in range(4)]
     probe = LockOrder()
-    probe.start()
-    for one, other in permutations(locks, 2):
-        with one, other:
-            pass
-    reading = probe.stop()
+    install()
+    try:
+        probe.start()
+        for one, other in permutations(locks, 2):
+            with one, other:
+                pass
+        reading = probe.stop()
+    finally:
+        uninstall()
     assert reading.value is None
     assert reading.why is not None
     assert "12 orders of locks make too many ways" in reading.why

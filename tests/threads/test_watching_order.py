@@ -337,6 +337,32 @@ def test_who_waits_for_a_condition_that_is_older_holds_nothing_afterwards(older:
         uninstall()
 
 
+@pytest.mark.skipif(installed(), reason="the watch is there")
+def test_nothing_is_put_where_gevent_has_put_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ``Thread`` has no ``join`` of its own, and its threads are many in one of the system's."""
+    monkeypatch.setattr(threading, "Thread", type("Thread", (threading.Thread,), {"__module__": "gevent.threading"}))
+    before = threading.Lock, threading.RLock
+    install()
+    try:
+        assert (threading.Lock, threading.RLock) == before
+        assert not installed()
+    finally:
+        uninstall()
+    monkeypatch.undo()
+    install()
+    assert installed()
+    monkeypatch.setattr(threading, "get_ident", lambda: 1)
+    assert not installed()
+    uninstall()
+    assert (threading.Lock, threading.RLock) == before
+
+
+def test_whoever_wants_reentrant_locks_in_python_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent says so by ``_CRLock``, and ends with an error where it gets others."""
+    monkeypatch.setattr(threading, "_CRLock", None)
+    assert type(RLock()) is threading._PyRLock  # type: ignore[attr-defined]
+
+
 def test_nothing_grows_while_nothing_is_noted() -> None:
     one, other = Lock(), Lock()
     with chains.unnoted():

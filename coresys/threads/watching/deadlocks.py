@@ -43,7 +43,7 @@ from coresys.records import Location
 from coresys.threads.watching import makers, waits
 from coresys.threads.watching.chains import Ident, Party, parties
 from coresys.threads.watching.places import node_of, place_of
-from coresys.threads.watching.raw import RLockType
+from coresys.threads.watching.raw import RLockType, replaced
 from coresys.threads.watching.tokens import PARTY, POOL, RUN
 from coresys.threads.watching.waits import Wait
 
@@ -135,7 +135,7 @@ def keep_silent(silent: bool) -> None:
 
 def look(wait: Wait) -> None:
     """Raise DeadlockError if ``wait`` is one that nothing will ever end, and it is the one to break."""
-    if not wait.patient:
+    if not wait.patient or replaced():
         return
     found = _deadlock(wait)
     if found is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from coresys.threads.watching import aio, blocks, deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
-from coresys.threads.watching.raw import LockType, RLockType, allocate_lock, threading_lock, threading_rlock
+from coresys.threads.watching.raw import LockType, RLockType, allocate_lock, replaced, threading_lock, threading_rlock
 
 _FACTORIES = {id(threading_lock): Lock, id(threading_rlock): RLock}
 _installed = 0
@@ -21,12 +21,17 @@ _replaced: list[tuple[Any, str, Any, Any]] = []  # module or class, name, what w
 def install() -> None:
     """Watch every lock that is made from now on, and those that modules of users, and logging, have made already.
 
-    May be called again; the last ``uninstall`` takes everything back.
+    May be called again; the last ``uninstall`` takes everything back. Nothing is watched where gevent or the like has
+    put threads of its own in the place of the interpreter's.
     """
     global _installed
     _installed += 1
-    if _installed > 1:
+    if _installed > 1 or replaced():
         return
+    _put_in_place()
+
+
+def _put_in_place() -> None:
     _replace(threading, "Lock", Lock)
     _replace(threading, "RLock", RLock)
     older: dict[int, list[tuple[Any, str, str]]] = {}  # by the raw lock: where it stands, and how it is called
@@ -53,7 +58,7 @@ def uninstall() -> None:
     """Take back what ``install`` has put in place. Locks that were made meanwhile go on as they are."""
     global _installed
     _installed -= 1
-    if _installed:
+    if _installed or not _replaced:
         return
     blocks.uninstall()
     deadlocks.uninstall()
@@ -66,7 +71,7 @@ def uninstall() -> None:
 
 def installed() -> bool:
     """Whether locks are being watched."""
-    return _installed > 0
+    return bool(_replaced) and not replaced()
 
 
 def installed_times() -> int:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import copyreg
 import pkgutil
 import sys
+import threading
 import warnings
 from types import FrameType
 from typing import Any
 
 from coresys.threads.watching import makers, speed, waits
 from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave, lose
-from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
+from coresys.threads.watching.raw import LockType, RLockType, allocate_lock, threading_rlock
 from coresys.threads.watching.raw import RLock as make_rlock
 
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
@@ -212,6 +213,8 @@ class RLock(metaclass=_LikeRaw):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         frame = _getframe(1)
+        if threading._CRLock is None:  # type: ignore[attr-defined]  # gevent has said so, and wants those in Python
+            return threading_rlock(*args, **kwargs)
         if args or kwargs:
             _warn_of_arguments()
         raw = make_rlock(*args, **kwargs)
