@@ -135,6 +135,8 @@ def _killed(work: Callable[[Callable[[str], None]], None], until: str, after: fl
             piece = os.read(reading, 65536)
             text += piece
             more = bool(piece)
+            if b"failed " in text:  # nothing more is to come
+                break
             if until and f"{until} ".encode() in text:
                 until, deadline = "", min(monotonic() + after, rest)
     os.kill(child, signal.SIGKILL)
