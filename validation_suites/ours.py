@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +40,12 @@ def errors(monitoring: IMonitoringManager | None = None) -> ErrorManager:
     return ErrorManager(monitoring=monitoring)
 
 
-def threads(workers: int = 20) -> ThreadManager:
-    """A thread manager with so many workers at most."""
-    from coresys.threads import ThreadPool
+def threads(workers: int = 20, ranks: Sequence[str] = ()) -> ThreadManager:
+    """A thread manager with so many workers at most, and locks of these ranks, outermost first."""
+    from coresys.threads import LockHierarchy, ThreadPool
 
-    return ThreadManager(pool=ThreadPool(workers, name="validated"))
+    hierarchy = LockHierarchy("validated", ranks) if ranks else None
+    return ThreadManager(pool=ThreadPool(workers, name="validated"), hierarchy=hierarchy)
 
 
 def monitoring() -> MonitoringManager:
