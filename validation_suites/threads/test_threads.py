@@ -6,12 +6,15 @@ import time
 
 import pytest
 
+from coresys.coordinators.assembly import System
+from coresys.interfaces import IThreadManager
 from coresys.threads import AtomicCounter, Guarded
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
 from validation_suites.conftest import Effort, Subject
 from validation_suites.faults import threads as faults
 from validation_suites.locks.measures import inversion_faults, unranked
+from validation_suites.state.measures import DOOR
 from validation_suites.threads import locking, measures
 from validation_suites.threads.racing import PATIENCE, in_words
 from validation_suites.threads.recording import catches, count, of_locks
@@ -167,13 +170,13 @@ def test_a_shutdown_under_load_leaves_nothing(
     )
 
 
-def _loaded(manager: measures.IThreadManager) -> None:
+def _loaded(manager: IThreadManager) -> None:
     for _ in range(200):
         manager.submit(time.sleep, 0.001)
 
 
-def _loaded_system(system: ours.System) -> None:
-    system.state.define("door", measures.DOOR)
+def _loaded_system(system: System) -> None:
+    system.state.define("door", DOOR)
     system.state.fire("door", "push")
     _loaded(system.threads)
     for _ in range(10):

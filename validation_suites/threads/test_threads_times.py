@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 
 import pytest
 
@@ -26,9 +27,9 @@ class _RawWithTimeout:
         self._lock.acquire()
 
     def late(self, timeout: float = 0.002) -> float:
-        began = times.perf_counter()
+        began = perf_counter()
         self._lock.acquire(timeout=timeout)
-        return max(times.perf_counter() - began - timeout, 0.0)
+        return max(perf_counter() - began - timeout, 0.0)
 
 
 @pytest.mark.coresys_alone

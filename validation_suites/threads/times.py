@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from validation_suites.threads.racing import PATIENCE, Lock, MakesLocks, Runner, until
+from validation_suites.threads.racing import PATIENCE, MakesLocks, Runner, until
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IThreadManager
@@ -110,7 +111,7 @@ def lease_and_release(resources: IResourceManager, owner: str, size: int = 4096)
 # -- ratios ----------------------------------------------------------------------------------------------------------
 
 
-def overhead(lock: Lock, rounds: int = 15, turns: int = 2_000) -> float:
+def overhead(lock: AbstractContextManager[object], rounds: int = 15, turns: int = 2_000) -> float:
     """How many times as long a free lock takes as a raw one, taken and let go; in processor time, in turns."""
     raw = threading.Lock()
 
@@ -201,9 +202,9 @@ def start_all_workers(manager: IThreadManager, workers: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Of threads that always have something to do: the seconds for which none of them went on. That is what they lost by
-    locks; where several are to blame, by all of them together. They are between ``least`` and ``most``: threads stand in
-    line for a processor one after the other, or at the same time, which no sum of theirs tells."""
+    """Of threads that always have something to do: the seconds for which none of them went on. That is what they lost
+    by locks; where several are to blame, by all of them together. They are between ``least`` and ``most``: threads
+    stand in line for a processor one after the other, or at the same time, which no sum of theirs tells."""
 
     wall: float
     least: float
@@ -273,8 +274,8 @@ def think(turns: int = 60) -> int:
 class Contention:
     """The share of their time that threads lost by locks, all locks together; 0 where that was less than 20 ms in all.
 
-    It is ``share`` at least and ``most`` at most. ``reference``: what threads that only think lose, in the same moments,
-    at most; this machine keeps that from anybody, and it is taken off.
+    It is ``share`` at least and ``most`` at most. ``reference``: what threads that only think lose, in the same
+    moments, at most; this machine keeps that from anybody, and it is taken off.
     """
 
     share: float
