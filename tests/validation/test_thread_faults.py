@@ -113,7 +113,7 @@ def contended(pause: float, every: float = 0.0) -> list[str]:
 
     found = times.contention(work, rounds=3, seconds=0.3)
     # Beside others' load it may not be known for certain: then it is no clean bill either.
-    return above("threads.contention", found.most)
+    return above("threads.contention", found.most - found.reference)
 
 
 def errors_of(manager: Any) -> list[str]:

@@ -31,9 +31,6 @@ from validation_suites.threads.racing import (
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IStateManager, IThreadManager
 
-UNBOUNDED = 1_000_000.0
-"""Of a figure that has a bound, where the subject has none, or dies of it."""
-
 
 # -- workers ---------------------------------------------------------------------------------------------------------
 
