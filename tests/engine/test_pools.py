@@ -54,11 +54,11 @@ def test_work_that_waits_for_the_workers_of_the_parent_is_theirs(executor: Threa
 
     def work(send: Send) -> None:
         revive_executors(absent)
-        send({"result": executor.submit(pow, 2, 3).result(LONG), "done": waits.done()})
+        send({"result": executor.submit(pow, 2, 3).result(LONG), "ran": waits.done()})
 
     seen = run_in_child(work, timeout=LONG).merged()
     gate.set()
-    assert (seen["result"], seen["done"]) == (8, False)
+    assert (seen["result"], seen["ran"]) == (8, False)
     assert [each.result(LONG) for each in busy] == [True, True]
     assert waits.result(LONG) == os.getpid()
 
