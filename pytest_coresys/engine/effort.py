@@ -95,8 +95,7 @@ class EffortBook:
 
     def _for_what_is_counted(self, needed: float) -> Allowance:
         left = max(self.left(), _COUNTED_SHARE * self._granted() - self.counted)
-        # All of it where that is not enough: it may turn out to be.
-        part = max(needed, left * _LIKELY_SHARE, left / max(self.tests_left, 1)) if needed <= left else left
+        part = max(needed if needed <= left else 0.0, left * _LIKELY_SHARE, left / max(self.tests_left, 1))
         return Allowance(part, part, left)
 
     def _part(self, needed: float, *, likely: bool) -> Allowance:

@@ -83,6 +83,15 @@ def test_one_whose_first_run_took_long_is_tried_in_a_small_suite_and_not_in_a_la
     assert EffortBook(share=0.2, min_seconds=3.0, tests_left=1, ran=16.0).allowance(0.3, likely=False) is None
 
 
+def test_what_is_tried_of_the_counted_leaves_most_to_those_that_follow() -> None:
+    """Its first run would take more than there is, 42 times over."""
+    given = [
+        EffortBook(share=0.2, min_seconds=3.0, tests_left=left).allowance(0.2, likely=True, counted=42)
+        for left in (1, 10)
+    ]
+    assert [each.seconds for each in given if each is not None] == [3.0, 0.75]
+
+
 @pytest.mark.parametrize(("spent", "tests_left", "is_spent"), [(2.0, 5, False), (2.35, 5, True), (2.35, 1, False)])
 def test_it_is_spent_when_nothing_is_left_but_what_is_kept(spent: float, tests_left: int, is_spent: bool) -> None:
     assert EffortBook(share=0.2, min_seconds=3.0, tests_left=tests_left, spent=spent).is_spent() is is_spent
