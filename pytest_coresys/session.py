@@ -640,6 +640,7 @@ class BudgetSession:
                 "spent": book.spent,
                 "explaining": book.explaining,
                 "unrepeated": book.unrepeated,
+                "too_long": book.too_long,
                 "findings": self.fixtures.take(),
                 "noise": self.repeater.noise,
                 "notes": self.notes,
@@ -664,6 +665,7 @@ class BudgetSession:
                 "share": book.share,
                 "floor": book.min_seconds,
                 "unrepeated": len(book.unrepeated),
+                "too_long": book.too_long,
                 "notes": self._all_notes(),
             },
             soak=soak,
@@ -761,6 +763,7 @@ class BudgetSession:
         book.spent += output.get("spent", 0.0)
         book.explaining += output.get("explaining", 0.0)
         book.unrepeated += output.get("unrepeated", [])
+        book.too_long += output.get("too_long", 0)
         self.others_ran.update(output.get("others", {}))
         for note in output.get("notes", []):
             self.complain(note)

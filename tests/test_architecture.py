@@ -61,6 +61,7 @@ NO_PYTEST = (
     "pytest_coresys.engine.owners",
     "pytest_coresys.engine.parcel",
     "pytest_coresys.engine.plan",
+    "pytest_coresys.engine.pools",
     "pytest_coresys.engine.recording",
     "pytest_coresys.engine.repeat",
     "pytest_coresys.engine.sandbox",

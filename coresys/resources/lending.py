@@ -41,6 +41,7 @@ from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, sha
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
     DEFAULT_TIERS,
+    LARGER,
     SEPARATOR,
     Account,
     Channel,
@@ -284,10 +285,16 @@ class Lending:
             return
         who, why = refused
         self._note_refused(account, tier)
-        most = who.limit if who.limit is not None else who.largest or 0
-        channel_name = who.name if isinstance(who, Channel) else ""
+        largest = account.largest_of_one() if why.endswith(LARGER) else None
+        most = largest if largest is not None else who.limit or 0
         raise LeaseLimitError(
-            owner=account.own, wanted=self._sizes[tier], held=who.held, limit=most, why=why, channel=channel_name
+            owner=account.own,
+            wanted=self._sizes[tier],
+            held=who.held,
+            limit=most,
+            why=why,
+            channel=who.name if isinstance(who, Channel) else "",
+            largest=largest,
         )
 
     def _note_refused(self, account: Account, tier: int, *, exhausted: bool = False) -> None:

@@ -152,8 +152,9 @@ class RunReport:
         """The whole run, as written to the run file.
 
         ``effort`` tells what was spent on repetitions: ``spent`` seconds, ``share`` of the run (None: without
-        limit), ``floor`` seconds, ``unrepeated`` tests, ``notes``; ``repeated`` is counted unless given.
-        ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each process.
+        limit), ``floor`` seconds, ``unrepeated`` tests, and how many of those would have taken ``too_long``, ``notes``;
+        ``repeated`` is counted unless given. ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each
+        process.
         """
         tests = list(self._tests())
         run: dict[str, Any] = {
@@ -305,6 +306,7 @@ def _effort(effort: Mapping[str, Any] | None, tests: Sequence[Mapping[str, Any]]
         "floor": None,
         "repeated": repeated,
         "unrepeated": 0,
+        "too_long": 0,
         "notes": [],
     }
     told = plain(effort or {})

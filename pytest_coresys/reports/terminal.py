@@ -274,7 +274,7 @@ def _unfailed(run: Mapping[str, Any], style: _Style) -> list[Line]:
         for finding in test["findings"]
         if finding["level"] in levels and (finding["details"] or finding["locations"] or finding["holders"])
     ]
-    shown = told[: style.most(_MOST_SMALL)]
+    shown = told if observed else told[: style.most(_MOST_SMALL)]
     lines = [line for test, finding in shown for line in _finding_of(test, finding, style, in_full=observed)]
     return lines + style.more(len(told) - len(shown))
 
@@ -372,7 +372,7 @@ def _is_open(why: str) -> bool:
 _NOT_SETTLED_BY_MORE = (
     *("coresys_no_repeat", "could not be repeated", "the most there may be"),
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
-    *("does not run in a repetition", "which was not met"),
+    *("does not run in a repetition", "which was not met", "older ones ended meanwhile", "had a deadlock"),
 )
 
 
@@ -406,16 +406,17 @@ def _run_findings(run: Mapping[str, Any], style: _Style) -> list[Line]:
     fails = any(each["level"] == "error" for each in findings) and run["run"]["mode"] != "observe"
     head = f"{_counted(len(findings), 'finding')} of the run, not of one test{'; fails the run' if fails else ''}"
     lines = [style.line(head, _BOLD)]
-    shown = findings[: style.most(_MOST_SMALL)]
+    observed = run["run"]["mode"] == "observe"
+    shown = findings if observed else findings[: style.most(_MOST_SMALL)]
     for finding in shown:
-        lines += _run_finding(finding, style)
+        lines += _run_finding(finding, style, in_full=observed or style.verbose >= 1)
     return lines + style.more(len(findings) - len(shown))
 
 
-def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
+def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> list[Line]:
     markup = _RED if finding["level"] == "error" else _YELLOW
     head = "" if finding["level"] == "error" else f"{finding['level']}: "
-    if style.verbose >= 1:
+    if in_full:
         first, *rest = finding_text(finding_from_dict(finding), None, runner=style.runner, ascii_only=style.ascii_only)
         command = "  repro "
         return [
@@ -574,9 +575,11 @@ def _keys_text(keys: Iterable[str]) -> str:
 
 
 def _why_left(effort: Mapping[str, Any]) -> str:
-    # Where none had its turn, though there was time: each took longer than the effort of the whole run.
-    too_long = not effort.get("repeated") and not effort.get("spent")
-    return "each takes longer than the effort allows" if too_long else "the effort was spent"
+    too_long = effort.get("too_long", 0)
+    if not too_long:
+        return "the effort was spent"
+    each = "each takes longer than its part of the effort"
+    return each if too_long == effort["unrepeated"] else f"the effort was spent, or {each}"
 
 
 def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Line]:
