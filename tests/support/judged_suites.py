@@ -5,8 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
+
+from pytest_coresys.criteria import recorder
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.model import Result
 from pytest_coresys.criteria.recorder import CriteriaRecorder, collector_without_a_run
@@ -39,6 +43,14 @@ class SteppingClock:
 
     def __init__(self) -> None:
         self.now = 0.0
+
+    @classmethod
+    def put_into(cls, monkeypatch: pytest.MonkeyPatch, timings: ModuleType) -> SteppingClock:
+        """A new one, in the place of the clock of what times a subject, and of what times its reference."""
+        clock = cls()
+        monkeypatch.setattr(timings, "perf_counter", clock)
+        monkeypatch.setattr(recorder, "perf_counter", clock)
+        return clock
 
     def __call__(self) -> float:
         self.now += 1e-7

@@ -144,8 +144,7 @@ def test_what_is_slow_is_over(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = SteppingClock()
-    monkeypatch.setattr(timings, "perf_counter", clock)
+    clock = SteppingClock.put_into(monkeypatch, timings)
     for seconds, verdict in ((limit * 1.1, "over"), (limit * 0.8, "within")):
         found = results(test, {"state": slow(clock, **{cost: seconds})}, tmp_path=tmp_path)[identity]
         assert found.verdict == verdict
