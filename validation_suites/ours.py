@@ -69,9 +69,16 @@ def threads(workers: int = 20) -> ThreadManager:
     return ThreadManager(pool=ThreadPool(workers, name="validated"))
 
 
-def monitoring() -> MonitoringManager:
-    """A monitoring manager that samples nothing by itself."""
-    return MonitoringManager()
+def monitoring(sampling: float | None = None, clock: WallClock | None = None) -> MonitoringManager:
+    """A monitoring manager that samples nothing by itself; or this process, so many times a second, until it is
+    closed."""
+    if sampling is None:
+        return MonitoringManager(clock=clock)
+    from coresys.monitoring.manager import process_sources
+
+    made = MonitoringManager(sources=process_sources(), rate=sampling, clock=clock)
+    made.start()
+    return made
 
 
 def components() -> ComponentManager:
