@@ -62,11 +62,12 @@ def errors(
     return ErrorManager(monitoring=monitoring, clock=clock, capture=capture)
 
 
-def threads(workers: int = 20) -> ThreadManager:
-    """A thread manager with so many workers at most."""
-    from coresys.threads import ThreadPool
+def threads(workers: int = 20, ranks: Sequence[str] = ()) -> ThreadManager:
+    """A thread manager with so many workers at most, and locks of these ranks, outermost first."""
+    from coresys.threads import LockHierarchy, ThreadPool
 
-    return ThreadManager(pool=ThreadPool(workers, name="validated"))
+    hierarchy = LockHierarchy("validated", ranks) if ranks else None
+    return ThreadManager(pool=ThreadPool(workers, name="validated"), hierarchy=hierarchy)
 
 
 def monitoring(sampling: float | None = None, clock: WallClock | None = None) -> MonitoringManager:
