@@ -71,6 +71,7 @@ class Account:
     """
 
     __slots__ = (
+        "denied",
         "granted",
         "heaped",
         "held",
@@ -85,6 +86,7 @@ class Account:
         "reserve",
         "reserved",
         "slots",
+        "taken",
     )
 
     def __init__(self, name: str, tiers: int, channel: Channel | None = None) -> None:
@@ -92,6 +94,7 @@ class Account:
         self.own = name  # as its own channel calls it
         self.held = 0
         self.slots = [0] * tiers  # that it holds, of each tier
+        self.taken, self.denied = [0] * tiers, [0] * tiers  # requests so far, by tier: those that got a buffer, or not
         self.limit: int | None = None
         self.largest: int | None = None  # the largest slot that it may take without a grant; None: as its channel says
         self.granted: list[int] | None = None  # slots of each tier that it may hold whatever its limit and largest are
