@@ -66,14 +66,14 @@ STATE = (
         _MACHINE,
         "            return entries[sequence][1]\n",
         "            return entries[sequence][0] or entries[sequence][1]\n",
-        ("state",),
+        ("errors", "coordination"),
     ),
     Mutant(
         "state: a snapshot remembers the state before",
         _MACHINE,
         "            self._more().snapshots[label] = (last[4], last[0])\n",
         "            self._more().snapshots[label] = (last[3] or last[4], last[0])\n",
-        ("state", "errors"),
+        ("coordination",),
     ),
     Mutant(
         "state: the history leaves out every seventh transition",
@@ -94,14 +94,14 @@ STATE = (
         _MACHINE,
         "        if scope.sink is not None:\n            # Of a bare machine",
         "        if scope.sink is not None and made.entry[0] % 50:\n            # Of a bare machine",
-        ("state",),
+        ("state", "coordination"),
     ),
     Mutant(
         "state: a rollback is told to nobody",
         _MACHINE,
         "        made = self._locked(back)\n        self._tell(made)\n",
         "        made = self._locked(back)\n",
-        ("state",),
+        ("state", "coordination"),
     ),
     Mutant(
         "state: the error state is not entered where an observer failed",
@@ -116,7 +116,7 @@ STATE = (
         "            all_made.append(machine._prepare(edge, trigger, began, asynchronous=False))\n",
         "            all_made.append(machine._prepare(edge, trigger, began, asynchronous=False))\n"
         "            all_made[-1].publish()\n",
-        ("coordination",),
+        ("coordination", "state"),
     ),
     Mutant(
         "state: a store that fails is noticed after the transition was published",
