@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from coresys.errors.hierarchy import (
@@ -96,7 +97,27 @@ def of_cleanup(cleanup: ICleanupManager) -> list[str]:
     faults += _unless([name for name, _ in report.failed] == ["first"], f"failed are {report.failed}")
     faults += _unless(report.done == ("second",), f"done are {report.done}")
     cleanup.run(channel="promised")
-    return faults + _unless(len(order) == 2, "a second run does something")
+    faults += _unless(len(order) == 2, "a second run does something")
+    return faults + _channels_of(cleanup)
+
+
+def _channels_of(cleanup: ICleanupManager) -> list[str]:
+    """A channel has those within it with it, and what its steps come after, and nothing else."""
+    order: list[str] = []
+    for name, channel, after in (
+        ("own", "promised", ("used",)),
+        ("inner", "promised/inner", ()),
+        ("used", "another", ()),
+        ("apart", "promised apart", ()),
+    ):
+        step = CleanupStep(f"step {name}", channel=channel, after=tuple(f"step {each}" for each in after))
+        cleanup.add(step, partial(order.append, name))
+    cleanup.run(channel="promised")
+    faults = _unless(sorted(order) == ["inner", "own", "used"], f"a channel has been cleaned up by {order}")
+    if {"used", "own"} <= {*order}:
+        faults += _unless(order.index("used") < order.index("own"), f"a channel was cleaned up in this order: {order}")
+    cleanup.run(channel="promised apart")
+    return faults + _unless("apart" in order and len(order) == 4, f"two channels have been cleaned up by {order}")
 
 
 def of_tests(tests: ITestManager) -> list[str]:

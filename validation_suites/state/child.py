@@ -121,7 +121,7 @@ def serve(factory: Callable[..., Any]) -> None:
 
 def _killed(work: Callable[[Callable[[str], None]], None], until: str, after: float) -> dict[str, Any]:
     """The last number that was told under each name, and errors in words. It is killed ``after`` seconds after the
-    word ``until`` was told; at once counted, where that is empty."""
+    word ``until`` was told, or a failure; at once counted, where that is empty."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -135,7 +135,7 @@ def _killed(work: Callable[[Callable[[str], None]], None], until: str, after: fl
             piece = os.read(reading, 65536)
             text += piece
             more = bool(piece)
-            if until and f"{until} ".encode() in text:
+            if until and (f"{until} ".encode() in text or b"failed " in text):
                 until, deadline = "", min(monotonic() + after, rest)
     os.kill(child, signal.SIGKILL)
     while more:
