@@ -6,6 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import median
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -54,6 +56,33 @@ def at_once(calls: Sequence[Callable[[], object]]) -> list[str]:
         for thread in threads:
             thread.join(WAIT)
     return wrong + ["a thread did not end"] * sum(thread.is_alive() for thread in threads)
+
+
+_MOST_TIMES = 200
+
+
+def as_long_as(operation: Callable[[], float], beside: Callable[[], object]) -> Callable[[], object]:
+    """A reference that takes about as long as what it stands beside: ``beside``, several times.
+
+    Of two that take as long the machine stops both as often. One that is over in no time tells nothing of a machine
+    that takes the processor away every few milliseconds.
+    """
+    own = median(operation() for _ in range(15))
+    least = median(_seconds(beside) for _ in range(15))
+    times = max(1, min(round(own / max(least, 1e-8)), _MOST_TIMES))
+
+    def reference() -> None:
+        for _ in range(times):
+            beside()
+
+    reference.__name__ = f"{times} times {getattr(beside, '__name__', 'the reference')}"
+    return reference
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = perf_counter()
+    call()
+    return perf_counter() - began
 
 
 def attempt(faults: list[str], what: str, call: Callable[[], Any]) -> Any:

@@ -45,6 +45,8 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
         raise error from cause
     except BaseException as caught:
         return caught
+    finally:
+        del error, cause  # else this frame, which its traceback has, would have it, in a circle
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from validation_suites.state.measures import DOOR, FLIP, takes_tables
 if TYPE_CHECKING:
     from coresys.interfaces import IStateManager
 
-_BATCH = 10  # transitions that are timed together where two kinds are compared
+_BATCH = 4  # transitions that are timed together where two kinds are compared
 Timed = Callable[[], float]
 
 
