@@ -180,6 +180,11 @@ def _verdict(identity: str, *values: float) -> str:
 
 def test_memory_that_is_stranded_is_seen() -> None:
     assert _verdict("resources.heap_fragmentation", fragmentation_added_by(faulty.strands_memory)) == "over"
+    manager: Any = faulty.Strands()
+    load = partial(patterns.heap_load, manager)
+    assert _verdict("resources.heap_fragmentation", fragmentation_added_by(load, warm=0)) == "over"
+    load = partial(patterns.heap_load, ours.resources())
+    assert _verdict("resources.heap_fragmentation", fragmentation_added_by(load)) == "within"
 
 
 def test_a_component_that_hoards_is_seen() -> None:

@@ -103,9 +103,14 @@ def test_a_transition_is_quick_while_others_clean_up(subject: Subject, coresys_c
     def a_dict_lookup() -> str:
         return table["shut"]
 
-    with measures.cleaning_up(partial(subject, "cleanup"), state):
-        make = partial(measures.transition, state)
-        time_it(coresys_criteria, "cleanup.transition_time", make, a_dict_lookup, 2000)
+    def under_load() -> None:
+        with measures.cleaning_up(partial(subject, "cleanup"), state):
+            make = partial(measures.transition, state)
+            time_it(coresys_criteria, "cleanup.transition_time", make, a_dict_lookup, 2000)
+
+    _, problem = answer_of(under_load)
+    if problem:
+        coresys_criteria.unmeasured("cleanup.transition_time", problem)
 
 
 @pytest.mark.coresys_no_repeat(reason="it is a series of repetitions itself")

@@ -155,6 +155,27 @@ class Hoarding(ResourceManager):
         self.hoard = [bytes(1000) for _ in range(600)]
 
 
+class Strands(Passing):
+    """Of what it makes for its owners it keeps one in twenty for good, here and there among what it lets go."""
+
+    def __init__(self) -> None:
+        super().__init__(ResourceManager())
+        self._made: list[bytes] = []
+        self._kept: list[bytes] = []
+
+    def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
+        """And make something."""
+        self._made += [bytes(bytearray(400)) for _ in range(40)]
+        self.inner.register(name, owner=owner, close=close)
+
+    def release_owner(self, owner: str) -> int:
+        """And let most of it go, where it has become much."""
+        if len(self._made) >= 12_000:
+            self._kept += self._made[::20]
+            self._made.clear()
+        return int(self.inner.release_owner(owner))
+
+
 def strands_memory() -> list[bytes]:
     """Makes many objects and lets 19 of 20 of them go: each keeps the pool that it is in."""
     made = [bytes(400) for _ in range(60_000)]

@@ -159,9 +159,9 @@ def _hold_some_of_each(manager: IResourceManager, owner: str, ends: list[Callabl
         gate.set()
         thread.join(WATCHDOG)
 
+    ends += [end_thread, mapping.close, file.close]
     for name, close in (("file", file.close), ("mapping", mapping.close), ("thread", end_thread)):
         manager.register(name, owner=owner, close=close)
-        ends.append(close)
     for size in (SMALL, MEDIUM, SMALL):
         manager.lease(size, owner=owner).view[:1] = b"x"
 

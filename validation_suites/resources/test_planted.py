@@ -10,7 +10,7 @@ import pytest
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
-from validation_suites.asking import faults_of, told
+from validation_suites.asking import answer_of, faults_of, told
 from validation_suites.conftest import Subject
 from validation_suites.faults import resources as faulty
 from validation_suites.resources import measures, patterns, releasing
@@ -84,9 +84,9 @@ def test_the_efficiency_of_use_is_reported(subject: Subject, coresys_criteria: C
     manager = subject("resources")
     clean = faults_of(patterns.efficiency_faults, manager)
     for pattern in ("steady", "adversarial"):
-        coresys_criteria.note(
-            "validation.efficiency", patterns.in_words(pattern, patterns.run_pattern(manager, pattern))
-        )
+        found, problem = answer_of(patterns.run_pattern, manager, pattern)
+        told_of = problem if found is None else patterns.in_words(pattern, found)
+        coresys_criteria.note("validation.efficiency", told_of)
     _judge(
         coresys_criteria,
         "validation.efficiency",
