@@ -71,7 +71,7 @@ def _part_of(name: str, parts: tuple[str, ...]) -> str | None:
 
 
 def concrete_imports_of_coordinators(modules: Mapping[str, str] | None = None) -> list[str]:
-    """Where a coordinator imports a concrete manager, or any part that has one. The composition root does, and it alone;
+    """Where a coordinator imports a concrete manager, or any part that has one. The composition root does, it alone;
     values that threads share (atomics) and what locks are made of are everybody's."""
     faults = []
     for module, text in (sources() if modules is None else modules).items():

@@ -1,5 +1,5 @@
-"""What is measured of components: hooks, memory, and a coordinator of whatever managers. Each function returns the faults
-it finds, in words, or bytes."""
+"""What is measured of components: hooks, memory, and a coordinator of whatever managers. Each function returns the
+faults it finds, in words, or bytes."""
 
 from __future__ import annotations
 
@@ -159,11 +159,8 @@ def _nothing() -> None:
     """What a component does when it starts and stops."""
 
 
-def held_by(build: Callable[[], object], warm: Callable[[], object] | None = None) -> int:
-    """Bytes that are in use with what ``build`` returns, and not without; garbage is collected first. ``warm`` is called
-    before, so that what is made once is made."""
-    if warm is not None:
-        warm()
+def held_by(build: Callable[[], object]) -> int:
+    """Bytes that are in use with what ``build`` returns, and not without; garbage is collected first."""
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start(1)

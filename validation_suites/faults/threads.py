@@ -1,4 +1,4 @@
-"""Threads and locks with one fault each, and sound ones beside them. What the first line of a docstring says is wrong."""
+"""Threads and locks with one fault each, and sound ones beside them. Each docstring says what is wrong."""
 
 from __future__ import annotations
 
@@ -176,6 +176,18 @@ class ImpatientRing(OrderedLock):
     def __enter__(self) -> Any:
         self.acquire(timeout=0.2)
         return self
+
+
+def impatient(name: str) -> ImpatientRing:
+    """a circle that ends by a timeout, which names nobody else"""
+    return ImpatientRing(name=name)
+
+
+class SaysHeld:
+    """a guard that says it is held, whoever asks"""
+
+    def assert_held(self) -> None:
+        """Always well."""
 
 
 def locks_that_outlive_the_shutdown() -> Any:

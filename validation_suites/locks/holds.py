@@ -24,8 +24,8 @@ _THREADS = 8
 
 
 class _Holds:
-    """Of one lock. Written while it is held, or just after: what two threads write at once may be lost, one in thousands,
-    which changes no quantile."""
+    """Of one lock. Written just after it was held: what two threads write at once may be lost, one in thousands, which
+    changes no quantile."""
 
     __slots__ = ("count", "every", "kept", "where")
 

@@ -31,8 +31,8 @@ def unranked(name: str) -> Lock:
 
 
 def inversion_faults(module: str = "validation_suites.locks.inverted") -> list[str]:
-    """Locks of the interpreter's that two threads took in two orders, one after the other, so that nothing hung: whether
-    ``coresys.threads.watch`` names both, with the places. In a process of its own, which makes its locks under watch."""
+    """Locks of the interpreter's that threads took in two orders, one after the other, so that nothing hung: whether
+    ``coresys.threads.watch`` names them, with the places. In a process of its own, whose locks are made under watch."""
     faults = []
     for case, found in _child(module).items():
         locks, reports = found["locks"], found["reports"]
@@ -188,8 +188,8 @@ class Holds:
 
 
 def critical_sections(seconds: float = 1.5, module: str = "validation_suites.locks.holds") -> list[Holds]:
-    """How long each lock of coresys' own is held in a storm of its whole system: of those that were taken a hundred times.
-    ``raw`` is one that nothing is done under. In a process of its own, which times all locks that coresys makes."""
+    """How long each lock of coresys' own is held in a storm of its whole system: of those that were taken a hundred
+    times. ``raw`` is one that nothing is done under. In a process of its own, which times all locks of coresys."""
     return [Holds(where, count, tuple(samples)) for where, count, samples in _child(module, str(seconds))]
 
 

@@ -1,5 +1,5 @@
-"""What is measured of a monitoring manager, and of the coordinator over it. Each function returns the faults it finds, in
-words."""
+"""What is measured of a monitoring manager, and of the coordinator over it. Each function returns the faults it finds,
+in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXACT = 0.02  # relative: what a bucket of a quantile may be off
 
 
 def distribution_faults(manager: IMonitoringManager, values: int = 5_000, seed: int = 7) -> list[str]:
-    """Values that are known, told from one thread and from several: count, sum, extremes, p50 and p99 in the snapshot."""
+    """Values that are known, told from several threads: count, sum, extremes, p50 and p99 in the snapshot."""
     dice = random.Random(seed)
     told = [math.exp(dice.uniform(math.log(1e-5), math.log(1.0))) for _ in range(values)]
     parts = [told[at::4] for at in range(4)]
@@ -191,7 +191,7 @@ def _taken(system: Any, patience: float) -> Callable[[], None]:
 
 
 class Busy:
-    """``with Busy(manager):`` twenty threads tell it of what they do, and sleep in between as threads of services do."""
+    """``with Busy(manager):`` twenty threads tell it of what they do, and sleep in between, as those of services do."""
 
     def __init__(self, manager: IMonitoringManager, threads: int = 20) -> None:
         self._manager, self._number = manager, threads
@@ -199,7 +199,7 @@ class Busy:
 
     def _work(self, number: int) -> None:
         turn = 0
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(0.02 + number * 0.0007):  # not all of them at once
             for _ in range(10):
                 turn += 1
                 self._manager.count(f"suite.served.{turn % 10}", component="web")

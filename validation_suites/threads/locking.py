@@ -21,7 +21,8 @@ _MOST_TOLD = 20  # faults of one kind: the first say what is wrong
 # -- the order -------------------------------------------------------------------------------------------------------
 
 
-def _by_with(lock: Lock) -> None:
+def taken_by_with(lock: Lock) -> None:
+    """Taken, and let go."""
     with lock:
         pass
 
@@ -46,11 +47,11 @@ def _through_calls(lock: Lock, depth: int = 3) -> None:
     if depth:
         _through_calls(lock, depth - 1)
     else:
-        _by_with(lock)
+        taken_by_with(lock)
 
 
 WAYS: dict[str, Callable[[Lock], None]] = {
-    "with": _by_with,
+    "with": taken_by_with,
     "acquire()": _by_acquire,
     "acquire(timeout)": _by_timeout,
     "acquire(False)": _by_trying,

@@ -156,19 +156,24 @@ def _starved(manager: IThreadManager, most: int = 2_000) -> list[str]:
     faults = []
     for level in LEVELS[1:]:
         started, ended = threading.Event(), threading.Event()
-        before = [0]
+        before, starved = [0], list[str]()
 
-        def successor(before: list[int], started: threading.Event, ended: threading.Event) -> None:
+        def successor(
+            level: str, before: list[int], starved: list[str], started: threading.Event, ended: threading.Event
+        ) -> None:
             before[0] += 1
-            if started.is_set() or before[0] >= most:
+            if started.is_set():
+                ended.set()
+            elif before[0] >= most:
+                starved.append(level)
                 ended.set()
             else:
-                manager.submit_with(partial(successor, before, started, ended), priority="system")
+                manager.submit_with(partial(successor, level, before, starved, started, ended), priority="system")
 
         for _ in range(2):  # one is always there when the other ends
-            manager.submit_with(partial(successor, before, started, ended), priority="system")
+            manager.submit_with(partial(successor, level, before, starved, started, ended), priority="system")
         low = manager.submit_with(started.set, priority=level)
-        if not ended.wait(PATIENCE) or not started.is_set():
+        if not ended.wait(PATIENCE) or starved:
             faults.append(f"a task of {level} had not begun after {before[0]} system tasks")
         faults += _unfinished([low], PATIENCE, f"tasks of {level}")
     return faults
@@ -348,8 +353,8 @@ class Counting(Protocol):
 
 
 def counter_faults(make: Callable[[], Counting], threads: int = 8, turns: int = 2_000) -> list[str]:
-    """Additions, and steps by compare-and-set, of threads that change places after each microsecond: totals, and that no
-    two are told the same number."""
+    """Additions, and steps by compare-and-set, of threads that change places after each microsecond: totals, and that
+    no two are told the same number."""
     counter, stepped = make(), make()
     told: list[list[int]] = [[] for _ in range(threads)]
 

@@ -83,11 +83,9 @@ def time_lock(criteria: CriteriaRecorder, identity: str, lock: locking.Lock) -> 
         theirs.end()
 
 
-MOST_IDLE_ANYWAY = 0.5  # of a limit: where threads that only think are as idle, that says nothing of locks
-
-
 def record_contention(criteria: CriteriaRecorder, identity: str, work: Callable[[int], object]) -> None:
-    """What threads that call ``work`` lost by locks, unless those that only think are as idle on this machine."""
+    """What threads that call ``work`` lost by locks. Where that is within or beyond the limit depending on how threads
+    stood in line for a processor, the machine is too busy to tell."""
     if not times.can_tell_idleness():
         criteria.unmeasured(identity, "this system does not tell how long threads waited for a processor")
         return
@@ -96,8 +94,10 @@ def record_contention(criteria: CriteriaRecorder, identity: str, work: Callable[
     except Exception as error:
         criteria.record(identity, 1.0, in_words(error))
         return
-    beside = f"of threads that only think {found.reference:.2%}"
-    if found.reference > MOST_IDLE_ANYWAY * criteria.criterion(identity).limit:
-        criteria.unmeasured(identity, f"machine too busy: {beside} of the time nothing runs all the same")
+    limit = criteria.criterion(identity).limit
+    beside = f"threads that only think lose {found.reference:.2%}, which is taken off"
+    if found.share < limit <= found.most:
+        why = f"machine too busy: between {found.share:.2%} and {found.most:.2%} are lost; {beside}"
+        criteria.unmeasured(identity, why)
     else:
-        criteria.record(identity, found.share, f"{found.plain:.2%} of the time none of 8 threads went on, {beside}")
+        criteria.record(identity, found.most if found.most < limit else found.share, beside)

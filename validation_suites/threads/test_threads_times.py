@@ -172,7 +172,7 @@ def test_readings_of_known_loads_are_right(subject: Subject, coresys_criteria: C
     try:
         readings = [
             *times.thread_readings(manager),
-            *times.lock_readings(manager, lambda name: statistics_of(manager, name), RANK),
+            *times.lock_readings(manager, lambda name: times.statistics_of(manager, name), RANK),
             *times.lease_readings(subject("resources")),
         ]
     except Exception as error:
@@ -181,11 +181,6 @@ def test_readings_of_known_loads_are_right(subject: Subject, coresys_criteria: C
     for each in readings:
         told = "not at all" if each.read is None else f"{each.read:.4g}"
         coresys_criteria.record(identity, each.error, f"{each.what}: {told}, and it was {each.known:.4g}")
-
-
-def statistics_of(manager: object, name: str) -> object:
-    """Of the lock of that name; None where the manager tells of none."""
-    return next((each for each in manager.locks() if each.name == name), None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.coresys_no_repeat(reason="waits of known length")
@@ -202,7 +197,7 @@ def test_waits_that_are_not_told_are_caught(coresys_criteria: CriteriaRecorder) 
 
 def contention_faults(manager: object) -> list[str]:
     """Wait share and contended share of each named lock, where both are known."""
-    readings = times.lock_readings(manager, lambda name: statistics_of(manager, name), RANK)  # type: ignore[arg-type]
+    readings = times.lock_readings(manager, lambda name: times.statistics_of(manager, name), RANK)  # type: ignore[arg-type]
     return [f"{each.what}: {each.read}, and it was {each.known:.4g}" for each in readings if each.error > 0.1]
 
 

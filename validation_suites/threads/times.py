@@ -18,6 +18,7 @@ from validation_suites.threads.racing import PATIENCE, Lock, MakesLocks, Runner,
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IThreadManager
+    from coresys.system_records import LockStatistics
 
 _TASKS = Path("/proc/self/task")
 
@@ -80,7 +81,7 @@ class PingPong:
 
 
 class Bursts:
-    """What so many workers do at one time, once each; a call tells the seconds of one of them, the next call of another."""
+    """What so many workers do at one time, once each; a call tells the seconds of one of them, the next of another."""
 
     def __init__(self, manager: IThreadManager, operation: Callable[[], object], workers: int) -> None:
         self._manager, self._operation, self._workers = manager, operation, workers
@@ -165,8 +166,8 @@ def no_load(seconds: float) -> float:
 
 
 def task_load(manager: IThreadManager, seconds: float, pause: float = 0.005) -> float:
-    """A load as of a service, some tasks each few milliseconds, each of a millisecond; the processor time that the tasks
-    themselves took."""
+    """A load as of a service, some tasks each few milliseconds, each of a millisecond; the processor time that these
+    tasks took."""
     used: list[float] = []
 
     def task() -> None:
@@ -186,7 +187,7 @@ def task_load(manager: IThreadManager, seconds: float, pause: float = 0.005) -> 
 
 
 def start_all_workers(manager: IThreadManager, workers: int) -> None:
-    """Have each do something at the same time, so that all of them are started; the last may be for system tasks only."""
+    """Have each do something at the same time, so that all are started; the last may be for system tasks only."""
     together = threading.Barrier(workers)
     for _ in range(workers - 1):
         manager.submit(together.wait, PATIENCE)
@@ -200,29 +201,32 @@ def start_all_workers(manager: IThreadManager, workers: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Of threads that always have something to do: the share of their time for which none of them went on, and how long
-    that was, in seconds. It is what they lost by locks; where several are to blame, by all of them together."""
+    """Of threads that always have something to do: the seconds for which none of them went on. That is what they lost by
+    locks; where several are to blame, by all of them together. They are between ``least`` and ``most``: threads stand in
+    line for a processor one after the other, or at the same time, which no sum of theirs tells."""
 
-    share: float
-    seconds: float
+    wall: float
+    least: float
+    most: float
 
 
 def can_tell_idleness() -> bool:
     """Whether the kernel says how long threads stood in line for a processor: without, a busy machine looks idle."""
-    return _queued() is not None
+    return bool(_queued())
 
 
-def _queued() -> float | None:
-    total = 0.0
+def _queued() -> dict[str, float]:
+    """The seconds that each thread of this process has stood in line; empty where that is not told."""
+    found = {}
     try:
         for task in _TASKS.iterdir():
             try:
-                total += int((task / "schedstat").read_text().split()[1]) / 1e9
+                found[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
             except (FileNotFoundError, ProcessLookupError):  # it has ended
                 continue
     except (OSError, IndexError, ValueError):
-        return None
-    return total
+        return {}
+    return found
 
 
 def idleness(work: Callable[[int], object], threads: int = 8, seconds: float = 0.4) -> Idle:
@@ -243,18 +247,18 @@ def idleness(work: Callable[[int], object], threads: int = 8, seconds: float = 0
 
     runners = [Runner(partial(run, number)) for number in range(threads)]
     together.wait(PATIENCE)
-    queued, ran, began = _queued() or 0.0, time.process_time(), perf_counter()
+    queued, ran, began = _queued(), time.process_time(), perf_counter()
     time.sleep(seconds)
-    # Read before they end: an account of threads is gone with them.
-    queued, ran, wall = (_queued() or 0.0) - queued, time.process_time() - ran, perf_counter() - began
+    # Read before they end: an account of a thread is gone with it.
+    later, ran, wall = _queued(), time.process_time() - ran, perf_counter() - began
     ended.set()
     for runner in runners:
         runner.join(PATIENCE)
     for runner in runners:
         if runner.problem is not None:
             raise RuntimeError(f"the load failed: {runner.problem}")
-    lost = max(wall - ran - queued, 0.0)
-    return Idle(lost / wall, lost)
+    lines = [later[task] - queued.get(task, 0.0) for task in later]
+    return Idle(wall, max(wall - ran - sum(lines), 0.0), max(wall - ran - max(lines, default=0.0), 0.0))
 
 
 def think(turns: int = 60) -> int:
@@ -268,11 +272,13 @@ def think(turns: int = 60) -> int:
 @dataclass(frozen=True, slots=True)
 class Contention:
     """The share of their time that threads lost by locks, all locks together; 0 where that was less than 20 ms in all.
-    ``plain``: for how much of it none of them went on; ``reference``: the same of threads that only think, in the same
-    moments, which is what this machine keeps from anybody."""
+
+    It is ``share`` at least and ``most`` at most. ``reference``: what threads that only think lose, in the same moments,
+    at most; this machine keeps that from anybody, and it is taken off.
+    """
 
     share: float
-    plain: float
+    most: float
     reference: float
 
 
@@ -284,11 +290,14 @@ def contention(work: Callable[[int], object], rounds: int = 3, seconds: float = 
     """As ``idleness``, in turns with threads that do nothing but think; the medians of both."""
     own, theirs = [], []
     for _ in range(rounds):
-        theirs.append(idleness(lambda number: think(), seconds=seconds).share)
+        theirs.append(idleness(lambda number: think(), seconds=seconds))
         own.append(idleness(work, seconds=seconds))
-    plain, reference = median(each.share for each in own), median(theirs)
-    lost = sum(each.seconds for each in own)
-    return Contention(max(plain - reference, 0.0) if lost >= LEAST_LOST else 0.0, plain, reference)
+    reference = median(each.most / each.wall for each in theirs)
+    shares = []
+    for lost in ([each.least for each in own], [each.most for each in own]):
+        share = median(each / whole.wall for each, whole in zip(lost, own, strict=True))
+        shares.append(max(share - reference, 0.0) if sum(lost) >= LEAST_LOST else 0.0)
+    return Contention(shares[0], shares[1], reference)
 
 
 # -- whether readings are right ----------------------------------------------------------------------------------------
@@ -397,7 +406,7 @@ def _of_thread(manager: IThreadManager, ident: int, field: str) -> float | None:
 
 
 def lock_readings(manager: MakesLocks, statistics: Callable[[str], Any], rank: str, waits: int = 5) -> list[Reading]:
-    """How often a lock was taken, waited for, and for how long, as those who did it know, and as ``statistics`` tells."""
+    """How often a lock was taken, waited for, and for how long: as those who did it know, and as it is told."""
     lock, beside = manager.lock(rank, name="waited for"), manager.lock(rank, name="never waited for")
     waited = 0.0
     for _ in range(waits):
@@ -429,6 +438,11 @@ def lock_readings(manager: MakesLocks, statistics: Callable[[str], Any], rank: s
         Reading("acquisitions of a free lock", 1.0, other.acquired),
         Reading("waits for a free lock, and one", 1.0, other.contended + 1),
     ]
+
+
+def statistics_of(manager: IThreadManager, name: str) -> LockStatistics | None:
+    """Of the lock of that name; None where the manager tells of none."""
+    return next((each for each in manager.locks() if each.name == name), None)
 
 
 def lease_readings(resources: IResourceManager, number: int = 20, size: int = 4096) -> list[Reading]:
