@@ -68,8 +68,18 @@ def kept_by(cycle: Callable[[], object], *, cycles: int = 24, warm: int = 10) ->
     """Bytes that ``cycle`` keeps each time that it is called.
 
     A leak is what the least of the last third of the readings has more than the most of the first third: what a cache
-    or an allocator does once, or to and fro, is none. It is told for one call.
+    or an allocator does once, or to and fro, is none. It is told for one call. Nor is what a second and a third series
+    do not have, as what threads hold that take their time to end on a busy machine: a leak is in each.
     """
+    least = _kept_in_a_series(cycle, cycles, warm)
+    for _ in range(2):
+        if not least:
+            break
+        least = min(least, _kept_in_a_series(cycle, cycles, 0))
+    return least
+
+
+def _kept_in_a_series(cycle: Callable[[], object], cycles: int, warm: int) -> int:
     meter = meters.MemoryMeter()
     readings = array("q", bytes(8 * cycles))  # made before, and not of objects: it must not grow with what it measures
     third = cycles // 3
