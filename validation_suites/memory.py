@@ -71,12 +71,11 @@ def kept_by(cycle: Callable[[], object], *, cycles: int = 24, warm: int = 10) ->
     or an allocator does once, or to and fro, is none. It is told for one call. Nor is what a second and a third series
     do not have, as what threads hold that take their time to end on a busy machine: a leak is in each.
     """
-    least = _kept_in_a_series(cycle, cycles, warm)
+    kept = _kept_in_a_series(cycle, cycles, warm)
     for _ in range(2):
-        if not least:
-            break
-        least = min(least, _kept_in_a_series(cycle, cycles, 0))
-    return least
+        if not kept or not _kept_in_a_series(cycle, cycles, 0):
+            return 0
+    return kept
 
 
 def _kept_in_a_series(cycle: Callable[[], object], cycles: int, warm: int) -> int:
