@@ -68,16 +68,8 @@ def kept_by(cycle: Callable[[], object], *, cycles: int = 24, warm: int = 10) ->
     """Bytes that ``cycle`` keeps each time that it is called.
 
     A leak is what the least of the last third of the readings has more than the most of the first third: what a cache
-    or an allocator does once, or to and fro, is none. It is told for one call. Two series of readings have to agree, or
-    two of three: on a busy machine threads take their time to end, and what they hold may stand at the end of one.
+    or an allocator does once, or to and fro, is none. It is told for one call.
     """
-    series = [_kept_in_a_series(cycle, cycles, warm), _kept_in_a_series(cycle, cycles, 0)]
-    if bool(series[0]) != bool(series[1]):
-        series.append(_kept_in_a_series(cycle, cycles, 0))
-    return sorted(series)[len(series) // 2]
-
-
-def _kept_in_a_series(cycle: Callable[[], object], cycles: int, warm: int) -> int:
     meter = meters.MemoryMeter()
     readings = array("q", bytes(8 * cycles))  # made before, and not of objects: it must not grow with what it measures
     third = cycles // 3
