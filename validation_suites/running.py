@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 
-WAIT = 30.0  # seconds, a watchdog: nobody waits that long unless something hangs
+WAIT = 15.0  # seconds, a watchdog: nobody waits that long unless something hangs
 SHOWN = 5  # faults that a detail names
 
 

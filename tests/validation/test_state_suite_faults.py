@@ -73,6 +73,34 @@ def test_what_a_kill_takes_is_counted(tmp_path: Path, fault: Callable[..., Any] 
     )
 
 
+def unusable(path: Path | None = None) -> StateManager:
+    """No manager at all."""
+    raise OSError("no such luck")
+
+
+def forgetful(path: Path) -> StateManager:
+    """A manager that has no store, whatever it says."""
+    return _Forgetful()
+
+
+class _Forgetful(StateManager):
+    def recover(self, tables: Any) -> tuple[Any, ...]:
+        return ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [unusable, forgetful])
+def test_what_keeps_nothing_is_neither_whole_nor_kept(
+    tmp_path: Path, fault: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # for the process that is killed, which has to find them
+    found = results(test_state.test_what_was_acknowledged_survives_a_kill, {"state": fault}, tmp_path=tmp_path)
+    assert {name: result.verdict for name, result in found.items()} == {
+        "state.acknowledged_lost": "over",
+        "coordination.recovery_procedures": "over",
+    }
+
+
 def test_a_factory_that_has_no_name_is_not_measured(tmp_path: Path) -> None:
     test = test_state.test_what_was_acknowledged_survives_a_kill
     found = results(test, {"state": lambda path: StateManager()}, tmp_path=tmp_path)["state.acknowledged_lost"]

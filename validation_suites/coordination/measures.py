@@ -18,6 +18,7 @@ from coresys.coordinators.component import ComponentCoordinator
 from coresys.coordinators.views import ScopedStates
 from coresys.errors.hierarchy import CoreSysError
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec, ErrorRecord, StateDefinition
+from validation_suites.conftest import close
 from validation_suites.errors.measures import REQUEST, Arrived, Planted, raised
 from validation_suites.running import WAIT, at_once, attempt, in_words
 from validation_suites.state.measures import FLIP, failing_table, history_faults, storm_faults, takes_tables
@@ -345,7 +346,7 @@ def history_gaps(memory: IStateManager, disk: Callable[[], Any], each: int = 300
     try:
         faults += [f"disk: {fault}" for fault in storm_faults(first, each=each, kept=4 * each)]
     finally:
-        first.close()
+        close(first)
     for times in (1, 2):
         again = disk()
         try:
@@ -358,7 +359,7 @@ def history_gaps(memory: IStateManager, disk: Callable[[], Any], each: int = 300
             least += 10
             faults += [f"and on: {fault}" for fault in history_faults(again, "shared", FLIP, least=least, kept=least)]
         finally:
-            again.close()
+            close(again)
     return faults
 
 

@@ -25,23 +25,24 @@ def test_no_error_is_lost_on_its_path(subject: Subject, coresys_criteria: Criter
 
 @pytest.mark.coresys_criterion("errors.recovery_procedures_failed")
 def test_procedures_are_run_as_declared(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    clock = FakeClock()
-    manager = subject("errors", clock=clock)
-    if not (callable(getattr(manager, "policies", None)) and callable(getattr(manager, "recovering", None))):
-        coresys_criteria.unmeasured("errors.recovery_procedures_failed", "it has no policies() and recovering()")
-        return
     with Judging(coresys_criteria, "errors.recovery_procedures_failed"):
+        clock = FakeClock()
+        manager = subject("errors", clock=clock)
+        if not (callable(getattr(manager, "policies", None)) and callable(getattr(manager, "recovering", None))):
+            coresys_criteria.unmeasured("errors.recovery_procedures_failed", "it has no policies() and recovering()")
+            return
         faults = measures.wrong_recoveries(manager, clock)
         record_faults(coresys_criteria, "errors.recovery_procedures_failed", faults)
 
 
 @pytest.mark.coresys_criterion("errors.state_handling_wrong")
 def test_error_states_are_entered_and_left(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    states = subject("state")
-    if not takes_tables(states):
-        coresys_criteria.unmeasured("errors.state_handling_wrong", "its states have no add() for tables that call back")
-        return
     with Judging(coresys_criteria, "errors.state_handling_wrong"):
+        states = subject("state")
+        if not takes_tables(states):
+            why = "its states have no add() for tables that call back"
+            coresys_criteria.unmeasured("errors.state_handling_wrong", why)
+            return
         faults = measures.wrong_error_states(subject("errors"), states)
         record_faults(coresys_criteria, "errors.state_handling_wrong", faults)
 

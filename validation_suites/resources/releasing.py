@@ -22,20 +22,22 @@ if TYPE_CHECKING:
     from coresys.coordinators.assembly import System
     from coresys.interfaces import Environment, ICleanupManager, IResourceManager, ITestManager
 
+HANGS = 10.0  # seconds: nobody is that late, on whatever machine, who does not wait for it
 _HUNG = 0.05  # seconds, the deadline of what hangs
 PARTS = 8  # components, in the system that is taken down
 
 
 @contextmanager
 def something_that_hangs() -> Iterator[Callable[[], None]]:
-    """A call that does not come back before the block is left; then its thread ends, and is waited for."""
+    """A call that does not come back before the block is left, or in 10 s, by which whoever goes on waiting for it is
+    seen: what should be told as hanging is done then. In the end its thread is waited for."""
     gate, lock = threading.Event(), threading.Lock()
     inside: list[threading.Thread] = []
 
     def hangs() -> None:
         with lock:
             inside.append(threading.current_thread())
-        gate.wait(WATCHDOG)
+        gate.wait(HANGS)
 
     try:
         yield hangs

@@ -135,7 +135,9 @@ def _killed(work: Callable[[Callable[[str], None]], None], until: str, after: fl
             piece = os.read(reading, 65536)
             text += piece
             more = bool(piece)
-            if until and (f"{until} ".encode() in text or b"failed " in text):
+            if b"failed " in text:  # nothing more is to come
+                break
+            if until and f"{until} ".encode() in text:
                 until, deadline = "", min(monotonic() + after, rest)
     os.kill(child, signal.SIGKILL)
     while more:

@@ -93,11 +93,13 @@ def killed_storms(
             try:
                 manager = reopen(factory, options)
             except Exception as error:
-                seen.lost.append(f"kill {number}: the store could not be opened: {in_words(error)}")
+                fault = f"kill {number}: the store could not be opened: {in_words(error)}"
+                seen.lost.append(fault)
+                seen.inconsistent.append(fault)
                 return seen
             try:
                 seen.lost += [f"kill {number}: {fault}" for fault in _lost(manager, last)]
-                seen.inconsistent += [f"kill {number}: {fault}" for fault in _inconsistent(manager)]
+                seen.inconsistent += [f"kill {number}: {fault}" for fault in _inconsistent(manager, last)]
             finally:
                 close(manager)
     return seen
@@ -112,9 +114,9 @@ def _lost(manager: Any, told: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _inconsistent(manager: Any) -> list[str]:
-    faults = []
+def _inconsistent(manager: Any, told: Mapping[str, int]) -> list[str]:
     names = manager.names()
+    faults = [f"there is no machine {name!r} any more" for name in told if name not in names]
     for name in (*SINGLE, *PAIR):
         if name in names:
             faults += history_faults(manager, name, FLIP, kept=100)

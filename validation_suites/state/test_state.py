@@ -34,11 +34,11 @@ def test_what_a_table_does_not_declare_is_refused(subject: Subject, coresys_crit
 
 @pytest.mark.coresys_criterion("state.rollback_incomplete")
 def test_a_transition_that_fails_leaves_all_as_it_was(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    manager = subject("state")
-    if not measures.takes_tables(manager):
-        coresys_criteria.unmeasured("state.rollback_incomplete", "it has no add() for tables that call back")
-        return
     with Judging(coresys_criteria, "state.rollback_incomplete"):
+        manager = subject("state")
+        if not measures.takes_tables(manager):
+            coresys_criteria.unmeasured("state.rollback_incomplete", "it has no add() for tables that call back")
+            return
         faults = measures.rollback_faults(manager) + measures.going_back_faults(manager)
         record_faults(coresys_criteria, "state.rollback_incomplete", faults)
 
