@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from coresys.system_records import (
@@ -296,7 +296,7 @@ FAKES: dict[str, Callable[[], Any]] = {
 }
 
 
-def swap_faults(build: Callable[..., Any], sound: dict[str, Callable[[], Any]]) -> list[str]:
+def swap_faults(build: Callable[..., Any], sound: Mapping[str, Callable[[], Any]]) -> list[str]:
     """Each manager of a coordinator of components in turn, and all at once, is a fake that has what its protocol has:
     whether a component lives as ever, with its machine, its limit and what it leaves."""
     faults = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,8 @@ from validation_suites import ours
 from validation_suites.components import conformance, imports, measures
 from validation_suites.conftest import Subject
 from validation_suites.state.measures import DOOR
-from validation_suites.threads.racing import asked, in_words
-from validation_suites.threads.recording import count, time_lock
+from validation_suites.threads.racing import asked
+from validation_suites.threads.recording import count, time_lock, told
 
 
 def coordinator(subject: Subject) -> ComponentCoordinator:
@@ -49,52 +48,58 @@ def test_coordinators_offer_managers_by_the_protocols(
 @pytest.mark.coresys_no_repeat(reason="what is imported is the same each time")
 @pytest.mark.coresys_criterion("components.interface_only")
 def test_parts_know_one_another_by_interfaces_only(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity = "components.interface_only"
-    count(coresys_criteria, identity, lambda: imports.cross_imports(imports.sources()))
-    sound = {name: partial(subject, name) for name in measures.FAKES}
-    count(coresys_criteria, identity, lambda: measures.swap_faults(ComponentCoordinator, sound))
+    with told(coresys_criteria, "components.interface_only"):
+        identity = "components.interface_only"
+        count(coresys_criteria, identity, lambda: imports.cross_imports(imports.sources()))
+        sound = {name: partial(subject, name) for name in measures.FAKES}
+        count(coresys_criteria, identity, lambda: measures.swap_faults(ComponentCoordinator, sound))
 
 
 @pytest.mark.coresys_criterion("components.validation_hooks")
 def test_hooks_are_asked_before_each_change(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity = "components.validation_hooks"
-    if not hasattr(subject("components"), "add_hook"):
-        coresys_criteria.unmeasured(identity, "the subject has no add_hook(): nobody is asked before a change")
-        return
-    count(coresys_criteria, identity, lambda: measures.hook_faults(lambda: subject("components")))
+    with told(coresys_criteria, "components.validation_hooks"):
+        identity = "components.validation_hooks"
+        if not hasattr(subject("components"), "add_hook"):
+            coresys_criteria.unmeasured(identity, "the subject has no add_hook(): nobody is asked before a change")
+            return
+        count(coresys_criteria, identity, lambda: measures.hook_faults(lambda: subject("components")))
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("components.transition_time")
 def test_a_transition_through_the_coordinator_is_quick(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    states = coordinator(subject).state
-    states.define("door", DOOR)
-    table, events = {"shut": "open", "open": "shut"}, {"shut": "push", "open": "pull"}
-    at = ["shut"]
+    with told(coresys_criteria, "components.transition_time"):
+        states = coordinator(subject).state
+        states.define("door", DOOR)
+        table, events = {"shut": "open", "open": "shut"}, {"shut": "push", "open": "pull"}
+        at = ["shut"]
 
-    def transition() -> None:
-        states.fire("door", events[at[0]])
-        at[0] = table[at[0]]
+        def transition() -> None:
+            states.fire("door", events[at[0]])
+            at[0] = table[at[0]]
 
-    def a_look_into_a_dictionary() -> str:
-        return table[at[0]]
+        def a_look_into_a_dictionary() -> str:
+            return table[at[0]]
 
-    coresys_criteria.timed(
-        "components.transition_time", transition, beside=a_look_into_a_dictionary, calls=10_000, rounds=3
-    )
+        coresys_criteria.timed(
+            "components.transition_time", transition, beside=a_look_into_a_dictionary, calls=10_000, rounds=3
+        )
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("components.operation_time")
 def test_operations_through_the_coordinator_are_quick(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    resources = coordinator(subject).resources
+    with told(coresys_criteria, "components.operation_time"):
+        resources = coordinator(subject).resources
 
-    def a_bytearray() -> bytearray:
-        return bytearray(4096)
+        def a_bytearray() -> bytearray:
+            return bytearray(4096)
 
-    with measures.Others(lambda number: measures.operations(resources, f"other-{number}")["lease and release"]()):
-        for operation in measures.operations(resources).values():
-            coresys_criteria.timed("components.operation_time", operation, beside=a_bytearray, calls=1_000, rounds=3)
+        with measures.Others(lambda number: measures.operations(resources, f"other-{number}")["lease and release"]()):
+            for operation in measures.operations(resources).values():
+                coresys_criteria.timed(
+                    "components.operation_time", operation, beside=a_bytearray, calls=1_000, rounds=3
+                )
 
 
 @pytest.mark.coresys_alone
@@ -108,14 +113,7 @@ def test_the_lock_of_the_coordinator_is_had_soon(coresys_criteria: CriteriaRecor
 @pytest.mark.coresys_no_repeat(reason="it traces what is allocated, which takes long")
 @pytest.mark.coresys_criterion("components.memory", "components.coordinator_memory")
 def test_components_are_small(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    limits: dict[str, Any] = {
-        "components.memory": lambda: measures.bytes_per_component(lambda: coordinator(subject)),
-        "components.coordinator_memory": lambda: measures.bytes_of_coordinator(
-            lambda: coordinator(subject), lambda: subject("components")
-        ),
-    }
-    for identity, measure in limits.items():
-        try:
-            coresys_criteria.record(identity, measure())
-        except Exception as error:
-            coresys_criteria.unmeasured(identity, f"the subject raised {in_words(error)}")
+    with told(coresys_criteria, "components.memory", "components.coordinator_memory"):
+        coresys_criteria.record("components.memory", measures.bytes_per_component(lambda: coordinator(subject)))
+        whole = measures.bytes_of_coordinator(lambda: coordinator(subject), lambda: subject("components"))
+        coresys_criteria.record("components.coordinator_memory", whole)

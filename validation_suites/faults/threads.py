@@ -162,6 +162,10 @@ class SilentTimeout(LateLock):
 class SlowLock(LockForTwo):
     """a lock that is had 8 ms after it was free"""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._places.acquire()  # for one, then
+
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         taken = super().acquire(blocking, timeout)
         time.sleep(0.008)
@@ -397,7 +401,12 @@ class SlowStart(PlainThreads):
 def threads_that_leave_a_thread() -> Any:
     """a shutdown that leaves a thread running"""
     made, leave = PlainThreads(2), threading.Event()
-    return Faulty(made, shutdown=lambda: made.shutdown() or Runner(lambda: leave.wait(1.0)))
+
+    def shutdown() -> None:
+        made.shutdown()
+        Runner(lambda: leave.wait(1.0))
+
+    return Faulty(made, shutdown=shutdown)
 
 
 def threads_that_leave_a_descriptor() -> Any:

@@ -111,10 +111,14 @@ def timed(make: Callable[[], Any]) -> Callable[[], Any]:
 
 def _replace_makers() -> None:
     rlock, lock = timed(_thread.RLock), timed(_thread.allocate_lock)
-    for module in (_thread, threading):
-        module.RLock = rlock  # type: ignore[attr-defined]
-    _thread.allocate_lock = lock  # type: ignore[assignment]
-    threading.Lock = lock  # type: ignore[misc, assignment]
+    makers: tuple[tuple[Any, str, Any], ...] = (
+        (_thread, "RLock", rlock),
+        (threading, "RLock", rlock),
+        (_thread, "allocate_lock", lock),
+        (threading, "Lock", lock),
+    )
+    for module, name, make in makers:
+        setattr(module, name, make)
 
 
 def main(seconds: float) -> None:

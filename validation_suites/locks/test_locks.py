@@ -14,7 +14,7 @@ from validation_suites.conftest import Effort, Subject
 from validation_suites.locks import measures
 from validation_suites.threads import locking, times
 from validation_suites.threads.racing import NEVER, in_words
-from validation_suites.threads.recording import count, of_locks
+from validation_suites.threads.recording import count, of_locks, told
 
 RANKS = locking.RANKS[:3]
 COORDINATORS = Path(coresys.__file__).parent / "coordinators"
@@ -87,7 +87,8 @@ def test_a_deadlock_is_told_soon(coresys_criteria: CriteriaRecorder) -> None:
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("locks.monitoring_overhead")
 def test_a_lock_with_figures_costs_little(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity = "locks.monitoring_overhead"
-    manager = of_locks(subject, coresys_criteria, RANKS, identity)
-    if manager is not None:
-        coresys_criteria.record(identity, times.overhead(manager.lock(RANKS[0])))
+    with told(coresys_criteria, "locks.monitoring_overhead"):
+        identity = "locks.monitoring_overhead"
+        manager = of_locks(subject, coresys_criteria, RANKS, identity)
+        if manager is not None:
+            coresys_criteria.record(identity, times.overhead(manager.lock(RANKS[0])))

@@ -16,7 +16,7 @@ from validation_suites.faults import monitoring as faults
 from validation_suites.monitoring import measures
 from validation_suites.threads import times
 from validation_suites.threads.racing import asked
-from validation_suites.threads.recording import catches, record_contention
+from validation_suites.threads.recording import catches, record_contention, told
 
 
 @pytest.mark.coresys_no_repeat(reason="what is imported is the same each time")
@@ -32,45 +32,51 @@ def test_the_coordinator_is_built_of_whatever_it_is_given(coresys_criteria: Crit
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("monitoring.response_time")
 def test_monitoring_answers_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity, manager = "monitoring.response_time", subject("monitoring")
-    coordinator = MonitoringCoordinator(monitoring=manager, threads=subject("threads"), resources=subject("resources"))
+    with told(coresys_criteria, "monitoring.response_time"):
+        identity, manager = "monitoring.response_time", subject("monitoring")
+        coordinator = MonitoringCoordinator(
+            monitoring=manager, threads=subject("threads"), resources=subject("resources")
+        )
 
-    def record() -> None:
-        manager.record("suite.answer", 0.001, unit="seconds", component="web")
+        def record() -> None:
+            manager.record("suite.answer", 0.001, unit="seconds", component="web")
 
-    with measures.Busy(manager):
-        for operation in (manager.snapshot, coordinator.report, record):
-            yardstick = measures.as_long_as(operation)
+        with measures.Busy(manager):
+            for operation in (manager.snapshot, coordinator.report, record):
+                yardstick = measures.as_long_as(operation)
 
-            def a_loop_of_as_much_processor_time(yardstick: Callable[[], None] = yardstick) -> None:
-                yardstick()
+                def a_loop_of_as_much_processor_time(yardstick: Callable[[], None] = yardstick) -> None:
+                    yardstick()
 
-            coresys_criteria.timed(identity, operation, beside=a_loop_of_as_much_processor_time, calls=200, rounds=3)
+                coresys_criteria.timed(
+                    identity, operation, beside=a_loop_of_as_much_processor_time, calls=200, rounds=3
+                )
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("monitoring.contention")
 def test_who_tells_monitoring_waits_for_nobody(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    manager = subject("monitoring")
+    with told(coresys_criteria, "monitoring.contention"):
+        manager = subject("monitoring")
 
-    def work(number: int) -> None:
-        manager.count("suite.turns", component="web")
-        manager.record("suite.delay", 0.001, unit="seconds", component="web")
-        manager.gauge("suite.depth", number)
-        times.think(20)
+        def work(number: int) -> None:
+            manager.count("suite.turns", component="web")
+            manager.record("suite.delay", 0.001, unit="seconds", component="web")
+            manager.gauge("suite.depth", number)
+            times.think(20)
 
-    record_contention(coresys_criteria, "monitoring.contention", work)
+        record_contention(coresys_criteria, "monitoring.contention", work)
 
 
 @pytest.mark.coresys_no_repeat(reason="what is told is told for good")
 @pytest.mark.coresys_criterion("validation.response_times")
-def test_figures_of_operations_that_are_wrong_are_caught(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
+def test_figures_of_operations_that_are_wrong_are_caught(coresys_criteria: CriteriaRecorder) -> None:
     identity = "validation.response_times"
     catches(
         coresys_criteria,
         identity,
         measures.distribution_faults,
-        sound=lambda: subject("monitoring"),
+        sound=ours.monitoring,
         faulty=(
             faults.monitoring_that_forgets,
             faults.monitoring_without_a_maximum,

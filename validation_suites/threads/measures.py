@@ -31,9 +31,6 @@ from validation_suites.threads.racing import (
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IStateManager, IThreadManager
 
-UNBOUNDED = 1_000_000.0
-"""Of a figure that has a bound, where the subject has none, or dies of it."""
-
 
 # -- workers ---------------------------------------------------------------------------------------------------------
 
@@ -460,16 +457,14 @@ def slot_faults(resources: IResourceManager, threads: int = 8, turns: int = 150,
 # -- protected data --------------------------------------------------------------------------------------------------
 
 
-class Guarded(Protocol):
+class Held(Protocol):
     """A value that may be had only while its lock is held."""
 
     @property
     def value(self) -> Any: ...
 
 
-def protection_faults(
-    make: Callable[[Lock, Any], Guarded], lock: Lock, threads: int = 8, turns: int = 500
-) -> list[str]:
+def protection_faults(make: Callable[[Any, Total], Held], lock: Lock, threads: int = 8, turns: int = 500) -> list[str]:
     """Guarded data in a storm: who has the lock gets it, alone; who has not is refused, always."""
     total = Total()
     guarded = make(lock, total)

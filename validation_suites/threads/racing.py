@@ -18,6 +18,10 @@ NEVER = 3600.0
 """Seconds: what did not come at all, where a time is told."""
 
 
+UNBOUNDED = 1_000_000.0
+"""Of a figure that has a bound, where the subject has none, or dies of it."""
+
+
 class Lock(Protocol):
     """A lock with an owner, as a manager's ``lock(rank)`` makes it. It raises LockOrderError and LockTimeoutError."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from pytest_coresys.criteria.recorder import CriteriaRecorder
+from pytest_coresys.criteria.recorder import CriteriaRecorder, CriterionError
 from validation_suites.conftest import Subject
 from validation_suites.threads import locking, times
-from validation_suites.threads.racing import asked, in_words
+from validation_suites.threads.racing import NEVER, UNBOUNDED, Lock, asked, in_words
 
 _MOST_TOLD = 10
 
@@ -21,6 +22,30 @@ def count(criteria: CriteriaRecorder, identity: str, measure: Callable[[], Itera
     for fault in faults[:_MOST_TOLD]:
         criteria.note(identity, fault)
     return faults
+
+
+@contextmanager
+def told(criteria: CriteriaRecorder, *identities: str) -> Iterator[None]:
+    """``with told(...):`` what a subject raises in there is recorded as a fault of it: what it was asked for never
+    came, or is without a bound."""
+    try:
+        yield
+    except CriterionError:  # that is ours
+        raise
+    except Exception as error:
+        for identity in identities:
+            _fail(criteria, identity, in_words(error))
+
+
+def _fail(criteria: CriteriaRecorder, identity: str, why: str) -> None:
+    criterion = criteria.criterion(identity)
+    if criterion.statistic == "check":
+        criteria.check(identity, False, why)
+    elif criterion.statistic == "total":
+        criteria.record(identity, 1, why)
+    else:
+        for _ in range(criterion.min_samples):
+            criteria.record(identity, NEVER if criterion.unit == "s" else UNBOUNDED * criterion.limit, why)
 
 
 def catches(
@@ -41,24 +66,20 @@ def catches(
 
 def named(make: Callable[[], Any]) -> str:
     """What a fault is called: the first line of what is said of it."""
-    return (make.__doc__ or getattr(make, "__name__", repr(make))).splitlines()[0].rstrip(".")
+    words: str = make.__doc__ or getattr(make, "__name__", "") or repr(make)
+    return words.splitlines()[0].rstrip(".")
 
 
 def of_locks(subject: Subject, criteria: CriteriaRecorder, ranks: Sequence[str], *identities: str) -> Any:
-    """A thread manager that makes locks of these ranks; None, and said why, where the subject makes none."""
+    """A thread manager that makes locks of these ranks; None, and it is said why, where the subject makes none."""
     if subject.takes("threads", "ranks"):
-        try:
-            return subject("threads", ranks=tuple(ranks))
-        except Exception as error:
-            why = f"the thread manager could not be made: {in_words(error)}"
-    else:
-        why = "the subject's factory takes no ranks: its locks have no declared order"
+        return subject("threads", ranks=tuple(ranks))
     for identity in identities:
-        criteria.unmeasured(identity, why)
+        criteria.unmeasured(identity, "the subject's factory takes no ranks: its locks have no declared order")
     return None
 
 
-def time_lock(criteria: CriteriaRecorder, identity: str, lock: locking.Lock) -> None:
+def time_lock(criteria: CriteriaRecorder, identity: str, lock: Lock) -> None:
     """A free one, and one that another thread lets go, each beside a raw one."""
     raw = threading.Lock()
 
@@ -89,15 +110,15 @@ def record_contention(criteria: CriteriaRecorder, identity: str, work: Callable[
     if not times.can_tell_idleness():
         criteria.unmeasured(identity, "this system does not tell how long threads waited for a processor")
         return
-    try:
-        found = times.contention(work)
-    except Exception as error:
-        criteria.record(identity, 1.0, in_words(error))
-        return
+    found = times.contention(work)
     limit = criteria.criterion(identity).limit
-    beside = f"threads that only think lose {found.reference:.2%}, which is taken off"
-    if found.share < limit <= found.most:
-        why = f"machine too busy: between {found.share:.2%} and {found.most:.2%} are lost; {beside}"
-        criteria.unmeasured(identity, why)
+    line = f"between {found.least:.2%} and {found.most:.2%} of the time is lost, and {found.reference:.2%} by threads"
+    line += " that only think"
+    worst = found.most if found.most < limit else max(found.most - found.reference, 0.0)
+    sure = max(found.least - found.reference, 0.0)
+    if sure >= limit:
+        criteria.record(identity, sure, line)
+    elif worst < limit and (found.most < limit or found.reference < limit):
+        criteria.record(identity, worst, line)
     else:
-        criteria.record(identity, found.most if found.most < limit else found.share, beside)
+        criteria.unmeasured(identity, f"machine too busy: {line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 
 import pytest
 
@@ -12,8 +13,8 @@ from validation_suites.conftest import Subject
 from validation_suites.faults import threads as faults
 from validation_suites.state.measures import DOOR
 from validation_suites.threads import locking, times
-from validation_suites.threads.racing import Holding, in_words
-from validation_suites.threads.recording import catches, of_locks, record_contention, time_lock
+from validation_suites.threads.racing import Holding
+from validation_suites.threads.recording import catches, of_locks, record_contention, time_lock, told
 
 RANK = "service"
 
@@ -26,88 +27,93 @@ class _RawWithTimeout:
         self._lock.acquire()
 
     def late(self, timeout: float = 0.002) -> float:
-        began = times.perf_counter()
+        began = perf_counter()
         self._lock.acquire(timeout=timeout)
-        return max(times.perf_counter() - began - timeout, 0.0)
+        return max(perf_counter() - began - timeout, 0.0)
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.timeout_lateness")
 def test_a_timeout_is_honoured(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity = "threads.timeout_lateness"
-    manager = of_locks(subject, coresys_criteria, [RANK], identity)
-    if manager is None:
-        return
-    lock, raw = manager.lock(RANK), _RawWithTimeout()
+    with told(coresys_criteria, "threads.timeout_lateness"):
+        identity = "threads.timeout_lateness"
+        manager = of_locks(subject, coresys_criteria, [RANK], identity)
+        if manager is None:
+            return
+        lock, raw = manager.lock(RANK), _RawWithTimeout()
 
-    def a_raw_lock_with_a_timeout() -> float:
-        return raw.late()
+        def a_raw_lock_with_a_timeout() -> float:
+            return raw.late()
 
-    with Holding(lock):
-        coresys_criteria.timed(
-            identity, lambda: locking.lateness(lock), beside=a_raw_lock_with_a_timeout, calls=200, rounds=3
-        )
+        with Holding(lock):
+            coresys_criteria.timed(
+                identity, lambda: locking.lateness(lock), beside=a_raw_lock_with_a_timeout, calls=200, rounds=3
+            )
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.lock_time")
 def test_a_lock_is_had_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    manager = of_locks(subject, coresys_criteria, [RANK], "threads.lock_time")
-    if manager is not None:
-        time_lock(coresys_criteria, "threads.lock_time", manager.lock(RANK))
+    with told(coresys_criteria, "threads.lock_time"):
+        manager = of_locks(subject, coresys_criteria, [RANK], "threads.lock_time")
+        if manager is not None:
+            time_lock(coresys_criteria, "threads.lock_time", manager.lock(RANK))
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.startup_time")
 def test_a_thread_starts_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    make = subject.factory("threads")
+    with told(coresys_criteria, "threads.startup_time"):
+        make = subject.factory("threads")
 
-    def the_first_thread_of_a_standard_executor() -> float:
-        return times.standard_start_seconds()
+        def the_first_thread_of_a_standard_executor() -> float:
+            return times.standard_start_seconds()
 
-    coresys_criteria.timed(
-        "threads.startup_time",
-        lambda: times.start_seconds(make),
-        beside=the_first_thread_of_a_standard_executor,
-        calls=300,
-        rounds=3,
-    )
+        coresys_criteria.timed(
+            "threads.startup_time",
+            lambda: times.start_seconds(make),
+            beside=the_first_thread_of_a_standard_executor,
+            calls=300,
+            rounds=3,
+        )
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.switch_time")
 def test_threads_change_places_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity, manager, raw = "threads.switch_time", subject("threads"), times.PingPong()
-    before = times.involuntary_switches()
+    with told(coresys_criteria, "threads.switch_time"):
+        identity, manager, raw = "threads.switch_time", subject("threads"), times.PingPong()
+        before = times.involuntary_switches()
 
-    def a_ping_pong_by_raw_locks() -> float:
-        return raw()
+        def a_ping_pong_by_raw_locks() -> float:
+            return raw()
 
-    try:
-        coresys_criteria.timed(
-            identity, lambda: times.switch_seconds(manager), beside=a_ping_pong_by_raw_locks, calls=2_000, rounds=3
-        )
-    finally:
-        raw.end()
-    after = times.involuntary_switches()
-    if before is not None and after is not None:
-        coresys_criteria.note(identity, f"{after - before} switches meanwhile that no thread asked for")
+        try:
+            coresys_criteria.timed(
+                identity, lambda: times.switch_seconds(manager), beside=a_ping_pong_by_raw_locks, calls=2_000, rounds=3
+            )
+        finally:
+            raw.end()
+        after = times.involuntary_switches()
+        if before is not None and after is not None:
+            coresys_criteria.note(identity, f"{after - before} switches meanwhile that no thread asked for")
 
 
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.resource_allocation_time")
 def test_workers_get_buffers_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    # One of twenty may be kept for what is urgent.
-    manager, resources, workers = subject("threads", workers=20), subject("resources"), 19
-    own = times.Bursts(manager, lambda: times.lease_and_release(resources, "burst"), workers)
-    theirs = times.Bursts(manager, lambda: bytearray(4096), workers)
+    with told(coresys_criteria, "threads.resource_allocation_time"):
+        # One of twenty may be kept for what is urgent.
+        manager, resources, workers = subject("threads", workers=20), subject("resources"), 19
+        own = times.Bursts(manager, lambda: times.lease_and_release(resources, "burst"), workers)
+        theirs = times.Bursts(manager, lambda: bytearray(4096), workers)
 
-    def a_bytearray_in_every_worker() -> float:
-        return theirs()
+        def a_bytearray_in_every_worker() -> float:
+            return theirs()
 
-    coresys_criteria.timed(
-        "threads.resource_allocation_time", own, beside=a_bytearray_in_every_worker, calls=50 * workers, rounds=3
-    )
+        coresys_criteria.timed(
+            "threads.resource_allocation_time", own, beside=a_bytearray_in_every_worker, calls=50 * workers, rounds=3
+        )
 
 
 @pytest.mark.coresys_alone
@@ -133,30 +139,31 @@ def test_own_threads_take_little_of_a_processor(coresys_criteria: CriteriaRecord
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.contention")
 def test_own_locks_keep_nobody_waiting(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    identity = "threads.contention"
-    manager = of_locks(subject, coresys_criteria, [RANK], identity)
-    if manager is None:
-        return
-    resources, states, lock = subject("resources"), subject("state"), manager.lock(RANK, name="of the load")
-    for number in range(8):
-        states.define(f"door {number}", DOOR)
-    events = [["push", "pull"] for _ in range(8)]
-    pending: list[list[object]] = [[] for _ in range(8)]
+    with told(coresys_criteria, "threads.contention"):
+        identity = "threads.contention"
+        manager = of_locks(subject, coresys_criteria, [RANK], identity)
+        if manager is None:
+            return
+        resources, states, lock = subject("resources"), subject("state"), manager.lock(RANK, name="of the load")
+        for number in range(8):
+            states.define(f"door {number}", DOOR)
+        events = [["push", "pull"] for _ in range(8)]
+        pending: list[list[object]] = [[] for _ in range(8)]
 
-    def work(number: int) -> None:
-        with lock:
+        def work(number: int) -> None:
+            with lock:
+                times.think()
+            times.lease_and_release(resources, "load")
+            states.fire(f"door {number}", events[number][0])
+            events[number].reverse()
+            pending[number] = [manager.submit(times.think)]
             times.think()
-        times.lease_and_release(resources, "load")
-        states.fire(f"door {number}", events[number][0])
-        events[number].reverse()
-        pending[number] = [manager.submit(times.think)]
-        times.think()
 
-    record_contention(coresys_criteria, identity, work)
-    for figures in manager.locks():
-        share = figures.waited / max(figures.acquired, 1)
-        coresys_criteria.note(identity, f"{figures.name}: {figures.contended} of {figures.acquired} waited, "
-                                        f"{share * 1e6:.1f} us each on average")  # fmt: skip
+        record_contention(coresys_criteria, identity, work)
+        for figures in manager.locks():
+            share = figures.waited / max(figures.acquired, 1)
+            coresys_criteria.note(identity, f"{figures.name}: {figures.contended} of {figures.acquired} waited, "
+                                            f"{share * 1e6:.1f} us each on average")  # fmt: skip
 
 
 @pytest.mark.coresys_no_repeat(reason="loads of known length, each measured once")
@@ -166,21 +173,18 @@ def test_readings_of_known_loads_are_right(subject: Subject, coresys_criteria: C
     if times.own_switches() is None:
         coresys_criteria.unmeasured(identity, "this system does not count the context switches of a thread")
         return
-    manager = of_locks(subject, coresys_criteria, [RANK], identity)
-    if manager is None:
-        return
-    try:
+    with told(coresys_criteria, identity):
+        manager = of_locks(subject, coresys_criteria, [RANK], identity)
+        if manager is None:
+            return
         readings = [
             *times.thread_readings(manager),
             *times.lock_readings(manager, lambda name: times.statistics_of(manager, name), RANK),
             *times.lease_readings(subject("resources")),
         ]
-    except Exception as error:
-        coresys_criteria.record(identity, 1.0, in_words(error))
-        return
-    for each in readings:
-        told = "not at all" if each.read is None else f"{each.read:.4g}"
-        coresys_criteria.record(identity, each.error, f"{each.what}: {told}, and it was {each.known:.4g}")
+        for each in readings:
+            read = "not at all" if each.read is None else f"{each.read:.4g}"
+            coresys_criteria.record(identity, each.error, f"{each.what}: {read}, and it was {each.known:.4g}")
 
 
 @pytest.mark.coresys_no_repeat(reason="waits of known length")

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from validation_suites.threads.racing import PATIENCE, Lock, MakesLocks, Runner, until
+from validation_suites.threads.racing import PATIENCE, MakesLocks, Runner, until
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IThreadManager
@@ -110,7 +111,7 @@ def lease_and_release(resources: IResourceManager, owner: str, size: int = 4096)
 # -- ratios ----------------------------------------------------------------------------------------------------------
 
 
-def overhead(lock: Lock, rounds: int = 15, turns: int = 2_000) -> float:
+def overhead(lock: AbstractContextManager[object], rounds: int = 15, turns: int = 2_000) -> float:
     """How many times as long a free lock takes as a raw one, taken and let go; in processor time, in turns."""
     raw = threading.Lock()
 
@@ -201,9 +202,9 @@ def start_all_workers(manager: IThreadManager, workers: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Of threads that always have something to do: the seconds for which none of them went on. That is what they lost by
-    locks; where several are to blame, by all of them together. They are between ``least`` and ``most``: threads stand in
-    line for a processor one after the other, or at the same time, which no sum of theirs tells."""
+    """Of threads that always have something to do: the seconds for which none of them went on. That is what they lost
+    by locks; where several are to blame, by all of them together. They are between ``least`` and ``most``: threads
+    stand in line for a processor one after the other, or at the same time, which no sum of theirs tells."""
 
     wall: float
     least: float
@@ -271,13 +272,11 @@ def think(turns: int = 60) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """The share of their time that threads lost by locks, all locks together; 0 where that was less than 20 ms in all.
+    """The share of their time that threads lost by locks, all locks together: between ``least`` and ``most``, 0 where
+    that was less than 20 ms in all. ``reference``: what threads that only think lose, in the same moments, at most:
+    this machine keeps that from anybody."""
 
-    It is ``share`` at least and ``most`` at most. ``reference``: what threads that only think lose, in the same moments,
-    at most; this machine keeps that from anybody, and it is taken off.
-    """
-
-    share: float
+    least: float
     most: float
     reference: float
 
@@ -293,11 +292,15 @@ def contention(work: Callable[[int], object], rounds: int = 3, seconds: float = 
         theirs.append(idleness(lambda number: think(), seconds=seconds))
         own.append(idleness(work, seconds=seconds))
     reference = median(each.most / each.wall for each in theirs)
-    shares = []
-    for lost in ([each.least for each in own], [each.most for each in own]):
-        share = median(each / whole.wall for each, whole in zip(lost, own, strict=True))
-        shares.append(max(share - reference, 0.0) if sum(lost) >= LEAST_LOST else 0.0)
-    return Contention(shares[0], shares[1], reference)
+    least, most = ([each.least for each in own], [each.most for each in own])
+    walls = [each.wall for each in own]
+    return Contention(_share(least, walls), _share(most, walls), reference)
+
+
+def _share(lost: Sequence[float], walls: Sequence[float]) -> float:
+    if sum(lost) < LEAST_LOST:
+        return 0.0
+    return median(each / wall for each, wall in zip(lost, walls, strict=True))
 
 
 # -- whether readings are right ----------------------------------------------------------------------------------------
