@@ -73,7 +73,7 @@ STATE = (
         _MACHINE,
         "            self._more().snapshots[label] = (last[4], last[0])\n",
         "            self._more().snapshots[label] = (last[3] or last[4], last[0])\n",
-        ("coordination",),
+        ("state",),
     ),
     Mutant(
         "state: the history leaves out every seventh transition",
