@@ -1,6 +1,7 @@
 # make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
 #                 (without: but for the library's parts and what starts a pytest of its own, which are the same either way)
+# (What starts a pytest of its own is marked inner, by conftest.py.)
 # Both make their own virtual environment on first use and use it again.
 
 PYTHON ?= python3
@@ -24,7 +25,8 @@ test: $(STAMP) lint parallel
 parallel: $(STAMP)
 	CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
 
-# What make test leaves out: the parts of the corpus of locks that wait, one suite for each runner of event loops
+# What make test leaves out: each file of the corpus alone, and the batches of it that a check has no time for; the parts
+# of the corpus of locks that wait; one suite for each runner of event loops
 long: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 -m long
 

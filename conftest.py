@@ -16,11 +16,26 @@ pytest_plugins = ["pytester"]
 _INNER_PLUGINS = "pytest_coresys.plugin,xdist.plugin,xdist.looponfail"
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for pytester runs its suites in processes of their own: those are the same whatever is outside."""
+    for item in items:
+        if "pytester" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.inner)
+
+
 @pytest.fixture(autouse=True)
 def _only_our_plugins(request: pytest.FixtureRequest) -> None:
-    """Suites that a test runs load no plugin but ours and xdist: all that are installed take a second each time."""
-    if "pytester" in request.fixturenames and request.node.get_closest_marker("other_plugins") is None:
-        monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    """Suites that a test runs load no plugin but ours and xdist: all that are installed take a second each time.
+
+    They are not told either that a worker runs the test, so that they are the same with and without xdist outside.
+    """
+    if "pytester" not in request.fixturenames:
+        return
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("other_plugins") is None:
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         monkeypatch.setenv("PYTEST_PLUGINS", _INNER_PLUGINS)
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
+from coresys.budgets.wording import printable
 from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
+from pytest_coresys.history.listing import runs_shown, trend_shown
+from pytest_coresys.history.model import HistoryError
+from pytest_coresys.history.opening import DEFAULT, open_store
 from pytest_coresys.measures import MEASURES
+from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
+from pytest_coresys.reports.merging import MergeError, merge
+from pytest_coresys.reports.model import breaches
+from pytest_coresys.reports.runfile import OutputError, RunFileError, check_place, read_run, write
 
 _WIDTH = max(map(len, MEASURES)) + 2
 
@@ -22,15 +31,79 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"coresys {version('pytest-coresys')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("doctor", help="what can be measured on this machine, and why not")
+    merge = commands.add_parser("merge", help="shards of one suite become one run, with one verdict and one lock graph")
+    merge.add_argument("runs", nargs="+", type=Path, metavar="RUN.json")
+    merge.add_argument("-o", "--output", type=Path, required=True, metavar="ALL.json")
+    gate = commands.add_parser("gate", help="exit 1 with a line for each thing that keeps a run from being compliant")
+    gate.add_argument("run", type=Path, metavar="RUN.json")
+    gate.add_argument(
+        "--require", action="append", default=[], metavar="GLOB", help="budgets and criteria to be measured; repeatable"
+    )
+    compare = commands.add_parser("compare", help="what changed between two runs, beyond noise")
+    compare.add_argument("old", type=Path, metavar="OLD.json")
+    compare.add_argument("new", type=Path, metavar="NEW.json")
+    history = commands.add_parser("history", help="earlier runs, or the trend of a measure or a criterion")
+    history.add_argument("key", nargs="?", metavar="KEY", help="a measure, or the id of a criterion")
+    history.add_argument("--url", default=DEFAULT, help=f"where runs are kept ({DEFAULT})")
+    history.add_argument("--test", metavar="NODEID", help="of this test only")
+    history.add_argument("--last", type=int, default=20, metavar="N", help="so many runs (20)")
+    history.add_argument("--every-machine", action="store_true", help="not only runs on machines like the last one's")
+    history.add_argument("--prune", type=int, metavar="N", help="keep the last N runs of each machine, and stop")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
-        parser.error("give a command: doctor")
-    return doctor()
+        parser.error("give a command: " + ", ".join(commands.choices))
+    try:
+        return _COMMANDS[arguments.command](arguments)
+    except (OutputError, MergeError, RunFileError, HistoryError) as error:
+        parser.exit(2, f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}\n")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse's usage text would be many lines
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    merged = merge([read_run(path) for path in arguments.runs])
+    write(check_place(arguments.output), merged)
+    summary = merged["summary"]
+    word = "compliant" if summary["compliant"] else "not compliant"
+    print(f"{arguments.output}: {len(arguments.runs)} runs, {summary['tests']} tests, {word}")
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    run = read_run(arguments.run)
+    required = [*run["run"].get("require_measured", []), *arguments.require]
+    found = breaches(run, required)
+    for line in found:
+        print(printable(line, ascii_only=False))
+    return 1 if found else 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    old, new = read_run(arguments.old), read_run(arguments.new)
+    if why := why_not_comparable(old, new):
+        print(printable(why, ascii_only=False))
+    for line in lines(compare(old, new)) or ["no change"]:
+        print(printable(line, ascii_only=False))
+    return 0
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    if arguments.url.startswith("sqlite:///") and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists():
+        raise HistoryError(url=arguments.url, problem="there is no history yet")
+    store = open_store(arguments.url, Path.cwd())
+    try:
+        if arguments.prune is not None:
+            print(f"{store.prune(max(arguments.prune, 0))} runs are gone")
+            return 0
+        shown = runs_shown if arguments.key is None else trend_shown
+        for line in shown(store, arguments.key, arguments.last, arguments.test, arguments.every_machine):
+            print(printable(line, ascii_only=False))
+    finally:
+        store.close()
+    return 0
 
 
 def doctor() -> int:
@@ -55,6 +128,14 @@ def _language() -> str:
     import_module("coresys.threads.watching.locks")  # which offers its classes to ``speed``
     return "in C" if speed.in_use() else f"in Python, three times as dear: {speed.why_not()}"
 
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "doctor": lambda arguments: doctor(),
+    "merge": _merge,
+    "gate": _gate,
+    "compare": _compare,
+    "history": _history,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -108,6 +108,36 @@ OPTIONS: tuple[Option, ...] = (
         {**_LIST, "metavar": "GLOB"},
     ),
     Option(
+        "--coresys-baseline",
+        "coresys_baseline",
+        "known excesses, kept in git: only what is new, or worse, fails",
+        {"metavar": "PATH", "default": None},
+    ),
+    Option(
+        "--coresys-update-baseline",
+        "coresys_update_baseline",
+        "record what is over in this run in the baseline, for the reason of --coresys-reason",
+        _FLAG,
+    ),
+    Option(
+        "--coresys-reason",
+        "coresys_reason",
+        "why what is recorded in the baseline is known and agreed",
+        {"metavar": "TEXT", "default": None},
+    ),
+    Option(
+        "--coresys-history",
+        "coresys_history",
+        "where runs are kept: sqlite:///.coresys/history.db, postgresql+psycopg://USER@HOST/DB, or none",
+        {"metavar": "URL", "default": None},
+    ),
+    Option(
+        "--coresys-ci",
+        "coresys_ci",
+        "one more output: github, gitlab-quality, openmetrics, sarif or ctrf; repeatable",
+        {**_LIST, "metavar": "FORMAT=PATH"},
+    ),
+    Option(
         "--coresys-explain",
         "coresys_explain",
         "print where the value of KEY comes from, for the collected tests, and stop",

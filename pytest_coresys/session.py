@@ -23,7 +23,8 @@ from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
 from coresys.threads.watching import chains
 from coresys.threads.watching.install import unwatched
-from pytest_coresys import wire
+from pytest_coresys import baseline, wire
+from pytest_coresys.baseline import Baseline
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
@@ -56,6 +57,7 @@ from pytest_coresys.engine.runner import (
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
+from pytest_coresys.history import opening
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
@@ -66,7 +68,8 @@ from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, Lo
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
 from pytest_coresys.reports.junit import properties
-from pytest_coresys.reports.model import RunReport, criteria_over, required_unmeasured
+from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
+from pytest_coresys.reports.outputs import Outputs, ci_outputs
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
 
@@ -98,6 +101,11 @@ def open_session(config: pytest.Config) -> None:
         path = config.getoption("coresys_json")
         if path == "":
             raise ConfigError(place="--coresys-json", problem="the path is empty")
+        known = _baseline_of(config)
+        history = config.getoption("coresys_history") or opening.DEFAULT
+        outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
+        if problem := opening.check_url(history):
+            raise ConfigError(place="--coresys-history", problem=problem)
         check_subjects(config.getoption("coresys_subject"))
         target = None if path is None else runfile.check_place(Path(path))
     except (ConfigError, runfile.OutputError) as error:
@@ -109,7 +117,8 @@ def open_session(config: pytest.Config) -> None:
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
-    session.target = target
+    session.target, session.baseline, session.history = target, known, history
+    session.outputs = outputs
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -203,6 +212,9 @@ class BudgetSession:
         self.budget_hooks: list[Any] = []
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
+        self.baseline: Baseline | None = None
+        self.history = opening.NONE
+        self.outputs = Outputs()
         self.target: Path | None = None  # absolute: a test may change the working directory
         self.written: tuple[str | None, str | None] = None, None
 
@@ -402,6 +414,8 @@ class BudgetSession:
             findings = findings_of(verdicts, seen, self.measures)
         if findings and self.settings.accepts and plan.problem is None:
             verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
+        if findings and self.baseline is not None and plan.problem is None:
+            verdicts, findings = self.baseline.of_test(wire.plain_text(item.nodeid), verdicts, findings)
         self._safely(self._judge_fixtures)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
@@ -638,6 +652,8 @@ class BudgetSession:
         soak = None if self.soak is None else self.soak.parts()
         for finding in () if soak is None else soak["findings"]:
             self.report.add_run_finding(finding)
+        if self.baseline is not None:
+            self.report.judge_anew(self.baseline.of_run, self.baseline.of_criterion)
         self.run = self.report.finish(
             monotonic() - self.started,
             workers=self.config.getoption("numprocesses", None) or 0,
@@ -652,8 +668,58 @@ class BudgetSession:
             },
             soak=soak,
         )
-        self._finished(session)
-        self.written = self._write_file()
+        with self._remembered():
+            self._finished(session)
+            self.written = self._write_file()
+        for note in self._safely(self.outputs.write, self.run, self.config.invocation_params.dir) or ():
+            self.complain(note)
+            self.run["run"]["effort"]["notes"] = self._all_notes()
+        if self.baseline is not None:
+            self._safely(self._end_of_baseline, self.baseline)
+
+    @contextmanager
+    def _remembered(self) -> Generator[None, None, None]:
+        """Put the trends of earlier runs into this one, and keep it when it is written. Nothing of that fails a run."""
+        if self.history == opening.NONE or not has_run(self.run):
+            yield
+            return
+        from pytest_coresys.history import model  # and what it needs: only wanted in the end
+
+        store = None
+        try:
+            store = opening.open_store(self.history, self.config.rootpath)
+            model.put_trends(self.run, store)
+        except model.HistoryError as error:
+            self.complain(f"history is not kept: {error}")
+        except Exception as error:
+            self._complain_of_us(error)
+        self.run["run"]["effort"]["notes"] = self._all_notes()
+        try:
+            yield
+        finally:
+            if store is not None:
+                try:
+                    store.save(self.run)
+                    store.prune(opening.KEEP)
+                    store.close()
+                except model.HistoryError as error:
+                    self.complain(f"this run is not in the history: {error}")
+                    self.run["run"]["effort"]["notes"] = self._all_notes()
+                except Exception as error:
+                    self._complain_of_us(error)
+
+    def _end_of_baseline(self, known: Baseline) -> None:
+        if known.recording is None:
+            self.report.hints = known.tightenable(self.run)
+            return
+        path = self.config.invocation_params.dir / known.name
+        new = known.updated(self.run, self.report.started.date().isoformat())
+        try:
+            runfile.write_text(runfile.check_place(path), baseline.text_of(new))
+        except runfile.OutputError as error:
+            self.report.hints = [f"{known.name} was NOT written: {error.cause}"]
+        else:
+            self.report.hints = [f"{known.name}: {len(new.entries)} known, {len(known.entries)} before"]
 
     def _between_tests(self) -> list[dict[str, Any]]:
         """Findings about locks that different tests took in different orders."""
@@ -715,11 +781,14 @@ class BudgetSession:
             run_file=path,
             problem=problem,
             runner=self.runner,
+            hints=self.report.hints,
         )
         if len(lines) > 1:
             terminalreporter.write_sep("=", "coresys")
         for text, markup in lines:
             terminalreporter.write_line(text, **markup)
+        for text in self.outputs.printed(self.run):
+            terminalreporter.write_line(text)
 
     def _write_file(self) -> tuple[str | None, str | None]:
         """The path that was written, or why it could not be."""
@@ -731,6 +800,18 @@ class BudgetSession:
         except runfile.OutputError as error:
             return None, f"{given}: cannot be written: {error.cause}"
         return given, None
+
+
+def _baseline_of(config: pytest.Config) -> Baseline | None:
+    path, update, reason = (config.getoption(f"coresys_{name}") for name in ("baseline", "update_baseline", "reason"))
+    if path is None:
+        if update:
+            raise ConfigError(place="--coresys-update-baseline", problem="add --coresys-baseline PATH")
+        return None
+    if update and not (reason or "").strip():
+        problem = 'say why, with --coresys-reason "..."'
+        raise ConfigError(place="--coresys-update-baseline", problem=problem)
+    return baseline.read(config.invocation_params.dir / path, str(path), reason.strip() if update else None)
 
 
 def _deadlocked(seen: Seen) -> bool:

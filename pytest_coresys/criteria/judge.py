@@ -54,6 +54,7 @@ def judge(
         evidence=evidence,
         details=tuple(samples.details),
         histogram=() if not samples.count else samples.distribution().buckets,
+        recorded=samples.plain_figures() if samples.number or samples.unmeasured else {},
     )
     if result.verdict in ("within", "near") and failed:
         return replace(result, verdict="not_measured", why=f"a test that is evidence for it failed: {_some(failed)}")

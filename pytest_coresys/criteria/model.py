@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from coresys.budgets.model import Level, Status
 
@@ -98,3 +99,5 @@ class Result:
     details: tuple[str, ...] = ()
     interval: tuple[float, float] | None = None
     parts: Mapping[str, Status] = field(default_factory=dict)
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    """What was recorded, as plain values without its histogram: for runs that are merged."""

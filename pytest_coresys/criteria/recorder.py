@@ -224,7 +224,6 @@ def _count(samples: Samples, histogram: Histogram) -> None:
     samples.count += found.count
     samples.total += found.total
     samples.least, samples.most = min(samples.least, found.least), max(samples.most, found.most)
-    samples.values = [samples.least, samples.most]
 
 
 def _comparison(criterion: Criterion, own: Samples, reference: Samples, name: str) -> str:

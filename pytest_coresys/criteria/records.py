@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pytest_coresys.criteria.model import Result
-from pytest_coresys.wire import plain_number, plain_text
+from pytest_coresys.criteria.model import Criterion, Result
+from pytest_coresys.criteria.samples import Samples
+from pytest_coresys.wire import plain, plain_number, plain_text
 
 
 def result_to_dict(result: Result) -> dict[str, Any]:
@@ -37,9 +39,42 @@ def result_to_dict(result: Result) -> dict[str, Any]:
         "goal": plain_text(criterion.goal),
         "source": plain_text(criterion.source),
         "details": [plain_text(line) for line in result.details],
+        "min_samples": criterion.min_samples,
+        "recorded": plain(result.recorded),
     }
     if result.interval is not None:
         data["interval"] = [plain_number(end) for end in result.interval]
     if result.parts:
         data["parts"] = {plain_text(name): status for name, status in result.parts.items()}
     return data
+
+
+def criterion_from_dict(data: Mapping[str, Any]) -> Criterion:
+    """The criterion that an entry of the run file is about. What is derived rests on what it says its parts are."""
+    return Criterion(
+        id=data["id"],
+        statistic=data["statistic"],
+        comparison=data["comparison"],
+        limit=data["limit"],
+        unit=data["unit"],
+        shown_limit=data.get("shown_limit", ""),
+        title=data.get("title", ""),
+        area=data.get("area", ""),
+        kind=data.get("kind", "requirement"),
+        level=data.get("level", "error"),
+        min_samples=data.get("min_samples", 1),
+        measured=data.get("measured", ""),
+        goal=data.get("goal", ""),
+        source=data.get("source", ""),
+        parts=tuple(data.get("parts", {})),
+    )
+
+
+def samples_from_dict(data: Mapping[str, Any]) -> Samples:
+    """What was recorded for it; what an entry says without having recorded anything (a stranger's) is nothing."""
+    recorded = data.get("recorded")
+    if not recorded:
+        return Samples()
+    histogram = data.get("histogram") or {"bounds": [], "counts": []}
+    buckets = list(zip(histogram["bounds"], histogram["counts"], strict=True))
+    return Samples.from_plain({**recorded, "buckets": buckets, "details": data.get("details", [])})

@@ -15,7 +15,6 @@ from coresys.monitoring.histogram import Histogram
 from coresys.system_records import Distribution
 
 _MOST_DETAILS = 20
-_MOST_VALUES = 1000
 
 
 @dataclass(slots=True)
@@ -29,7 +28,6 @@ class Samples:
     histogram: Histogram = field(default_factory=Histogram)
     count: int = 0
     total: float = 0.0
-    values: list[float] = field(default_factory=list)
     least: float = math.inf
     most: float = -math.inf
     right: int = 0
@@ -46,8 +44,6 @@ class Samples:
         self.count += 1
         self.total += value
         self.least, self.most = min(self.least, value), max(self.most, value)
-        if len(self.values) < _MOST_VALUES:
-            self.values.append(value)
 
     def check(self, ok: bool, detail: str = "") -> None:
         """One check; ``detail`` is kept of those that failed."""
@@ -88,7 +84,6 @@ class Samples:
         self.count += other.count
         self.total += other.total
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
-        self.values += other.values[: max(_MOST_VALUES - len(self.values), 0)]
         self.right += other.right
         self.wrong += other.wrong
         self.slopes += other.slopes
@@ -99,14 +94,15 @@ class Samples:
 
     def plain(self) -> dict[str, Any]:
         """As JSON can carry it."""
-        found = self.distribution()
+        return {**self.plain_figures(), "buckets": [[edge, count] for edge, count in self.distribution().buckets]}
+
+    def plain_figures(self) -> dict[str, Any]:
+        """The same, without the buckets."""
         return {
             "count": self.count,
             "total": self.total,
             "least": None if not self.count else self.least,
             "most": None if not self.count else self.most,
-            "buckets": [[edge, count] for edge, count in found.buckets],
-            "values": self.values if self.count <= _MOST_VALUES else [self.least, self.most],
             "right": self.right,
             "wrong": self.wrong,
             "slopes": [list(slope) for slope in self.slopes],
@@ -120,7 +116,6 @@ class Samples:
         new = cls(
             count=data["count"],
             total=data["total"],
-            values=list(data["values"]),
             right=data["right"],
             wrong=data["wrong"],
             slopes=[(rate, low, high) for rate, low, high in data["slopes"]],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from importlib import metadata
@@ -64,7 +64,9 @@ class RunReport:
         self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
-        self._orders = Orders()
+        self.orders = Orders()
+        self.hints: list[str] = []  # of the baseline, for whoever looks at the run
+        self._of_criterion: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
         self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 
     def collected(self, nodeids: Iterable[str]) -> None:
@@ -75,7 +77,7 @@ class RunReport:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
         nodeid, worker = record["nodeid"], record.get("worker")
         if (told := record.get("locks")) is not None:
-            self._orders.add(told, nodeid, worker)
+            self.orders.add(told, nodeid, worker)
         self._criteria.add(record.get("criteria"), nodeid, worker)
         if "locks" in record or "criteria" in record:
             record = {name: value for name, value in record.items() if name not in ("locks", "criteria")}
@@ -95,7 +97,7 @@ class RunReport:
             for record in records.values()
             if ORDERS in record["measures"]
         }
-        return self._orders.between_tests(measures)
+        return self.orders.between_tests(measures)
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
@@ -125,6 +127,19 @@ class RunReport:
         new = {"details": [], "locations": [], "holders": [], "owner": None, "tests": [], **finding}
         self._run_findings[identity] = new if known is None else _united(known, new)
 
+    def run_findings(self) -> list[dict[str, Any]]:
+        """Findings of the run, the worst first."""
+        return sorted(self._run_findings.values(), key=_finding_order)
+
+    def judge_anew(
+        self,
+        finding: Callable[[Mapping[str, Any]], dict[str, Any]],
+        criterion: Callable[[Mapping[str, Any]], dict[str, Any]],
+    ) -> None:
+        """Have findings of the run, and criteria when they are judged, changed by these: what is known is a warning."""
+        self._run_findings = {name: finding(each) for name, each in self._run_findings.items()}
+        self._of_criterion = criterion
+
     def finish(
         self,
         duration: float,
@@ -141,7 +156,6 @@ class RunReport:
         ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each process.
         """
         tests = list(self._tests())
-        findings = sorted(self._run_findings.values(), key=_finding_order)
         run: dict[str, Any] = {
             "schema": SCHEMA,
             "run": {
@@ -159,15 +173,15 @@ class RunReport:
                 "effort": _effort(effort, tests),
             },
             "tests": tests,
-            "findings": findings,
-            "criteria": [result_to_dict(result) for result in self._criteria.results(tests)],
+            "findings": self.run_findings(),
+            "criteria": [self._of_criterion(result_to_dict(each)) for each in self._criteria.results(tests)],
             "soak": {} if soak is None else plain(soak["series"]),
-            "locks": plain(self._orders.section()),
+            "locks": plain(self.orders.section()),
         }
         run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])
-        run["summary"] = _summary(run, self.require_measured)
+        run["summary"] = summary_of(run, self.require_measured)
         return run
 
     def _tests(self) -> Iterator[dict[str, Any]]:
@@ -270,7 +284,8 @@ def _matches(key: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
-def _summary(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+def summary_of(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
+    """The ``summary`` of a run whose other parts are there."""
     verdicts = [test["verdict"] for test in run["tests"]]
     counts = {verdict: verdicts.count(verdict) for verdict in ("over", "near", "within", "not_measured")}
     return {

@@ -28,6 +28,8 @@ _OF_QUEUE = dict.fromkeys(("item", "room", "end of work"), "queue")  # what of i
 class Orders:
     """Takes what tests tell, and gives the graph, and the circles that no single test has closed."""
 
+    KEY = KEY
+
     def __init__(self) -> None:
         self._nodes: dict[tuple[Any, ...], int] = {}
         self._records: dict[int, Node] = {}
@@ -48,6 +50,19 @@ class Orders:
                 gates,
             )
             self._edges.setdefault(made, {})[test] = None
+
+    def add_section(self, section: Mapping[str, Any], *, shard: str) -> None:
+        """What another run has told, in its run file; instances that its tests shared are of that run alone."""
+        numbers: dict[int, int] = {}
+        for node in section["nodes"]:
+            path, _, line = node["site"].rpartition(":")
+            told = {**node, "path": path, "line": int(line), "function": "", "number": node["id"]}
+            numbers[node["id"]] = self._node({**told, "lasting": node.get("shared", False)}, 0, shard)
+        for edge in section["edges"]:
+            held, taken = (_place(*each) for each in zip(edge["sites"], edge.get("functions", ("", "")), strict=True))
+            gates = frozenset(numbers[gate] for gate in edge["gates"] if gate in numbers)
+            made = Edge(numbers[edge["from"]], numbers[edge["to"]], edge["thread"], held, taken, gates)
+            self._edges.setdefault(made, {}).update(dict.fromkeys(edge["tests"]))
 
     def _node(self, node: Mapping[str, Any], process: int, worker: str | None) -> int:
         place = node["path"], node["line"], node["name"], node["kind"]
@@ -171,6 +186,11 @@ def _node_order(node: Node) -> tuple[str, int, str, str]:
 def _edge_order(edge: Edge) -> tuple[Any, ...]:
     places = edge.held_at.path, edge.held_at.line, edge.taken_at.path, edge.taken_at.line
     return edge.source, edge.target, *places, edge.thread, sorted(edge.gates)
+
+
+def _place(site: str, function: str) -> Location:
+    path, _, line = site.rpartition(":")
+    return Location(path, int(line), function)
 
 
 def _site(place: Location) -> str:

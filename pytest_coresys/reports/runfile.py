@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.wire import plain
+from pytest_coresys.wire import SCHEMA, plain
 
 # Names of what is open already, such as a redirected standard output: a new file could not take its place.
 _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
@@ -25,6 +25,35 @@ class OutputError(CoreSysError):
     def __init__(self, *, path: str, cause: str) -> None:
         self.path, self.cause = path, cause
         super().__init__(f"{path}: cannot be written: {cause}")
+
+
+class RunFileError(CoreSysError):
+    """What was to be read is no run file. ``path`` is where, ``problem`` what is wrong."""
+
+    def __init__(self, *, path: str, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The run that a file has. Raises RunFileError where there is none, or none that this version can read."""
+    try:
+        run = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise RunFileError(path=str(path), problem=f"cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise RunFileError(path=str(path), problem="no run file: it is not JSON") from None
+    missing = [part for part in _PARTS if not isinstance(run, dict) or part not in run]
+    if missing:
+        raise RunFileError(path=str(path), problem=f"no run file: it has no {missing[0]!r}")
+    if run["schema"] != SCHEMA:
+        problem = f"its schema is {run['schema']!r}, and this version reads {SCHEMA}"
+        raise RunFileError(path=str(path), problem=problem)
+    found: dict[str, Any] = run
+    return found
+
+
+_PARTS = ("schema", "run", "summary", "tests", "findings", "criteria", "soak", "locks")
 
 
 def check_place(path: Path) -> Path:
@@ -46,12 +75,20 @@ def check_place(path: Path) -> Path:
     return place
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write any text as the run file is written: an old file stays whole if that fails. Raises OutputError."""
+    _write(path, text.encode("utf-8", "backslashreplace"))
+
+
 def write(path: Path, run: Mapping[str, Any]) -> None:
     """Write the run file; an old one stays whole if that fails. Raises OutputError.
 
     What is no file (a pipe, a terminal, ``/dev/stdout``) is written to, and never replaced.
     """
-    data = encoded(run)
+    _write(path, encoded(run))
+
+
+def _write(path: Path, data: bytes) -> None:
     try:
         place = _place(path)
         if _is_stream(place):

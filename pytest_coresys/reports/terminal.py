@@ -119,6 +119,7 @@ def summary_lines(
     run_file: str | None = None,
     problem: str | None = None,
     runner: str = "pytest",
+    hints: Sequence[str] = (),
 ) -> list[Line]:
     """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
 
@@ -136,6 +137,7 @@ def summary_lines(
     lines += _run_findings(run, style)
     lines += _criteria(run, style)
     lines += _required(run, style)
+    lines += _baseline(hints, style)
     if verbose >= 0:
         lines += _not_measured(run, style)
         lines += _effort(run, style, anything=bool(lines))
@@ -494,6 +496,16 @@ def criterion_text(each: Mapping[str, Any]) -> str:
 
 
 _OPPOSITE = {"<": ">=", "<=": ">", "==": "!=", ">=": "<", ">": "<="}
+
+
+def _baseline(hints: Sequence[str], style: _Style) -> list[Line]:
+    if not hints:
+        return []
+    if len(hints) == 1 and not hints[0].endswith((" now", " gone")):  # of a file that was written, or was not
+        return [style.line(f"baseline {hints[0]}", _RED if " NOT " in hints[0] else _BOLD)]
+    shown = hints[: style.most(_MOST_SMALL)] if style.verbose >= 0 else []
+    head = f"baseline: {len(hints)} known that can be tightened (--coresys-update-baseline)"
+    return [style.line(head, _BOLD), *(style.line(f"  {hint}") for hint in shown), *style.more(len(hints) - len(shown))]
 
 
 def _required(run: Mapping[str, Any], style: _Style) -> list[Line]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_coresys.config.sources import load_settings
+from pytest_coresys.criteria.loading import read
 from pytest_coresys.measures import MEASURES
 
 ROOT = Path(__file__).parents[2]
@@ -15,10 +16,27 @@ EXAMPLES = [
     pytest.param(text, id=f"{path.name}-{number}")
     for path in (ROOT / "README.md", ROOT / "docs" / "configuration.md")
     for number, text in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text("utf-8"), re.DOTALL))
+    if "[[criterion]]" not in text
 ]
 
 
+CRITERIA = [
+    pytest.param(text, id=f"{path.name}-{number}")
+    for path in (ROOT / "README.md", ROOT / "docs" / "validation.md")
+    for number, text in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text("utf-8"), re.DOTALL))
+    if "[[criterion]]" in text
+]
+
+
+@pytest.mark.parametrize("text", CRITERIA)
+def test_an_example_of_criteria_is_right(tmp_path: Path, text: str) -> None:
+    (tmp_path / "criteria.toml").write_text(text, encoding="utf-8")
+    file = read(tmp_path / "criteria.toml", MEASURES, name="criteria.toml")
+    assert file.criteria["shop.order_time"].limit == pytest.approx(0.05)
+
+
 def test_there_are_examples() -> None:
+    assert len(CRITERIA) == 2
     assert len(EXAMPLES) == 4
 
 

@@ -1,8 +1,9 @@
-"""Run one file of the corpus as an ordinary user would, and read the verdict.
+"""Run files of the corpus as an ordinary user would, and read the verdicts.
 
 Each run has a process and a folder of its own: an empty ``pytest.ini`` makes that folder the root, and of all plugins
-only the one in question is loaded, as in an environment where nothing else is installed. What the file leaves running
-is ended with the run.
+only the one in question is loaded, as in an environment where nothing else is installed. What the files leave running
+is ended with the run. ``run`` is for one file, ``run_together`` for many in one session, as the tests of a project
+are: half of what one file costs is beginning. A file whose verdict would not be the same there says why (``ALONE``).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ CORPUS = Path(__file__).resolve().parent
 _ENDING = 5.0  # seconds for the interpreter to end once the verdict is written; leaked threads may keep it from that
 _TIMEOUT = 300.0
 _LEAKS = re.compile(r"""^LEAKS\s*=\s*["']([\w.]+)["']""", re.MULTILINE)
+_ALONE = re.compile(r"""^ALONE\s*=\s*["'](.+)["']$""", re.MULTILINE)
 
 _LIMIT_LEAKS = """
 import pytest
@@ -39,11 +41,15 @@ def pytest_collection_modifyitems(items):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One file. ``expected`` is the key that a leaky one says it leaks (``LEAKS = "..."``); None: any will do."""
+    """One file. ``expected`` is the key that a leaky one says it leaks (``LEAKS = "..."``); None: any will do.
+
+    ``alone`` is why it needs a session of its own (``ALONE = "..."``); empty: it does not.
+    """
 
     path: Path
     leaky: bool
     expected: str | None = None
+    alone: str = ""
 
     @property
     def name(self) -> str:
@@ -81,29 +87,73 @@ class Seen:
 def cases(folder: Path = CORPUS, only: str = "*") -> list[Case]:
     """The cases of a corpus, leaky ones first; ``only`` is a glob over ``leaky/test_x``, or over its last part."""
     found = [
-        Case(path, kind == "leaky", _expected(path) if kind == "leaky" else None)
+        _case(path, leaky=kind == "leaky")
         for kind in ("leaky", "innocent")
         for path in sorted((folder / kind).glob("test_*.py"))
     ]
     return [case for case in found if fnmatch(case.name, only) or fnmatch(case.path.stem, only)]
 
 
-def _expected(path: Path) -> str | None:
-    match = _LEAKS.search(path.read_text(encoding="utf-8"))
-    return match[1] if match else None
+def _case(path: Path, *, leaky: bool) -> Case:
+    text = path.read_text(encoding="utf-8")
+    leaks, alone = _LEAKS.search(text) if leaky else None, _ALONE.search(text)
+    return Case(path, leaky, leaks[1] if leaks else None, alone[1] if alone else "")
 
 
 def run(case: Case, *, profile: str = "default", options: Sequence[str] = (), python: str = sys.executable) -> Seen:
     """Run a case with ``--coresys-budget`` in a profile and tell what the run file says."""
-    with _folder(case) as folder:
+    facts, seconds, problem = _session([case], profile, options, python)
+    return Seen(seconds=seconds, problem=problem) if facts is None else _seen(facts, seconds)
+
+
+def run_together(chosen: Iterable[Case], *, profile: str) -> dict[Case, Seen]:
+    """Run cases in one session, in the order given, and tell what the run file says of the tests of each.
+
+    ``seconds`` and ``spent`` are those of the session. Without a run file each of them has that problem: nothing is
+    tried again, for a file that ends the session of others is wrong there.
+    """
+    able = list(chosen)
+    facts, seconds, problem = _session(able, profile, (), sys.executable)
+    if facts is None:
+        return dict.fromkeys(able, Seen(seconds=seconds, problem=problem))
+    return {case: _of_one(case, facts, seconds, able) for case in able}
+
+
+def _session(
+    chosen: list[Case], profile: str, options: Sequence[str], python: str
+) -> tuple[dict[str, Any] | None, float, str]:
+    """The run file of one session over these cases, its seconds, and why there is no run file, if so."""
+    with _folder(chosen) as folder:
         target = folder / "run.json"
-        arguments = ["-p", "coresys", "--coresys-budget", "--coresys-profile", profile, *options]
-        status, seconds = _pytest(python, folder, case, [*arguments, "--coresys-json", str(target)], target)
+        arguments = [*_names(chosen), "-p", "coresys", "--coresys-budget", "--coresys-profile", profile, *options]
+        status, seconds = _pytest(python, folder, [*arguments, "--coresys-json", str(target)], target)
         try:
-            facts = json.loads(target.read_text(encoding="utf-8"))
+            return json.loads(target.read_text(encoding="utf-8")), seconds, ""
         except (OSError, ValueError) as error:
-            return Seen(seconds=seconds, problem=f"{status}; no run file: {error}; {_tail(folder)}")
-        return _seen(facts, seconds)
+            return None, seconds, f"{status}; no run file: {error}; {_tail(folder)}"
+
+
+def _of_one(case: Case, facts: dict[str, Any], seconds: float, others: Iterable[Case]) -> Seen:
+    """What the run file of many says of one: its tests, and the findings of the run that name them.
+
+    A finding of the run that names no test at all speaks against each innocent case, and for no leaky one; one that
+    shows a line of another case is charged to the wrong test.
+    """
+
+    def is_ours(nodeid: str) -> bool:
+        return nodeid.partition("::")[0] == case.path.name
+
+    tests = [test for test in facts["tests"] if is_ours(test["nodeid"])]
+    of_run = [
+        finding
+        for finding in facts.get("findings", ())
+        if any(map(is_ours, finding["tests"])) or not (finding["tests"] or case.leaky)
+    ]
+    seen = _seen({"run": facts["run"], "tests": tests, "findings": of_run}, seconds)
+    names = {other.path.name for other in others} - {case.path.name}
+    findings = [finding for part in ({"findings": of_run}, *tests) for finding in part["findings"]]
+    strange = {Path(where["path"]).name for finding in findings for where in finding["locations"]} & names
+    return replace(seen, problem=f"charged with lines of {', '.join(sorted(strange))}") if strange else seen
 
 
 def _seen(facts: dict[str, Any], seconds: float) -> Seen:
@@ -152,10 +202,10 @@ def run_memray(case: Case, *, python: str = sys.executable) -> Seen:
 
     It measures one run and memory alone, so what it flags is called memory.growth.
     """
-    with _folder(case) as folder:
+    with _folder([case]) as folder:
         (folder / "conftest.py").write_text(_LIMIT_LEAKS, encoding="utf-8")
-        arguments = ["-p", "memray", "--memray", "--junitxml", "junit.xml"]
-        status, seconds = _pytest(python, folder, case, arguments, folder / "junit.xml")
+        arguments = [case.path.name, "-p", "memray", "--memray", "--junitxml", "junit.xml"]
+        status, seconds = _pytest(python, folder, arguments, folder / "junit.xml")
         text = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
         flagged = frozenset({"memory.growth"} if "Test was allowed to leak" in text else ())
         wrong = status not in (0, 1) or (status == 1 and not flagged)
@@ -166,21 +216,26 @@ def run_memray(case: Case, *, python: str = sys.executable) -> Seen:
 
 
 @contextlib.contextmanager
-def _folder(case: Case) -> Iterator[Path]:
+def _folder(chosen: list[Case]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="corpus-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         (folder / "tmp").mkdir()
-        shutil.copy(case.path, folder)
+        for case in chosen:
+            shutil.copy(case.path, folder)
         yield folder
 
 
-def _pytest(python: str, folder: Path, case: Case, arguments: list[str], verdict: Path) -> tuple[int | str, float]:
-    """The exit status of pytest on the case, or how it ended, and the seconds until it ended by itself.
+def _names(chosen: list[Case]) -> list[str]:
+    return [case.path.name for case in chosen]
+
+
+def _pytest(python: str, folder: Path, arguments: list[str], verdict: Path) -> tuple[int | str, float]:
+    """The exit status of pytest with these arguments, or how it ended, and the seconds until it ended by itself.
 
     Where it did not, what counts is when it had written its verdict.
     """
-    command = [python, "-m", "pytest", case.path.name, "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
+    command = [python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments]
     started = time.monotonic()
     with open(folder / "output.txt", "wb") as output:
         # Into a file: a process that the case leaves behind would hold a pipe open.

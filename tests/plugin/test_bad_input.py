@@ -59,7 +59,7 @@ def usage_error(inner: InnerSuite, *arguments: str) -> str:
         ),
         (
             ("--coresys-require-measured", "nope.*"),
-            '--coresys-require-measured: "nope.*" matches no measure; did you mean "loop.*"?',
+            '--coresys-require-measured: "nope.*" matches no measure and no criterion; did you mean "loop.*"?',
         ),
         (("--coresys-set", "="), '--coresys-set: unknown key ""'),
         (

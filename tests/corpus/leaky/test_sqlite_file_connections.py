@@ -4,6 +4,7 @@ import sqlite3
 import pytest
 
 LEAKS = "descriptors.leaked"
+ALONE = "a test that opens a database file is repeated only if it is the last one"
 _connections = []
 
 

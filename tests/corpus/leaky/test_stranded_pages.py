@@ -1,6 +1,7 @@
 """Each time the index is built anew, every 40th of its entries is kept, on a page that nobody else can use."""
 
 LEAKS = "memory.fragmentation"
+ALONE = "what the heap holds beside it is mostly its own"
 
 sampled = []
 

@@ -1,0 +1,257 @@
+"""Known excesses, kept in a file beside the code: only what is new, or worse, fails. Pure, but for reading and writing.
+
+An entry is about one measure of one test (or one criterion, or one finding of the run), and has the figure that was
+recorded, why, and when. It excuses that figure and what is less; more than a tenth above it is worse, and of what is
+counted each one more is. Circles of locks are the same if all their locks are among those that were recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from coresys.budgets.model import Verdict
+from coresys.budgets.units import format_quantity
+from coresys.records import Finding
+from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.wire import plain_number, plain_text
+
+SCHEMA = 1
+WORSE = 1.1  # times what was recorded: figures of bytes and times are never twice the same
+_OPTION = "--coresys-baseline"
+Subject = tuple[str, str, str]  # what it is about ("test", "criterion", "run"), of whom, and the key
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``name`` is a node id, an id of a criterion, or the owner of a finding of the run; ``value`` in base units."""
+
+    about: str
+    name: str
+    key: str
+    value: float
+    unit: str
+    reason: str
+    date: str
+    locks: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> Subject:
+        return self.about, self.name, self.key
+
+    @property
+    def shown(self) -> str:
+        """The figure, as a person reads it."""
+        return format_quantity(self.value, self.unit)
+
+    def excuses(self, value: float, locks: Iterable[str] = ()) -> bool:
+        """Whether it is no worse than what was recorded."""
+        if self.locks and not set(locks) <= set(self.locks):
+            return False
+        return value <= (self.value if self.unit == "count" else self.value * WORSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The entries of one file, which is called ``name``. ``recording``: everything is taken up, for this reason."""
+
+    name: str
+    entries: Mapping[Subject, Entry]
+    recording: str | None = None
+
+    def of_test(
+        self, nodeid: str, verdicts: Sequence[Verdict], findings: Sequence[Finding]
+    ) -> tuple[tuple[Verdict, ...], list[Finding]]:
+        """The verdicts and findings of a test, with what is known at the level of a warning."""
+        excused: dict[str, str] = {}
+        worse: dict[str, str] = {}
+        values = {each.key: each for each in verdicts}
+        for finding in findings:
+            verdict = values.get(finding.key)
+            if finding.level != "error" or verdict is None or verdict.value is None or finding.key in excused:
+                continue
+            locks = [site for each in findings if each.key == finding.key for site in each.locks]
+            told, known = self._said_of(("test", nodeid, finding.key), verdict.value, locks)
+            (excused if known else worse)[finding.key] = told
+        if not excused and not any(worse.values()):
+            return tuple(verdicts), list(findings)
+        return (
+            tuple(
+                replace(each, level="warn", reason=excused[each.key]) if each.key in excused else each
+                for each in verdicts
+            ),
+            [_told(each, excused, worse) for each in findings],
+        )
+
+    def _said_of(self, subject: Subject, value: float, locks: Iterable[str]) -> tuple[str, bool]:
+        """What is to be said of an excess, and whether it is excused."""
+        if self.recording is not None:
+            return f"recorded in {self.name}: {self.recording}", True
+        entry = self.entries.get(subject)
+        if entry is None:
+            return "", False
+        told = f"{entry.shown}, recorded {entry.date} in {self.name}: {entry.reason}"
+        return (
+            (f"known: {told}", True) if entry.excuses(value, locks) else (f"worse than what is known ({told})", False)
+        )
+
+    def of_run(self, finding: Mapping[str, Any]) -> dict[str, Any]:
+        """A finding of the run, at the level of a warning if it is known."""
+        found = dict(finding)
+        if finding["level"] != "error":
+            return found
+        told, known = self._said_of(_of_finding(finding), 1.0, finding.get("locks", ()))
+        return {**found, "level": "warn", "details": [told, *finding["details"]]} if known else found
+
+    def of_criterion(self, criterion: Mapping[str, Any]) -> dict[str, Any]:
+        """A criterion that is over, at the level of a warning if that is known, and no worse."""
+        found = dict(criterion)
+        if criterion["verdict"] != "over" or criterion["level"] != "error" or criterion["statistic"] == "derived":
+            return found
+        told, known = self._said_of(("criterion", criterion["id"], criterion["id"]), _badness(criterion), ())
+        if told:
+            found["details"] = [told, *criterion["details"]]
+        return {**found, "level": "warn"} if known else found
+
+    def tightenable(self, run: Mapping[str, Any]) -> list[str]:
+        """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""
+        found = []
+        for entry in self.entries.values():
+            seen = _seen(entry, run)
+            if seen is not None and (seen == 0 or seen * WORSE < entry.value):
+                now = "gone" if seen == 0 else f"{format_quantity(seen, entry.unit)} now"
+                found.append(f"{entry.name} {entry.key}: {entry.shown} is known, {now}".replace("  ", " "))
+        return found
+
+    def updated(self, run: Mapping[str, Any], date: str) -> Baseline:
+        """With what is over in this run; entries of what did not run, or was not measured, stay as they are."""
+        assert self.recording is not None
+        entries = {subject: entry for subject, entry in self.entries.items() if _seen(entry, run) is None}
+        for new in _excesses(run, self.recording, date):
+            old = self.entries.get(new.subject)
+            # What was known, and is no worse, keeps its reason and its date; its figure may go down only.
+            if old is not None and old.excuses(new.value, new.locks):
+                new = replace(old, value=min(old.value, new.value))
+            entries[new.subject] = new
+        return replace(self, entries=dict(sorted(entries.items())), recording=None)
+
+
+def _told(finding: Finding, excused: Mapping[str, str], worse: Mapping[str, str]) -> Finding:
+    if finding.level != "error":
+        return finding
+    if finding.key in excused:
+        return replace(finding, level="warn", details=(excused[finding.key], *finding.details))
+    told = worse.get(finding.key)
+    return replace(finding, details=(told, *finding.details)) if told else finding
+
+
+def _of_finding(finding: Mapping[str, Any]) -> Subject:
+    owner = finding.get("owner")
+    name = owner if owner is not None else " and ".join(sorted(finding.get("locks", ()))) or finding["summary"]
+    return "run", plain_text(str(name)), finding["key"]
+
+
+def _badness(criterion: Mapping[str, Any]) -> float:
+    """How far a criterion is beyond its limit, as a figure that grows; a failed check is 1."""
+    if criterion["unit"] == "bool":
+        return float(criterion.get("recorded", {}).get("wrong") or 1)
+    value, limit = float(criterion["value"]), float(criterion["limit"])
+    if criterion["comparison"] in ("<", "<="):
+        return value
+    return limit - value if criterion["comparison"] in (">", ">=") else abs(value - limit)
+
+
+def _seen(entry: Entry, run: Mapping[str, Any]) -> float | None:
+    """What this run has of it: a figure (0 where there is no excess any more), or None if it was not measured."""
+    if entry.about == "test":
+        for test in run["tests"]:
+            measure = test["measures"].get(entry.key) if test["nodeid"] == entry.name else None
+            if measure is not None and measure["verdict"] != "not_measured":
+                return float(measure["value"] or 0) if measure["verdict"] == "over" else 0.0
+        return None
+    if entry.about == "criterion":
+        for criterion in run["criteria"]:
+            if criterion["id"] == entry.name and criterion["verdict"] != "not_measured":
+                return _badness(criterion) if criterion["verdict"] == "over" else 0.0
+        return None
+    there = any(_of_finding(finding) == entry.subject for finding in run["findings"])
+    return 1.0 if there else None  # what a part of the suite does not show may be there all the same
+
+
+def _excesses(run: Mapping[str, Any], reason: str, date: str) -> Iterable[Entry]:
+    for test in run["tests"]:
+        told = {finding["key"] for finding in test["findings"] if finding["level"] in ("error", "warn")}
+        for key, measure in test["measures"].items():
+            if key in told and measure["verdict"] == "over" and measure["value"] is not None:
+                locks = sorted({each for found in test["findings"] if found["key"] == key
+                                for each in found.get("locks", ())})  # fmt: skip
+                if _is_ours(measure, reason):
+                    yield Entry("test", test["nodeid"], key, measure["value"], measure["unit"], reason, date,
+                                tuple(locks))  # fmt: skip
+    for finding in run["findings"]:
+        if finding["details"] and str(finding["details"][0]).endswith(f": {reason}"):
+            about, name, key = _of_finding(finding)
+            yield Entry(about, name, key, 1.0, "count", reason, date, tuple(finding.get("locks", ())))
+    for criterion in run["criteria"]:
+        if criterion["verdict"] == "over" and any(str(line).endswith(f": {reason}") for line in criterion["details"]):
+            unit = "count" if criterion["unit"] == "bool" else criterion["unit"]
+            yield Entry("criterion", criterion["id"], criterion["id"], _badness(criterion), unit, reason, date)
+
+
+def _is_ours(measure: Mapping[str, Any], reason: str) -> bool:
+    """Whether it was this recording that excused it, rather than a budget of level warn, or what is accepted."""
+    return str(measure.get("reason", "")).endswith(f": {reason}")
+
+
+# -- the file -------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, shown: str, recording: str | None) -> Baseline:
+    """The file, or an empty baseline where there is none yet and one is to be recorded. Raises ConfigError."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        if recording is not None:
+            return Baseline(shown, {}, recording)
+        problem = f"{shown}: there is no such file; --coresys-update-baseline makes one"
+        raise ConfigError(place=_OPTION, problem=problem) from None
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(place=_OPTION, problem=f"{shown} cannot be read: {cause}") from None
+    try:
+        entries = [_entry(row) for row in _rows(json.loads(text))]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(place=_OPTION, problem=f"{shown} is no baseline: {error}") from None
+    return Baseline(shown, {entry.subject: entry for entry in entries}, recording)
+
+
+def _rows(data: Any) -> list[Any]:
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("entries"), list):
+        raise ValueError(f'it has no "schema": {SCHEMA} and "entries"')
+    found: list[Any] = data["entries"]
+    return found
+
+
+def _entry(row: Any) -> Entry:
+    if not isinstance(row, dict):
+        raise TypeError(f"{row!r} is no entry")
+    names = {"about", "name", "key", "value", "unit", "reason", "date"}
+    if missing := names - row.keys():
+        raise KeyError(f"an entry has no {sorted(missing)[0]}")
+    if isinstance(row["value"], bool) or not isinstance(row["value"], (int, float)):
+        raise TypeError(f"{row['value']!r} is no figure")
+    texts = {name: str(row[name]) for name in names - {"value"}}
+    return Entry(value=float(row["value"]), locks=tuple(map(str, row.get("locks", ()))), **texts)
+
+
+def text_of(baseline: Baseline) -> str:
+    """The file: one entry a line, in order, so that a change of it reads well."""
+    lines = []
+    for entry in baseline.entries.values():
+        row = {name: value for name, value in asdict(entry).items() if value or name == "value"}
+        row["value"] = plain_number(entry.value)
+        lines.append(json.dumps(row, ensure_ascii=False))
+    return f'{{"schema": {SCHEMA}, "entries": [\n' + ",\n".join(lines) + "\n]}\n"

@@ -1,0 +1,1 @@
+"""What earlier runs came to: kept in SQLite beside the project, or in PostgreSQL for a fleet."""

@@ -1,0 +1,51 @@
+"""What ``coresys history`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from coresys.budgets.units import format_quantity
+from pytest_coresys.criteria.loading import builtin
+from pytest_coresys.history.model import HistoryError, HistoryStore
+from pytest_coresys.measures import MEASURES
+
+_WIDEST = 32
+
+
+def runs_shown(store: HistoryStore, key: None, last: int, test: str | None, everywhere: bool) -> Iterator[str]:
+    """A line for each of the last runs, oldest first."""
+    rows = store.runs(last, None if everywhere else _machine(store))
+    yield f"{'started':<20} {'mode':<8}{'Python':<9}{'commit':<9}{'tests':>7}{'over':>6}{'near':>6}{'open':>6}  machine"
+    for row in rows:
+        counts = f"{row.tests:>7}{row.over:>6}{row.near:>6}{row.unmeasured:>6}"
+        mark = "" if row.compliant else "  not compliant"
+        yield (
+            f"{row.started[:19]:<20} {row.mode:<8}{row.python:<9}{row.commit_id[:7] or '-':<9}{counts}"
+            f"  {row.machine[:6]}{mark}"
+        )
+
+
+def trend_shown(store: HistoryStore, key: str, last: int, test: str | None, everywhere: bool) -> Iterator[str]:
+    """A line with a bar for each of the last figures of a key. Raises HistoryError where there is none."""
+    points = store.trend(key, last, machine=None if everywhere else _machine(store), nodeid=test)
+    if not points:
+        of = f" of {test}" if test else ""
+        raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}')
+    unit = _unit(key)
+    most = max(abs(point.value or 0.0) for point in points)
+    for point in points:
+        value = point.value or 0.0
+        bar = "#" * round(_WIDEST * abs(value) / most) if most else ""
+        yield f"{point.started[:19]}  {format_quantity(value, unit):>12}  {point.verdict:<8} {bar}".rstrip()
+
+
+def _machine(store: HistoryStore) -> str | None:
+    newest = store.runs(1)
+    return newest[-1].machine if newest else None
+
+
+def _unit(key: str) -> str:
+    if key in MEASURES:
+        return MEASURES[key].unit
+    criterion = builtin().criteria.get(key)
+    return "" if criterion is None or criterion.unit == "bool" else criterion.unit

@@ -1,0 +1,159 @@
+"""What a store keeps of a run, and which runs may be compared. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from coresys.errors.hierarchy import CoreSysError
+
+Run = Mapping[str, Any]
+GB = 1024**3
+
+
+class HistoryError(CoreSysError):
+    """A store that cannot be used. ``url`` is which (without a password), ``problem`` the cause."""
+
+    def __init__(self, *, url: str, problem: str) -> None:
+        self.url, self.problem = url, problem
+        super().__init__(f"{url}: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run. ``machine`` is the fingerprint of what figures depend on: runs of another one are not compared."""
+
+    id: str
+    started: str
+    duration: float
+    mode: str
+    profile: str
+    python: str
+    coresys: str
+    machine: str
+    cpu: str
+    commit_id: str
+    tests: int
+    over: int
+    near: int
+    within: int
+    unmeasured: int
+    compliant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One figure of one run: of a criterion, or of a measure (the largest of its tests, or that of one)."""
+
+    run: str
+    started: str
+    value: float | None
+    verdict: str
+
+
+class HistoryStore(Protocol):
+    """Where runs are kept. Every method raises HistoryError; ``save`` keeps all of a run or nothing of it."""
+
+    url: str
+
+    def save(self, run: Run) -> None:
+        """Keep a run. One that is there already stays as it is."""
+
+    def runs(self, last: int, machine: str | None = None) -> list[RunRow]:
+        """The last runs, oldest first; of one machine only, if that is given."""
+
+    def trend(self, key: str, last: int, *, machine: str | None = None, nodeid: str | None = None) -> list[Point]:
+        """The last figures of a criterion or a measure, oldest first."""
+
+    def prune(self, keep: int) -> int:
+        """Keep so many runs of each machine, the last ones; returns how many are gone."""
+
+    def close(self) -> None:
+        """Give up what is open."""
+
+
+def fingerprint(run: Run) -> str:
+    """What the figures of a run depend on: processor, cores, memory (in GB), system, minor version of Python."""
+    facts, machine = run["run"], run["run"]["machine"]
+    memory = machine.get("memory")
+    system = str(machine.get("system") or "").split()
+    parts = [
+        machine.get("cpu"),
+        machine.get("cores"),
+        None if memory is None else round(memory / GB),
+        system[0] if system else None,
+        ".".join(str(facts["python"]).split(".")[:2]),
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def row_of(run: Run) -> RunRow:
+    """The run itself."""
+    facts, summary = run["run"], run["summary"]
+    return RunRow(
+        id=facts["id"],
+        started=facts["started"],
+        duration=float(facts["duration"] or 0),
+        mode=facts["mode"],
+        profile=facts.get("profile", ""),
+        python=facts["python"],
+        coresys=facts["coresys"],
+        machine=fingerprint(run),
+        cpu=str(facts["machine"].get("cpu") or ""),
+        commit_id=facts.get("commit") or "",
+        tests=summary["tests"],
+        over=summary["over"],
+        near=summary["near"],
+        within=summary["within"],
+        unmeasured=summary["not_measured"],
+        compliant=bool(summary["compliant"]),
+    )
+
+
+def measures_of(run: Run) -> Iterator[dict[str, Any]]:
+    """A row for each figure that says something: what is zero and within, as most are, is what is not there."""
+    seen: set[tuple[str, str]] = set()
+    for test in run["tests"]:
+        for key, measure in test["measures"].items():
+            value, verdict = measure["value"], measure["verdict"]
+            if value is None or (value == 0 and verdict == "within") or (test["nodeid"], key) in seen:
+                continue
+            seen.add((test["nodeid"], key))
+            yield {
+                "run": run["run"]["id"],
+                "nodeid": test["nodeid"],
+                "key": key,
+                "value": float(value),
+                "verdict": verdict,
+            }
+
+
+def criteria_of(run: Run) -> Iterator[dict[str, Any]]:
+    """A row for each criterion that was measured."""
+    for criterion in run["criteria"]:
+        if criterion["verdict"] != "not_measured" and criterion["value"] is not None:
+            yield {
+                "run": run["run"]["id"],
+                "id": criterion["id"],
+                "value": float(criterion["value"]),
+                "verdict": criterion["verdict"],
+                "samples": criterion["samples"],
+            }
+
+
+LAST = 20
+"""Figures of a trend."""
+
+
+def put_trends(run: dict[str, Any], store: HistoryStore) -> None:
+    """Put the last figures of each criterion that was measured, on machines like this one, into the run."""
+    machine = fingerprint(run)
+    for criterion in run["criteria"]:
+        if criterion["verdict"] == "not_measured" or criterion["statistic"] == "derived":
+            continue
+        criterion["trend"] = [
+            {"run": point.run, "started": point.started, "value": point.value, "verdict": point.verdict}
+            for point in store.trend(criterion["id"], LAST, machine=machine)
+        ]

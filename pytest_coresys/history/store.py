@@ -1,0 +1,122 @@
+"""What every store does, in SQL that both databases understand; ``Database`` is what a kind of database has to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from pytest_coresys.history import schema
+from pytest_coresys.history.model import HistoryError, Point, Run, RunRow, criteria_of, measures_of, row_of
+
+Row = Sequence[Any]
+_RENAMED = {"over": "over_limit", "near": "near_limit", "within": "within_limit"}
+_VERDICTS = ("within", "near", "over")
+
+
+class Transaction(Protocol):
+    """What is done within it is done as a whole, or not at all."""
+
+    def rows(self, sql: str, values: Mapping[str, Any]) -> list[Row]:
+        """What a query finds."""
+
+    def do(self, sql: str, values: Mapping[str, Any] | None = None) -> None:
+        """A statement."""
+
+    def do_all(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The same statement with each of these."""
+
+
+class Database(Protocol):
+    """A kind of database. ``writing`` is a transaction that nobody else's runs beside, as far as our tables go.
+
+    All of its errors are HistoryError.
+    """
+
+    url: str
+
+    def reading(self) -> AbstractContextManager[Transaction]: ...
+
+    def writing(self) -> AbstractContextManager[Transaction]: ...
+
+    def version(self, transaction: Transaction) -> int:
+        """That of the schema, 0 where there is none yet."""
+
+    def set_version(self, transaction: Transaction, version: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SqlStore:
+    """A history over a database. Its tables are made, or brought up to date, when it is opened."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.url = database.url
+        with database.reading() as transaction:
+            version = database.version(transaction)
+        if version < schema.VERSION:
+            self._migrate()
+        elif version > schema.VERSION:
+            self._refuse(version)
+
+    def _migrate(self) -> None:
+        with self._database.writing() as transaction:
+            version = self._database.version(transaction)  # once more: another run may have done it meanwhile
+            if version > schema.VERSION:
+                self._refuse(version)
+            for number, statements in enumerate(schema.MIGRATIONS[version:], version + 1):
+                for statement in statements:
+                    transaction.do(statement)
+                self._database.set_version(transaction, number)
+
+    def _refuse(self, version: int) -> None:
+        problem = f"it was written by a newer coresys (schema {version}, this one knows {schema.VERSION})"
+        raise HistoryError(url=self.url, problem=problem)
+
+    def save(self, run: Run) -> None:
+        """Keep a run, in one transaction. One that is there already stays as it is."""
+        row = {_RENAMED.get(name, name): value for name, value in asdict(row_of(run)).items()}
+        row["compliant"] = int(row["compliant"])
+        with self._database.writing() as transaction:
+            if transaction.rows("SELECT id FROM coresys_runs WHERE id = :id", {"id": row["id"]}):
+                return
+            transaction.do(schema.INSERT_RUN, row)
+            transaction.do_all(schema.INSERT_MEASURE, measures_of(run))
+            transaction.do_all(schema.INSERT_CRITERION, criteria_of(run))
+
+    def runs(self, last: int, machine: str | None = None) -> list[RunRow]:
+        """The last runs, oldest first."""
+        with self._database.reading() as transaction:
+            rows = transaction.rows(schema.SELECT_RUNS, {"last": last, "machine": machine or ""})
+        return [_run_row(row) for row in reversed(rows)]
+
+    def trend(self, key: str, last: int, *, machine: str | None = None, nodeid: str | None = None) -> list[Point]:
+        """The last figures of a criterion or a measure, oldest first."""
+        values = {"key": key, "last": last, "machine": machine or "", "nodeid": nodeid or ""}
+        with self._database.reading() as transaction:
+            rows = [] if nodeid else transaction.rows(schema.SELECT_CRITERION, values)
+            found = [Point(*row) for row in rows]
+            if not found:
+                rows = transaction.rows(schema.SELECT_MEASURE, values)
+                found = [Point(run, started, value, _VERDICTS[worst]) for run, started, value, worst in rows]
+        return found[::-1]
+
+    def prune(self, keep: int) -> int:
+        """Keep so many runs of each machine, the last ones; returns how many are gone."""
+        with self._database.writing() as transaction:
+            old = [{"id": row[0]} for row in transaction.rows(schema.SELECT_OLD, {"keep": keep})]
+            for statement in schema.DELETE_PARTS:
+                transaction.do_all(statement, old)
+        return len(old)
+
+    def close(self) -> None:
+        """Give up what is open."""
+        self._database.close()
+
+
+def _run_row(row: Row) -> RunRow:
+    values = list(row)
+    values[-1] = bool(values[-1])
+    return RunRow(*values)

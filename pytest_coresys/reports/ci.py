@@ -1,0 +1,401 @@
+"""What CI services read: from the run's dict to text in their formats. Pure; nothing is measured or judged here.
+
+Places are those of findings, relative to the root of the run. A finding without a place is told where the format takes
+one, and left out where it does not: a wrong line is worse than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coresys.budgets.units import format_quantity
+from coresys.budgets.wording import advice, printable
+from coresys.records import STANDS_HERE
+from pytest_coresys.measures import MEASURES
+from pytest_coresys.reports.model import breaches
+from pytest_coresys.reports.terminal import criterion_text
+
+Run = Mapping[str, Any]
+MOST_ANNOTATIONS = 10  # GitHub shows so many of a step, and no more
+_HOME = "https://pypi.org/project/pytest-coresys/"
+_LEVELS = ("error", "warn", "suspicion")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding, and whose it is: a node id, or the owner of a finding of the run."""
+
+    key: str
+    level: str
+    summary: str
+    of: str
+    path: str
+    line: int
+    others: tuple[tuple[str, int, str], ...]
+    details: tuple[str, ...]
+    badness: float
+
+    @property
+    def identity(self) -> str:
+        """What stays the same while lines above it come and go, and figures differ from run to run."""
+        return hashlib.sha256("\0".join([self.key, self.of, self.path]).encode()).hexdigest()[:32]
+
+
+def problems(run: Run) -> list[Problem]:
+    """All findings, the worst first: errors, the farthest over their limit, then warnings, then suspicions."""
+    found = [problem for test in run["tests"] for problem in _of_test(test)]
+    found += [_problem(finding, finding.get("owner") or "the run", 1.0) for finding in run["findings"]]
+    return sorted(found, key=lambda each: (_LEVELS.index(each.level), -each.badness, each.of, each.key, each.summary))
+
+
+def _of_test(test: Mapping[str, Any]) -> Iterator[Problem]:
+    for finding in test["findings"]:
+        measure = test["measures"].get(finding["key"], {})
+        value, limit = measure.get("value"), measure.get("limit")
+        share = float("inf") if value and not limit else (value or 0) / limit if limit else 0.0
+        yield _problem(finding, test["nodeid"], share)
+
+
+def _problem(finding: Mapping[str, Any], of: str, badness: float) -> Problem:
+    places = [each for each in finding["locations"] if not str(each.get("note", "")).startswith(STANDS_HERE)]
+    inside = [each for each in places if _is_relative(each["path"]) and each["line"] > 0]
+    first = inside[0] if inside else None
+    return Problem(
+        key=finding["key"],
+        level=finding["level"] if finding["level"] in _LEVELS else "warn",
+        summary=finding["summary"],
+        of=of,
+        path="" if first is None else first["path"],
+        line=0 if first is None else first["line"],
+        others=tuple((each["path"], each["line"], each.get("note", "")) for each in inside[1:]),
+        details=tuple(finding["details"]),
+        badness=badness,
+    )
+
+
+def _is_relative(path: str) -> bool:
+    return bool(path) and not path.startswith(("/", "<", "..")) and re.match(r"[A-Za-z]:", path) is None
+
+
+def _shown(text: str) -> str:
+    return printable(text, ascii_only=False)
+
+
+# -- GitHub -----------------------------------------------------------------------------------------------------------
+
+
+def github_annotations(run: Run) -> list[str]:
+    """Workflow commands, which GitHub reads from the output: the worst ten that have a place, at the culprit line."""
+    placed = [each for each in problems(run) if each.path and each.level != "suspicion"]
+    return [_annotation(each) for each in placed[:MOST_ANNOTATIONS]]
+
+
+def _annotation(problem: Problem) -> str:
+    command = "error" if problem.level == "error" else "warning"
+    told = "\n".join([problem.summary, f"in {problem.of}", *problem.details[:3]])
+    title = f"coresys: {problem.key}"
+    where = f"file={_property(problem.path)},line={problem.line},title={_property(title)}"
+    return f"::{command} {where}::{_data(_shown(told))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(_shown(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+def github_summary(run: Run) -> str:
+    """Markdown for the summary of a step: the verdict, what fails the run, criteria that are not within."""
+    summary, lines = run["summary"], []
+    word = "compliant" if summary["compliant"] else "not compliant"
+    lines.append(f"### coresys: {word}")
+    lines.append("")
+    counts = ", ".join(
+        f"{summary[name]} {name.replace('_', ' ')}" for name in ("within", "near", "over", "not_measured")
+    )
+    lines.append(f"{summary['tests']} tests: {counts}.")
+    told = [each for each in problems(run) if each.level == "error"]
+    if told:
+        lines += ["", "| measure | what | of | where |", "|---|---|---|---|"]
+        for each in told[:_MOST_ROWS]:
+            where = f"`{_cell(each.path)}:{each.line}`" if each.path else ""
+            summary_text = each.summary.removeprefix(f"{each.key}: ")
+            lines.append(f"| {_cell(each.key)} | {_cell(summary_text)} | {_cell(each.of)} | {where} |")
+        lines += ["", f"… and {len(told) - _MOST_ROWS} more."] if len(told) > _MOST_ROWS else []
+    lines += _criteria_rows(run)
+    required = summary.get("required_unmeasured", [])
+    lines += (
+        ["", *(f"- required, but not measured: {_cell(each)}" for each in required[:_MOST_ROWS])] if required else []
+    )
+    return "\n".join(lines) + "\n"
+
+
+_MOST_ROWS = 50
+
+
+def _criteria_rows(run: Run) -> list[str]:
+    if not run["run"].get("criteria", {}).get("told"):
+        return []
+    counts: dict[str, int] = {}
+    for each in run["criteria"]:
+        counts[each["verdict"]] = counts.get(each["verdict"], 0) + 1
+    told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
+    lines = ["", f"{len(run['criteria'])} success criteria: {told}."]
+    bad = [each for each in run["criteria"] if each["verdict"] == "over" and each["statistic"] != "derived"]
+    if bad:
+        lines += ["", "| criterion | measured |", "|---|---|"]
+        lines += [f"| {_cell(each['id'])} | {_cell(criterion_text(each))} |" for each in bad[:_MOST_ROWS]]
+    return lines
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of Markdown that stays text, whatever is in it."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>|#!&~])", r"\\\1", _shown(text))
+    return escaped.replace("\n", " ").replace("@", "@\u200b")  # nobody is called by the name of a test
+
+
+# -- GitLab -----------------------------------------------------------------------------------------------------------
+
+
+def gitlab_quality(run: Run) -> str:
+    """A code quality report: an entry for each finding that has a place."""
+    severities = {"error": "critical", "warn": "minor", "suspicion": "info"}
+    entries, seen = [], dict[str, int]()
+    for each in problems(run):
+        if not each.path:
+            continue
+        seen[each.identity] = seen.get(each.identity, 0) + 1
+        number = seen[each.identity]  # a fingerprint that is there twice is shown once
+        entries.append(
+            {
+                "description": _shown(f"{each.summary} (in {each.of})"),
+                "check_name": f"coresys.{each.key}",
+                "fingerprint": each.identity if number == 1 else hashlib.sha256(
+                    f"{each.identity}{number}".encode()
+                ).hexdigest()[:32],
+                "severity": severities[each.level],
+                "location": {"path": each.path, "lines": {"begin": each.line}},
+            }
+        )  # fmt: skip
+    return _json(entries)
+
+
+# -- OpenMetrics ------------------------------------------------------------------------------------------------------
+
+
+def openmetrics(run: Run) -> str:
+    """Gauges of the run: tests by verdict, findings by key, the largest figure of each measure, and criteria."""
+    lines: list[str] = []
+
+    def family(name: str, help_text: str, unit: str, samples: Sequence[tuple[Mapping[str, str], float]]) -> None:
+        if samples:
+            lines.append(f"# TYPE {name} gauge")
+            lines.extend([f"# UNIT {name} {unit}"] if unit else [])
+            lines.append(f"# HELP {name} {_escaped(help_text)}")
+            lines.extend(f"{name}{_labels(labels)} {value:.17g}" for labels, value in samples)
+
+    summary = run["summary"]
+    verdicts = ("within", "near", "over", "not_measured")
+    family("coresys_compliant", "Whether the run is compliant.", "", [({}, float(summary["compliant"]))])
+    family("coresys_tests", "Tests by verdict.", "", [({"verdict": name}, summary[name]) for name in verdicts])
+    found: dict[tuple[str, str], int] = {}
+    for each in problems(run):
+        found[each.key, each.level] = found.get((each.key, each.level), 0) + 1
+    family(
+        "coresys_findings",
+        "Findings by measure and level.",
+        "",
+        [({"key": key, "level": level}, number) for (key, level), number in sorted(found.items())],
+    )
+    for key, (unit, value) in sorted(_largest(run).items()):
+        name, base = _metric(f"coresys_{key}", unit)
+        meaning = MEASURES[key].help if key in MEASURES else key
+        family(f"{name}", f"{meaning}: the largest of any test.", base, [({}, value)])
+    for unit in sorted({each["unit"] for each in run["criteria"]}):
+        samples = [
+            ({"id": each["id"], "statistic": each["statistic"], "verdict": each["verdict"]}, float(each["value"]))
+            for each in run["criteria"]
+            if each["unit"] == unit and each["value"] is not None
+        ]
+        name, base = _metric("coresys_criterion", unit)
+        family(name, f"Success criteria, in {base or unit}.", base, samples)
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+_BASE = {"B": "bytes", "s": "seconds", "ratio": "ratio", "B/h": "bytes_per_hour"}
+
+
+def _metric(name: str, unit: str) -> tuple[str, str]:
+    base = _BASE.get(unit, "" if unit in ("count", "bool") else unit)
+    base = re.sub(r"\W", "_", base, flags=re.ASCII)
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return (f"{name}_{base}" if base else f"{name}_{'holds' if unit == 'bool' else 'count'}"), base
+
+
+def _largest(run: Run) -> dict[str, tuple[str, float]]:
+    found: dict[str, tuple[str, float]] = {}
+    for test in run["tests"]:
+        for key, measure in test["measures"].items():
+            value = measure["value"]
+            if value is not None and (key not in found or value > found[key][1]):
+                found[key] = measure["unit"], value
+    return found
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}" if labels else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+# -- SARIF ------------------------------------------------------------------------------------------------------------
+
+
+def sarif(run: Run) -> str:
+    """SARIF 2.1.0: deadlocks, potential ones too, and leaks that have a place."""
+    told = [each for each in problems(run) if each.path and each.level != "suspicion" and _is_static(each.key)]
+    keys = list(dict.fromkeys(each.key for each in told))
+    driver = {
+        "name": "coresys",
+        "version": run["run"]["coresys"],
+        "informationUri": _HOME,
+        "rules": [_rule(key) for key in keys],
+    }
+    result = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the run."}}},
+                "results": [_result(each, keys) for each in told],
+            }
+        ],
+    }
+    return _json(result)
+
+
+def _is_static(key: str) -> bool:
+    """Whether it is a fault of a line, rather than a figure of a run."""
+    return key.startswith("locks.") or key.endswith((".leaked", ".growth"))
+
+
+def _rule(key: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"id": key, "shortDescription": {"text": MEASURES[key].help if key in MEASURES else key}}
+    told = advice(key)
+    return {**rule, "help": {"text": told}} if told else rule
+
+
+def _result(problem: Problem, keys: Sequence[str]) -> dict[str, Any]:
+    text = "\n".join([problem.summary, f"in {problem.of}", *problem.details])
+    result: dict[str, Any] = {
+        "ruleId": problem.key,
+        "ruleIndex": keys.index(problem.key),
+        "level": "error" if problem.level == "error" else "warning",
+        "message": {"text": _shown(text)},
+        "locations": [_location(problem.path, problem.line)],
+        "partialFingerprints": {"coresys/v1": problem.identity},
+    }
+    if problem.others:
+        result["relatedLocations"] = [
+            {**_location(path, line), "id": at, "message": {"text": _shown(note) or "also here"}}
+            for at, (path, line, note) in enumerate(problem.others, 1)
+        ]
+    return result
+
+
+def _location(path: str, line: int) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    uri = {"uri": quote(path), "uriBaseId": "SRCROOT"}
+    return {"physicalLocation": {"artifactLocation": uri, "region": {"startLine": line}}}
+
+
+# -- CTRF -------------------------------------------------------------------------------------------------------------
+
+
+def ctrf(run: Run) -> str:
+    """The Common Test Report Format 1.0: every test with its outcome, and its verdict and findings beside it."""
+    facts = run["run"]
+    start = _milliseconds(facts["started"])
+    stop = start + round((facts["duration"] or 0) * 1000)
+    tests = [_ctrf_test(test) for test in run["tests"]]
+    counts = {name: sum(1 for test in tests if test["status"] == name) for name in _CTRF}
+    return _json(
+        {
+            "reportFormat": "CTRF",
+            "specVersion": "0.0.0",
+            "generatedBy": "coresys",
+            "results": {
+                "tool": {"name": "pytest", "version": str(facts["pytest"])},
+                "summary": {"tests": len(tests), **counts, "start": start, "stop": stop},
+                "tests": tests,
+                "environment": {"extra": {"python": facts["python"], "platform": facts["platform"]}},
+                "extra": {
+                    "coresys": {"compliant": run["summary"]["compliant"], "breaches": breaches(run)[:_MOST_ROWS]}
+                },
+            },
+        }
+    )
+
+
+_CTRF = ("passed", "failed", "skipped", "pending", "other")
+_STATUS = {"passed": "passed", "xpassed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped",
+           "xfailed": "other"}  # fmt: skip
+
+
+def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
+    seconds = sum(
+        test["measures"][key]["value"] or 0
+        for key in ("time.setup", "time.call", "time.teardown")
+        if key in test["measures"]
+    )
+    told: dict[str, Any] = {
+        "name": test["nodeid"],
+        "status": _STATUS.get(test["outcome"], "other"),
+        "rawStatus": test["outcome"],
+        "duration": round(seconds * 1000),
+        "filePath": test["nodeid"].partition("::")[0],
+        "extra": {
+            "coresys": {
+                "verdict": test["verdict"],
+                "measures": {
+                    key: format_quantity(measure["value"], measure["unit"])
+                    for key, measure in test["measures"].items()
+                    if measure["value"]
+                },
+            }
+        },
+    }
+    errors = [finding["summary"] for finding in test["findings"] if finding["level"] == "error"]
+    return {**told, "message": _shown("\n".join(errors))} if errors else told
+
+
+def _milliseconds(started: str) -> int:
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(started).timestamp() * 1000)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Run], str]] = {
+    "github": github_summary,
+    "gitlab-quality": gitlab_quality,
+    "openmetrics": openmetrics,
+    "sarif": sarif,
+    "ctrf": ctrf,
+}
+"""What ``--coresys-ci FORMAT=PATH`` may be. ``github`` is the summary of a step; annotations go to the output."""

@@ -1,0 +1,233 @@
+"""What changed between two runs, beyond noise. Pure.
+
+Where each side has many figures (samples of a criterion, repetitions of a test) they are compared by their ranks: the
+test of Mann and Whitney, with ties, at the level of one in a thousand, for there are many rows; and the middle has to
+have moved by a tenth. Where each has one, nothing proves that it is no noise: it is told only if its verdict changed.
+Source: H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
+other", Annals of Mathematical Statistics 18 (1947).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import erfc, sqrt
+from typing import Any
+
+from coresys.budgets.units import format_quantity
+from pytest_coresys.history.model import fingerprint
+
+Run = Mapping[str, Any]
+Counted = Mapping[float, int]  # figures, and how often each was seen
+
+LEVEL = 0.001
+LEAST_CHANGE = 0.1  # of the median: less is proved by thousands of samples, and of no use to anybody
+_LEAST_FIGURES = 8
+_RANKS = {"within": 0, "near": 1, "not_measured": 2, "over": 3}
+NOTHING = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row: ``word`` is "worse", "better", "new", "gone", "changed" or ``~``, where nothing is proved.
+
+    ``what`` is a criterion or a test and its measure; ``old`` and ``new`` are in words.
+    """
+
+    word: str
+    what: str
+    old: str
+    new: str
+    note: str = ""
+
+
+def compare(old: Run, new: Run) -> list[Change]:
+    """What changed, the worst first; ``~`` rows are of what has other figures, of which nothing is proved."""
+    same = fingerprint(old) == fingerprint(new)
+    rows = [*_criteria(old, new, same), *_tests(old, new, same), *_run_findings(old, new)]
+    order = ("worse", "new", "changed", "better", "gone", NOTHING)
+    return sorted(rows, key=lambda row: order.index(row.word))
+
+
+def why_not_comparable(old: Run, new: Run) -> str | None:
+    """Why times and rates of two runs say nothing of each other, if so."""
+    if fingerprint(old) == fingerprint(new):
+        return None
+    machines = [f"{run['run']['machine'].get('cpu')}, Python {run['run']['python']}" for run in (old, new)]
+    return f"other machines ({machines[0]}; {machines[1]}): only verdicts are compared"
+
+
+# -- criteria -------------------------------------------------------------------------------------------------------
+
+
+def _criteria(old: Run, new: Run, same: bool) -> Iterator[Change]:
+    before = {each["id"]: each for each in old["criteria"]}
+    after = {each["id"]: each for each in new["criteria"]}
+    for name, now in after.items():
+        was = before.get(name)
+        if was is None:
+            yield Change("new", name, "-", _criterion_text(now))
+        elif row := _criterion(was, now, same):
+            yield row
+    yield from (Change("gone", name, _criterion_text(was), "-") for name, was in before.items() if name not in after)
+
+
+def _criterion(was: Mapping[str, Any], now: Mapping[str, Any], same: bool) -> Change | None:
+    texts = _criterion_text(was), _criterion_text(now)
+    if was["verdict"] != now["verdict"]:
+        return Change(_word_of(was["verdict"], now["verdict"]), now["id"], *texts)
+    if now["verdict"] == "not_measured" or now["statistic"] == "derived" or not same:
+        return None
+    counted = [_counted_of(each.get("histogram")) for each in (was, now)]
+    if counted[0] == counted[1] and was["value"] == now["value"]:
+        return None
+    if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted) or now["statistic"] not in _BY_RANK:
+        return Change(NOTHING, now["id"], *texts) if was["value"] != now["value"] else None
+    return _by_rank(now["id"], counted[0], counted[1], texts, higher_is_worse=now["comparison"] in ("<", "<="))
+
+
+_BY_RANK = ("p50", "p95", "p99")
+
+
+def _counted_of(histogram: Mapping[str, Any] | None) -> dict[float, int]:
+    if not histogram:
+        return {}
+    return dict(zip(histogram["bounds"], histogram["counts"], strict=True))
+
+
+def _criterion_text(criterion: Mapping[str, Any]) -> str:
+    value, verdict = criterion["value"], criterion["verdict"].replace("_", " ")
+    if value is None or criterion["unit"] == "bool":
+        return str(verdict)
+    return f"{format_quantity(value, criterion['unit'])}, {verdict}"
+
+
+# -- tests ----------------------------------------------------------------------------------------------------------
+
+
+def _tests(old: Run, new: Run, same: bool) -> Iterator[Change]:
+    before, after = _measures(old), _measures(new)
+    known = {test["nodeid"] for test in old["tests"]}
+    for (nodeid, key), now in after.items():
+        was = before.get((nodeid, key))
+        what = f"{nodeid} {key}"
+        if was is None:
+            if now["verdict"] == "over":
+                yield Change("worse" if nodeid in known else "new", what, "-", _measure_text(now))
+            continue
+        texts = _measure_text(was), _measure_text(now)
+        if "over" in (was["verdict"], now["verdict"]) and was["verdict"] != now["verdict"]:
+            yield Change(_word_of(was["verdict"], now["verdict"]), what, *texts)
+        elif same and (row := _series(what, was, now, texts)):
+            yield row
+
+
+def _measures(run: Run) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {
+        (test["nodeid"], key): measure
+        for test in run["tests"]
+        for key, measure in test["measures"].items()
+        if measure["level"] != "off"
+    }
+
+
+def _series(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str]) -> Change | None:
+    counted = [_tally(value for value in each["series"] if value is not None) for each in (was, now)]
+    if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted):
+        return None
+    row = _by_rank(what, counted[0], counted[1], texts, higher_is_worse=True)
+    return row if row is not None and row.word != NOTHING else None
+
+
+def _tally(values: Iterator[float]) -> dict[float, int]:
+    found: dict[float, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return found
+
+
+def _measure_text(measure: Mapping[str, Any]) -> str:
+    verdict = measure["verdict"].replace("_", " ")
+    return verdict if measure["value"] is None else f"{format_quantity(measure['value'], measure['unit'])}, {verdict}"
+
+
+# -- findings of the run --------------------------------------------------------------------------------------------
+
+
+def _run_findings(old: Run, new: Run) -> Iterator[Change]:
+    before = {_identity(each): each for each in old["findings"] if each["level"] == "error"}
+    after = {_identity(each): each for each in new["findings"] if each["level"] == "error"}
+    yield from (Change("new", _name(each), "-", each["summary"]) for name, each in after.items() if name not in before)
+    yield from (Change("gone", _name(each), each["summary"], "-") for name, each in before.items() if name not in after)
+
+
+def _identity(finding: Mapping[str, Any]) -> tuple[str, str]:
+    return finding["key"], str(finding.get("owner") or sorted(finding.get("locks", ())) or finding["summary"])
+
+
+def _name(finding: Mapping[str, Any]) -> str:
+    return str(finding.get("owner") or finding["key"])
+
+
+# -- ranks ----------------------------------------------------------------------------------------------------------
+
+
+def _by_rank(what: str, was: Counted, now: Counted, texts: tuple[str, str], *, higher_is_worse: bool) -> Change | None:
+    chance = mann_whitney(was, now)
+    before, after = _median(was), _median(now)
+    moved = abs(after - before) > LEAST_CHANGE * abs(before)
+    if chance >= LEVEL or not moved:
+        return Change(NOTHING, what, *texts)
+    word = "worse" if (after > before) is higher_is_worse else "better"
+    times = f"{after / before:.3g} times" if before else ""
+    return Change(word, what, *texts, note=f"{times}, p {'< 1e-6' if chance < 1e-6 else f'= {chance:.1g}'}".strip(", "))
+
+
+def mann_whitney(first: Counted, second: Counted) -> float:
+    """How likely ranks this different are, both ways, if both are from one distribution (normal, with ties).
+
+    1.0 where nothing can be said: too few, or all alike.
+    """
+    one, two = sum(first.values()), sum(second.values())
+    total = one + two
+    if not one or not two:
+        return 1.0
+    ranks, passed, ties = 0.0, 0, 0.0
+    for value in sorted({*first, *second}):
+        mine, all_here = first.get(value, 0), first.get(value, 0) + second.get(value, 0)
+        ranks += mine * (passed + (all_here + 1) / 2)
+        passed += all_here
+        ties += all_here**3 - all_here
+    u = ranks - one * (one + 1) / 2
+    variance = one * two / 12 * (total + 1 - ties / (total * (total - 1))) if total > 1 else 0.0
+    if variance <= 0:
+        return 1.0
+    distance = max(abs(u - one * two / 2) - 0.5, 0.0)
+    return erfc(distance / sqrt(variance) / sqrt(2))
+
+
+def _median(counted: Counted) -> float:
+    half, passed = sum(counted.values()) / 2, 0
+    for value in sorted(counted):
+        passed += counted[value]
+        if passed >= half:
+            return value
+    raise ValueError("there are no figures")
+
+
+def _word_of(was: str, now: str) -> str:
+    if "not_measured" in (was, now) and "over" not in (was, now):
+        return "changed"
+    return "worse" if _RANKS[now] > _RANKS[was] else "better"
+
+
+def lines(changes: Sequence[Change]) -> list[str]:
+    """As they are printed: a line each, and how many have nothing proved."""
+    told = [change for change in changes if change.word != NOTHING]
+    width = max((len(change.what) for change in told), default=0)
+    found = []
+    for change in told:
+        note = f"  ({change.note})" if change.note else ""
+        found.append(f"{change.word:<8} {change.what:<{width}}  {change.old} -> {change.new}{note}")
+    unproved = len(changes) - len(told)
+    return [*found, *([f"~        {unproved} with other figures, of which nothing is proved"] if unproved else [])]

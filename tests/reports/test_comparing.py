@@ -1,0 +1,160 @@
+"""What changed between two runs, beyond noise."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from pytest_coresys.reports.comparing import Counted, compare, lines, mann_whitney, why_not_comparable
+
+
+def tally(values: list[float]) -> dict[float, int]:
+    found: dict[float, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return found
+
+
+def exact(one: list[float], two: list[float]) -> float:
+    """The chance by all ways to deal the figures out: how many are as far from the middle as these, or farther."""
+    pooled, half = one + two, len(one) * len(two) / 2
+
+    def distance(mine: tuple[int, ...]) -> float:
+        others = [pooled[at] for at in range(len(pooled)) if at not in mine]
+        u = sum((pooled[at] > other) + (pooled[at] == other) / 2 for at in mine for other in others)
+        return abs(u - half)
+
+    seen = distance(tuple(range(len(one))))
+    ways = [distance(mine) for mine in combinations(range(len(pooled)), len(one))]
+    return sum(each >= seen - 1e-9 for each in ways) / len(ways)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ([1.1, 2.2, 3.3, 4.4, 5.5, 6.6, 7.7], [2.5, 3.5, 6.5, 8.5, 9.5, 10.5, 11.5]),
+        ([1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0], [2.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0]),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]),
+    ],
+    ids=["apart", "with ties", "mixed"],
+)
+def test_the_chance_is_that_of_all_ways_to_deal(one: list[float], two: list[float]) -> None:
+    assert mann_whitney(tally(one), tally(two)) == pytest.approx(exact(one, two), abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [({}, {1.0: 9}), ({1.0: 9}, {1.0: 9}), ({1.0: 1}, {2.0: 1})], ids=["none", "alike", "one"]
+)
+def test_of_nothing_nothing_is_said(first: Counted, second: Counted) -> None:
+    assert mann_whitney(first, second) > 0.3
+
+
+def test_noise_alone_is_hardly_ever_taken_for_a_change() -> None:
+    rng = random.Random(7)
+    chances = [
+        mann_whitney(tally([rng.gauss(5, 1) for _ in range(60)]), tally([rng.gauss(5, 1) for _ in range(60)]))
+        for _ in range(1000)
+    ]
+    assert sum(chance < 0.05 for chance in chances) == pytest.approx(50, abs=25)
+    assert sum(chance < 0.001 for chance in chances) <= 5
+
+
+def run_of(**parts: Any) -> dict[str, Any]:
+    machine = {"cpu": "x", "cores": 2, "memory": 2**34, "system": "Linux 6.1"}
+    return {"run": {"machine": parts.pop("machine", machine), "python": "3.12.1"}, "tests": [], "criteria": [],
+            "findings": [], **parts}  # fmt: skip
+
+
+def criterion(values: list[float], verdict: str = "within", **more: Any) -> dict[str, Any]:
+    counts = tally(values)
+    histogram = {"bounds": list(counts), "counts": list(counts.values())}
+    value = sorted(values)[-1] if values else None
+    return {"id": "shop.time", "verdict": verdict, "value": value, "unit": "s", "comparison": "<", "statistic": "p99",
+            "histogram": histogram, **more}  # fmt: skip
+
+
+FAST = [0.001 + at * 1e-6 for at in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "word"),
+    [
+        (criterion(FAST), criterion([value * 1.5 for value in FAST]), "worse"),
+        (criterion(FAST), criterion([value * 0.5 for value in FAST]), "better"),
+        (criterion(FAST), criterion([value * 1.05 for value in FAST]), "~"),
+        (criterion(FAST), criterion(FAST), None),
+        (criterion([0.001]), criterion([0.04]), "~"),
+        (criterion(FAST), criterion(FAST, "over"), "worse"),
+        (criterion(FAST, "over"), criterion(FAST, "near"), "better"),
+        (criterion(FAST), criterion([], "not_measured"), "changed"),
+        (criterion(FAST, "over"), criterion([], "not_measured"), "better"),
+        (criterion(FAST, comparison=">"), criterion([value * 2 for value in FAST], comparison=">"), "better"),
+        (
+            criterion([0.04], statistic="value"),
+            criterion([0.001], statistic="value"),
+            "~",
+        ),
+    ],
+)
+def test_a_criterion(was: dict[str, Any], now: dict[str, Any], word: str | None) -> None:
+    found = compare(run_of(criteria=[was]), run_of(criteria=[now]))
+    assert [change.word for change in found] == ([] if word is None else [word])
+
+
+def test_criteria_that_came_and_went() -> None:
+    found = compare(run_of(criteria=[criterion(FAST, id="old")]), run_of(criteria=[criterion(FAST, id="fresh")]))
+    assert [(change.word, change.what) for change in found] == [("new", "fresh"), ("gone", "old")]
+
+
+def test_figures_of_another_machine_are_not_compared_and_verdicts_are() -> None:
+    old, other = run_of(criteria=[criterion(FAST)]), {"cpu": "y", "cores": 64, "memory": 2**38, "system": "Linux 6.1"}
+    slow = run_of(criteria=[criterion([value * 9 for value in FAST])], machine=other)
+    assert compare(old, slow) == []
+    assert "other machines (x, Python 3.12.1; y, Python 3.12.1)" in str(why_not_comparable(old, slow))
+    over = run_of(criteria=[criterion(FAST, "over")], machine=other)
+    assert [change.word for change in compare(old, over)] == ["worse"]
+    assert why_not_comparable(old, old) is None
+
+
+def measured(
+    verdict: str, value: float | None, series: list[float] | None = None, name: str = "t.py::a"
+) -> dict[str, Any]:
+    measure = {"verdict": verdict, "value": value, "unit": "B", "level": "error", "series": series or []}
+    return {"nodeid": name, "measures": {"memory.growth": measure}}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "word"),
+    [
+        (measured("within", 0), measured("over", 1024), "worse"),
+        (measured("over", 1024), measured("within", 0), "better"),
+        (measured("over", 1024), measured("over", 2048), None),
+        (measured("over", 1000, [1000.0] * 20), measured("over", 2000, [2000.0] * 20), "worse"),
+        (measured("within", 0), measured("not_measured", None), None),
+        (measured("within", 0, name="t.py::b"), measured("over", 1, name="t.py::a"), "new"),
+    ],
+)
+def test_a_test(was: dict[str, Any], now: dict[str, Any], word: str | None) -> None:
+    found = compare(run_of(tests=[was]), run_of(tests=[now]))
+    assert [change.word for change in found] == ([] if word is None else [word])
+
+
+def test_findings_of_the_run() -> None:
+    finding = {"key": "threads.leaked", "level": "error", "owner": "fixture pool (c.py:9)", "summary": "one left"}
+    (new,) = compare(run_of(), run_of(findings=[finding]))
+    assert (new.word, new.what) == ("new", "fixture pool (c.py:9)")
+    (gone,) = compare(run_of(findings=[finding]), run_of())
+    assert gone.word == "gone"
+    assert compare(run_of(findings=[finding]), run_of(findings=[{**finding, "summary": "two left"}])) == []
+
+
+def test_it_is_printed_a_line_each_with_what_proves_it() -> None:
+    old = run_of(criteria=[criterion(FAST), criterion([1.0], id="b")])
+    new = run_of(criteria=[criterion([value * 1.5 for value in FAST]), criterion([2.0], id="b")])
+    assert lines(compare(old, new)) == [
+        "worse    shop.time  1.1 ms, within -> 1.6 ms, within  (1.5 times, p < 1e-6)",
+        "~        1 with other figures, of which nothing is proved",
+    ]

@@ -1,0 +1,232 @@
+"""Run files of shards as one run."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pytest_coresys import cli
+from pytest_coresys.reports import runfile
+from pytest_coresys.reports.merging import MergeError, merge
+from pytest_coresys.schema import run_schema
+
+SUITE = """
+import threading
+import pytest
+
+POOL = threading.Lock()
+CACHE = threading.RLock()
+
+@pytest.mark.parametrize("number", range(4))
+def test_is_quick(coresys_criteria, number):
+    for at in range(30):
+        coresys_criteria.record("shop.order_time", 0.001 * (number + 1))
+    coresys_criteria.record("shop.lost", 1 if number == 3 else 0, "order 3")
+    coresys_criteria.check("shop.audited", True)
+    coresys_criteria.slope("shop.growth", 1000.0 * number, -100.0, 5000.0)
+
+def test_evicts():
+    with POOL, CACHE:
+        pass
+
+def test_fills():
+    with CACHE, POOL:
+        pass
+"""
+CRITERIA = """
+[[criterion]]
+id = "shop.order_time"
+statistic = "p99"
+comparison = "<"
+limit = "50 ms"
+
+[[criterion]]
+id = "shop.lost"
+statistic = "total"
+comparison = "=="
+limit = 0
+unit = "count"
+
+[[criterion]]
+id = "shop.audited"
+statistic = "check"
+
+[[criterion]]
+id = "shop.growth"
+statistic = "slope"
+comparison = "<"
+limit = "1 MB/h"
+
+[[criterion]]
+id = "shop.ready"
+statistic = "derived"
+derived_from = ["shop.*"]
+"""
+OFF = ("memory.growth", "memory.fragmentation", "threads.leaked", "descriptors.leaked", "processes.leaked",
+       "tasks.leaked", "globals.changed")  # fmt: skip
+LEAN = ("-p", "no:cacheprovider", "-p", "no:randomly", "--coresys-repeat", "0", "--coresys-criteria", "own.toml",
+        *(word for key in OFF for word in ("--coresys-set", f"{key}=off")))  # fmt: skip
+SHARDS = ("quick and (0 or 1)", "quick and 2 or evicts", "quick and 3", "fills")
+
+
+def run(pytester: pytest.Pytester, name: str, *options: str) -> Path:
+    target = pytester.path / f"{name}.json"
+    pytester.runpytest_subprocess("--coresys-budget", "--coresys-json", str(target), *LEAN, *options)
+    return target
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyfile(test_shop=SUITE)
+    (pytester.path / "own.toml").write_text(CRITERIA, encoding="utf-8")
+    return pytester
+
+
+def facts(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+def comparable(run: dict[str, Any]) -> dict[str, Any]:
+    """A run without what two runs never share: times, ids, and where threads went."""
+    run = copy.deepcopy(run)
+    del run["run"]
+    for test in run["tests"]:
+        for measure in test["measures"].values():
+            for name in ("value", "series", "resolution"):
+                measure.pop(name)
+    run["tests"].sort(key=lambda test: test["nodeid"])
+    for criterion in run["criteria"]:
+        criterion["evidence"].sort()
+        criterion["recorded"].pop("slopes", None)
+    return run
+
+
+@pytest.mark.slow
+def test_four_shards_merged_are_the_single_run(suite: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = facts(run(suite, "whole"))
+    shards = [run(suite, f"shard{number}", "-k", choice) for number, choice in enumerate(SHARDS)]
+    target = suite.path / "all.json"
+    assert cli.main(["merge", *map(str, shards), "-o", str(target)]) == 0
+    merged = facts(target)
+    assert comparable(merged) == comparable(whole)
+    assert [len(facts(shard)["criteria"]) for shard in shards] == [5] * 4
+    found = {each["id"]: each for each in merged["criteria"]}
+    assert (found["shop.order_time"]["verdict"], found["shop.order_time"]["samples"]) == ("within", 120)
+    assert facts(shards[0])["criteria"][0]["verdict"] == "not_measured", "60 samples alone are too few"
+    assert found["shop.lost"]["verdict"] == found["shop.ready"]["verdict"] == "over"
+    (circle,) = [each for each in merged["findings"] if each["key"] == "locks.potential_deadlocks"]
+    assert circle["tests"] == ["test_shop.py::test_evicts", "test_shop.py::test_fills"]
+    assert all(not facts(shard)["findings"] for shard in shards), "no shard has seen both orders"
+    jsonschema.Draft202012Validator(run_schema()).validate(merged)
+    assert [shard["tests"] for shard in merged["run"]["shards"]] == [2, 2, 1, 1]
+    capsys.readouterr()
+    assert cli.main(["gate", str(target)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert "criterion shop.lost: over" in told
+    assert any("locks.potential_deadlocks" in line for line in told)
+    assert cli.main(["gate", str(shards[0])]) == 0
+    assert cli.main(["gate", str(shards[0]), "--require", "shop.order*"]) == 1
+    assert "required, but not measured: shop.order_time: 60 samples, of 100" in capsys.readouterr().out
+
+
+def minimal(identity: str, **facts: Any) -> dict[str, Any]:
+    told = {
+        "id": identity,
+        "started": "2026-01-01T00:00:00+00:00",
+        "duration": 1.0,
+        "mode": "budget",
+        "workers": 0,
+        "python": "3.12.1",
+        "platform": "x",
+        "coresys": "0.1.0",
+        "pytest": "9.0",
+        "machine": {"cores": 2},
+        "commit": None,
+        "noise_floor": {},
+    }
+    parts: dict[str, Any] = {"tests": [], "findings": [], "criteria": [], "soak": {}, "summary": {}}
+    parts["locks"] = {"nodes": [], "edges": [], "cycles": []}
+    return {"schema": 1, "run": {**told, **facts}, **parts}
+
+
+@pytest.mark.parametrize(
+    ("runs", "problem"),
+    [
+        ([], "there is no run to merge"),
+        ([minimal("a"), minimal("a")], "run a is given twice"),
+        ([minimal("a"), minimal("b", mode="observe")], "mode is budget and observe"),
+        ([minimal("a", commit="1" * 40), minimal("b", commit="2" * 40)], "commit is 1"),
+        ([minimal("a", profile="ci"), minimal("b", profile="strict")], "profile is ci and strict"),
+        ([{**minimal("a"), "soak": {"x": {}}}, {**minimal("b"), "soak": {"x": {}}}], "soaks are judged each by itself"),
+    ],
+)
+def test_what_is_no_shard_of_one_run_is_refused(runs: list[dict[str, Any]], problem: str) -> None:
+    with pytest.raises(MergeError, match=problem):
+        merge(runs)
+
+
+def test_facts_of_different_machines_are_told_of_each() -> None:
+    merged = merge(
+        [
+            minimal("b", started="2026-01-01T00:00:05+00:00", duration=10.0, python="3.13.0", workers=2),
+            minimal("a", machine={"cores": 4}, noise_floor={"memory.growth": 16}),
+        ]
+    )
+    told = merged["run"]
+    assert (told["id"], told["duration"], told["workers"], told["python"]) == ("a+b", 15.0, 2, "3.12.1, 3.13.0")
+    assert told["machine"] == {"cores": None}
+    assert told["noise_floor"] == {"memory.growth": 16}
+    assert [shard["machine"]["cores"] for shard in told["shards"]] == [4, 2]
+
+
+def test_one_run_is_itself() -> None:
+    alone = minimal("a")
+    assert merge([alone]) == alone
+
+
+def unmeasured(nodeid: str, why: str) -> dict[str, Any]:
+    return {"nodeid": nodeid, "outcome": "skipped", "verdict": "not_measured", "why": why, "measures": {},
+            "repetitions": 0, "worker": None, "findings": []}  # fmt: skip
+
+
+def test_a_test_that_one_shard_left_to_another_is_there_once() -> None:
+    one, other = minimal("a"), minimal("b")
+    one["tests"] = [unmeasured("t::x", "not run: the session stopped before it"), unmeasured("t::y", "it is slow")]
+    other["tests"] = [{**unmeasured("t::x", ""), "outcome": "passed"}]
+    assert [(test["nodeid"], test["outcome"]) for test in merge([one, other])["tests"]] == [
+        ("t::x", "passed"),
+        ("t::y", "skipped"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "no run file: it is not JSON"),
+        ("[]", "no run file: it has no 'schema'"),
+        ('{"schema": 1}', "no run file: it has no 'run'"),
+        (json.dumps({**minimal("a"), "schema": 2}), "its schema is 2, and this version reads 1"),
+    ],
+)
+@pytest.mark.parametrize("command", ["merge", "gate"])
+def test_what_cannot_be_read_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, text: str | None, problem: str
+) -> None:
+    path = tmp_path / "run.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    more = ["-o", str(tmp_path / "all.json")] if command == "merge" else []
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, str(path), *more])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"coresys {command}: {path}: {problem}"
+    with pytest.raises(runfile.RunFileError):
+        runfile.read_run(path)
