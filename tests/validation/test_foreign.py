@@ -79,10 +79,6 @@ ROWS: list[tuple[str, Test, dict[str, str | None]]] = [
     ("stack", of_resources.test_a_cleanup_goes_by_what_needs_what, {"resources.cleanup_order_violations": "over"}),
     ("dictionaries", of_state.test_every_transition_is_told_to_monitoring_once, {"state.monitoring_missed": None}),
     ("dictionaries", of_errors.test_every_error_is_told_to_monitoring_once, {"errors.monitoring_missed": None}),
-]
-
-SLOW: list[tuple[str, Test, dict[str, str | None]]] = [
-    ("executor", of_threads.test_a_pool_has_no_more_threads_than_it_may, {"threads.pool_max": "over"}),
     ("executor", of_threads.test_tasks_of_a_channel_run_in_order, {"threads.affinity_violations": "over"}),
     ("executor", of_threads.test_the_stack_of_a_worker_is_small_and_safe, {"threads.stack_size": "over"}),
     (
@@ -94,8 +90,13 @@ SLOW: list[tuple[str, Test, dict[str, str | None]]] = [
             "resources.pool_large_count": "within",
         },
     ),
-    ("bytearrays", of_resources.test_no_buffer_is_free_and_of_no_use, {"resources.pool_fragmentation": "over"}),
+    ("bytearrays", of_resources.test_no_buffer_is_free_and_of_no_use, {"resources.pool_fragmentation": "within"}),
+    ("bytearrays", of_planted.test_the_efficiency_of_use_is_reported, {"validation.efficiency": "over"}),
     ("bytearrays", of_planted.test_limits_are_enforced, {"validation.limits": "within"}),
+]
+
+SLOW: list[tuple[str, Test, dict[str, str | None]]] = [
+    ("executor", of_threads.test_a_pool_has_no_more_threads_than_it_may, {"threads.pool_max": "over"}),
     ("stack", of_cleanup.test_a_step_that_fails_or_hangs_keeps_no_other, {"cleanup.isolation_faults": "over"}),
     ("stack", of_resources.test_a_cleanup_covers_all_channels, {"resources.cross_channel_cleanup_missed": "over"}),
 ]

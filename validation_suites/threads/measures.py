@@ -83,7 +83,8 @@ def most_workers(
 
     blocked: list[Future[Any]] = []
     for number in range(tasks):
-        blocked.append(manager.submit(block))
+        # Some at the highest priority, for which there may be workers of their own.
+        blocked.append(manager.submit_with(block, priority="system") if number % 10 == 9 else manager.submit(block))
         if number % 500 == 0:
             look()
     until(lambda: inside.most >= manager.statistics().workers, 1.0)
