@@ -476,7 +476,8 @@ def context_lost(manager: IErrorManager, threads: IThreadManager, times: int = 5
     futures, timers = [], []
     for number in range(times):
         token = REQUEST.set(f"request {number}")
-        futures.append(threads.submit(_fail_and_report, manager, f"worker {number}"))
+        fail = partial(_fail_and_report, manager, f"worker {number}")
+        futures.append(threads.submit_with(fail) if number % 2 else threads.submit(fail))
         expected[f"worker {number}"] = f"request {number}"
         if number % 10 == 0:
             carried = carry(partial(_fail, f"timer {number}"), errors, component="worker")

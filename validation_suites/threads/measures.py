@@ -337,6 +337,31 @@ def leftovers(build: Callable[[], Any], load: Callable[[Any], None], patience: f
     return faults + ([f"{more} tasks of asyncio are left"] if more > 0 else [])
 
 
+def cancelled_faults(manager: IThreadManager, tasks: int = 200, patience: float = PATIENCE) -> list[str]:
+    """Shut a manager down whose workers are all busy, and have what is queued cancelled: what is run all the same."""
+    gate, begun = threading.Event(), threading.Semaphore(0)
+    numbers: list[int] = []
+
+    def block(number: int) -> None:
+        numbers.append(number)
+        begun.release()
+        gate.wait(4 * patience)
+
+    futures = [manager.submit(block, number) for number in range(tasks)]
+    begun.acquire(timeout=patience)
+    ending = Runner(lambda: manager.shutdown(True, cancel_futures=True))
+    until(lambda: sum(future.cancelled() for future in futures) + len(numbers) >= tasks, patience)
+    gate.set()
+    ending.join(patience)
+    cancelled = sum(future.cancelled() for future in futures)
+    faults = [] if cancelled else [f"of {tasks} tasks, most of them queued, none was cancelled"]
+    if cancelled + len(numbers) != tasks:
+        faults.append(f"of {tasks} tasks {len(numbers)} were run, and {cancelled} cancelled")
+    if ending.is_alive() or ending.problem is not None:
+        faults.append(f"the shutdown {'hangs' if ending.is_alive() else f'raised {ending.problem}'}")
+    return faults
+
+
 # -- values that threads share ---------------------------------------------------------------------------------------
 
 

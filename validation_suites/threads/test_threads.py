@@ -169,6 +169,7 @@ def test_a_shutdown_under_load_leaves_nothing(
         identity = "threads.cleanup_leftovers"
         make = subject.factory("threads")
         count(coresys_criteria, identity, lambda: measures.leftovers(make, _loaded))
+        count(coresys_criteria, identity, lambda: measures.cancelled_faults(subject("threads")))
         folder = tmp_path_factory.mktemp("store")
         count(
             coresys_criteria,
