@@ -148,6 +148,41 @@ def unreclaimed(manager: IResourceManager, owners: int = 8) -> list[str]:
             end()
 
 
+def closed_out_of_order(manager: IResourceManager, things: int = 6) -> list[str]:
+    """Things that an owner has registered one on top of the other: those closed before what stands on them."""
+    order: list[int] = []
+    for number in range(things):
+        manager.register(f"thing {number}", owner="tower", close=partial(order.append, number))
+    manager.release_owner("tower")
+    if sorted(order) != list(range(things)):
+        return [f"of {things} things were closed {order}"]
+    at = {number: place for place, number in enumerate(order)}
+    early = [one for one in range(things - 1) if at[one] < at[one + 1]]
+    return [f"thing {one} was closed before {one + 1}, which stands on it" for one in early]
+
+
+def left_by_a_failure(manager: IResourceManager) -> list[str]:
+    """An owner of whose things one fails to close: what it has after that, and that it was told."""
+    closed: list[str] = []
+    lease = manager.lease(SMALL, owner="unlucky")
+    manager.register("first", owner="unlucky", close=partial(closed.append, "first"))
+    manager.register("failing", owner="unlucky", close=fails)
+    manager.register("last", owner="unlucky", close=partial(closed.append, "last"))
+    faults = []
+    try:
+        manager.release_owner("unlucky")
+        faults.append("that something failed to close is told to nobody")
+    except Exception:  # of whatever kind: here it is asked what is left
+        pass
+    usage = manager.usage("unlucky")
+    if sorted(closed) != ["first", "last"]:
+        faults.append(f"beside what failed to close, closed were {closed}")
+    if usage.leases or usage.leased or usage.resources or manager.leases("unlucky"):
+        faults.append(f"where something failed to close, {usage.leases} leases and {usage.resources} things are left")
+    del lease
+    return faults
+
+
 def _hold_some_of_each(manager: IResourceManager, owner: str, ends: list[Callable[[], object]]) -> None:
     file = tempfile.TemporaryFile()  # noqa: SIM115  its owner is to close it
     file.write(b"x" * mmap.PAGESIZE)
