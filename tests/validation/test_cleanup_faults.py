@@ -19,7 +19,7 @@ from validation_suites.conforming import departures
 from validation_suites.faults import cleanup as faulty
 from validation_suites.faults import resources as faulty_resources
 from validation_suites.faults.wrapping import Clock, Passing, Slow
-from validation_suites.memory import kept_by
+from validation_suites.memory import _kept, kept_by
 
 
 def _verdict(identity: str, *values: float) -> str:
@@ -208,3 +208,18 @@ def test_what_is_kept_each_time_is_counted_to_the_block() -> None:
 
     assert 48 <= kept_by(keep) <= 64
     assert kept_by(partial(bytes, 1000)) == 0
+
+
+@pytest.mark.parametrize(
+    ("readings", "kept"),
+    [
+        ([100 * at for at in range(12)], 100),
+        ([0] * 12, 0),
+        ([0] * 48 + [900] * 72, 0),  # made once
+        ([-288 * (at % 8) for at in range(120)], 0),  # goes to and fro
+        ([64 * at - 288 * (at % 8) for at in range(120)], 37),  # the least that it can be
+        ([-at for at in range(12)], 0),
+    ],
+)
+def test_a_leak_is_told_from_what_is_made_once_and_from_what_goes_to_and_fro(readings: list[int], kept: int) -> None:
+    assert abs(_kept(readings) - kept) <= 0.25 * kept

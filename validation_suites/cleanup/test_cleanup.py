@@ -19,7 +19,7 @@ from validation_suites.cleanup import measures
 from validation_suites.conftest import Subject
 from validation_suites.memory import kept_by
 
-CYCLES = 18
+CYCLES = 24
 
 
 def a_thread() -> None:
@@ -116,7 +116,7 @@ def test_a_transition_is_quick_while_others_clean_up(subject: Subject, coresys_c
 @pytest.mark.coresys_no_repeat(reason="it is a series of repetitions itself")
 @pytest.mark.coresys_criterion("cleanup.unreclaimed")
 def test_a_system_that_was_taken_down_keeps_nothing(coresys_criteria: CriteriaRecorder, tmp_path: Path) -> None:
-    kept, problem = answer_of(kept_by, measures.life_of_a_system(tmp_path), cycles=CYCLES, warm=6)
+    kept, problem = answer_of(kept_by, measures.life_of_a_system(tmp_path), cycles=CYCLES, warm=8)
     if kept is None:
         coresys_criteria.unmeasured("cleanup.unreclaimed", problem)
     else:
