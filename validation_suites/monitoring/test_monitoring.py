@@ -49,7 +49,7 @@ def test_monitoring_answers_soon(subject: Subject, coresys_criteria: CriteriaRec
                     yardstick()
 
                 coresys_criteria.timed(
-                    identity, operation, beside=a_loop_of_as_much_processor_time, calls=200, rounds=3
+                    identity, operation, beside=a_loop_of_as_much_processor_time, calls=120, rounds=2
                 )
 
 

@@ -114,7 +114,7 @@ def record_contention(criteria: CriteriaRecorder, identity: str, work: Callable[
     limit = criteria.criterion(identity).limit
     line = f"between {found.least:.2%} and {found.most:.2%} of the time is lost, and {found.reference:.2%} by threads"
     line += " that only think"
-    worst = found.most if found.most < limit else max(found.most - found.reference, 0.0)
+    worst = max(found.most - found.reference, 0.0)
     sure = max(found.least - found.reference, 0.0)
     if sure >= limit:
         criteria.record(identity, sure, line)

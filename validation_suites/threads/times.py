@@ -44,7 +44,7 @@ def standard_start_seconds() -> float:
         return max(pool.submit(perf_counter).result(PATIENCE) - began, 0.0)
 
 
-def switch_seconds(manager: IThreadManager) -> float:
+def switch_seconds(manager: IThreadManager | ThreadPoolExecutor) -> float:
     """One way from the calling thread to a worker that waits for work."""
     began = perf_counter()
     return max(manager.submit(perf_counter).result(PATIENCE) - began, 0.0)
