@@ -144,7 +144,7 @@ TESTING = (
         _ENVIRONMENT,
         "        self._going = [*self._tasks(), *self._locks()]\n",
         "        self._going = []\n",
-        ("testing",),
+        ("resources",),
     ),
     Mutant(
         "testing: what is left is not found before the environment is closed",

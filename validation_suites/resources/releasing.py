@@ -221,7 +221,21 @@ def unreported(tests: ITestManager) -> list[str]:
             faults.append(f"the buffer that {owner!r} left is lent still")
         except Exception:  # of which kind is a matter of the subject
             pass
-    return faults
+    return faults + _unreported_lock(tests)
+
+
+def _unreported_lock(tests: ITestManager) -> list[str]:
+    """A lock that is held still when its environment is closed, where environments make locks, as ours do."""
+    tests.open_environment(EnvironmentSpec("holding"))
+    own: Any = tests.environment("holding")
+    if not callable(getattr(own, "declare_ranks", None)):
+        tests.close_environment("holding")
+        return []
+    own.declare_ranks("stock")
+    lock = own.threads.lock("stock", name="left held")
+    lock.acquire()
+    record = tests.close_environment("holding")
+    return [] if any("left held" in line for line in record.left) else [f"a lock is held, and told is {record.left}"]
 
 
 # -- environments ------------------------------------------------------------------------------------------------------
