@@ -18,6 +18,7 @@ import pytest
 from judged_suites import results
 
 from validation_suites.cleanup import test_cleanup as of_cleanup
+from validation_suites.coordination import test_coordination as of_coordination
 from validation_suites.errors import test_errors as of_errors
 from validation_suites.foreign import bytearrays, counters, executors, logs, stacks, transitions_state
 from validation_suites.resources import test_planted as of_planted
@@ -56,6 +57,18 @@ ROWS: list[tuple[str, Test, dict[str, str | None]]] = [
         of_state.test_what_was_acknowledged_survives_a_kill,
         {"state.acknowledged_lost": "not_measured", "coordination.recovery_procedures": "not_measured"},
     ),
+    (
+        "machines",
+        of_threads.test_threads_that_move_one_machine_leave_a_whole_history,
+        {"threads.state_inconsistencies": None},
+    ),
+    (
+        "machines",
+        of_coordination.test_machines_of_several_parts_move_together,
+        {"coordination.transition_management": "over"},
+    ),
+    ("machines", of_coordination.test_what_is_declared_wrongly_is_refused, {"coordination.validation_rules": "over"}),
+    ("machines", of_coordination.test_histories_have_no_gaps, {"coordination.history_gaps": "not_measured"}),
     ("executor", of_threads.test_tasks_start_by_their_priority, {"threads.priority_inversions": "over"}),
     ("executor", of_threads.test_what_is_atomic_is_so_in_a_storm, {"threads.atomicity_faults": "over"}),
     ("executor", of_threads.test_locks_out_of_order_are_refused, {"threads.order_violations_missed": "not_measured"}),
@@ -70,6 +83,18 @@ ROWS: list[tuple[str, Test, dict[str, str | None]]] = [
         {"resources.component_isolation_violations": "over"},
     ),
     ("bytearrays", of_planted.test_cleanup_is_verified, {"validation.cleanup": "within"}),
+    ("bytearrays", of_resources.test_a_cleanup_goes_by_what_needs_what, {"resources.cleanup_order_violations": "over"}),
+    (
+        "bytearrays",
+        of_resources.test_what_was_taken_back_is_gone_and_what_was_left_is_told,
+        {"resources.unreclaimed": "over"},
+    ),
+    ("bytearrays", of_coordination.test_usage_is_tracked_to_the_byte, {"coordination.usage_tracking_error": None}),
+    (
+        "bytearrays",
+        of_coordination.test_the_report_tells_who_asked_for_what,
+        {"coordination.allocation_patterns": "over"},
+    ),
     ("logs", of_errors.test_no_error_is_lost_on_its_path, {"errors.propagation_lost": "over"}),
     ("logs", of_errors.test_procedures_are_run_as_declared, {"errors.recovery_procedures_failed": "not_measured"}),
     ("logs", of_errors.test_context_and_causes_go_across_threads, {"errors.context_lost": "not_measured"}),
