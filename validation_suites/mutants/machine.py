@@ -87,7 +87,7 @@ def run(mutants: Sequence[Mutant], *, at_once: int) -> Iterator[Outcome]:
     """What became of each, in the order of the list. Raises MutantError at first, where a suite is not green."""
     check(mutants)
     with ThreadPoolExecutor(at_once) as pool:
-        needed = list(dict.fromkeys(mutant.suites for mutant in mutants))
+        needed = list(dict.fromkeys((suite,) for mutant in mutants for suite in mutant.suites))
         for _ in pool.map(check_unchanged, needed):
             pass
         yield from pool.map(judged, mutants)
