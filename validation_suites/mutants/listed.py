@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from validation_suites.mutants.machine import Mutant
 from validation_suites.mutants.of_cleanup import CLEANUP
 from validation_suites.mutants.of_components import COMPONENTS, COORDINATORS, TESTING
@@ -11,7 +13,7 @@ from validation_suites.mutants.of_resources import RESOURCES
 from validation_suites.mutants.of_state import STATE
 from validation_suites.mutants.of_threads import THREADS
 
-MUTANTS: tuple[Mutant, ...] = (
+_ALL: tuple[Mutant, ...] = (
     *STATE,
     *RESOURCES,
     *ERRORS,
@@ -22,3 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *TESTING,
     *CLEANUP,
 )
+
+MUTANTS = tuple(each for each in _ALL if sys.version_info >= each.since)

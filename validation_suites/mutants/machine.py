@@ -30,7 +30,8 @@ SECONDS = 120.0  # for one run: a mutant may make something wait for ever, and t
 class Mutant:
     """One fault: in the file ``path`` of the library ``old`` becomes ``new``; ``suites`` ought to notice it.
 
-    A suite is a folder of ``validation_suites``, perhaps with a file in it.
+    A suite is a folder of ``validation_suites``, perhaps with a file in it. ``since`` is the first Python that has what
+    it breaks.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Mutant:
     old: str
     new: str
     suites: tuple[str, ...]
+    since: tuple[int, int] = (3, 10)
 
 
 @dataclass(frozen=True, slots=True)

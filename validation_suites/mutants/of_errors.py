@@ -34,6 +34,7 @@ ERRORS = (
         "            self._seen(inside.get(number) or beyond[-1])\n",
         '            self._note("seen", inside.get(number) or beyond[-1])\n',
         ("errors",),
+        since=(3, 11),
     ),
     Mutant(
         "errors: a group inside of a group is left out",
@@ -41,6 +42,7 @@ ERRORS = (
         "                groups.append(member)\n",
         "                groups.append(member) if len(passed) > 9 else None\n",
         ("errors",),
+        since=(3, 11),
     ),
     Mutant(
         "errors: what is reported while another thread counts is not counted",
