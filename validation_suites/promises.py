@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from coresys.errors.hierarchy import (
@@ -13,7 +14,7 @@ from coresys.errors.hierarchy import (
     UnknownEnvironmentError,
     UnknownMachineError,
 )
-from coresys.interfaces import ICleanupManager, IResourceManager, IStateManager, ITestManager
+from coresys.interfaces import Environment, ICleanupManager, IResourceManager, IStateManager, ITestManager
 from coresys.system_records import CleanupStep, EnvironmentSpec
 from validation_suites.conforming import departures
 from validation_suites.state.measures import DOOR
@@ -96,7 +97,27 @@ def of_cleanup(cleanup: ICleanupManager) -> list[str]:
     faults += _unless([name for name, _ in report.failed] == ["first"], f"failed are {report.failed}")
     faults += _unless(report.done == ("second",), f"done are {report.done}")
     cleanup.run(channel="promised")
-    return faults + _unless(len(order) == 2, "a second run does something")
+    faults += _unless(len(order) == 2, "a second run does something")
+    return faults + _channels_of(cleanup)
+
+
+def _channels_of(cleanup: ICleanupManager) -> list[str]:
+    """A channel has those within it with it, and what its steps come after, and nothing else."""
+    order: list[str] = []
+    for name, channel, after in (
+        ("own", "promised", ("used",)),
+        ("inner", "promised/inner", ()),
+        ("used", "another", ()),
+        ("apart", "promised apart", ()),
+    ):
+        step = CleanupStep(f"step {name}", channel=channel, after=tuple(f"step {each}" for each in after))
+        cleanup.add(step, partial(order.append, name))
+    cleanup.run(channel="promised")
+    faults = _unless(sorted(order) == ["inner", "own", "used"], f"a channel has been cleaned up by {order}")
+    if {"used", "own"} <= {*order}:
+        faults += _unless(order.index("used") < order.index("own"), f"a channel was cleaned up in this order: {order}")
+    cleanup.run(channel="promised apart")
+    return faults + _unless("apart" in order and len(order) == 4, f"two channels have been cleaned up by {order}")
 
 
 def of_tests(tests: ITestManager) -> list[str]:
@@ -107,10 +128,24 @@ def of_tests(tests: ITestManager) -> list[str]:
     tests.open_environment(spec)
     faults = _refuses("a second of one name", DuplicateEnvironmentError, lambda: tests.open_environment(spec))
     own = tests.environment("promised")
+    faults += _shared(tests, own)
     lease = own.resources.lease(10, owner="left")
     faults += _unless(len(tests.verify_environment("promised").left) == 1, "what is left now is not told")
     faults += _unless(len(lease.view) == 10, "to look at what is left takes it away")
     record = tests.close_environment("promised")
     faults += _unless(len(record.left) == 1 and "left" in record.left[0], f"what was left is told as {record.left}")
     faults += _unless(not any(each.name == "promised" for each in tests.environments()), "it is open still")
+    faults += _refuses("a task of one that is closed", RuntimeError, lambda: own.threads.submit(bool))
     return faults + _refuses("one that is closed", UnknownEnvironmentError, lambda: tests.environment("promised"))
+
+
+def _shared(tests: ITestManager, own: Environment) -> list[str]:
+    """What another environment has of one that is open."""
+    tests.open_environment(EnvironmentSpec("promised beside", timeout=60.0))
+    other = tests.environment("promised beside")
+    own.state.define("own door", DOOR)
+    own.threads.submit(bool).result(60.0)
+    faults = _unless("own door" not in other.state.names(), "two environments share their machines")
+    faults += _unless(other.threads.statistics().submitted == 0, "two environments share their threads")
+    tests.close_environment("promised beside")
+    return faults

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         IStateManager,
     )
 
+OF_POOLS = ("busy", "refused", "overflowed", "external", "internal", "idle")
 PHASES = ("stop-intake", "drain", "flush", "release", "verify")
 
 
@@ -184,7 +185,8 @@ def missing_metrics(
         ("threads.completed", ""),
         *(("threads.longest_wait", each) for each in ("system", "processing", "monitoring")),
     }
-    needed |= {("pools.busy", tier) for tier in tiers} | {("locks.waited", name) for name in locks}
+    needed |= {(f"pools.{figure}", tier) for figure in OF_POOLS for tier in tiers}
+    needed |= {("locks.waited", name) for name in locks}
     faults += [f"no gauge {name} of {component or 'all'}" for name, component in sorted(needed - gauges)]
     distributions = {(each.name, each.component): each for each in report.monitoring.distributions}
     for table in tables:
@@ -242,7 +244,12 @@ def _run_chain(
     closed: list[str] = []
     resources.register("session", owner="upload", close=lambda: closed.append(",".join(begun)))
     coordinator.owner("upload", after=tuple(before))
+    stray = resources.lease(100, owner="nobody's") if dice.random() < 0.3 else None
     report = coordinator.run()
+    if stray is not None:
+        stray.release()
+    if len(report.left) != (stray is not None) or not all("nobody's" in line for line in report.left):
+        faults.append(f"left are {report.left}, and {'one buffer was' if stray else 'nothing was'}")
     if sorted(begun) != names:
         faults.append(f"of {names} were begun {begun}")
         return
@@ -689,10 +696,26 @@ def wrong_order(
     return faults
 
 
-def _recover(graph: _Graph, dice: random.Random) -> None:
+def _start_and_stop(graph: _Graph, unlucky: str) -> None:
+    """Start all, which one keeps from coming to its end at first; stop all; and leave all running."""
     coordinator = graph.coordinator
+    graph.failing.add(unlucky)
+    with suppress(CoreSysError):
+        coordinator.start()
+        graph.faults.append(f"{unlucky} did not start, and nobody heard of it")
+    graph.check(f"a start that {unlucky} fails in", graph.needs)
+    graph.failing.clear()
     coordinator.start()
     graph.check("start", ())
+    coordinator.stop()
+    graph.check("stop", graph.needs)
+    coordinator.start()
+    graph.check("start after a stop", ())
+
+
+def _recover(graph: _Graph, dice: random.Random) -> None:
+    coordinator = graph.coordinator
+    _start_and_stop(graph, dice.choice(list(graph.needs)))
     one, other = dice.sample(list(graph.needs), 2)
     for time in range(graph.restarts):
         if coordinator.restart(one, cause="planted") is not True:

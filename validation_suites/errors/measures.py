@@ -101,9 +101,10 @@ def leaves_lost(manager: IErrorManager, cleanup: ICleanupManager | None = None) 
         attempt(faults, "cleanup", partial(_by_cleanup, manager, cleanup, made))
         expected += made
     if takes(manager.report, "ended"):
-        made = []
-        attempt(faults, "hooks", partial(_by_hooks, manager, made))
-        expected += made
+        for what, way in (("hooks", _by_hooks), ("a sink", _by_a_sink)):
+            made = []
+            attempt(faults, what, partial(way, manager, made))
+            expected += made
     faults += missed_or_doubled("error", arrived.messages(), expected)
     return faults + _causes_lost(manager, arrived)
 
@@ -143,13 +144,13 @@ def _by_tasks(manager: IErrorManager, made: list[str]) -> None:
     asyncio.run(all_of_them())
 
 
-def _in_groups(manager: IErrorManager, made: list[str]) -> None:
+def _in_groups(manager: IErrorManager, made: list[str], component: str = LAYERS[2]) -> None:
     group: Any = getattr(sys.modules["builtins"], "ExceptionGroup", None)
     if group is None:  # Python 3.10
         return
     made += ["first of a group", "second of a group", "of a group in it"]
     inner = group("inner", [Planted(made[2])])
-    manager.report(raised(group("outer", [Planted(made[0]), Planted(made[1]), inner])), component=LAYERS[2])
+    manager.report(raised(group("outer", [Planted(made[0]), Planted(made[1]), inner])), component=component)
 
 
 def _by_cleanup(manager: IErrorManager, cleanup: ICleanupManager, made: list[str]) -> None:
@@ -207,6 +208,19 @@ def _by_hooks(manager: Any, made: list[str]) -> None:
         asyncio.run(forget(h))
 
 
+def _by_a_sink(manager: Any, made: list[str]) -> None:
+    """A sink that fails itself: its error has a path too."""
+
+    def fail(record: ErrorRecord) -> None:
+        made.append("of a sink")
+        raise Planted("of a sink")
+
+    manager.sink("failing", fail)
+    manager.route("to the failing one", "failing")
+    manager.route("sink failing", LAYERS[-1])
+    manager.report(raised(Planted("given to a sink")), component="to the failing one")
+
+
 @contextmanager
 def _nothing_printed() -> Iterator[None]:
     """The hooks below ours, which come after them, are none: these errors are meant."""
@@ -260,6 +274,10 @@ class Escalated(KeyError):
     """A matter of the next component."""
 
 
+class InTurn(EOFError):
+    """A matter of two procedures, of which the first does not help."""
+
+
 class Restarted(ValueError):
     """Recovered from by a restart."""
 
@@ -292,6 +310,7 @@ CASES = (
     Case(Retried, FOR_EVER, 3, ("tell of shop",), succeeds=False),
     Case(Escalated, 1, 2, ("page of shop",)),
     Case(Escalated, FOR_EVER, 2, ("page of shop", "page of shop"), succeeds=False),
+    Case(InTurn, 1, 2, ("first of orders", "second of orders")),
     Case(Restarted, 1, 2, ("restart db",)),
     Case(Restarted, FOR_EVER, 1, ("tell of shop",), succeeds=False),  # restarted too often by now
     Case(ZeroDivisionError, FOR_EVER, 1, ("tell of shop",), succeeds=False),  # which nothing is declared for
@@ -342,6 +361,7 @@ def declare_procedures(manager: Any, log: list[str], components: Any, clock: Clo
         "orders",
         {
             Reconnects: [Noted("reconnect", 1, log)],
+            InTurn: [Noted("first", 0, log), Noted("second", 1, log)],
             Retried: [again(stop=stop_after_attempt(3))],
             KeyError: [Escalate()],
             Restarted: [RestartComponent(components, "db")],
@@ -456,7 +476,8 @@ def context_lost(manager: IErrorManager, threads: IThreadManager, times: int = 5
     futures, timers = [], []
     for number in range(times):
         token = REQUEST.set(f"request {number}")
-        futures.append(threads.submit(_fail_and_report, manager, f"worker {number}"))
+        fail = partial(_fail_and_report, manager, f"worker {number}")
+        futures.append(threads.submit_with(fail) if number % 2 else threads.submit(fail))
         expected[f"worker {number}"] = f"request {number}"
         if number % 10 == 0:
             carried = carry(partial(_fail, f"timer {number}"), errors, component="worker")
@@ -518,7 +539,8 @@ def pinned(manager: IErrorManager, times: int = 20) -> list[str]:
 
 
 def untold_errors(manager: IErrorManager, tally: Tally, threads: int = 8, each: int = 250) -> list[str]:
-    """Report from several threads, each error twice; those that monitoring was not told of once."""
+    """Report from several threads, each error twice, and a group with a group in it; those that monitoring was not told
+    of once."""
     _routed(manager, "inner", "outer")
     already = len(tally.errors)
     before = manager.statistics().seen
@@ -531,6 +553,9 @@ def untold_errors(manager: IErrorManager, tally: Tally, threads: int = 8, each: 
 
     faults = at_once([partial(report, number) for number in range(threads)])
     expected = [f"thread {number} error {at}" for number in range(threads) for at in range(each)]
+    grouped: list[str] = []
+    _in_groups(manager, grouped, component="inner")
+    expected += grouped
     faults += missed_or_doubled("error", [record.message for record in tally.errors[already:]], expected)
     seen = manager.statistics().seen - before
     return faults + [f"it says that it saw {seen} errors of {len(expected)}"] * (seen != len(expected))

@@ -22,20 +22,22 @@ if TYPE_CHECKING:
     from coresys.coordinators.assembly import System
     from coresys.interfaces import Environment, ICleanupManager, IResourceManager, ITestManager
 
+HANGS = 10.0  # seconds: nobody is that late, on whatever machine, who does not wait for it
 _HUNG = 0.05  # seconds, the deadline of what hangs
 PARTS = 8  # components, in the system that is taken down
 
 
 @contextmanager
 def something_that_hangs() -> Iterator[Callable[[], None]]:
-    """A call that does not come back before the block is left; then its thread ends, and is waited for."""
+    """A call that does not come back before the block is left, or in 10 s, by which whoever goes on waiting for it is
+    seen: what should be told as hanging is done then. In the end its thread is waited for."""
     gate, lock = threading.Event(), threading.Lock()
     inside: list[threading.Thread] = []
 
     def hangs() -> None:
         with lock:
             inside.append(threading.current_thread())
-        gate.wait(WATCHDOG)
+        gate.wait(HANGS)
 
     try:
         yield hangs
@@ -146,6 +148,41 @@ def unreclaimed(manager: IResourceManager, owners: int = 8) -> list[str]:
             end()
 
 
+def closed_out_of_order(manager: IResourceManager, things: int = 6) -> list[str]:
+    """Things that an owner has registered one on top of the other: those closed before what stands on them."""
+    order: list[int] = []
+    for number in range(things):
+        manager.register(f"thing {number}", owner="tower", close=partial(order.append, number))
+    manager.release_owner("tower")
+    if sorted(order) != list(range(things)):
+        return [f"of {things} things were closed {order}"]
+    at = {number: place for place, number in enumerate(order)}
+    early = [one for one in range(things - 1) if at[one] < at[one + 1]]
+    return [f"thing {one} was closed before {one + 1}, which stands on it" for one in early]
+
+
+def left_by_a_failure(manager: IResourceManager) -> list[str]:
+    """An owner of whose things one fails to close: what it has after that, and that it was told."""
+    closed: list[str] = []
+    lease = manager.lease(SMALL, owner="unlucky")
+    manager.register("first", owner="unlucky", close=partial(closed.append, "first"))
+    manager.register("failing", owner="unlucky", close=fails)
+    manager.register("last", owner="unlucky", close=partial(closed.append, "last"))
+    faults = []
+    try:
+        manager.release_owner("unlucky")
+        faults.append("that something failed to close is told to nobody")
+    except Exception:  # of whatever kind: here it is asked what is left
+        pass
+    usage = manager.usage("unlucky")
+    if sorted(closed) != ["first", "last"]:
+        faults.append(f"beside what failed to close, closed were {closed}")
+    if usage.leases or usage.leased or usage.resources or manager.leases("unlucky"):
+        faults.append(f"where something failed to close, {usage.leases} leases and {usage.resources} things are left")
+    del lease
+    return faults
+
+
 def _hold_some_of_each(manager: IResourceManager, owner: str, ends: list[Callable[[], object]]) -> None:
     file = tempfile.TemporaryFile()  # noqa: SIM115  its owner is to close it
     file.write(b"x" * mmap.PAGESIZE)
@@ -184,7 +221,21 @@ def unreported(tests: ITestManager) -> list[str]:
             faults.append(f"the buffer that {owner!r} left is lent still")
         except Exception:  # of which kind is a matter of the subject
             pass
-    return faults
+    return faults + _unreported_lock(tests)
+
+
+def _unreported_lock(tests: ITestManager) -> list[str]:
+    """A lock that is held still when its environment is closed, where environments make locks, as ours do."""
+    tests.open_environment(EnvironmentSpec("holding"))
+    own: Any = tests.environment("holding")
+    if not callable(getattr(own, "declare_ranks", None)):
+        tests.close_environment("holding")
+        return []
+    own.declare_ranks("stock")
+    lock = own.threads.lock("stock", name="left held")
+    lock.acquire()
+    record = tests.close_environment("holding")
+    return [] if any("left held" in line for line in record.left) else [f"a lock is held, and told is {record.left}"]
 
 
 # -- environments ------------------------------------------------------------------------------------------------------

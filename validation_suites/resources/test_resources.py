@@ -129,6 +129,7 @@ def test_environments_share_nothing(subject: Subject, coresys_criteria: Criteria
 @pytest.mark.coresys_criterion("resources.cleanup_order_violations")
 def test_a_cleanup_goes_by_what_needs_what(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
     faults = faults_of(releasing.order_violations, partial(subject, "cleanup"))
+    faults += faults_of(releasing.closed_out_of_order, subject("resources"))
     record_faults(coresys_criteria, "resources.cleanup_order_violations", faults)
 
 
@@ -144,6 +145,7 @@ def test_what_was_taken_back_is_gone_and_what_was_left_is_told(
     subject: Subject, coresys_criteria: CriteriaRecorder
 ) -> None:
     faults = faults_of(releasing.unreclaimed, subject("resources"))
+    faults += faults_of(releasing.left_by_a_failure, subject("resources"))
     faults += faults_of(releasing.unreported, subject("tests"))
     record_faults(coresys_criteria, "resources.unreclaimed", faults)
 

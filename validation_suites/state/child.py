@@ -121,7 +121,7 @@ def serve(factory: Callable[..., Any]) -> None:
 
 def _killed(work: Callable[[Callable[[str], None]], None], until: str, after: float) -> dict[str, Any]:
     """The last number that was told under each name, and errors in words. It is killed ``after`` seconds after the
-    word ``until`` was told; at once counted, where that is empty."""
+    word ``until`` was told, or a failure; at once counted, where that is empty."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

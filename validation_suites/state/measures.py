@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -286,6 +287,49 @@ def rollback_faults(manager: Any) -> list[str]:
     return faults
 
 
+UNKEPT = "\ud800"  # half of a character: no file can have it in it
+
+
+def unkept_faults(manager: IStateManager) -> list[str]:
+    """Fire with a cause that a store cannot write: what is not as before, where the transition was refused for that."""
+    manager.define("unkept", FLIP)
+    manager.fire("unkept", "go")
+    before = (manager.state("unkept"), manager.describe("unkept"), manager.history("unkept", ALL))
+    if not _raises(lambda: manager.fire("unkept", "go", cause=UNKEPT)):
+        return []
+    now = (manager.state("unkept"), manager.describe("unkept"), manager.history("unkept", ALL))
+    return [f"a transition that could not be kept: {before[1]} became {now[1]}"] if now != before else []
+
+
+def going_back_faults(manager: IStateManager) -> list[str]:
+    """Go back by steps, to a number and to a snapshot, in a ring of states: where it stands after that, and the history
+    of it, from its end too."""
+    ring = StateDefinition("ring", ("a", "b", "c", "d"), "a", tuple(("go", *each) for each in ("ab", "bc", "cd", "da")))
+    faults: list[str] = []
+    ways: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("one step", {}, "c"),
+        ("two steps", {"steps": 2}, "b"),
+        ("to number 1", {"to_sequence": 1}, "b"),
+        ("to the beginning", {"to_sequence": 0}, "a"),
+        ("to a snapshot", {"to_snapshot": "kept"}, "c"),
+    )
+    for what, how, wanted in ways:
+        manager.define(what, ring)
+        for number in range(3):
+            manager.fire(what, "go")
+            if number == 1:
+                manager.snapshot(what, "kept")
+        came = attempt(faults, what, partial(manager.rollback, what, **how))
+        seen = manager.describe(what)
+        if not (came == wanted == manager.state(what) == seen.state and seen.sequence == 4):
+            faults.append(f"{what} back from d comes to {came!r}, number {seen.sequence}, and not to {wanted!r}, 4")
+        records = manager.history(what)
+        for last in (0, 1, 3):
+            if manager.history(what, last) != records[len(records) - last :]:
+                faults.append(f"{what}: the last {last} are {[each.sequence for each in manager.history(what, last)]}")
+    return faults
+
+
 def _raises(call: Callable[[], object]) -> bool:
     try:
         call()
@@ -316,7 +360,8 @@ def _difference(before: Mapping[str, tuple[object, ...]], now: Mapping[str, tupl
 
 
 def untold_transitions(manager: IStateManager, tally: Tally, threads: int = 8, each: int = 2_000) -> list[str]:
-    """Fire from several threads; transitions that the tally was not told of once."""
+    """Fire from several threads, then at several machines at once, and go back; transitions that the tally was not told
+    of once."""
     names = [f"watched {number}" for number in range(threads // 2)]
     for name in names:
         manager.define(name, FLIP)
@@ -327,5 +372,9 @@ def untold_transitions(manager: IStateManager, tally: Tally, threads: int = 8, e
             manager.fire(name, "go")
 
     faults = at_once([partial(fire, name) for name in names * 2])
+    with suppress(NotImplementedError):  # what it does not have at all is no transition that was missed
+        manager.fire_all(dict.fromkeys(names, "go"))
+        for name in names:
+            manager.rollback(name, 1)
     made = [(name, number) for name in names for number in range(1, manager.describe(name).sequence + 1)]
     return faults + missed_or_doubled("transition", tally.transitions[already:], made)

@@ -39,7 +39,20 @@ def test_a_transition_that_fails_leaves_all_as_it_was(subject: Subject, coresys_
         if not measures.takes_tables(manager):
             coresys_criteria.unmeasured("state.rollback_incomplete", "it has no add() for tables that call back")
             return
-        record_faults(coresys_criteria, "state.rollback_incomplete", measures.rollback_faults(manager))
+        faults = measures.rollback_faults(manager) + measures.going_back_faults(manager)
+        record_faults(coresys_criteria, "state.rollback_incomplete", faults)
+
+
+@pytest.mark.coresys_criterion("state.rollback_incomplete")
+def test_what_a_store_cannot_keep_leaves_all_as_it_was(
+    subject: Subject, coresys_criteria: CriteriaRecorder, tmp_path: Path
+) -> None:
+    if not subject.takes("state", "path"):
+        coresys_criteria.note("state.rollback_incomplete", "it has no store that may fail")
+        return
+    with Judging(coresys_criteria, "state.rollback_incomplete"):
+        faults = measures.unkept_faults(subject("state", path=tmp_path))
+        record_faults(coresys_criteria, "state.rollback_incomplete", faults)
 
 
 @pytest.mark.coresys_no_repeat(reason="sixteen thousand transitions by threads")
@@ -52,7 +65,8 @@ def test_every_transition_is_told_to_monitoring_once(subject: Subject, coresys_c
         monitoring = subject("monitoring")
         tally = Tally(monitoring)
         faults = measures.untold_transitions(subject("state", monitoring=tally), tally)
-        if subject.is_ours("monitoring"):
+        known = any(name == "state.transitions" for name, _, _ in monitoring.snapshot().counters)
+        if known or subject.is_ours("monitoring"):
             count = counted(monitoring.snapshot(), "state.transitions")
             if count != len(tally.transitions):
                 faults.append(f"{len(tally.transitions)} transitions were told to monitoring, which counted {count:g}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from time import perf_counter
+from typing import Any
 
 from coresys.errors.hierarchy import DeadlockError, LockOrderError, LockTimeoutError
 from validation_suites.threads.racing import NEVER, PATIENCE, Lock, MakesLocks, Runner, in_words
@@ -60,7 +61,8 @@ WAYS: dict[str, Callable[[Lock], None]] = {
 
 
 def order_faults(manager: MakesLocks, ranks: Sequence[str] = RANKS) -> list[str]:
-    """Every pair of ranks the right and the wrong way round, in every way; and the middle one of three under both."""
+    """Every pair of ranks the right and the wrong way round, in every way; the middle one of three under both; and two
+    of one rank one after the other, which have no order."""
     locks = [manager.lock(rank, name=rank) for rank in ranks]
     others = [manager.lock(rank, name=f"another {rank}") for rank in ranks]
     faults: list[str] = []
@@ -68,6 +70,8 @@ def order_faults(manager: MakesLocks, ranks: Sequence[str] = RANKS) -> list[str]
         for outer, inner in combinations(range(len(ranks)), 2):
             faults += _granted([locks[outer]], locks[inner], take, f"{ranks[inner]} under {ranks[outer]}, {name}")
             faults += _refused([locks[inner]], locks[outer], take, f"{ranks[outer]} under {ranks[inner]}, {name}")
+        for rank, one, other in zip(ranks, locks, others, strict=True):
+            faults += _refused([one], other, take, f"another {rank} under {rank}, {name}")
         for first, middle, last in combinations(range(len(ranks)), 3):
             held = f"under {ranks[first]} and {ranks[last]}, {name}"
             faults += _refused([locks[first], locks[last]], locks[middle], take, f"{ranks[middle]} {held}")
@@ -104,6 +108,47 @@ def _refused(held: Sequence[Lock], wanted: Lock, take: Callable[[Lock], None], w
     if isinstance(error, LockOrderError):
         return []
     return [f"{what}: {'let through' if error is None else in_words(error)}"]
+
+
+def read_write_faults(lock: Any, patience: float = PATIENCE) -> list[str]:
+    """Of a lock for many readers or one writer: a reader that another one keeps out, and a writer that comes in while
+    somebody reads or writes, or does not when they have left."""
+    faults: list[str] = []
+
+    def enters(side: Callable[[float], Any], seconds: float) -> bool:
+        def enter() -> bool:
+            try:
+                with side(seconds):
+                    return True
+            except LockTimeoutError:
+                return False
+
+        runner = Runner(enter)
+        runner.join(patience + seconds)
+        if runner.is_alive() or runner.problem is not None:
+            faults.append(f"a wait for it {'hangs' if runner.is_alive() else f'raised {runner.problem}'}")
+        return runner.value is True
+
+    with lock.reading():
+        if not enters(lock.reading, patience):
+            faults.append("a reader keeps another out")
+        if enters(lock.writing, 0.05):
+            faults.append("a writer came in while somebody read")
+    with lock.writing():
+        if enters(lock.reading, 0.05):
+            faults.append("a reader came in while somebody wrote")
+        if enters(lock.writing, 0.05):
+            faults.append("a writer came in while another one wrote")
+    if not enters(lock.writing, patience):
+        faults.append("a writer is kept out by nobody")
+    return faults
+
+
+def waits_for_ever(lock: Lock, patience: float = PATIENCE) -> bool:
+    """Whether a wait for a lock that another thread has does not end by its timeout. It is over when that lets go."""
+    waiting = Runner(lambda: lateness(lock))
+    waiting.join(patience)
+    return waiting.is_alive()
 
 
 # -- a storm ---------------------------------------------------------------------------------------------------------

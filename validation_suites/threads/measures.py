@@ -83,7 +83,8 @@ def most_workers(
 
     blocked: list[Future[Any]] = []
     for number in range(tasks):
-        blocked.append(manager.submit(block))
+        # Some at the highest priority, for which there may be workers of their own.
+        blocked.append(manager.submit_with(block, priority="system") if number % 10 == 9 else manager.submit(block))
         if number % 500 == 0:
             look()
     until(lambda: inside.most >= manager.statistics().workers, 1.0)
@@ -334,6 +335,31 @@ def leftovers(build: Callable[[], Any], load: Callable[[Any], None], patience: f
     faults += [f"{meters.describe_descriptor(fd)} is left" for fd in sorted(meters.descriptors() - descriptors)]
     more = len(meters.pending_tasks()) - tasks
     return faults + ([f"{more} tasks of asyncio are left"] if more > 0 else [])
+
+
+def cancelled_faults(manager: IThreadManager, tasks: int = 200, patience: float = PATIENCE) -> list[str]:
+    """Shut a manager down whose workers are all busy, and have what is queued cancelled: what is run all the same."""
+    gate, begun = threading.Event(), threading.Semaphore(0)
+    numbers: list[int] = []
+
+    def block(number: int) -> None:
+        numbers.append(number)
+        begun.release()
+        gate.wait(4 * patience)
+
+    futures = [manager.submit(block, number) for number in range(tasks)]
+    begun.acquire(timeout=patience)
+    ending = Runner(lambda: manager.shutdown(True, cancel_futures=True))
+    until(lambda: sum(future.cancelled() for future in futures) + len(numbers) >= tasks, patience)
+    gate.set()
+    ending.join(patience)
+    cancelled = sum(future.cancelled() for future in futures)
+    faults = [] if cancelled else [f"of {tasks} tasks, most of them queued, none was cancelled"]
+    if cancelled + len(numbers) != tasks:
+        faults.append(f"of {tasks} tasks {len(numbers)} were run, and {cancelled} cancelled")
+    if ending.is_alive() or ending.problem is not None:
+        faults.append(f"the shutdown {'hangs' if ending.is_alive() else f'raised {ending.problem}'}")
+    return faults
 
 
 # -- values that threads share ---------------------------------------------------------------------------------------

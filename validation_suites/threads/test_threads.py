@@ -145,6 +145,9 @@ def test_guarded_data_is_had_with_its_lock_only(subject: Subject, coresys_criter
         if manager is None:
             return
         count(coresys_criteria, identity, lambda: measures.protection_faults(Guarded, manager.lock(locking.RANKS[0])))
+        if hasattr(manager, "read_write_lock"):
+            both = manager.read_write_lock(locking.RANKS[0])
+            count(coresys_criteria, identity, lambda: locking.read_write_faults(both))
 
 
 @storms
@@ -166,6 +169,7 @@ def test_a_shutdown_under_load_leaves_nothing(
         identity = "threads.cleanup_leftovers"
         make = subject.factory("threads")
         count(coresys_criteria, identity, lambda: measures.leftovers(make, _loaded))
+        count(coresys_criteria, identity, lambda: measures.cancelled_faults(subject("threads")))
         folder = tmp_path_factory.mktemp("store")
         count(
             coresys_criteria,

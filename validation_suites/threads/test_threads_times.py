@@ -15,7 +15,7 @@ from validation_suites.conftest import Subject
 from validation_suites.faults import threads as faults
 from validation_suites.state.measures import DOOR
 from validation_suites.threads import locking, times
-from validation_suites.threads.racing import Holding
+from validation_suites.threads.racing import NEVER, Holding
 from validation_suites.threads.recording import catches, of_locks, record_contention, time_lock, told
 
 RANK = "service"
@@ -34,6 +34,21 @@ class _RawWithTimeout:
         return max(perf_counter() - began - timeout, 0.0)
 
 
+@pytest.mark.coresys_criterion("threads.timeout_lateness")
+def test_a_timeout_ends_a_wait(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
+    """Before it is asked how late: what never ends cannot be timed, nor left."""
+    identity = "threads.timeout_lateness"
+    with told(coresys_criteria, identity):
+        manager = of_locks(subject, coresys_criteria, [RANK], identity)
+        if manager is None:
+            return
+        lock = manager.lock(RANK)
+        with Holding(lock):
+            if locking.waits_for_ever(lock):
+                for _ in range(coresys_criteria.criterion(identity).min_samples):  # it is so however often it is asked
+                    coresys_criteria.record(identity, NEVER, "a wait with a timeout of 2 ms did not end")
+
+
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("threads.timeout_lateness")
 def test_a_timeout_is_honoured(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
@@ -48,6 +63,9 @@ def test_a_timeout_is_honoured(subject: Subject, coresys_criteria: CriteriaRecor
             return raw.late()
 
         with Holding(lock):
+            if locking.waits_for_ever(lock):
+                coresys_criteria.note(identity, "it is not asked how late: see the test before")
+                return
             coresys_criteria.timed(
                 identity, lambda: locking.lateness(lock), beside=a_raw_lock_with_a_timeout, calls=200, rounds=3
             )
