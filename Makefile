@@ -36,7 +36,7 @@ serial: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check coresys pytest_coresys tests conftest.py noxfile.py
+	$(BIN)/ruff format --check coresys pytest_coresys validation_suites tests conftest.py noxfile.py
 
 types: $(STAMP)
 	$(BIN)/mypy

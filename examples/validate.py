@@ -4,7 +4,7 @@ nothing else does.
 ``--with-suites`` measures every success criterion first (build/validation.json, build/validation.xml) and prints how
 many are within. Then the leaky example runs alone and with two workers, its cured twin, and the service of orders that
 is built on the core systems: leaky.json, leaky-n2.json, cured.json, cured-n2.json and orders.json in build/.
-Exit status 0 when no criterion is over and no suite failed, and when exactly the tests of planted.txt failed, each once,
+Exit status 0 when no criterion is over and no suite failed, when exactly the tests of planted.txt failed, each once,
 by its measure and what follows from that, with its line named in the text and in the run file; and when the cured twin
 and the orders have no finding at all, of a test or of the run.
 """
