@@ -8,7 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
+from coresys.budgets.wording import printable
+from coresys.errors.hierarchy import CoreSysError
 from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
 from pytest_coresys.measures import MEASURES
@@ -22,15 +25,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"coresys {version('pytest-coresys')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("doctor", help="what can be measured on this machine, and why not")
+    wanted = commands.add_parser("report", help="the HTML compliance report of a run file")
+    wanted.add_argument("run", metavar="RUN.json", help="a run file, as --coresys-json writes it")
+    wanted.add_argument("-o", "--output", metavar="FILE.html", required=True, help="where the report goes")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
-        parser.error("give a command: doctor")
-    return doctor()
+        parser.error("give a command: doctor, report")
+    try:
+        return report(arguments.run, arguments.output) if arguments.command == "report" else doctor()
+    except CoreSysError as error:
+        print(f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}", file=sys.stderr)
+        return 2
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse's usage text would be many lines
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def report(run: str, output: str) -> int:
+    """Write the HTML report of a run file; 0, or a CoreSysError of one line."""
+    from pytest_coresys.reports import htmlpage, runfile  # with Jinja2: only wanted here
+
+    target = runfile.check_place(Path(output))
+    runfile.write_data(target, htmlpage.data(runfile.read(Path(run))))
+    print(output)
+    return 0
 
 
 def doctor() -> int:

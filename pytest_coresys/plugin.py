@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     measures = config.getoption("coresys_budget") or config.getoption("coresys_observe")
     # The others may stand in addopts. Who waits for a file, a soak, or for a gate to close, would wait in vain.
-    for option, given in (("json", None), ("soak", None), ("require-measured", [])):
+    for option, given in (("json", None), ("report", None), ("soak", None), ("require-measured", [])):
         if config.getoption(f"coresys_{option.replace('-', '_')}") not in (None, given) and not measures:
             needed = "add --coresys-budget or --coresys-observe"
             raise pytest.UsageError(f"--coresys-{option} belongs to a measuring run: {needed}")

@@ -1,4 +1,4 @@
-"""The run file: written whole or not at all."""
+"""The run file, and what is made of it: written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.wire import plain
+from pytest_coresys.wire import SCHEMA, plain
 
 # Names of what is open already, such as a redirected standard output: a new file could not take its place.
 _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
+
+
+class InputError(CoreSysError):
+    """A run file cannot be used. ``path`` is which one, ``cause`` what is wrong with it."""
+
+    def __init__(self, *, path: str, cause: str) -> None:
+        self.path, self.cause = path, cause
+        super().__init__(f"{path}: {cause}")
 
 
 class OutputError(CoreSysError):
@@ -47,11 +55,15 @@ def check_place(path: Path) -> Path:
 
 
 def write(path: Path, run: Mapping[str, Any]) -> None:
-    """Write the run file; an old one stays whole if that fails. Raises OutputError.
+    """Write the run file; an old one stays whole if that fails. Raises OutputError."""
+    write_data(path, encoded(run))
+
+
+def write_data(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises OutputError.
 
     What is no file (a pipe, a terminal, ``/dev/stdout``) is written to, and never replaced.
     """
-    data = encoded(run)
     try:
         place = _place(path)
         if _is_stream(place):
@@ -62,6 +74,20 @@ def write(path: Path, run: Mapping[str, Any]) -> None:
             _replace(place, data)
     except (OSError, ValueError, RuntimeError) as error:
         raise _refused(path, error) from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The run of a run file. Raises InputError where that cannot be read, or is no run file of this schema."""
+    try:
+        run = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        cause = error.strerror if isinstance(error, OSError) else None
+        raise InputError(path=str(path), cause=f"cannot be read: {cause or f'it is no JSON ({error})'}") from None
+    if not isinstance(run, dict) or "schema" not in run or "tests" not in run:
+        raise InputError(path=str(path), cause="is no run file of coresys")
+    if run["schema"] != SCHEMA:
+        raise InputError(path=str(path), cause=f"has schema {run['schema']!r}, and this coresys reads {SCHEMA}")
+    return run
 
 
 def encoded(run: Mapping[str, Any]) -> bytes:

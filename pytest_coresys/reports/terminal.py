@@ -119,17 +119,20 @@ def summary_lines(
     run_file: str | None = None,
     problem: str | None = None,
     runner: str = "pytest",
+    report_file: str | None = None,
+    report_problem: str | None = None,
 ) -> list[Line]:
     """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
 
     ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
     else there is, and the last line.
-    ``run_file`` is the path that was written, ``problem`` why it could not be, ``runner`` the command for running
-    tests again.
+    ``run_file`` is the path that was written, ``problem`` why it could not be, ``report_file`` and ``report_problem``
+    the same of the HTML report, ``runner`` the command for running tests again.
     """
     style = _Style(max(width, 20), verbose, ascii_only, run_file, runner)
+    outputs = _output("run file", run_file, problem, style) + _output("report", report_file, report_problem, style)
     if run["tests"] and not has_run(run):
-        return [] if run_file is None and problem is None else [_last(run, style, problem)]
+        return [_last(run, style, outputs, problem or report_problem)] if outputs else []
     told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
     lines = told if verbose >= 0 else _hidden(run, style)
     lines += _soak(run, style)
@@ -139,7 +142,7 @@ def summary_lines(
     if verbose >= 0:
         lines += _not_measured(run, style)
         lines += _effort(run, style, anything=bool(lines))
-    return [*lines, _last(run, style, problem)]
+    return [*lines, _last(run, style, outputs, problem or report_problem)]
 
 
 def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
@@ -592,7 +595,13 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
     return [*lines, *map(style.line, together)]
 
 
-def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
+def _output(name: str, path: str | None, problem: str | None, style: _Style) -> str:
+    if problem is not None:
+        return f" - {name} NOT written: {style.safe(problem)}"
+    return "" if path is None else f" - {name}: {style.safe(path)}"
+
+
+def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | None) -> Line:
     summary = run["summary"]
     warned = sum(1 for test in run["tests"] if _is_only_warned(test))
     of_level = f" ({'all' if warned == summary['over'] else warned} of level warn)" if warned else ""
@@ -605,10 +614,7 @@ def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
         text += f" - {once} within by one run only"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
-    if problem is not None:
-        text += f" - run file NOT written: {style.safe(problem)}"
-    elif style.run_file is not None:
-        text += f" - run file: {style.safe(style.run_file)}"
+    text += outputs
     return Line(text, dict(_last_markup(run, problem)))
 
 
