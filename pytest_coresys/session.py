@@ -90,6 +90,13 @@ def _target(config: pytest.Config, name: str) -> Path | None:
     return None if path is None else runfile.check_place(Path(path))
 
 
+def _there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # a finder may raise it
+        return False
+
+
 def open_session(config: pytest.Config) -> None:
     """Read the configuration and register the session. Raises pytest.UsageError for what is wrong with it."""
     try:
@@ -108,7 +115,7 @@ def open_session(config: pytest.Config) -> None:
         )
         check_subjects(config.getoption("coresys_subject"))
         target, page_target = _target(config, "json"), _target(config, "report")
-        if page_target is not None and find_spec("jinja2") is None:
+        if page_target is not None and not _there("jinja2"):
             raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _FOLDER = "templates"
-_MOST_CARDS = 24  # drawn; what is left is a line each
-_MOST_LINES = 40
+_MOST_CARDS = 20  # drawn; what is left is a line each
+_MOST_LINES = 30
 _MOST_LIMITS = 200
 _MOST_GAPS = 60
 _FIRST_ROWS = 40
@@ -120,7 +121,7 @@ def _asset(name: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # only wanted where a report is
 
-    return Environment(
+    environment = Environment(
         loader=FunctionLoader(_asset),
         autoescape=True,
         undefined=StrictUndefined,
@@ -129,6 +130,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["anchor"] = _anchor
+    return environment
+
+
+def _anchor(name: str) -> str:
+    """A link's fragment for a test, a measure or a criterion: the name as the page shows it, percent-encoded."""
+    return f"#{quote(printable(name, ascii_only=False), safe='')}"
 
 
 def _shown(value: Any) -> Any:

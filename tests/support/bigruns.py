@@ -9,6 +9,7 @@ from coresys.monitoring.histogram import Histogram
 from pytest_coresys.criteria.loading import builtin
 from pytest_coresys.criteria.model import Criterion, Result
 from pytest_coresys.criteria.records import result_to_dict
+from pytest_coresys.wire import plain
 
 HOSTILE = (
     "t.py::test_<img src=x onerror=document.title=1>",
@@ -43,6 +44,9 @@ def run_of(tests: int, *, failing: float = 0.01, criteria: bool = False, seed: i
     over = sum(1 for test in listed if test["verdict"] == "over")
     near = sum(1 for test in listed if test["verdict"] == "near")
     results = [result_to_dict(result) for result in _results(listed, chance)] if criteria else []
+    for each in results:
+        if isinstance(each["value"], float):
+            each["trend"] = [each["value"] * chance.uniform(0.8, 1.1) for _ in range(20)]
     bad = over or any(each["verdict"] == "over" for each in results)
     return {
         "schema": 1,
@@ -176,8 +180,11 @@ def _result(criterion: Criterion, kind: str, evidence: tuple[str, ...], chance: 
     return Result(criterion, verdict, limit * share, 400, tuple(histogram.distribution(()).buckets), evidence=evidence)
 
 
-def hostile_run() -> dict[str, Any]:
-    """A run whose ids, paths, places and words try to be more than text."""
+def hostile_run(*, raw: bool = False) -> dict[str, Any]:
+    """A run whose ids, paths, places and words try to be more than text.
+
+    Lone surrogates stand in it as escapes, as in every run file; with ``raw`` as they are.
+    """
     run = run_of(12, failing=0.5)
     for number, (test, name) in enumerate(zip(run["tests"], HOSTILE * 2, strict=False)):
         test["nodeid"] = name if number < len(HOSTILE) else f"{name}{number}"
@@ -202,4 +209,5 @@ def hostile_run() -> dict[str, Any]:
         "cycles": [{"edges": [0, 1, 2], "tests": [first]}],
     }
     run["run"]["machine"]["cpu"] = run["run"]["profile"] = first
-    return run
+    whole: dict[str, Any] = run if raw else plain(run)
+    return whole

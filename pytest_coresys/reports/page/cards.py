@@ -12,7 +12,7 @@ from coresys.budgets.wording import advice_on, quoted
 from coresys.records import GROWS_ALONG
 from pytest_coresys.measures import GROWTH, MEASURES
 from pytest_coresys.reports import pictures
-from pytest_coresys.reports.page.words import beyond_text, counted, joined, quantity, share_of
+from pytest_coresys.reports.page.words import SIGNS, beyond_text, counted, joined, quantity, share_of
 from pytest_coresys.wire import finding_from_dict
 
 _MOST_PLACES = 4
@@ -498,7 +498,11 @@ def _of_criterion(each: Mapping[str, Any], again: _Again) -> Card:
     level = "warn" if each.get("level") == "warn" else "error"
     beyond = beyond_text(value, each["limit"]) if each["comparison"] in ("<", "<=") else ""
     told = [] if each["statistic"] in ("value", "check") else [each["statistic"]]
-    told += [f"has to be {each['comparison']} {quantity(each['limit'], unit)}"] if unit != "bool" else ["has to hold"]
+    told += (
+        [f"has to be {SIGNS[each['comparison']]} {quantity(each['limit'], unit)}"]
+        if unit != "bool"
+        else ["has to hold"]
+    )
     told += [beyond] if beyond else []
     details = [line for line in (each.get("why"), *each.get("details", ())) if line]
     return Card(

@@ -69,10 +69,10 @@ def _reasons(run: Mapping[str, Any]) -> list[str]:
     criteria = len(criteria_over(run))
     required = len(run["summary"].get("required_unmeasured", ()))
     found = []
-    if criteria:
-        found.append(f"{criteria} of {counted(len(run['criteria']), 'criterion', 'criteria')} over budget")
-    if over:
-        found.append(f"{over:,} of {counted(len(tests), 'test')} over budget")
+    beyond = [f"{criteria} of {counted(len(run['criteria']), 'criterion', 'criteria')}"] if criteria else []
+    beyond += [f"{over:,} of {counted(len(tests), 'test')}"] if over else []
+    if beyond:
+        found.append(f"{' and '.join(beyond)} over budget")
     if of_run:
         found.append(f"{counted(of_run, 'finding')} of the run")
     if required:

@@ -10,6 +10,7 @@ from typing import Any
 from pytest_coresys.reports import pictures
 from pytest_coresys.reports.page.cards import buckets_of, title_of
 from pytest_coresys.reports.page.words import (
+    SIGNS,
     UNMEASURED,
     WITHIN,
     WORST_FIRST,
@@ -246,13 +247,11 @@ def _soaked(soak: Mapping[str, Mapping[str, Any]], taken: set[str]) -> Iterable[
 
 # -- criteria ---------------------------------------------------------------------------------------------------------
 
-_SIGNS = {"<": "<", "<=": "\u2264", "==": "=", ">=": "\u2265", ">": ">"}
-
 
 def _criterion(each: Mapping[str, Any]) -> Row:
     unit, value, limit = each["unit"], each["value"], each["limit"]
     state = state_of(each)
-    target = "holds" if unit == "bool" and limit else f"{_SIGNS[each['comparison']]} {quantity(limit, unit)}"
+    target = "holds" if unit == "bool" and limit else f"{SIGNS[each['comparison']]} {quantity(limit, unit)}"
     if unit == "bool":
         measured = "" if value is None else ("holds" if value else "does not hold")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,21 +12,22 @@ from coresys.budgets.units import format_quantity
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a verdict is shown: class of its colour, sign and word, for colour alone says nothing."""
+    """How a verdict is shown: the class that gives its colour and sign, and the word, for colour alone says nothing."""
 
     name: str
-    sign: str
     word: str
 
 
-OVER = State("over", "\u2715", "over")
-WARN = State("warn", "\u25b2", "over (warns)")
-NEAR = State("near", "!", "near")
-WITHIN = State("within", "\u2713", "within")
-UNMEASURED = State("none", "\u2013", "not measured")
+OVER = State("over", "over")
+WARN = State("warn", "over (warns)")
+NEAR = State("near", "near")
+WITHIN = State("within", "within")
+UNMEASURED = State("none", "not measured")
 
+ALL_STATES = (OVER, WARN, NEAR, UNMEASURED, WITHIN)  # the worst first, but that what is not measured may be worse
 STATES: Mapping[str, State] = {"over": OVER, "near": NEAR, "within": WITHIN, "not_measured": UNMEASURED}
-WORST_FIRST = ("over", "warn", "near", "none", "within")
+SIGNS = {"<": "<", "<=": "\u2264", "==": "=", ">=": "\u2265", ">": ">"}
+WORST_FIRST = tuple(state.name for state in ALL_STATES)
 
 
 def state_of(entry: Mapping[str, Any]) -> State:
@@ -45,12 +45,7 @@ def quantity(value: object, unit: str) -> str:
     if unit == "bool" or isinstance(value, bool):
         return "yes" if value else "no"
     assert isinstance(value, (int, float))
-    # What a run measured has no more than four digits to tell; the limits that people write have fewer.
-    return format_quantity(_rounded(float(value)), unit)
-
-
-def _rounded(value: float, digits: int = 6) -> float:
-    return float(f"{value:.{digits}g}") if math.isfinite(value) and abs(value) < 1e15 else value
+    return format_quantity(float(value), unit)
 
 
 def share_of(value: object, limit: object) -> float | None:
@@ -92,7 +87,7 @@ def joined(parts: list[str]) -> str:
 def duration(seconds: float) -> str:
     """``3 min 47 s``; short ones as ``440 ms``."""
     if seconds < 60:
-        return format_quantity(_rounded(seconds, 3), "s")
+        return format_quantity(float(f"{seconds:.3g}"), "s")
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -2,7 +2,7 @@
 (() => {
 const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
 const D = JSON.parse($("#data").textContent), SVG = "http://www.w3.org/2000/svg";
-const WORDS = {over: ["\u2715", "over"], warn: ["\u25b2", "over (warns)"], near: ["!", "near"], none: ["\u2013", "not measured"], within: ["\u2713", "within"]};
+const WORDS = {over: "over", warn: "over (warns)", near: "near", none: "not measured", within: "within"};
 const SCALES = {B: bytes(""), "B/h": bytes("/h"), s: [["us", 1e-6], ["ms", 1e-3], ["s", 1], ["min", 60], ["h", 3600]], ratio: [["%", 0.01]]};
 const FAILED = new Set([1, 5]);
 function bytes(per) { return [["B", 1], ["KiB", 1024], ["MiB", 1048576], ["GiB", 1073741824]].map(([n, s]) => [n + per, s]); }
@@ -20,11 +20,16 @@ function draw(tag, attributes, ...children) {
   e.append(...children);
   return e;
 }
+// As Python's format_quantity: what is shown without a decimal is exact, and a tie goes to the even digit.
+function tenths(x) {
+  const t = x * 10, f = Math.floor(t);
+  return (Math.abs(t - f - 0.5) < 1e-9 ? f + Math.abs(f % 2) : Math.round(t)) / 10;
+}
 function number(v) {
   if (Math.abs(v) >= 1e15) return v.toExponential(2);
-  const x = +v.toFixed(9), one = +x.toFixed(1);
+  const x = +v.toFixed(9), one = tenths(x);
   if (x === one) return String(one);
-  return Math.abs(x) < 0.1 ? String(+v.toPrecision(2)) : x.toFixed(1);
+  return Math.abs(x) < 0.1 ? v.toFixed(1 - v.toExponential(1).split("e")[1]) : one.toFixed(1);
 }
 function quantity(v, unit) {
   if (v == null) return "infinite";
@@ -33,10 +38,10 @@ function quantity(v, unit) {
   if (!scale) return number(v) + " " + unit;
   if (v === 0) return "0 " + ({s: "s", ratio: "%"}[unit] || scale[0][0]);
   for (let i = 0; i < scale.length; i++)
-    if (i === scale.length - 1 || +(Math.abs(v) / scale[i][1]).toFixed(1) < scale[i + 1][1] / scale[i][1]) return number(v / scale[i][1]) + " " + scale[i][0];
+    if (i === scale.length - 1 || tenths(Math.abs(v) / scale[i][1]) < scale[i + 1][1] / scale[i][1]) return number(v / scale[i][1]) + " " + scale[i][0];
 }
 const share = s => s == null || s < 0 ? "\u2013" : s >= 100 ? Math.round(s).toLocaleString("en") + " times" : Math.round(s * 100) + " %";
-const badge = s => el("span", {class: "bd " + s}, el("i", {"aria-hidden": "true"}, WORDS[s][0]), " " + WORDS[s][1]);
+const badge = s => el("span", {class: "bd " + s}, WORDS[s]);
 const name = r => (D.paths[r[0]] ? D.paths[r[0]] + "::" : "") + r[1];
 const link = (id, text) => el("a", {href: "#" + encodeURIComponent(id)}, el("bdi", {}, text || id));
 const measures = r => D.sets[r[7]].map(i => measure(D.measures[i]));
@@ -102,7 +107,7 @@ function open(row, toggle) {
   const next = row.nextElementSibling;
   if (next && next.className === "x") { if (toggle) close(next); return; }
   const m = D.more[row.id] || {}, dl = el("dl");
-  pair(dl, "Tests", (m.counts || []).map(([s, n], i) => (i ? ", " : "") + n.toLocaleString("en") + " " + WORDS[s][1]));
+  pair(dl, "Tests", (m.counts || []).map(([s, n], i) => (i ? ", " : "") + n.toLocaleString("en") + " " + WORDS[s]));
   pair(dl, "Limits", (m.limits || []).map(l => el("div", {}, `${l[0]}, level ${l[1]}, set by ${l[2]}${l[3] ? ": " + l[3] : ""} (${l[4].toLocaleString("en")} ${l[4] === 1 ? "test" : "tests"})`)));
   pair(dl, "Change it", m.set && el("div", {}, el("code", {}, "[tool.coresys.budgets]"), el("br"), el("code", {}, m.set)));
   pair(dl, "Why", m.why);
@@ -161,7 +166,7 @@ function list() {
     const r = D.rows[i], shown = m || (r[8] < 0 ? null : keyed(r, D.keys[r[8]])), bad = shown && (shown.state === "over" || shown.state === "warn");
     const why = !shown && D.states[r[3]] === "none" ? D.whys[r[6]] : "";
     return el("tr", {}, el("td", {}, badge(m ? m.state : D.states[r[3]])), el("td", {class: FAILED.has(r[2]) && "ov"}, D.outcomes[r[2]]),
-      el("td", {class: "id"}, link(name(r), r[1]), el("small", {}, el("bdi", {}, D.paths[r[0]]), why && el("br"), why)),
+      el("td", {class: "id"}, link(name(r), r[1]), el("small", {}, D.paths[r[0]], why && el("br"), why)),
       el("td", {class: "k8"}, shown ? shown.key : ""), el("td", {class: "n" + (bad ? " ov" : "")}, shown ? against(shown) : ""), el("td", {class: "n" + (bad ? " ov" : "")}, shown ? share(used(shown)) : ""));
   }));
   $("#tn").textContent = `${Math.min(most, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} shown`;
@@ -236,7 +241,7 @@ const nodes = new Map(D.locks.nodes.map(n => [n[0], n])), bad = new Set(D.locks.
 const lockName = id => nodes.has(id) ? nodes.get(id)[1] : "lock " + id;
 const lockTable = () => el("table", {class: "pl"}, el("thead", {}, el("tr", {}, ["Held", "Then taken", "By", "Where", "In test"].map(t => el("th", {scope: "col"}, t)))), el("tbody"));
 function lockRow(e) {
-  return el("tr", {}, el("td", {}, bad.has(e[6]) && [el("span", {class: "bd over"}, el("i", {"aria-hidden": "true"}, "\u2715"), " circle"), " "], lockName(e[0])), el("td", {}, lockName(e[1])), el("td", {}, e[2]), el("td", {}, e[3].map(s => el("div", {}, el("code", {}, s)))),
+  return el("tr", {}, el("td", {}, bad.has(e[6]) && [el("span", {class: "bd over"}, "circle"), " "], lockName(e[0])), el("td", {}, lockName(e[1])), el("td", {}, e[2]), el("td", {}, e[3].map(s => el("div", {}, el("code", {}, s)))),
     el("td", {}, e[4].slice(0, 2).map(i => el("div", {}, link(name(D.rows[i]), D.rows[i][1]))), e[4].length > 2 && `and ${e[4].length - 2} more`));
 }
 let orders = 12;
