@@ -459,7 +459,15 @@ def _edge(source: Box, target: Box, bad: bool, sizes: tuple[float, float, float,
     wide, high, across, down = sizes
     x1, y1 = source.column * across + 2 + wide, source.row * down + 12 + high / 2
     x2, y2 = target.column * across + 2, target.row * down + 12 + high / 2
-    if target.column > source.column:
+    if target.column > source.column + 1:
+        # Past the boxes between, in the gap below the source's row; not all on one line.
+        lane = y1 + high / 2 + 5 + source.number % 4 * 3.5
+        line = (
+            f"M{_n(x1)} {_n(y1)}C{_n(x1 + 34)} {_n(y1)} {_n(x1 + 14)} {_n(lane)} {_n(x1 + 48)} {_n(lane)}"
+            f"H{_n(x2 - 48)}C{_n(x2 - 14)} {_n(lane)} {_n(x2 - 34)} {_n(y2)} {_n(x2 - 6)} {_n(y2)}"
+        )
+        tip = _head(x2, y2, 0)
+    elif target.column > source.column:
         # Both ways between two boxes: each has a height of its own.
         y1, y2 = y1 - 6, y2 - 6
         bend = max((x2 - x1) / 2, 24)

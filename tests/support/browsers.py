@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -42,6 +42,11 @@ class Heard:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    def dialog(self, dialog: Dialog) -> None:
+        """Note it, and go on."""
+        self.said.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
 
 @contextmanager
 def page_of(opened: Browser, **options: Any) -> Iterator[tuple[Page, Heard]]:
@@ -50,7 +55,7 @@ def page_of(opened: Browser, **options: Any) -> Iterator[tuple[Page, Heard]]:
     page, heard = context.new_page(), Heard()
     page.on("console", lambda message: heard.said.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: heard.said.append(str(error)))
-    page.on("dialog", lambda dialog: (heard.said.append(f"dialog: {dialog.message}"), dialog.dismiss())[0])
+    page.on("dialog", heard.dialog)
     page.on("request", lambda request: heard.asked.append(request.url))
     try:
         yield page, heard

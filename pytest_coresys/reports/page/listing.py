@@ -19,8 +19,8 @@ from pytest_coresys.wire import finding_from_dict
 
 OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
 _FAILED = frozenset({"failed", "error"})
+_LEVELS = ("error", "warn", "suspicion")
 _MOST_SERIES = 60
-_MOST_FRAMES = 12
 
 
 class Table:
@@ -181,7 +181,8 @@ class Packed:
             -1 if share is None else _number(share),
         ]
         if test["findings"]:
-            row.append([_finding(found) for found in test["findings"]])
+            worst_first = sorted(test["findings"], key=lambda found: _LEVELS.index(found["level"]))
+            row.append([_finding(found) for found in worst_first])
         return row
 
     def _set(self, measures: Mapping[str, Any]) -> int:

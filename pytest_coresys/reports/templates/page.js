@@ -207,15 +207,15 @@ function over(m, repetitions) {
 }
 function finding(f) {
   const [key, level, summary, details, places, chains, advice] = f, dl = el("dl");
-  pair(dl, "Seen", el("ul", {}, details.map(d => el("li", {}, d))));
-  pair(dl, "Where", places.length && el("ul", {}, places.map(([at, fn, note], i) => el("li", {class: !i && "at"}, el("code", {}, at), fn && " in ", fn && el("code", {}, fn), " " + note))));
+  pair(dl, "Seen", details.length > 0 && el("ul", {}, details.map(d => el("li", {}, d))));
+  pair(dl, "Where", places.length > 0 && el("ul", {}, places.map(([at, fn, note], i) => el("li", {class: !i && "at"}, el("code", {}, at), fn && " in ", fn && el("code", {}, fn), " " + note))));
   pair(dl, "Held by", chains.map(c => el("ol", {class: "hc"}, c.map(l => el("li", {}, l)))));
   pair(dl, "Try", advice);
   return el("article", {class: "fd " + level}, el("h3", {}, (level === "error" ? "" : level + ": ") + summary), dl);
 }
 function show(i) {
   const r = D.rows[i], ms = measures(r).filter(m => m.level !== "off" || m.value != null), id = name(r), dl = el("dl", {class: "facts"});
-  for (const [t, v] of [["Verdict", badge(D.states[r[3]])], ["Outcome", D.outcomes[r[2]]], ["Repetitions", r[4].toLocaleString("en")], ["Worker", D.workers[r[5]]], ["Told", D.whys[r[6]]]]) if (v) dl.append(el("div", {}, el("dt", {}, t), el("dd", {}, v)));
+  for (const [t, v] of [["Verdict", badge(D.states[r[3]])], ["Outcome", D.outcomes[r[2]]], ["Repetitions", r[4].toLocaleString("en")], ["Worker", D.workers[r[5]]], ["Note", D.whys[r[6]]]]) if (v) dl.append(el("div", {}, el("dt", {}, t), el("dd", {}, v)));
   const nav = el("nav", {class: "nav", "aria-label": "Tests"}, el("a", {href: "#tests", class: "back"}, "\u2190 All tests"), i > 0 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i - 1])), rel: "prev"}, "previous"), i < D.rows.length - 1 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i + 1])), rel: "next"}, "next"));
   const all = el("div", {class: "tp"}, nav, el("h1", {}, el("bdi", {}, r[1])), el("p", {class: "path"}, el("bdi", {}, D.paths[r[0]])), dl);
   if (r[10]) all.append(el("h2", {}, "Findings"), ...r[10].map(finding));
