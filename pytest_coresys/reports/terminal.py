@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
-from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports import soaks
-from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run
+from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 SUSPECTED = "suspected:"
@@ -609,19 +608,13 @@ def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | No
         f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
         f"{summary['not_measured']} not measured"
     )
-    once = sum(map(_is_of_one_run, run["tests"]))
+    once = sum(map(is_of_one_run, run["tests"]))
     if once:
         text += f" - {once} within by one run only"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
     text += outputs
     return Line(text, dict(_last_markup(run, problem)))
-
-
-def _is_of_one_run(test: Mapping[str, Any]) -> bool:
-    """Whether it is within on the evidence of one run alone, which shows nothing small."""
-    growth = [test["measures"][key] for key in GROWTH if key in test["measures"]]
-    return test["verdict"] in ("within", "near") and any(each["evidence"] == "screened" for each in growth)
 
 
 def _is_only_warned(test: Mapping[str, Any]) -> bool:

@@ -253,6 +253,16 @@ def test_a_run_that_only_observed_says_that_nothing_was_failed() -> None:
     assert "Observed only" in Parsed(htmlpage.page(_changed(mode="observe"))).text
 
 
+def test_what_is_within_on_the_evidence_of_one_run_is_no_plain_pass() -> None:
+    run = _changed()
+    for test in run["tests"][:7]:
+        test["measures"]["memory.growth"]["evidence"] = "repeated"
+    for test in run["tests"]:
+        for key in ("threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked"):
+            test["measures"][key]["evidence"] = "repeated"
+    assert "3 within by one run only" in facts.verdict(run, []).rest
+
+
 def test_tests_that_failed_by_themselves_are_told_apart() -> None:
     run = _changed()
     run["tests"][0]["outcome"] = "failed"

@@ -9,7 +9,7 @@ from typing import Any
 
 from coresys.budgets.wording import quoted
 from pytest_coresys.measures import MEASURES, OF_SOAK
-from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over
+from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, is_of_one_run
 from pytest_coresys.reports.page.cards import title_of
 from pytest_coresys.reports.page.rows import Group
 from pytest_coresys.reports.page.words import counted, duration, joined, quantity
@@ -45,6 +45,9 @@ def verdict(run: Mapping[str, Any], groups: Sequence[Group]) -> Verdict:
     observed = " Observed only: nothing was failed for it." if run["run"]["mode"] == "observe" else ""
     parts = [f"{number:,} {word}" for word, number in _counts(summary) if number]
     rest = f"Of {counted(summary['tests'], 'test')}: {', '.join(parts)}." if parts else ""
+    once = sum(map(is_of_one_run, tests))
+    if once:
+        rest += f" {once:,} within by one run only, which shows nothing small."
     if by_themselves:
         itself = "itself" if by_themselves == 1 else "themselves"
         rest += f" {counted(by_themselves, 'test')} failed by {itself}, which no budget judges."
