@@ -150,7 +150,7 @@ def test_tests_are_searched_filtered_sorted_and_more_of_them_shown(opened: Opene
 def test_the_evidence_of_a_budget_leads_to_its_tests_the_worst_first(opened: Opener) -> None:
     page = opened()
     page.click("[id='memory.growth'] a")
-    assert page.input_value("#tq") == "memory.growth"
+    page.wait_for_function("document.querySelector('#tq').value === 'memory.growth'")
     rows = shown(page, "#tt tbody tr")
     assert all("memory.growth" in row for row in rows)
     assert "over" in rows[0]
@@ -180,10 +180,11 @@ def test_a_link_to_a_test_opens_its_page_with_findings_measures_locks_and_comman
         assert part in text
     assert len(shown(page, "#page .tw >> nth=1 >> tbody tr")) == 3  # orders of locks
     assert page.title().startswith(FIRST)
+    # A browser tells of a new fragment when it comes to it, not at once.
     page.keyboard.press("j")
-    assert page.inner_text("#page h1") != "test_moves[both-ways]"
+    page.wait_for_function("document.querySelector('#page h1').textContent !== 'test_moves[both-ways]'")
     page.keyboard.press("Escape")
-    assert page.is_visible("#report")
+    page.wait_for_selector("#report", state="visible")
     assert page.is_hidden("#page")
 
 
@@ -260,7 +261,7 @@ def test_keys_reach_filters_cards_theme_and_the_list_of_keys(opened: Opener) -> 
     page.keyboard.press("?")
     assert page.is_visible("#keys")
     page.keyboard.press("Escape")
-    assert page.is_hidden("#keys")
+    page.wait_for_selector("#keys", state="hidden")
 
 
 def test_the_graph_of_locks_is_filtered_with_its_table(opened: Opener) -> None:
