@@ -19,7 +19,7 @@ from coresys.records import Finding
 from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.run import RunCriteria
-from pytest_coresys.measures import OF_SOAK
+from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
@@ -202,6 +202,12 @@ class RunReport:
 def has_run(run: Mapping[str, Any]) -> bool:
     """Whether any test was run at all, unlike with ``--collect-only``."""
     return any(test["outcome"] != "skipped" or test["why"] != NOT_RUN for test in run["tests"])
+
+
+def is_of_one_run(test: Mapping[str, Any]) -> bool:
+    """Whether it is within on the evidence of one run alone, which shows nothing small."""
+    growth = [test["measures"][key] for key in GROWTH if key in test["measures"]]
+    return test["verdict"] in ("within", "near") and any(each["evidence"] == "screened" for each in growth)
 
 
 def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
