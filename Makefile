@@ -1,4 +1,5 @@
-# make validate   the plugin on real examples: planted leaks found; the cured twin, and a service on the core systems, clean
+# make validate   every success criterion measured, and the plugin on real examples: planted leaks found; the cured twin, and
+#                 a service on the core systems, clean. Writes run files, JUnit, and the summary table
 # make test       ruff, mypy --strict, and the test suite, with and without xdist
 #                 (without: but for the library's parts and what starts a pytest of its own, which are the same either way)
 # (What starts a pytest of its own is marked inner, by conftest.py.)
@@ -16,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: validate test long lint types parallel serial clean
 
 validate: $(STAMP)
-	$(BIN)/python examples/validate.py
+	$(BIN)/python examples/validate.py --with-suites
 
 # mypy beside the run that needs one processor: it is done first, and pytest's line is the last
 test: $(STAMP) lint parallel
@@ -35,7 +36,7 @@ serial: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check coresys pytest_coresys tests conftest.py noxfile.py
+	$(BIN)/ruff format --check coresys pytest_coresys validation_suites tests conftest.py noxfile.py
 
 types: $(STAMP)
 	$(BIN)/mypy

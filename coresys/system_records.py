@@ -233,6 +233,21 @@ class PoolStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class AllocationRecord:
+    """Requests of one owner for buffers of one tier so far: how many got one, and how many were refused.
+
+    A tier is a class of sizes: what is larger than the slots of the one before, and no larger than ``slot`` bytes.
+    ``owner`` is ``(others)`` for those that are not told apart any more.
+    """
+
+    owner: str
+    tier: str
+    slot: int
+    leases: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerUsage:
     """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit.
 

@@ -1,9 +1,12 @@
-"""Run the plugin on the examples: what is planted in the leaky one fails by line, and nothing else does.
+"""Run the validation suites, and the plugin on the examples: what is planted in the leaky one fails by line, and
+nothing else does.
 
-Runs the leaky one alone and with two workers, its cured twin, and the service of orders that is built on the core
-systems. Writes leaky.json, leaky-n2.json, cured.json, cured-n2.json and orders.json to build/. Exit status 0 when
-exactly the tests of planted.txt failed, each once, by its measure and what follows from that, with its line named in
-the text and in the run file; and when the cured twin and the orders have no finding at all, of a test or of the run.
+``--with-suites`` measures every success criterion first (validation.json, validation.xml and the report,
+compliance.html, in build/) and prints how many are within. Then the leaky example runs alone and with two workers, its
+cured twin, and the service of orders that is built on the core systems: leaky.json, leaky-n2.json, cured.json,
+cured-n2.json and orders.json in build/. Exit status 0 when no criterion is over and no suite failed, when exactly the
+tests of planted.txt failed, each once, by its measure and what follows from that, with its line named in the text and
+in the run file; and when the cured twin and the orders have no finding at all, of a test or of the run.
 """
 
 from __future__ import annotations
@@ -42,6 +45,25 @@ class Run:
     @property
     def failed(self) -> set[str]:
         return {nodeid for nodeid, test in self.tests.items() if test["outcome"] in ("failed", "error")}
+
+
+def suites() -> Iterator[str]:
+    """Run the validation suites as a user would, with budgets on; what is wrong with them."""
+    BUILD.mkdir(exist_ok=True)
+    target = BUILD / "validation.json"
+    target.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--pyargs", "validation_suites", "--coresys-budget"]
+    page = BUILD / "compliance.html"
+    command += ["--coresys-json", str(target), "--junitxml", str(BUILD / "validation.xml")]
+    command += ["--coresys-report", str(page)]
+    print(f"== pytest {' '.join(command[3:])}", flush=True)
+    status = subprocess.run(command, cwd=HERE.parent, check=False).returncode
+    print(flush=True)
+    if target.exists():
+        subprocess.run([sys.executable, "-m", "validation_suites.document", str(target)], cwd=HERE.parent, check=False)
+        print(f"report: {page}\n", flush=True)
+    if status:
+        yield f"the validation suites ended with exit status {status}"
 
 
 def planted() -> list[Planted]:
@@ -114,11 +136,12 @@ def problems_of_clean(clean: Run) -> Iterator[str]:
 
 def main() -> int:
     """Run all, and print a line for each thing that is not as planted."""
+    failed = list(suites()) if "--with-suites" in sys.argv[1:] else []
     leaks = planted()
     workers = ("-n", "2")
     leaky = (run("leaky", "leaky"), run("leaky", "leaky-n2", *workers))
     cured = (run("cured", "cured"), run("cured", "cured-n2", *workers))
-    wrong = [line for each in leaky for line in problems_of(each, leaks)]
+    wrong = failed + [line for each in leaky for line in problems_of(each, leaks)]
     wrong += [line for each in cured for line in problems_of_clean(each)]
     wrong += problems_of_clean(run("orders", "orders"))
     print(

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from coresys.budgets.wording import printable
+from coresys.errors.hierarchy import CoreSysError
 from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
 from pytest_coresys.history.listing import runs_shown, trend_shown
@@ -18,9 +19,9 @@ from pytest_coresys.history.model import HistoryError
 from pytest_coresys.history.opening import DEFAULT, open_store
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
-from pytest_coresys.reports.merging import MergeError, merge
+from pytest_coresys.reports.merging import merge
 from pytest_coresys.reports.model import breaches
-from pytest_coresys.reports.runfile import OutputError, RunFileError, check_place, read_run, write
+from pytest_coresys.reports.runfile import check_place, read_run, write, write_data
 
 _WIDTH = max(map(len, MEASURES)) + 2
 
@@ -49,12 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     history.add_argument("--last", type=int, default=20, metavar="N", help="so many runs (20)")
     history.add_argument("--every-machine", action="store_true", help="not only runs on machines like the last one's")
     history.add_argument("--prune", type=int, metavar="N", help="keep the last N runs of each machine, and stop")
+    report = commands.add_parser("report", help="the HTML compliance report of a run file")
+    report.add_argument("run", type=Path, metavar="RUN.json", help="a run file, as --coresys-json writes it")
+    report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html", help="where the report goes")
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.error("give a command: " + ", ".join(commands.choices))
     try:
         return _COMMANDS[arguments.command](arguments)
-    except (OutputError, MergeError, RunFileError, HistoryError) as error:
+    except CoreSysError as error:
         parser.exit(2, f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}\n")
 
 
@@ -106,6 +110,15 @@ def _history(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted here
+
+    target = check_place(arguments.output)
+    write_data(target, htmlpage.data(read_run(arguments.run)))
+    print(arguments.output)
+    return 0
+
+
 def doctor() -> int:
     """Print what can be measured here, and why not; 0 if everything can be."""
     why_not = meters.capabilities()
@@ -135,6 +148,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "gate": _gate,
     "compare": _compare,
     "history": _history,
+    "report": _report,
 }
 
 if __name__ == "__main__":

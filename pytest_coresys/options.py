@@ -76,6 +76,12 @@ OPTIONS: tuple[Option, ...] = (
         "named set of budgets and effort: default, ci, strict, soak, or one of the configuration's own",
         {"metavar": "NAME", "default": None},
     ),
+    Option(
+        "--coresys-report",
+        "coresys_report",
+        "write the HTML compliance report to PATH",
+        {"metavar": "PATH", "default": None},
+    ),
     Option("--coresys-json", "coresys_json", "write the run file (JSON) to PATH", {"metavar": "PATH", "default": None}),
     Option(
         "--coresys-repeat",

@@ -58,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # The others may stand in addopts. Who waits for a file, a soak, or for a gate to close, would wait in vain.
     for option, given in (
         ("json", None),
+        ("report", None),
         ("soak", None),
         ("require-measured", []),
         ("update-baseline", False),

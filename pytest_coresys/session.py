@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,6 +59,7 @@ from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
 from pytest_coresys.history import opening
+from pytest_coresys.imports import unrewritten
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
@@ -78,8 +80,24 @@ if TYPE_CHECKING:
     from pytest_coresys.soak import Soak
 
 T = TypeVar("T")
+Written = tuple[str | None, str | None]  # the path as it was given, if it was written; or why it could not be
 
 _FAILED_BY_ITSELF = ("failed", "error")  # outcomes, before anything is amended
+
+
+def _target(config: pytest.Config, name: str) -> Path | None:
+    """Where an output of the run goes. Raises ConfigError or OutputError where none can."""
+    path = config.getoption(f"coresys_{name}")
+    if path == "":
+        raise ConfigError(place=f"--coresys-{name}", problem="the path is empty")
+    return None if path is None else runfile.check_place(Path(path))
+
+
+def _there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # a finder may raise it
+        return False
 
 
 def open_session(config: pytest.Config) -> None:
@@ -98,16 +116,15 @@ def open_session(config: pytest.Config) -> None:
             measures=measures,
             criteria=lambda: criteria.criteria,
         )
-        path = config.getoption("coresys_json")
-        if path == "":
-            raise ConfigError(place="--coresys-json", problem="the path is empty")
         known = _baseline_of(config)
         history = config.getoption("coresys_history") or opening.DEFAULT
         outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
         if problem := opening.check_url(history):
             raise ConfigError(place="--coresys-history", problem=problem)
         check_subjects(config.getoption("coresys_subject"))
-        target = None if path is None else runfile.check_place(Path(path))
+        target, page_target = _target(config, "json"), _target(config, "report")
+        if page_target is not None and not _there("jinja2"):
+            raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     key = config.getoption("coresys_explain")
@@ -119,6 +136,7 @@ def open_session(config: pytest.Config) -> None:
     session = BudgetSession(config, settings, measures, criteria)
     session.target, session.baseline, session.history = target, known, history
     session.outputs = outputs
+    session.page_target = page_target
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -216,7 +234,9 @@ class BudgetSession:
         self.history = opening.NONE
         self.outputs = Outputs()
         self.target: Path | None = None  # absolute: a test may change the working directory
-        self.written: tuple[str | None, str | None] = None, None
+        self.page_target: Path | None = None
+        self.written: Written = None, None
+        self.page_written: Written = None, None
 
     def close(self) -> None:
         """Give up what is kept open."""
@@ -640,6 +660,7 @@ class BudgetSession:
                 "spent": book.spent,
                 "explaining": book.explaining,
                 "unrepeated": book.unrepeated,
+                "too_long": book.too_long,
                 "findings": self.fixtures.take(),
                 "noise": self.repeater.noise,
                 "notes": self.notes,
@@ -664,13 +685,15 @@ class BudgetSession:
                 "share": book.share,
                 "floor": book.min_seconds,
                 "unrepeated": len(book.unrepeated),
+                "too_long": book.too_long,
                 "notes": self._all_notes(),
             },
             soak=soak,
         )
         with self._remembered():
             self._finished(session)
-            self.written = self._write_file()
+            self.written = self._write("json", self.target, lambda: runfile.encoded(self.run))
+            self.page_written = self._write("report", self.page_target, self._page)
         for note in self._safely(self.outputs.write, self.run, self.config.invocation_params.dir) or ():
             self.complain(note)
             self.run["run"]["effort"]["notes"] = self._all_notes()
@@ -761,6 +784,7 @@ class BudgetSession:
         book.spent += output.get("spent", 0.0)
         book.explaining += output.get("explaining", 0.0)
         book.unrepeated += output.get("unrepeated", [])
+        book.too_long += output.get("too_long", 0)
         self.others_ran.update(output.get("others", {}))
         for note in output.get("notes", []):
             self.complain(note)
@@ -773,6 +797,7 @@ class BudgetSession:
         if not self.run:
             return
         path, problem = self.written
+        page, page_problem = self.page_written
         lines = terminal.summary_lines(
             terminal.renamed(self.run, self.nodeid_here),
             width=self.config.get_terminal_writer().fullwidth,
@@ -782,6 +807,8 @@ class BudgetSession:
             problem=problem,
             runner=self.runner,
             hints=self.report.hints,
+            report_file=page,
+            report_problem=page_problem,
         )
         if len(lines) > 1:
             terminalreporter.write_sep("=", "coresys")
@@ -790,16 +817,23 @@ class BudgetSession:
         for text in self.outputs.printed(self.run):
             terminalreporter.write_line(text)
 
-    def _write_file(self) -> tuple[str | None, str | None]:
-        """The path that was written, or why it could not be."""
-        if self.target is None:
+    def _write(self, option: str, target: Path | None, made: Callable[[], bytes]) -> Written:
+        if target is None:
             return None, None
-        given = str(self.config.getoption("coresys_json"))
+        given = str(self.config.getoption(f"coresys_{option}"))
         try:
-            runfile.write(self.target, self.run)
+            runfile.write_data(target, made())
         except runfile.OutputError as error:
             return None, f"{given}: cannot be written: {error.cause}"
+        except Exception as error:  # whatever a plugin has put into the run: an output never changes how tests end
+            return None, f"{given}: cannot be made: {type(error).__name__}: {error}"
         return given, None
+
+    def _page(self) -> bytes:
+        with unrewritten():
+            from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted now
+
+        return htmlpage.data(self.run)
 
 
 def _baseline_of(config: pytest.Config) -> Baseline | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from pytest_coresys.subjects import check_subjects, make, takes
+from pytest_coresys.subjects import check_subjects, make, parse_subjects, takes
 from validation_suites import ours
+from validation_suites.soak.growth import LOADS, Window
+
+_OF_GROWTH = "test_growth.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +80,32 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     made = Subject(check_subjects(request.config.getoption("coresys_subject")))
     yield made
     made.end()
+
+
+# -- the window of growth ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def growth_window(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, effort: Effort
+) -> Window | None:
+    """The window of this run, in which loads are watched; begun before its first test, if one asks for it."""
+    if not any(_asks_for_growth(item) for item in request.session.items):
+        return None
+    config = request.config
+    folder, watched = tmp_path_factory.getbasetemp(), os.getpid()
+    if hasattr(config, "workerinput"):  # of xdist: what its workers share is above, and the run is the process above
+        folder, watched = folder.parent, os.getppid()
+    window = Window(folder / "coresys-growth", effort.growth_seconds)
+    window.start(LOADS, parse_subjects(config.getoption("coresys_subject")), watched)
+    return window
+
+
+def _asks_for_growth(item: pytest.Item) -> bool:
+    return item.path.name == _OF_GROWTH
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only waits for the end of the window comes last, also where others shuffle tests."""
+    items.sort(key=_asks_for_growth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,29 @@ from coresys import (
 )
 
 if TYPE_CHECKING:
+    from coresys.clock import WallClock
     from coresys.coordinators.assembly import System
     from coresys.interfaces import IMonitoringManager
+    from coresys.state import Durability
 
 
-def state(path: Path | None = None, monitoring: IMonitoringManager | None = None) -> StateManager:
-    """A state manager, which keeps its transitions in ``path`` if that is given."""
+def state(
+    path: Path | None = None,
+    monitoring: IMonitoringManager | None = None,
+    durability: Durability = "process",
+    kept: int | None = None,
+) -> StateManager:
+    """A state manager, which keeps its transitions in ``path`` if that is given, as durable as is said.
+
+    ``kept``: how many transitions of a machine are kept, in memory, and in the store.
+    """
     from coresys.state import SQLiteStore
 
-    store = None if path is None else SQLiteStore(path / "state.db")
+    bounds: dict[str, Any] = {} if kept is None else {"history_count": kept, "history_bytes": 10**9}
+    if path is None:
+        return StateManager(monitoring=monitoring, **bounds)
+    rows: dict[str, Any] = {} if kept is None else {"history_rows": kept, "history_bytes": 10**10}
+    store = SQLiteStore(path / "state.db", durability=durability, **rows)
     return StateManager(store=store, monitoring=monitoring)
 
 
@@ -35,21 +49,37 @@ def resources() -> ResourceManager:
     return ResourceManager()
 
 
-def errors(monitoring: IMonitoringManager | None = None) -> ErrorManager:
-    """An error manager."""
-    return ErrorManager(monitoring=monitoring)
+def errors(
+    monitoring: IMonitoringManager | None = None,
+    clock: WallClock | None = None,
+    context: Sequence[str] = (),
+    values: bool = False,
+) -> ErrorManager:
+    """An error manager. Its records have these context variables, and the values of local variables if that is said."""
+    from coresys.errors import Capture, Values
+
+    capture = Capture(context=context, values=Values() if values else None)
+    return ErrorManager(monitoring=monitoring, clock=clock, capture=capture)
 
 
-def threads(workers: int = 20) -> ThreadManager:
-    """A thread manager with so many workers at most."""
-    from coresys.threads import ThreadPool
+def threads(workers: int = 20, ranks: Sequence[str] = ()) -> ThreadManager:
+    """A thread manager with so many workers at most, and locks of these ranks, outermost first."""
+    from coresys.threads import LockHierarchy, ThreadPool
 
-    return ThreadManager(pool=ThreadPool(workers, name="validated"))
+    hierarchy = LockHierarchy("validated", ranks) if ranks else None
+    return ThreadManager(pool=ThreadPool(workers, name="validated"), hierarchy=hierarchy)
 
 
-def monitoring() -> MonitoringManager:
-    """A monitoring manager that samples nothing by itself."""
-    return MonitoringManager()
+def monitoring(sampling: float | None = None, clock: WallClock | None = None) -> MonitoringManager:
+    """A monitoring manager that samples nothing by itself; or this process, so many times a second, until it is
+    closed."""
+    if sampling is None:
+        return MonitoringManager(clock=clock)
+    from coresys.monitoring.manager import process_sources
+
+    made = MonitoringManager(sources=process_sources(), rate=sampling, clock=clock)
+    made.start()
+    return made
 
 
 def components() -> ComponentManager:

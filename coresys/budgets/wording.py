@@ -134,7 +134,7 @@ def finding_text(
         lines += _section("tests", _tests(finding.tests), 1)
     elif verdict is not None:
         lines += _section("limit", _limit(verdict), 1)
-    lines += _section("try", _advice(finding), 1)
+    lines += _section("try", [tried] if (tried := advice_on(finding)) else [], 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
     repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None), options, runner), 1)
@@ -159,19 +159,19 @@ def _section(label: str, entries: Sequence[str], most: int, elsewhere: str = "")
     return [f"  {name:<{_LABEL_WIDTH}}{entry}" for name, entry in zip(labels, shown, strict=False)]
 
 
-def _advice(finding: Finding) -> list[str]:
+def advice_on(finding: Finding) -> str | None:
+    """What to try next about this finding, by what was seen; None for measures that are not ours."""
     if any(detail.startswith(GROWS_ALONG) for detail in finding.details):
-        return ["see to that first, and measure again"]
+        return "see to that first, and measure again"
     if any(detail.startswith(NATIVE) for detail in finding.details) and not finding.holders:
-        return ["give it back to the library that allocated it (its free, close or destroy function)"]
+        return "give it back to the library that allocated it (its free, close or destroy function)"
     if finding.key == "locks.potential_deadlocks" and any(" and waited for " in detail for detail in finding.details):
-        return ["let go of the lock before waiting for what needs it"]
+        return "let go of the lock before waiting for what needs it"
     if finding.key == "locks.potential_deadlocks" and any("garbage collector" in detail for detail in finding.details):
-        return ["take no lock in a finalizer, or an RLock; put what is to be done into a deque or a SimpleQueue"]
+        return "take no lock in a finalizer, or an RLock; put what is to be done into a deque or a SimpleQueue"
     if finding.key == "locks.deadlocks":
-        return [_advice_on_deadlock(finding.details)]
-    usual = advice(finding.key)
-    return [] if usual is None else [usual]
+        return _advice_on_deadlock(finding.details)
+    return advice(finding.key)
 
 
 _NO_WORKER = (

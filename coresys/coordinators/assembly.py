@@ -152,6 +152,7 @@ class System:
                 state=self.lives,
                 resources=self.resources,
                 on_left=partial(_component_left, self.name, self.monitoring),
+                on_error=partial(_not_let_go, self.errors),
                 lock=self._lock("component"),
             ),
             TestingCoordinator(
@@ -393,6 +394,10 @@ def _leaked(system: str, monitoring: MonitoringManager, lease: LeaseRecord) -> N
 def _component_left(system: str, monitoring: MonitoringManager, component: str, left: tuple[str, ...]) -> None:
     monitoring.count("components.left", len(left), component=component)
     log.warning("%s: component %r left %s", system, component, "; ".join(left))
+
+
+def _not_let_go(errors: ErrorManager, component: str, error: Exception) -> None:
+    errors.report(error, component=component)
 
 
 def _step_failed(errors: ErrorManager, error: BaseException, step: CleanupStep) -> None:

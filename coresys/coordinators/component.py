@@ -42,7 +42,8 @@ class ComponentCoordinator:
     stop moves it, whoever asked for that: a person, a restart policy, a cleanup. When a component has stopped, or
     failed to start, all that it still holds is taken back and closed. Buffers that it had not given back, and what
     failed to close, are told by ``left``, and to ``on_left``; what it had registered is closed without a word: that is
-    what it was registered for.
+    what it was registered for. The error itself of what failed to close goes to ``on_error``, with the component's
+    name: nobody gets it raised.
 
     ``components``, ``state`` and ``resources`` are the parts of the managers that components live in: a component
     called ``web`` leases with ``coordinator.resources.lease(4096, owner="web")``.
@@ -56,12 +57,13 @@ class ComponentCoordinator:
         resources: IResourceManager,
         part: str = "components",
         on_left: Callable[[str, tuple[str, ...]], object] | None = None,
+        on_error: Callable[[str, Exception], object] | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.components: IComponentManager = components  # as a whole: who needs whom goes across parts
         self.state = ScopedStates(state, part)
         self.resources = ScopedResources(resources, part)
-        self._on_left = on_left
+        self._on_left, self._on_error = on_left, on_error
         self._lock = nullcontext() if lock is None else lock
         self._left: dict[str, tuple[str, ...]] = {}
 
@@ -138,6 +140,7 @@ class ComponentCoordinator:
             self.resources.release_owner(name)
         except CoreSysError as error:
             left.append(str(error))
+            self._tell_error(name, error)
         with self._lock:
             self._left[name] = tuple(left)
         if left and self._on_left is not None:
@@ -146,6 +149,11 @@ class ComponentCoordinator:
             except Exception as error:  # a stranger's: the component has stopped all the same
                 with self._lock:
                     self._left[name] = (*left, f"whoever was to be told failed: {type(error).__name__}: {error}")
+
+    def _tell_error(self, name: str, error: CoreSysError) -> None:
+        if self._on_error is not None:
+            with suppress(Exception):  # a stranger's: the component has stopped all the same, and ``left`` says it
+                self._on_error(name, error)
 
     def left(self, name: str) -> tuple[str, ...]:
         """What a component had not given back when it last stopped; a line for each thing."""

@@ -11,6 +11,7 @@ from coresys.errors.hierarchy import LeaseInUseError, PoolsClosedError
 from coresys.frames import current_frames
 from coresys.records import Location
 from coresys.system_records import CleanupStep, EnvironmentSpec, OwnedRecord
+from coresys.threads.atomics import AtomicFlag
 from coresys.threads.ranks import LockHierarchy
 from coresys.threads.sites import standing
 
@@ -54,7 +55,7 @@ class SystemEnvironment:
         self._left: tuple[str, ...] = ()
         self._late = False
         self._in_use: set[int] = set()  # numbers of leases
-        self._closer = threading.Lock()  # is taken for good by whoever closes it
+        self._closing = AtomicFlag()
         system.threads_ended = self._note_threads
 
     def declare_ranks(self, *ranks: str) -> LockHierarchy:
@@ -75,7 +76,7 @@ class SystemEnvironment:
 
     def close(self) -> tuple[str, ...]:
         """Take everything down; what was left, and what could not be taken down. A second time tells the same."""
-        first = self._closer.acquire(blocking=False)
+        first = self._closing.set()
         if first:
             # Declared last of all: whatever the test's own steps give back, has been by then.
             self._system.cleanup.add(CleanupStep(_TAKING_BACK, here=True), self._take_back)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coresys.coordinators.views import PRIORITIES, ScopedMonitoring, ScopedResources, ScopedThreads
-from coresys.system_records import LockStatistics, MonitoringSnapshot, PoolStatistics, ThreadPoolStatistics
+from coresys.system_records import (
+    AllocationRecord,
+    LockStatistics,
+    MonitoringSnapshot,
+    PoolStatistics,
+    ThreadPoolStatistics,
+)
 
 if TYPE_CHECKING:
     from coresys.interfaces import IMonitoringManager, IResourceManager, IThreadManager
@@ -15,12 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SystemReport:
-    """How a system does at a time: what was told, its threads, locks and buffers."""
+    """How a system does at a time: what was told, its threads, locks and buffers.
+
+    ``allocations``: who asked for buffers of which size, and was refused; none where the manager of resources does not
+    tell (no protocol asks it to).
+    """
 
     monitoring: MonitoringSnapshot
     threads: ThreadPoolStatistics
     locks: tuple[LockStatistics, ...]
     pools: tuple[PoolStatistics, ...]
+    allocations: tuple[AllocationRecord, ...] = ()
 
 
 class MonitoringCoordinator:
@@ -85,11 +97,14 @@ class MonitoringCoordinator:
     def report(self) -> SystemReport:
         """Everything as of now, after one more look."""
         self.observe()
+        allocations: Callable[[], tuple[AllocationRecord, ...]] | None
+        allocations = getattr(self._resources, "allocations", None)
         return SystemReport(
             self._monitoring.snapshot(),
             self._threads.statistics(),
             self._threads.locks(),
             self._resources.statistics(),
+            () if allocations is None else allocations(),
         )
 
     def __repr__(self) -> str:

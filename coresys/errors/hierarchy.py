@@ -439,12 +439,27 @@ class LeaseSizeError(ResourceError, ValueError):
 class LeaseLimitError(ResourceError, RuntimeError):
     """An owner asked for more than it may hold; nothing was taken. All figures are bytes, of whole slots.
 
-    Where a ``channel`` is named, ``held`` and ``limit`` are those of all owners in it together.
+    Where a ``channel`` is named, ``held`` and ``limit`` are those of all owners in it together. Where it is the one
+    buffer that is too large, whatever the owner holds, ``largest`` is what a buffer of its may have, and ``limit`` is
+    that too; else ``largest`` is None.
     """
 
-    def __init__(self, *, owner: str, wanted: int, held: int, limit: int, why: str = "", channel: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        owner: str,
+        wanted: int,
+        held: int,
+        limit: int,
+        why: str = "",
+        channel: str = "",
+        largest: int | None = None,
+    ) -> None:
         self.owner, self.wanted, self.held, self.limit, self.why = owner, wanted, held, limit, why
-        self.channel = channel
+        self.channel, self.largest = channel, largest
+        if largest is not None:
+            super().__init__(f"{owner!r} asked for a buffer of {wanted} bytes: {why}")
+            return
         holds = f"all in channel {channel!r} together hold" if channel else "holds"
         they = "they" if channel else "it"
         super().__init__(

@@ -26,8 +26,8 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None), types.CodeType, typ
 _mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _names_of_class: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
 _names_of_module: Callable[[Any], Mapping[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
-_ident: Callable[[threading.Thread], int | None] = vars(threading.Thread)["ident"].fget
-_name: Callable[[threading.Thread], str] = vars(threading.Thread)["name"].fget
+_ident: Callable[[threading.Thread], int | None] = threading.Thread.ident.fget  # type: ignore[attr-defined]
+_name: Callable[[threading.Thread], str] = threading.Thread.name.fget  # type: ignore[attr-defined]
 
 
 def in_hand(threads: Iterable[threading.Thread]) -> dict[int, str]:

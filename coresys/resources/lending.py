@@ -21,6 +21,7 @@ from __future__ import annotations
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from operator import add
 from sys import _getframe
 from types import CodeType
 from typing import Any, Literal, TypeVar
@@ -40,6 +41,7 @@ from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, sha
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
     DEFAULT_TIERS,
+    LARGER,
     SEPARATOR,
     Account,
     Channel,
@@ -116,6 +118,7 @@ class Lending:
         "_on_leak",
         "_opened",
         "_orphaned",
+        "_others",
         "_put_off",
         "_sizes",
         "_slabs",
@@ -156,6 +159,8 @@ class Lending:
         self._holder = 0  # the thread that is inside; after an interruption it may say so of one that is out again
         self._closed = False
         self._accounts: dict[str, Account] = {}
+        # Requests of owners whose accounts were dropped, as ``taken`` and ``denied`` of an account.
+        self._others = ([0] * len(self.tiers), [0] * len(self.tiers))
         self._channels: dict[str, Channel] = {}  # those that are open
         self._opened: dict[str, tuple[CodeType, int]] = {}  # and where each was
         self._most_accounts = _FEWEST_ACCOUNTS
@@ -280,15 +285,22 @@ class Lending:
             return
         who, why = refused
         self._note_refused(account, tier)
-        most = who.limit if who.limit is not None else who.largest or 0
-        channel_name = who.name if isinstance(who, Channel) else ""
+        largest = account.largest_of_one() if why.endswith(LARGER) else None
+        most = largest if largest is not None else who.limit or 0
         raise LeaseLimitError(
-            owner=account.own, wanted=self._sizes[tier], held=who.held, limit=most, why=why, channel=channel_name
+            owner=account.own,
+            wanted=self._sizes[tier],
+            held=who.held,
+            limit=most,
+            why=why,
+            channel=who.name if isinstance(who, Channel) else "",
+            largest=largest,
         )
 
     def _note_refused(self, account: Account, tier: int, *, exhausted: bool = False) -> None:
         figures = self._figures[tier]
         figures.refused += 1
+        account.denied[tier] += 1
         figures.was_refused = figures.was_refused or exhausted
         for channel in account.path:
             channel.refused[tier] += 1
@@ -300,14 +312,24 @@ class Lending:
         if account is None:
             if len(self._accounts) >= self._most_accounts:
                 waited_for = {waiter.account.name for waiter in self._waiting}
-                self._accounts = {
-                    name: each
-                    for name, each in self._accounts.items()
-                    if each.leases or each.is_declared or name in waited_for
-                }
+                before, self._accounts = (
+                    self._accounts,
+                    {
+                        name: each
+                        for name, each in self._accounts.items()
+                        if each.leases or each.is_declared or name in waited_for
+                    },
+                )
+                for name in before.keys() - self._accounts.keys():
+                    self._sum_up(before[name])
                 self._most_accounts = max(2 * len(self._accounts), _FEWEST_ACCOUNTS)
             account = self._accounts[owner] = Account(owner, len(self.tiers), self._channel_of(owner))
         return account
+
+    def _sum_up(self, account: Account) -> None:
+        """What an owner asked for whose account is dropped goes on to count, without its name."""
+        for sums, counts in zip(self._others, (account.taken, account.denied), strict=True):
+            sums[:] = map(add, sums, counts)
 
     def _channel_of(self, name: str) -> Channel | None:
         """The innermost open channel whose name the given one begins with."""
@@ -364,6 +386,7 @@ class Lending:
             raise
         figures.was_refused = False
         figures.leases += 1
+        account.taken[tier] += 1
         if not account.is_plain:
             for channel in account.path:
                 channel.was_refused[tier] = False
@@ -382,6 +405,7 @@ class Lending:
             on_heap = memoryview(bytearray(size))
             self._charge_on_heap(lease, account, (account, tier, OVERFLOW, size, code, offset, on_heap))
             self._figures[tier].overflowed += 1
+            account.taken[tier] += 1
             for channel in account.path:
                 channel.overflowed[tier] += 1
         except BaseException:

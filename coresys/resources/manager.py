@@ -13,7 +13,7 @@ from coresys.resources.owned import OwnedResources
 from coresys.resources.pools import BufferPools
 from coresys.resources.tiers import Reserve
 from coresys.resources.view import ResourceView, release_owner
-from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
+from coresys.system_records import AllocationRecord, LeaseRecord, OwnerUsage, PoolStatistics
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager
@@ -112,6 +112,10 @@ class ResourceManager:
     def statistics(self) -> tuple[PoolStatistics, ...]:
         """One record for each tier, smallest first."""
         return self.pools.statistics()
+
+    def allocations(self) -> tuple[AllocationRecord, ...]:
+        """Who asked for how many buffers of which size: see BufferPools.allocations."""
+        return self.pools.allocations()
 
     def __repr__(self) -> str:
         return f"<ResourceManager: {self.pools!r}>"

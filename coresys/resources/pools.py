@@ -27,8 +27,10 @@ from coresys.resources.tiers import (
     Reserve,
     reserved_slots,
 )
-from coresys.system_records import LeaseRecord, OwnerUsage, PoolStatistics
+from coresys.system_records import AllocationRecord, LeaseRecord, OwnerUsage, PoolStatistics
 from coresys.threads.sites import site
+
+OTHERS = "(others)"  # owners that are not told apart any more
 
 _MOST_NAMED = 3  # owners, in an error
 
@@ -244,6 +246,7 @@ class BufferPools(Lending):
                 account.reserve = 0
                 if not account.leases:
                     del self._accounts[account.name]
+                    self._sum_up(account)
             for each in gone:
                 each.reserved, each.reserve = None, 0
                 self._drop(each)
@@ -351,6 +354,22 @@ class BufferPools(Lending):
                 )
             )
         return tuple(found)
+
+    def allocations(self) -> tuple[AllocationRecord, ...]:
+        """Who asked for how many buffers of which tier, and was refused how many; by owner, smallest tier first.
+
+        Of owners that hold nothing, and of which nothing was declared, those that came first may be summed up under
+        ``(others)``."""
+        return self._locked("allocations()", self._asked_for)
+
+    def _asked_for(self) -> tuple[AllocationRecord, ...]:
+        rows = [(name, account.taken, account.denied) for name, account in sorted(self._accounts.items())]
+        return tuple(
+            AllocationRecord(owner, tier.name, tier.slot, leases, refused)
+            for owner, taken, denied in (*rows, (OTHERS, *self._others))
+            for tier, leases, refused in zip(self.tiers, taken, denied, strict=True)
+            if leases or refused
+        )
 
     def channel_statistics(self, channel: Channel) -> tuple[PoolStatistics, ...]:
         """As ``statistics``, of a channel. ``slots``: as many as its limit lets it have of that tier alone; ``idle``:

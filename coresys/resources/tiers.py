@@ -24,6 +24,8 @@ class Tier:
             raise ValueError(f"tier {self.name!r}: {self.slots} slots of {self.slot} bytes hold nothing")
 
 
+LARGER = "larger ones by a grant"  # what is said where the one buffer is too large
+
 DEFAULT_TIERS = (Tier("small", 4 * KIB, 500), Tier("medium", 64 * KIB, 250), Tier("large", MIB, 125))
 
 
@@ -71,6 +73,7 @@ class Account:
     """
 
     __slots__ = (
+        "denied",
         "granted",
         "heaped",
         "held",
@@ -85,6 +88,7 @@ class Account:
         "reserve",
         "reserved",
         "slots",
+        "taken",
     )
 
     def __init__(self, name: str, tiers: int, channel: Channel | None = None) -> None:
@@ -92,6 +96,7 @@ class Account:
         self.own = name  # as its own channel calls it
         self.held = 0
         self.slots = [0] * tiers  # that it holds, of each tier
+        self.taken, self.denied = [0] * tiers, [0] * tiers  # requests so far, by tier: those that got a buffer, or not
         self.limit: int | None = None
         self.largest: int | None = None  # the largest slot that it may take without a grant; None: as its channel says
         self.granted: list[int] | None = None  # slots of each tier that it may hold whatever its limit and largest are
@@ -163,9 +168,9 @@ class Account:
             granted = self.on_grants(sizes)
         if self.limit is not None and self.held - granted + sizes[tier] > self.limit:
             return f"its limit, with {granted} granted beside it" if granted else "its limit"
-        largest = self._largest()
+        largest = self.largest_of_one()
         if largest is not None and sizes[tier] > largest:
-            return f"it may take buffers of {largest} bytes at most, larger ones by a grant"
+            return f"it may take buffers of {largest} bytes at most, {LARGER}"
         return None
 
     def on_grants(self, sizes: Sequence[int]) -> int:
@@ -176,7 +181,7 @@ class Account:
         used = (min(each) for each in zip(taken, self.granted, strict=True))
         return sum(count * size for count, size in zip(used, sizes, strict=True))
 
-    def _largest(self) -> int | None:
+    def largest_of_one(self) -> int | None:
         """Of one buffer: its own, or that of the nearest channel that has one."""
         if self.largest is not None:
             return self.largest
@@ -266,4 +271,15 @@ def refusal(account: Account, tier: int, sizes: Sequence[int]) -> tuple[Account,
     return None
 
 
-__all__ = ["DEFAULT_TIERS", "Account", "Channel", "Reserve", "Tier", "beside", "checked", "refusal", "reserved_slots"]
+__all__ = [
+    "DEFAULT_TIERS",
+    "LARGER",
+    "Account",
+    "Channel",
+    "Reserve",
+    "Tier",
+    "beside",
+    "checked",
+    "refusal",
+    "reserved_slots",
+]

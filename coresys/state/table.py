@@ -282,15 +282,30 @@ class TransitionTable:
 
     @classmethod
     def of(cls, definition: StateDefinition) -> TransitionTable:
-        """The table that a definition of plain values describes."""
-        return cls(
-            definition.name,
-            states=[
-                State(name, name == definition.initial, name in definition.final, name == definition.error)
-                for name in definition.states
-            ],
-            transitions=[on(event, source, target) for event, source, target in definition.transitions],
-        )
+        """The table that a definition of plain values describes. Raises TableError, as the table itself does."""
+        error = () if definition.error is None else (definition.error,)
+        named = (("initial", (definition.initial,)), ("final", definition.final), ("error", error))
+        # What names no state would be passed over else: no state has that role then.
+        lost = [
+            f"the {role} state {name!r} is not declared"
+            for role, names in named
+            for name in names
+            if name not in definition.states
+        ]
+        try:
+            table = cls(
+                definition.name,
+                states=[
+                    State(name, name == definition.initial, name in definition.final, name == definition.error)
+                    for name in definition.states
+                ],
+                transitions=[on(event, source, target) for event, source, target in definition.transitions],
+            )
+        except TableError as wrong:
+            raise TableError(table=definition.name, problems=(*lost, *wrong.problems)) from None
+        if lost:
+            raise TableError(table=definition.name, problems=tuple(lost))
+        return table
 
     @property
     def states(self) -> Mapping[str, State]:

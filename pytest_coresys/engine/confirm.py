@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 import threading
 from array import array
@@ -13,6 +14,7 @@ from typing import Any
 
 from coresys.clock import monotonic, pauses
 from coresys.measure import meters
+from coresys.measure.leftovers import KINDS
 from coresys.measure.malloccache import CacheReader
 from coresys.measure.reserved import Reserve
 from coresys.measure.series import Judged, beneath, event_share, increments, judge_series, lows, settled, without_spikes
@@ -24,6 +26,10 @@ ASKING = 1.0  # seconds, about, to find out what keeps a thing that grows, in a 
 _ENDING = 0.02  # seconds that a thread which has ended may be listed for
 _GRACE = 1.0  # seconds that threads and processes get to end, waited only where some are left
 _WHOLE = 0.75  # of a thread or descriptor with each repetition: one, of which a few were late
+# What may end by itself: whether it does so in time is told of so many, from no more repetitions than that.
+_THAT_MAY_END = ("threads.leaked", "processes.leaked")
+_TO_OUTLIVE, _MOST_TO_OUTLIVE, _FEWEST_TO_OUTLIVE = 4, 40, 2
+_REPLACED = "as many older ones ended meanwhile, though a second after their test they had not"
 _BYTES_CAP = 256 * 1024 * 1024
 
 RunOnce = Callable[[], str | None]  # None, or why the repetition did not go as the first run did
@@ -154,7 +160,8 @@ def measure_control(run_once: RunOnce) -> Control | None:
 class Confirmation:
     """The repetitions of one test in this process. ``ask`` looks for the structure behind growing memory.
 
-    ``now`` is the clock by which its time is measured; ``set_aside`` are bytes so far that are not looked for.
+    ``now`` is the clock by which its time is measured; ``set_aside`` are bytes so far that are not looked for;
+    ``left`` are measures of which the first run left something.
     """
 
     def __init__(
@@ -168,8 +175,10 @@ class Confirmation:
         progress: Callable[[int], None] | None = None,
         now: Callable[[], float] | None = None,
         set_aside: Callable[[], int] = int,
+        left: Collection[str] = (),
     ) -> None:
         self._now = now or monotonic
+        self._left_at_first = left
         self._set_aside = set_aside
         self._run_once, self._most, self._control = run_once, most, control
         self._ask, self._progress = ask, progress
@@ -180,7 +189,10 @@ class Confirmation:
         self._structure: repeat.Structure | None = None if ask else repeat.Structure()
         self._conclusions = dict.fromkeys(GROWTH, "more")
         self._ended: set[str] = set()  # keys of what took a moment to end, which is not waited for again
+        self._replaced: dict[str, float] = {}  # of what others end for: how many a repetition leaves for a while
         self._along = False  # memory is convicted for what it grows along with
+        self._fastest = math.inf  # seconds, of the repetitions before the first reading
+        self._warmed = 0  # of those
         self._pace = 0.0  # seconds a repetition, since the last look
         self._problem: str | None = None  # of a repetition that nothing was read after
 
@@ -203,18 +215,31 @@ class Confirmation:
             warm_up -= 1
         result.problem = result.problem or self._warm(warm_up - 1)
         result.problem = result.problem or self._repeat() or self._problem
+        if not result.problem:
+            self._doubt_what_is_flat()
+            result.problem = self._problem
         if result.problem:
             return result
-        result.repetitions = self._readings.count - 1 + warm_up
+        result.repetitions = self._readings.count - 1 + self._warmed
         result.keys = {key: self._result(key) for key in GROWTH}
         return result
 
     def _warm(self, repetitions: int) -> str | None:
         for _ in range(repetitions):
+            if self._takes_too_long(more=repetitions):
+                break
+            began = self._now()
             problem = self._run_once()
             if problem:
                 return problem
+            self._fastest = min(self._fastest, self._now() - began)
+            self._warmed += 1
         return None
+
+    def _takes_too_long(self, more: int = 0) -> bool:
+        """Whether all that is allowed comes to fewer repetitions than show anything: then others may have it."""
+        needed = more + repeat.FEWEST - self._readings.count
+        return needed > 0 < self._warmed and self._fastest * needed > max(self._deadline - self._now(), 0.0)
 
     def _repeat(self) -> str | None:
         self._readings.take()
@@ -224,7 +249,7 @@ class Confirmation:
         check_at, checked_at = next(checkpoints), 0
         while "more" in self._conclusions.values() and self._problem is None:
             count = self._readings.count
-            spent = self._readings.is_full() or self._is_late() or self._too_much()
+            spent = self._readings.is_full() or self._is_late() or self._too_much() or self._takes_too_long()
             if count >= check_at or spent:
                 self._pace = (self._now() - checked) / max(count - checked_at, 1)
                 self._settle(spent)
@@ -273,10 +298,7 @@ class Confirmation:
             conclusion = self._look(key, spent or self._is_late())
         if conclusion == "leak" and key == "memory.growth" and not self._goes_on():
             return "unclear" if spent or self._readings.is_full() else "more"
-        if conclusion == "leak" and self._ends_by_itself(key):
-            self._ended.add(key)
-            return "flat"
-        return conclusion
+        return self._of_what_may_end(key) if conclusion == "leak" and key in _THAT_MAY_END else conclusion
 
     def _goes_on(self) -> bool:
         """Whether memory that grew in most repetitions grows in those that come now, too.
@@ -301,6 +323,20 @@ class Confirmation:
             return True
         steps = increments(self._readings.series("memory.growth", self._control.rate)[begin - 1 :], more)
         return sum(steps) - max(steps) >= _STILL * rate * (more - 1)  # without the one at which a container moved
+
+    def _doubt_what_is_flat(self) -> None:
+        """Of what lives longer than it may, and not for ever, as many end as come: their number does not grow.
+
+        No leak for sure: a pool that replaces its members looks the same.
+        """
+        for key in _THAT_MAY_END:
+            if self._conclusions[key] != "flat" or key in self._ended or self._problem:
+                continue
+            values = self._readings.series(key)
+            if key in self._left_at_first or max(values) > values[0]:
+                left = self._outlive(key, 1.0)
+                if left:
+                    self._conclusions[key], self._replaced[key] = "unclear", left
 
     def _is_soon_certain(self, rule: repeat.Rule) -> bool:
         """Whether going on until nobody could doubt it takes no longer than asking, which most that grow are spared."""
@@ -335,18 +371,59 @@ class Confirmation:
         values = self._readings.values["memory.growth"]
         return self._readings.count > 1 and values[self._readings.count - 1] - values[0] > _BYTES_CAP
 
-    def _ends_by_itself(self, key: str) -> bool:
-        """Whether what was left of threads or processes is gone after a moment: then it was none left behind.
+    def _of_what_may_end(self, key: str) -> str:
+        """What is concluded of threads or processes that add up, once they have had a moment to end.
 
-        The older half of them had half of the time of the repetitions to end.
+        The older half of them had half of the time of the repetitions, and all that was done since: it may have been
+        long, so that what has ended says nothing. Of what a few more repetitions leave, it does.
         """
-        if key not in ("threads.leaked", "processes.leaked"):
-            return False
         read = COUNT[key]
         values = self._readings.values[key]
         enough = values[0] + (values[self._readings.count - 1] - values[0]) // 2
         until = (self._began_by_the_wall + monotonic()) / 2 + _GRACE
-        return read() <= enough or any(read() <= enough for _ in pauses(until, 0.01))
+        if read() > enough and all(read() > enough for _ in pauses(until, 0.01)):
+            return "leak"
+        rate = self._judged(key).rate
+        if self._outlive(key, rate):
+            return "leak"
+        self._ended.add(key)
+        if rate * _MOST_TO_OUTLIVE >= _TO_OUTLIVE:
+            return "flat"
+        self._replaced[key] = rate  # too rare for that: nobody knows which of them have ended
+        return "unclear"
+
+    def _outlive(self, key: str, rate: float) -> float:
+        """How many of those that a repetition leaves, which is ``rate`` as a rule, are there when their time is over.
+
+        Told by identity, so that others may end meanwhile. 0 where it is less than half of what is the rule.
+        """
+        needed = min(math.ceil(_TO_OUTLIVE / max(rate, 1e-9)), _MOST_TO_OUTLIVE)
+        began, done, left = self._now(), 0, 0
+        while done < needed and not self._problem:
+            more, made = self._made_by_a_few(key, needed - done)
+            done += more
+            enough = max(rate * done / 2, _FEWEST_TO_OUTLIVE)
+            for _ in pauses(monotonic() + _GRACE, 0.01):
+                if not made:
+                    break
+                made.intersection_update(KINDS[key].take())
+            left += len(made)
+            if done * rate >= _FEWEST_TO_OUTLIVE and (not left or self._now() - began > _GRACE):
+                break
+        if not self._problem:
+            self._readings.leave_out()
+        return left / done if left >= enough else 0.0
+
+    def _made_by_a_few(self, key: str, most: int) -> tuple[int, set[Any]]:
+        """Repeat so often, or less where that takes long and the first would be over: how often, and what is new."""
+        meters.collect()
+        before = set(KINDS[key].take())
+        began, done = self._now(), 0
+        while done < most and not self._problem and (not done or self._now() - began < _GRACE / 2):
+            self._problem = self._run_once()
+            done += 1
+        meters.collect()
+        return done, set(KINDS[key].take()) - before
 
     def _result(self, key: str) -> dict[str, Any]:
         memory = key == "memory.growth"
@@ -369,6 +446,10 @@ class Confirmation:
         if not memory and rate:
             # They come whole, but it may be in one of ten runs.
             rate = float(round(rate)) if rate >= _WHOLE else max(round(rate, 2), 0.01)
+        if key in self._ended and conclusion == "flat":
+            steps = (0.0,) * len(steps)  # they were read before they had ended
+        if key in self._replaced:
+            rate = round(self._replaced[key], 2)
         result: dict[str, Any] = {
             "conclusion": conclusion,
             "rate": round(rate, 1) if memory else rate,
@@ -378,6 +459,8 @@ class Confirmation:
         }
         if memory and self._structure is not None and self._structure.may_end:
             result["may_end"] = self._structure.may_end
+        if key in self._replaced:
+            result["may_end"] = _REPLACED
         if memory and self._along:
             result["along"] = True
         if self._readings.is_full():

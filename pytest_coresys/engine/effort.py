@@ -13,11 +13,16 @@ _COUNTED_SHARE = 0.2
 # Repetitions, warm-up included, below which repeating can show nothing: a leak, or that there is none.
 _TO_CONVICT = 42
 _TO_CLEAR = 29
+_TO_TRY = 3  # after which a child knows what a repetition takes
+_NOTHING = 0.1  # seconds: with less, nobody gets any further
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Seconds for repeating a test: at first, and in all if it grows; what is left for everybody, to ask why."""
+    """Seconds for repeating a test: at first, and in all if it grows; what is left for everybody, to ask why.
+
+    It need not do: a child that sees that it takes too long gives up (``confirm``).
+    """
 
     seconds: float
     if_growing: float
@@ -47,7 +52,10 @@ class EffortBook:
     counted: float = 0.0
     tests: int = 0
     _for_counted: bool = False  # the allowance that was given last
+    _needs: float = 0.0  # seconds, of all tests that asked, to be judged in full
+    _asked: int = 0
     unrepeated: list[str] = field(default_factory=list)
+    too_long: int = 0  # of the unrepeated, those for which too little was left, while there was some
 
     def open(self, tests: int, workers: int) -> None:
         """Begin a run of so many tests, of which this process is one of so many workers.
@@ -65,23 +73,61 @@ class EffortBook:
         test takes its even part where that is enough for the repetitions that show anything; else what has been saved
         up so far, so that cheap tests come before slow ones and the effort lasts until the end. One that turns out to
         grow is then a likely leak.
+
+        A small suite, for which the least is more than the share, is judged in full where that can be: a test gets all
+        that it needs if there is as much for each of those that follow. And what seems to take too long is tried there,
+        for a first run is no measure of a repetition: it imports, and makes what is made once.
         """
         if self.share is None:
             seconds = max(60.0, 50 * duration)
             return Allowance(seconds, seconds, seconds)
-        left = self.left()
         self._for_counted = counted is not None
-        if counted is not None:
-            left = max(left, _COUNTED_SHARE * self._granted() - self.counted)
-            needed = _price(duration, counted)
-            part = max(needed, left * _LIKELY_SHARE)
-            return Allowance(part, part, left) if needed <= left else None
-        left -= _COUNTED_SHARE * self._granted() if self.tests_left > 1 else 0.0
+        needed = _price(duration, counted or (_TO_CONVICT if likely else _TO_CLEAR))
+        enough_for_all = not counted and self._is_enough_for_all(needed)
+        given = self._for_what_is_counted(needed) if counted else self._part(needed, likely=likely)
+        if needed <= given.seconds:
+            return given
+        if not self._is_small():
+            return None
+        if enough_for_all:
+            return Allowance(needed, max(needed, given.if_growing), self.left())
+        return given if _price(duration, _TO_TRY) <= given.seconds else None
+
+    def _for_what_is_counted(self, needed: float) -> Allowance:
+        left = max(self.left(), _COUNTED_SHARE * self._granted() - self.counted)
+        part = max(needed if needed <= left else 0.0, left * _LIKELY_SHARE, left / max(self.tests_left, 1))
+        return Allowance(part, part, left)
+
+    def _part(self, needed: float, *, likely: bool) -> Allowance:
+        left = self.left() - self._kept_for_counted()
         even = left / max(self.tests_left, 1)
         if_growing = max(left * _LIKELY_SHARE, even)
-        needed = _price(duration, _TO_CONVICT if likely else _TO_CLEAR)
-        part = max(if_growing, needed if needed <= left / 2 else 0.0) if likely else min(left, max(even, self._saved()))
-        return Allowance(part, max(part, if_growing), left) if part >= needed else None
+        if likely:
+            part = max(if_growing, needed if needed <= left / 2 else 0.0)
+        else:
+            part = min(left, max(even, self._saved()))
+        return Allowance(part, max(part, if_growing), left)
+
+    def _is_enough_for_all(self, needed: float) -> bool:
+        """Whether this test, and as many as are to come, can have what tests need, by those that have asked so far."""
+        self._asked, self._needs = self._asked + 1, self._needs + needed
+        return max(needed, self._needs / self._asked * self.tests_left) <= self.left()
+
+    def _is_small(self) -> bool:
+        assert self.share is not None
+        return self.share * self.ran < self.min_seconds
+
+    def _kept_for_counted(self) -> float:
+        return _COUNTED_SHARE * self._granted() if self.tests_left > 1 else 0.0
+
+    def is_spent(self) -> bool:
+        """Whether there is nothing left for a test that left nothing that can be counted."""
+        return self.share is not None and self.left() - self._kept_for_counted() < _NOTHING
+
+    def put_off(self, nodeid: str, *, too_long: bool) -> None:
+        """A test is not repeated, ``too_long``: though something is left."""
+        self.unrepeated.append(nodeid)
+        self.too_long += too_long
 
     def is_beyond(self, duration: float) -> bool:
         """Whether a test takes so long that nothing could be said of it if it had all that the run is granted."""

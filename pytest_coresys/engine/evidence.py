@@ -20,6 +20,7 @@ from pytest_coresys.measures import CONFIRMED, COUNTED_AT_THE_END, GROWTH, Measu
 SPENT = "the effort for repeating was spent"
 AGAIN = 2  # repetitions that have to be over as the first run was
 TOO_LONG = "repeating it would take longer than the effort of the whole run"
+TOO_LITTLE = "repeating it would take longer than its part of the effort"
 
 
 @dataclass(slots=True)
@@ -243,7 +244,7 @@ def _open(facts: Mapping[str, Any]) -> str:
         return str(facts["may_end"])
     if facts.get("most"):
         return f"{facts['most']} repetitions, the most there may be, did not rule out a cache that fills"
-    return "the effort was spent before a cache that fills could be ruled out"
+    return "its part of the effort was spent before a cache that fills could be ruled out"
 
 
 def findings_of(verdicts: Sequence[Verdict], seen: Seen, measures: Mapping[str, Measure]) -> list[Finding]:

@@ -14,7 +14,16 @@ from coresys.records import Location, Reading
 from pytest_coresys.config.profiles import Effort
 from pytest_coresys.engine.confirm import Control
 from pytest_coresys.engine.effort import Allowance, EffortBook
-from pytest_coresys.engine.evidence import AGAIN, SPENT, TOO_LONG, Seen, may_be_fragmented, over_at_first, suspects
+from pytest_coresys.engine.evidence import (
+    AGAIN,
+    SPENT,
+    TOO_LITTLE,
+    TOO_LONG,
+    Seen,
+    may_be_fragmented,
+    over_at_first,
+    suspects,
+)
 from pytest_coresys.engine.forked import ChildResult, why_no_fork
 from pytest_coresys.engine.inplace import repeat_in_place
 from pytest_coresys.engine.owners import LeftByFixture
@@ -90,10 +99,10 @@ class Repeater:
         again = over_at_first(plan, seen)
         only_again = None
         if allowance is None:
-            only_again = TOO_LONG if self.book.is_beyond(each) else SPENT
+            only_again = self._why_no_turn(each)
             allowance = self.book.allowance(each, likely=True, counted=AGAIN) if again else None
         if allowance is None:
-            self.book.unrepeated.append(item.nodeid)
+            self.book.put_off(item.nodeid, too_long=only_again != SPENT)
             seen.why = only_again
             return
         order = Order(
@@ -105,6 +114,7 @@ class Repeater:
             imported=seen.imported,
             duration=duration,
             again=again,
+            left=likely,
             only_again=only_again is not None,
             settings_found=seen.settings_found if _over(plan, seen, "globals.changed") else None,
             settings_suspected=_suspected_settings(plan, seen),
@@ -154,6 +164,11 @@ class Repeater:
             return f"coresys_no_repeat: {plan.no_repeat}"
         return "--coresys-repeat 0" if self._most == 0 else None
 
+    def _why_no_turn(self, each: float) -> str:
+        if self.book.is_spent():
+            return SPENT
+        return TOO_LONG if self.book.is_beyond(each) else TOO_LITTLE
+
     def _progress(self, item: pytest.Item) -> Callable[[int], None]:
         return lambda count: self._on_progress(item, count)
 
@@ -189,7 +204,7 @@ class Repeater:
         seen.readings = {**seen.readings, **_readings(sent)}
         if all(facts["conclusion"] == "too few" for facts in seen.repeated.values()):
             few = self._most < WARM_UP + FEWEST + PEAK_REPETITIONS
-            seen.why = f"--coresys-repeat {self._most} is too few to judge by" if few else SPENT
+            seen.why = f"--coresys-repeat {self._most} is too few to judge by" if few else TOO_LITTLE
 
 
 def _over(plan: Plan, seen: Seen, key: str) -> bool:

@@ -41,6 +41,7 @@ from pytest_coresys.engine.effort import Allowance
 from pytest_coresys.engine.evidence import AGAIN
 from pytest_coresys.engine.forked import ChildResult, Message, Send, run_in_child
 from pytest_coresys.engine.owners import LeftByFixture
+from pytest_coresys.engine.pools import revive_executors
 from pytest_coresys.engine.runner import (
     NumberedFolders,
     empty_test,
@@ -78,7 +79,8 @@ class Order:
     ``settings_found`` are the process's settings before it, if it changed some that are to be explained;
     ``settings_suspected`` tells of those that modules may have changed which were imported then. ``absent`` are the
     threads that it is forked beside, of which it has none. ``again`` are measures that were over in the first run, with
-    their limits, which are read again; ``only_again``: there is no time for more.
+    their limits, which are read again; ``only_again``: there is no time for more. ``left``: measures of which the first
+    run left something.
     """
 
     most: int
@@ -93,6 +95,7 @@ class Order:
     again: Mapping[str, float] = field(default_factory=dict)
     only_again: bool = False
     absent: Collection[threading.Thread] = ()
+    left: Collection[str] = ()
 
     @property
     def patience(self) -> float:
@@ -199,6 +202,7 @@ class Work:
             progress=lambda count: self._send({"progress": count}),
             now=self._clock.now,
             set_aside=lambda: self._kept.bytes,
+            left=self._order.left,
         )
         confirmed = confirmation.run()
         self._tell(asdict(confirmed))
@@ -338,6 +342,7 @@ class Work:
         sandbox.adopt_orphans()
         sandbox.redirect_temporary_files(self._folder)
         prepare_child(self._item, self._folder)
+        revive_executors(self._order.absent)
         self._guard = sandbox.Guard(self._folder)
         self._guard.install()
         logging.raiseExceptions = False  # handlers write into descriptors that lead nowhere now

@@ -8,12 +8,14 @@ from dataclasses import replace
 from coresys import Reading
 from coresys.threads.watching import chains, deadlocks, words
 from coresys.threads.watching.contention import Contention, worst_of
-from coresys.threads.watching.graph import Cycle, Order, cycles
+from coresys.threads.watching.graph import Cycle, Order, search
 from coresys.threads.watching.install import installed
 from coresys.threads.watching.ledger import MOST_ENDED, Ledger, close_ledger, open_ledger
 from coresys.threads.watching.places import order_of
 
-_NOT_WATCHED = "locks are not watched: the plugin was loaded too late (-p coresys in a conftest?)"
+_NOT_WATCHED = (
+    "locks are not watched: the plugin was loaded too late (-p coresys in a conftest?), or gevent has its own"
+)
 
 
 class LockOrder:
@@ -32,13 +34,17 @@ class LockOrder:
 
     def stop(self) -> Reading:
         book = chains.renew()
+        if not installed():
+            return Reading(None, _NOT_WATCHED)
         if not book.seen and not book.pending:
-            return Reading(0.0) if installed() else Reading(None, _NOT_WATCHED)
+            return Reading(0.0)
         order = order_of(book, self._show)
-        found = cycles(order.edges)
+        found, complete = search(order.edges)
         self.order = replace(order, lasting=order.lasting | _numbers(found))
         if not found and book.full:
             return Reading(None, f"more than {book.limit:,} different orders of locks, of which no more are kept")
+        if not found and not complete:
+            return Reading(None, f"{len(order.edges):,} orders of locks make too many ways to look through all of them")
         nodes = {node.number: node for node in order.nodes}
         met = deadlocks.count() > Deadlocks.before
         return Reading(float(len(found)), each=tuple(words.part_of(cycle, nodes, met=met) for cycle in found))

@@ -19,7 +19,7 @@ from coresys.records import Finding
 from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.run import RunCriteria
-from pytest_coresys.measures import OF_SOAK
+from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
@@ -152,8 +152,9 @@ class RunReport:
         """The whole run, as written to the run file.
 
         ``effort`` tells what was spent on repetitions: ``spent`` seconds, ``share`` of the run (None: without
-        limit), ``floor`` seconds, ``unrepeated`` tests, ``notes``; ``repeated`` is counted unless given.
-        ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each process.
+        limit), ``floor`` seconds, ``unrepeated`` tests, and how many of those would have taken ``too_long``, ``notes``;
+        ``repeated`` is counted unless given. ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each
+        process.
         """
         tests = list(self._tests())
         run: dict[str, Any] = {
@@ -201,6 +202,12 @@ class RunReport:
 def has_run(run: Mapping[str, Any]) -> bool:
     """Whether any test was run at all, unlike with ``--collect-only``."""
     return any(test["outcome"] != "skipped" or test["why"] != NOT_RUN for test in run["tests"])
+
+
+def is_of_one_run(test: Mapping[str, Any]) -> bool:
+    """Whether it is within on the evidence of one run alone, which shows nothing small."""
+    growth = [test["measures"][key] for key in GROWTH if key in test["measures"]]
+    return test["verdict"] in ("within", "near") and any(each["evidence"] == "screened" for each in growth)
 
 
 def breaches(run: Mapping[str, Any], require: Sequence[str] = ()) -> list[str]:
@@ -305,6 +312,7 @@ def _effort(effort: Mapping[str, Any] | None, tests: Sequence[Mapping[str, Any]]
         "floor": None,
         "repeated": repeated,
         "unrepeated": 0,
+        "too_long": 0,
         "notes": [],
     }
     told = plain(effort or {})

@@ -1,4 +1,4 @@
-"""The run file: written whole or not at all."""
+"""The run file, and what is made of it: written whole or not at all."""
 
 from __future__ import annotations
 
@@ -77,18 +77,19 @@ def check_place(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write any text as the run file is written: an old file stays whole if that fails. Raises OutputError."""
-    _write(path, text.encode("utf-8", "backslashreplace"))
+    write_data(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write(path: Path, run: Mapping[str, Any]) -> None:
-    """Write the run file; an old one stays whole if that fails. Raises OutputError.
+    """Write the run file; an old one stays whole if that fails. Raises OutputError."""
+    write_data(path, encoded(run))
+
+
+def write_data(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises OutputError.
 
     What is no file (a pipe, a terminal, ``/dev/stdout``) is written to, and never replaced.
     """
-    _write(path, encoded(run))
-
-
-def _write(path: Path, data: bytes) -> None:
     try:
         place = _place(path)
         if _is_stream(place):

@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
-from pytest_coresys.measures import GROWTH
 from pytest_coresys.reports import soaks
-from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run
+from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 SUSPECTED = "suspected:"
@@ -120,17 +119,20 @@ def summary_lines(
     problem: str | None = None,
     runner: str = "pytest",
     hints: Sequence[str] = (),
+    report_file: str | None = None,
+    report_problem: str | None = None,
 ) -> list[Line]:
     """The lines for the end of a run: exactly one where all is well, none where no test was run, as to collect only.
 
     ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
     else there is, and the last line.
-    ``run_file`` is the path that was written, ``problem`` why it could not be, ``runner`` the command for running
-    tests again.
+    ``run_file`` is the path that was written, ``problem`` why it could not be, ``report_file`` and ``report_problem``
+    the same of the HTML report, ``runner`` the command for running tests again.
     """
     style = _Style(max(width, 20), verbose, ascii_only, run_file, runner)
+    outputs = _output("run file", run_file, problem, style) + _output("report", report_file, report_problem, style)
     if run["tests"] and not has_run(run):
-        return [] if run_file is None and problem is None else [_last(run, style, problem)]
+        return [_last(run, style, outputs, problem or report_problem)] if outputs else []
     told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
     lines = told if verbose >= 0 else _hidden(run, style)
     lines += _soak(run, style)
@@ -141,7 +143,7 @@ def summary_lines(
     if verbose >= 0:
         lines += _not_measured(run, style)
         lines += _effort(run, style, anything=bool(lines))
-    return [*lines, _last(run, style, problem)]
+    return [*lines, _last(run, style, outputs, problem or report_problem)]
 
 
 def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
@@ -274,7 +276,7 @@ def _unfailed(run: Mapping[str, Any], style: _Style) -> list[Line]:
         for finding in test["findings"]
         if finding["level"] in levels and (finding["details"] or finding["locations"] or finding["holders"])
     ]
-    shown = told[: style.most(_MOST_SMALL)]
+    shown = told if observed else told[: style.most(_MOST_SMALL)]
     lines = [line for test, finding in shown for line in _finding_of(test, finding, style, in_full=observed)]
     return lines + style.more(len(told) - len(shown))
 
@@ -372,7 +374,7 @@ def _is_open(why: str) -> bool:
 _NOT_SETTLED_BY_MORE = (
     *("coresys_no_repeat", "could not be repeated", "the most there may be"),
     *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
-    *("does not run in a repetition", "which was not met"),
+    *("does not run in a repetition", "which was not met", "older ones ended meanwhile", "had a deadlock"),
 )
 
 
@@ -406,16 +408,17 @@ def _run_findings(run: Mapping[str, Any], style: _Style) -> list[Line]:
     fails = any(each["level"] == "error" for each in findings) and run["run"]["mode"] != "observe"
     head = f"{_counted(len(findings), 'finding')} of the run, not of one test{'; fails the run' if fails else ''}"
     lines = [style.line(head, _BOLD)]
-    shown = findings[: style.most(_MOST_SMALL)]
+    observed = run["run"]["mode"] == "observe"
+    shown = findings if observed else findings[: style.most(_MOST_SMALL)]
     for finding in shown:
-        lines += _run_finding(finding, style)
+        lines += _run_finding(finding, style, in_full=observed or style.verbose >= 1)
     return lines + style.more(len(findings) - len(shown))
 
 
-def _run_finding(finding: Mapping[str, Any], style: _Style) -> list[Line]:
+def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> list[Line]:
     markup = _RED if finding["level"] == "error" else _YELLOW
     head = "" if finding["level"] == "error" else f"{finding['level']}: "
-    if style.verbose >= 1:
+    if in_full:
         first, *rest = finding_text(finding_from_dict(finding), None, runner=style.runner, ascii_only=style.ascii_only)
         command = "  repro "
         return [
@@ -574,9 +577,11 @@ def _keys_text(keys: Iterable[str]) -> str:
 
 
 def _why_left(effort: Mapping[str, Any]) -> str:
-    # Where none had its turn, though there was time: each took longer than the effort of the whole run.
-    too_long = not effort.get("repeated") and not effort.get("spent")
-    return "each takes longer than the effort allows" if too_long else "the effort was spent"
+    too_long = effort.get("too_long", 0)
+    if not too_long:
+        return "the effort was spent"
+    each = "each takes longer than its part of the effort"
+    return each if too_long == effort["unrepeated"] else f"the effort was spent, or {each}"
 
 
 def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Line]:
@@ -604,7 +609,13 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
     return [*lines, *map(style.line, together)]
 
 
-def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
+def _output(name: str, path: str | None, problem: str | None, style: _Style) -> str:
+    if problem is not None:
+        return f" - {name} NOT written: {style.safe(problem)}"
+    return "" if path is None else f" - {name}: {style.safe(path)}"
+
+
+def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | None) -> Line:
     summary = run["summary"]
     warned = sum(1 for test in run["tests"] if _is_only_warned(test))
     of_level = f" ({'all' if warned == summary['over'] else warned} of level warn)" if warned else ""
@@ -612,22 +623,13 @@ def _last(run: Mapping[str, Any], style: _Style, problem: str | None) -> Line:
         f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
         f"{summary['not_measured']} not measured"
     )
-    once = sum(map(_is_of_one_run, run["tests"]))
+    once = sum(map(is_of_one_run, run["tests"]))
     if once:
         text += f" - {once} within by one run only"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
-    if problem is not None:
-        text += f" - run file NOT written: {style.safe(problem)}"
-    elif style.run_file is not None:
-        text += f" - run file: {style.safe(style.run_file)}"
+    text += outputs
     return Line(text, dict(_last_markup(run, problem)))
-
-
-def _is_of_one_run(test: Mapping[str, Any]) -> bool:
-    """Whether it is within on the evidence of one run alone, which shows nothing small."""
-    growth = [test["measures"][key] for key in GROWTH if key in test["measures"]]
-    return test["verdict"] in ("within", "near") and any(each["evidence"] == "screened" for each in growth)
 
 
 def _is_only_warned(test: Mapping[str, Any]) -> bool:

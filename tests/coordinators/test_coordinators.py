@@ -11,6 +11,7 @@ from inturn import in_turn
 
 from coresys.cleanup.manager import CleanupManager
 from coresys.components.manager import ComponentManager
+from coresys.coordinators.assembly import build_system
 from coresys.coordinators.cleanup import CleanupCoordinator
 from coresys.coordinators.component import ComponentCoordinator
 from coresys.coordinators.monitoring import MonitoringCoordinator
@@ -29,7 +30,7 @@ from coresys.resources.manager import ResourceManager
 from coresys.resources.pools import BufferPools
 from coresys.resources.tiers import Tier
 from coresys.state import StateManager
-from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec
+from coresys.system_records import AllocationRecord, CleanupStep, ComponentSpec, EnvironmentSpec, ErrorRecord
 from coresys.testing.manager import TestManager
 from coresys.threads import LockHierarchy, ThreadManager, ThreadPool
 
@@ -132,6 +133,38 @@ def test_whoever_is_told_and_fails_hides_nothing() -> None:
     parts.coordinator.stop()
     assert parts.at("web") == "stopped"
     assert parts.coordinator.left("web")[1] == "whoever was to be told failed: RuntimeError: no ear"
+
+
+def test_what_fails_to_close_as_a_component_stops_is_an_error_of_it() -> None:
+    def fail() -> None:
+        raise OSError("no goodbye")
+
+    received: list[ErrorRecord] = []
+    with build_system("shop", sampling=None) as system:
+        system.errors.sink("operator", received.append)
+        system.errors.route("web", "operator")
+        component = system.coordinators.component
+        component.register(ComponentSpec("web"), start=list, stop=list)
+        component.start("web")
+        component.resources.register("connection", owner="web", close=fail)
+        component.stop("web")
+    assert [(each.component, each.causes[0].message) for each in received] == [("web", "no goodbye")]
+
+
+def test_whoever_is_told_of_an_error_and_fails_keeps_nothing_from_stopping() -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no ear")
+
+    parts = Parts()
+    coordinator = ComponentCoordinator(
+        components=parts.components, state=parts.state, resources=parts.resources, part="others", on_error=fail
+    )
+    coordinator.register(ComponentSpec("web"), start=list, stop=list)
+    coordinator.start("web")
+    coordinator.resources.register("connection", owner="web", close=fail)
+    coordinator.stop("web")
+    assert coordinator.state.state("web") == "stopped"
+    assert "no ear" in coordinator.left("web")[0]
 
 
 def test_a_component_stops_and_starts_again_though_no_note_could_be_taken_of_it() -> None:
@@ -267,7 +300,9 @@ def test_gauges_are_what_threads_locks_and_buffers_do() -> None:
     threads.submit(pow, 2, 5).result()
     lease = resources.lease(10, owner="web")
     with lock:
-        gauges = {(name, component): value for name, component, value in coordinator.report().monitoring.gauges}
+        report = coordinator.report()
+    gauges = {(name, component): value for name, component, value in report.monitoring.gauges}
+    assert report.allocations == (AllocationRecord("web", "small", 4096, 1, 0),)
     assert gauges["threads.completed", ""] == 1
     assert gauges["threads.queued", "processing"] == 0
     assert gauges["locks.waited", "book"] == 0

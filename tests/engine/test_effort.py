@@ -17,7 +17,8 @@ from pytest_coresys.engine.effort import EffortBook
         (1, 1.0, False, False),
         (100, 0.001, False, False),
         (100, 0.001, True, True),
-        (100, 0.05, True, False),
+        (100, 0.05, True, True),
+        (100, 0.2, True, False),
         (2, 0.0, False, True),
     ],
     ids=[
@@ -26,7 +27,8 @@ from pytest_coresys.engine.effort import EffortBook
         "29 seconds do not fit",
         "a quiet one of many waits",
         "a likely leak of many does not",
-        "a slow likely one would take more than its quarter",
+        "a slow likely one is tried, within its quarter",
+        "not where trying takes more than that",
         "one of two",
     ],
 )
@@ -40,7 +42,8 @@ def test_what_a_fresh_run_grants(tests_left: int, duration: float, likely: bool,
     [
         (2.3, 0.03, 18, True),
         (2.3, 0.03, None, False),
-        (2.3, 0.03, 42, False),
+        (2.3, 0.03, 42, True),
+        (2.3, 0.3, 42, False),
         (2.3, 0.01, 42, True),
         (0.0, 0.06, 42, True),
     ],
@@ -51,6 +54,54 @@ def test_what_was_seen_to_leave_a_thread_or_a_process_gets_what_is_kept_for_such
     """Late in a run, when tests that came first have had the rest; and more than half of all, where it takes that."""
     book = EffortBook(share=0.2, min_seconds=3.0, tests_left=5, spent=spent)
     assert (book.allowance(duration, likely=True, counted=counted) is not None) is granted
+
+
+@pytest.mark.parametrize(
+    ("durations", "likely"),
+    [([0.03] * 3, False), ([0.005] * 13, False), ([0.09], False), ([0.02] * 3, True), ([0.002] * 14, True)],
+)
+def test_a_small_suite_is_judged_in_full_where_the_least_is_enough_for_all(
+    durations: list[float], likely: bool
+) -> None:
+    """Each needs more than its even part of what is not kept for others; all need less than three seconds."""
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=len(durations))
+    for duration in durations:
+        needed = 0.05 + (42 if likely else 29) * (duration + 0.001)
+        given = book.allowance(duration, likely=likely)
+        assert given is not None
+        assert given.seconds >= needed
+        book.spent += needed
+        book.tests_left -= 1
+
+
+def test_one_whose_first_run_took_long_is_tried_in_a_small_suite_and_not_in_a_large_one() -> None:
+    """It imported asyncio: 0.3 s, and a repetition takes 0.01 s, which nobody knows yet."""
+    small = EffortBook(share=0.2, min_seconds=3.0, tests_left=1, ran=0.3)
+    given = small.allowance(0.3, likely=False)
+    assert given is not None
+    assert given.seconds == 3.0
+    assert EffortBook(share=0.2, min_seconds=3.0, tests_left=1, ran=16.0).allowance(0.3, likely=False) is None
+
+
+def test_what_is_tried_of_the_counted_leaves_most_to_those_that_follow() -> None:
+    """Its first run would take more than there is, 42 times over."""
+    given = [
+        EffortBook(share=0.2, min_seconds=3.0, tests_left=left).allowance(0.2, likely=True, counted=42)
+        for left in (1, 10)
+    ]
+    assert [each.seconds for each in given if each is not None] == [3.0, 0.75]
+
+
+@pytest.mark.parametrize(("spent", "tests_left", "is_spent"), [(2.0, 5, False), (2.35, 5, True), (2.35, 1, False)])
+def test_it_is_spent_when_nothing_is_left_but_what_is_kept(spent: float, tests_left: int, is_spent: bool) -> None:
+    assert EffortBook(share=0.2, min_seconds=3.0, tests_left=tests_left, spent=spent).is_spent() is is_spent
+
+
+def test_those_are_counted_for_which_too_little_was_left() -> None:
+    book = EffortBook(share=0.2, min_seconds=3.0, tests_left=2)
+    book.put_off("t.py::slow", too_long=True)
+    book.put_off("t.py::late", too_long=False)
+    assert (book.unrepeated, book.too_long) == (["t.py::slow", "t.py::late"], 1)
 
 
 def test_quiet_and_likely_tests_leave_something_for_the_counted_until_the_last() -> None:

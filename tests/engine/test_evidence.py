@@ -102,8 +102,8 @@ def judged(key: str, seen: Seen, **given: Any) -> tuple[Verdict, list[Finding]]:
                 "not_measured",
                 None,
                 "repeated",
-                "suspected: 72 B more with each repetition, but the effort was spent before a cache that fills could "
-                "be ruled out",
+                "suspected: 72 B more with each repetition, but its part of the effort was spent before a cache that "
+                "fills could be ruled out",
             ),
             id="it may be a cache",
         ),

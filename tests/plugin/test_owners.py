@@ -472,3 +472,34 @@ def test_it(slow): pass
     [test] = run.facts["tests"]
     assert test["repetitions"] >= 24
     assert test["measures"]["memory.growth"]["evidence"] == "repeated"
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_a_pool_of_a_wider_fixture_that_grows_when_it_is_needed_is_no_leak_of_the_test(
+    inner: InnerSuite, profile: str
+) -> None:
+    """Its idle workers are not in the process that repeats the test: new ones are, and are a pool."""
+    write(
+        inner,
+        """
+from concurrent.futures import ThreadPoolExecutor
+@pytest.fixture(scope="module")
+def shared():
+    with ThreadPoolExecutor(4, "shared") as executor:
+        yield executor
+def test_first(shared):
+    assert shared.submit(pow, 2, 2).result() == 4
+def test_more(shared):
+    gate = threading.Barrier(3)
+    [each.result() for each in [shared.submit(gate.wait) for _ in range(3)]]
+def test_leaks(shared):
+    shared.submit(pow, 2, 2).result()
+    KEPT.append(threading.Event())
+    threading.Thread(target=KEPT[-1].wait, daemon=True).start()
+def test_last(shared): pass
+""",
+    )
+    run = inner.run("--coresys-budget", "--coresys-profile", profile)
+    assert run.found() == {"test_leaks": {"threads.leaked", "memory.growth"}}, run.text
+    assert run.found("suspicion") == {}, run.text
+    assert run.facts["findings"] == []

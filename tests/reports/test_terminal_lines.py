@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,8 +251,17 @@ def test_without_limit_there_is_nothing_left_to_settle_with() -> None:
     assert not [text for text in texts if "to settle" in text]
 
 
-def test_what_its_author_forbade_to_repeat_has_no_command() -> None:
-    texts = Run().test("t.py::no", **suspected("1 left; coresys_no_repeat: slow")).texts(effort=LIMITED)
+@pytest.mark.parametrize(
+    "why",
+    [
+        "1 left; coresys_no_repeat: slow",
+        "12.2 KiB left after one run; it had a deadlock, and each repetition would wait for it again",
+        "1 more with each repetition, but as many older ones ended meanwhile",
+    ],
+    ids=["its author forbade it", "it had a deadlock", "it was seen through"],
+)
+def test_what_repeating_cannot_settle_has_no_command(why: str) -> None:
+    texts = Run().test("t.py::no", **suspected(why)).texts(effort=LIMITED)
     assert not [text for text in texts if "to settle" in text]
 
 
@@ -402,10 +412,13 @@ def test_the_effort_is_told_where_it_left_something(effort: dict[str, Any], text
 
 
 @pytest.mark.parametrize("verbose", [0, -1])
-def test_where_each_test_takes_longer_than_the_effort_nothing_was_spent(verbose: int) -> None:
+def test_what_takes_longer_than_its_part_is_not_told_as_effort_that_was_spent(verbose: int) -> None:
     run = Run().test("t.py::s", repetitions=0, **suspected("9 KiB left after one run; too long"))
-    told = " ".join(run.texts(effort={"spent": 0.0, "share": 0.2, "unrepeated": 1}, width=200, verbose=verbose))
-    assert "left unrepeated: each takes longer than the effort allows" in told
+    effort = {"spent": 0.1, "share": 0.2, "unrepeated": 1, "too_long": 1}
+    told = " ".join(run.texts(effort=effort, width=200, verbose=verbose))
+    assert "1 left unrepeated: each takes longer than its part" in told or "1 test left unrepeated: each takes" in told
+    both = " ".join(run.texts(effort={**effort, "unrepeated": 2}, width=200, verbose=verbose))
+    assert "the effort was spent, or each takes longer than its part of the effort" in both
     spent = " ".join(run.texts(effort={"spent": 0.1, "share": 0.2, "unrepeated": 1}, width=200, verbose=verbose))
     assert "left unrepeated: the effort was spent" in spent
 
@@ -426,6 +439,17 @@ def test_observing_says_that_nothing_was_failed_and_shows_the_same() -> None:
     assert observed[-1].text == f"{told[-1]} - observed only, nothing was failed"
     assert not observed[-1].markup.get("red")
     assert Run("observe").found(POOL).texts()[0] == "1 finding of the run, not of one test"
+
+
+def test_observing_tells_all_findings_and_each_in_full() -> None:
+    run = Run("observe")
+    for index in range(30):
+        run.test(f"t.py::x{index}", verdict("memory.growth", "over", 56.0), findings=[LOCATED])
+        run.found(replace(POOL, owner=f"fixture p{index} (t.py:1)", details=("one", "two", "three")))
+    texts = run.texts()
+    assert sum(text == "    memory.growth: 56 B per run > 0 B" for text in texts) == 30
+    assert sum(text.strip() == "three" for text in texts) == 30
+    assert sum(text.startswith("    owner      fixture p") for text in texts) == 30
 
 
 # -- widths and hostile names ---------------------------------------------------------------------------------------

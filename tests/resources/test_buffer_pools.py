@@ -266,8 +266,11 @@ def test_an_owner_gets_no_more_than_its_limit_and_nothing_is_taken() -> None:
 def test_a_large_buffer_needs_a_grant_where_the_largest_is_stated() -> None:
     given = pools()
     given.limit("a", largest=4096)
-    with pytest.raises(LeaseLimitError, match="buffers of 4096 bytes at most, larger ones by a grant"):
+    with pytest.raises(LeaseLimitError) as raised:
         given.lease(5000, owner="a")
+    told = "'a' asked for a buffer of 65536 bytes: it may take buffers of 4096 bytes at most, larger ones by a grant"
+    assert str(raised.value) == told
+    assert (raised.value.largest, raised.value.limit, raised.value.held) == (4096, 4096, 0)
     given.limit("a")
     given.lease(5000, owner="a").release()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import re
+from typing import Any
 
 import pytest
 
@@ -285,3 +286,18 @@ def test_a_table_is_drawn_as_dot() -> None:
         '    "b1" -> "z" [label="end", ltail="cluster b"];\n'
         "}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("named", "problem"),
+    [
+        ({"error": "lost"}, "the error state 'lost' is not declared"),
+        ({"final": ("b", "lost")}, "the final state 'lost' is not declared"),
+        ({"initial": "lost"}, "the initial state 'lost' is not declared"),
+    ],
+)
+def test_a_definition_whose_state_of_a_role_is_none_is_refused(named: dict[str, Any], problem: str) -> None:
+    given = {"initial": "a", **named}
+    with pytest.raises(TableError) as caught:
+        TransitionTable.of(StateDefinition("door", ("a", "b"), transitions=(("go", "a", "b"),), **given))
+    assert problem in caught.value.problems

@@ -22,16 +22,27 @@ from coresys.threads.watching.locks import Lock, RLock
 from coresys.threads.watching.waits import Wait
 
 
+def where_taken(*, by_with: bool) -> tuple[Any, int]:
+    lock = Lock._around(raw.allocate_lock(), (None, 0))
+    if by_with:
+        with lock:
+            return lock._ident.code, lock._ident.offset
+    lock.acquire()
+    return lock._ident.code, lock._ident.offset
+
+
 class World:
     """Threads that only seem to wait; each may be looked from."""
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.taken = where_taken(by_with=True)
         self.parties: list[Party] = []
 
     def lock(self, holder: Party | None, make: Any = Lock) -> Any:
         lock = make._around((raw.allocate_lock if make is Lock else raw.RLock)(), (None, 0), "a lock")
         lock._me = holder
+        lock._ident.code, lock._ident.offset = self.taken
         return lock
 
     def thread(self) -> Party:
@@ -107,6 +118,25 @@ def test_whoever_waits_for_a_circle_is_not_the_one_to_break(world: World) -> Non
     outside = world.waits(world.thread(), world.lock(waiting[0].party))
     look(outside)
     look(outside)
+    look(waiting[1])
+    with pytest.raises(DeadlockError):
+        look(waiting[1])
+
+
+def test_a_circle_with_a_lock_that_somebody_acquired_is_given_time_for_it_may_be_a_signal(world: World) -> None:
+    """A third thread lets it go, perhaps, as it may that of a reply; what a ``with`` took is its holder's to let go."""
+    world.taken = where_taken(by_with=False)
+    waiting = ring(world, 2)
+    for _ in range(3):
+        look(waiting[1])
+    world.now += deadlocks.QUIET
+    with pytest.raises(DeadlockError):
+        look(waiting[1])
+
+
+def test_a_circle_of_reentrant_locks_is_broken_at_once_however_they_were_taken(world: World) -> None:
+    world.taken = None, 0
+    waiting = ring(world, 2, RLock)
     look(waiting[1])
     with pytest.raises(DeadlockError):
         look(waiting[1])
@@ -355,6 +385,21 @@ done.is_set() or caught(done.wait)
 }
 
 INNOCENT = {
+    "a signal that a third thread lets go": """
+done, ready = threading.Lock(), threading.Event()
+done.acquire()
+def ask():
+    with lock:
+        ready.set()
+        done.acquire()
+def reply():
+    time.sleep(0.4)
+    done.release()
+threads = [threading.Thread(target=ask), threading.Thread(target=reply)]
+threads[0].start(); ready.wait(); threads[1].start()
+with lock: pass
+[t.join() for t in threads]
+""",
     "a timeout in the circle": """
 ready = threading.Barrier(2)
 one, other = threading.Lock(), threading.Lock()
@@ -517,3 +562,19 @@ def test_locks_of_one_name_are_numbered_the_first_too() -> None:
     names = list(deadlocks.names_of([made[1]._ident, single._ident, made[0]._ident, made[1]._ident]).values())
     line = inspect.currentframe().f_lineno - 3  # type: ignore[union-attr]
     assert names == [f"the lock made at test_watching_deadlocks.py:{line} #1", "single", names[0][:-1] + "2"]
+
+
+@pytest.mark.skipif(not deadlocks._FUTEX, reason="the calls of this system are not known")
+@pytest.mark.parametrize(
+    ("call", "for_ever"),
+    [
+        ("{futex} 0x7f10 0x189 0x0 0x0 0x0 0xffffffff 0x7ffc 0x7f1a\n", True),
+        ("{futex} 0x7f10 0x189 0x0 0x7f33 0x0 0xffffffff 0x7ffc 0x7f1a\n", False),  # a library's timer, perhaps
+        ("7 0x7f10 0x189 0x0 0x0 0x0 0xffffffff 0x7ffc 0x7f1a\n", False),
+        ("running\n", False),
+        ("-1 0x7ffc 0x7f1a\n", False),
+        ("", False),
+    ],
+)
+def test_a_thread_of_a_library_waits_for_others_only_if_it_has_no_timeout(call: str, for_ever: bool) -> None:
+    assert deadlocks.waits_for_ever(call.format(futex=deadlocks._FUTEX)) is for_ever

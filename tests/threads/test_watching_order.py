@@ -103,6 +103,19 @@ def test_a_try_and_a_timed_wait_make_no_order_into_the_lock(found: Any) -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_wait_that_is_asked_for_by_a_one_makes_an_order(language: str, found: Any) -> None:
+    one, other = Lock(), RLock()
+    with written_in(language):
+        with one:
+            other.acquire(1)
+            other.release()
+        with other:
+            one.acquire(blocking=1)
+            one.release()
+    assert len(found()) == 1
+
+
 def test_what_was_tried_is_held_all_the_same(found: Any) -> None:
     one, other = Lock(), Lock()
     take(other, one)
@@ -271,20 +284,83 @@ def older() -> Iterator[Any]:
 
 @pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
 def test_locks_that_are_older_stay_one_lock_under_all_their_names(older: Any) -> None:
-    before = older.lock, older.Kept.own
+    before = id(older.lock), id(older.Kept.own)
     install()
     try:
         assert type(older.lock) is Lock
         assert older.lock is older.same is older.Kept.lock
-        assert older.lock._raw is before[0]
+        assert id(older.lock._raw) == before[0]
         assert type(older.Kept.own) is RLock
         assert type(older.Others.own) is _thread.LockType
         node = node_of(older.Kept.own._ident)
         assert (node.name, node.scope) == ("older_than_the_watch.Kept.own", "module")
     finally:
         uninstall()
-    assert (older.lock, older.Kept.own) == before
-    assert older.same is older.Kept.lock is before[0]
+    assert (id(older.lock), id(older.Kept.own)) == before
+    assert older.same is older.Kept.lock is older.lock
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+@pytest.mark.parametrize("keep", [threading.Condition, lambda lock: lock.release, lambda lock: [lock]])
+def test_an_older_lock_that_something_else_takes_too_is_left_alone(keep: Any, older: Any) -> None:
+    """Who waits for a condition would let the raw one go, and be told to hold it for ever."""
+    older.lock = older.Kept.own
+    older.kept = keep(older.lock)
+    install()
+    try:
+        assert type(older.lock) is type(older.Kept.own) is _thread.RLock
+        assert type(older.same) is Lock
+    finally:
+        uninstall()
+
+
+@pytest.mark.skipif(installed(), reason="what is older than the watch is made here, and the watch is there")
+def test_who_waits_for_a_condition_that_is_older_holds_nothing_afterwards(older: Any) -> None:
+    older.condition, told = threading.Condition(older.lock), []
+    install()
+    try:
+        chains.renew()
+
+        def tell() -> None:
+            with older.lock:
+                told.append(True)
+                older.condition.notify()
+
+        thread = threading.Thread(target=tell)
+        with older.lock:
+            thread.start()
+            while not told:
+                older.condition.wait()
+        thread.join()
+        assert chains.here.me.chain.ident is None
+    finally:
+        uninstall()
+
+
+@pytest.mark.skipif(installed(), reason="the watch is there")
+def test_nothing_is_put_where_gevent_has_put_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ``Thread`` has no ``join`` of its own, and its threads are many in one of the system's."""
+    monkeypatch.setattr(threading, "Thread", type("Thread", (threading.Thread,), {"__module__": "gevent.threading"}))
+    before = threading.Lock, threading.RLock
+    install()
+    try:
+        assert (threading.Lock, threading.RLock) == before
+        assert not installed()
+    finally:
+        uninstall()
+    monkeypatch.undo()
+    install()
+    assert installed()
+    monkeypatch.setattr(threading, "get_ident", lambda: 1)
+    assert not installed()
+    uninstall()
+    assert (threading.Lock, threading.RLock) == before
+
+
+def test_whoever_wants_reentrant_locks_in_python_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gevent says so by ``_CRLock``, and ends with an error where it gets others."""
+    monkeypatch.setattr(threading, "_CRLock", None)
+    assert type(RLock()) is threading._PyRLock  # type: ignore[attr-defined]
 
 
 def test_nothing_grows_while_nothing_is_noted() -> None:
@@ -350,3 +426,19 @@ def test_what_is_gone_is_forgotten_when_a_test_begins(found: Any) -> None:
     Lock().acquire()
     chains.renew()
     assert chains.here.me.chain.ident is None
+
+
+def test_threads_that_do_the_same_by_the_thousand_are_noted_some_times(found: Any) -> None:
+    one, other = Lock(), Lock()
+
+    def work() -> None:
+        with one, other:
+            pass
+
+    for _ in range(50):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(chains.current.seen) == 32
+    assert not chains.current.full
+    assert found() == []

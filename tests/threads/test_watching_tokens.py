@@ -6,6 +6,7 @@ import concurrent.futures
 import gc
 import inspect
 import queue
+import sys
 import threading
 import time
 import traceback
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from coresys.records import Part
-from coresys.threads.watching import chains, words
+from coresys.threads.watching import chains, tokens, words
 from coresys.threads.watching.graph import cycles
 from coresys.threads.watching.install import install, uninstall
 from coresys.threads.watching.places import edges_of
@@ -754,3 +755,30 @@ def test_a_thread_that_collects_garbage_before_it_is_known_is_found_by_whoever_j
     with lock:
         thread.join()
     assert len(found()) == 1
+
+
+def test_a_queue_for_each_answer_costs_no_more_the_more_there_were(found: Any) -> None:
+    """Who gets from a new queue each time begins a tree for each: to see whether one is known asks no other."""
+    lock = threading.Lock()
+    asked = 0
+
+    def count(frame: Any, event: str, argument: object) -> None:
+        nonlocal asked
+        if frame.f_code.co_filename == tokens.__file__:
+            asked += 1
+
+    per: list[int] = []
+    for number in range(300):
+        answers: queue.Queue[int] = queue.Queue()
+        answers.put(number)
+        before = asked
+        sys.setprofile(count)
+        try:
+            answers.get()
+        finally:
+            sys.setprofile(None)
+        per.append(asked - before)
+        with lock:
+            pass
+    assert max(per[200:]) <= max(per[:100])
+    assert found() == []

@@ -1,17 +1,28 @@
-"""The faults, by manager. Each is one that people make: an update lost, a limit off by one, an error swallowed."""
+"""The faults, all of them. Each is one that people make: an update lost, a limit off by one, an error swallowed."""
 
 from __future__ import annotations
 
-from validation_suites.mutants.machine import Mutant
+import sys
 
-STATE = (
-    Mutant(
-        "state: a machine that is defined is not listed, now and then",
-        "state/manager.py",
-        "    def names(self) -> tuple[str, ...]:",
-        "    def names(self) -> tuple[str, ...]:\n        return ()\n\n    def _names(self) -> tuple[str, ...]:",
-        ("state",),
-    ),
+from validation_suites.mutants.machine import Mutant
+from validation_suites.mutants.of_cleanup import CLEANUP
+from validation_suites.mutants.of_components import COMPONENTS, COORDINATORS, TESTING
+from validation_suites.mutants.of_errors import ERRORS
+from validation_suites.mutants.of_monitoring import MONITORING
+from validation_suites.mutants.of_resources import RESOURCES
+from validation_suites.mutants.of_state import STATE
+from validation_suites.mutants.of_threads import THREADS
+
+_ALL: tuple[Mutant, ...] = (
+    *STATE,
+    *RESOURCES,
+    *ERRORS,
+    *THREADS,
+    *MONITORING,
+    *COMPONENTS,
+    *COORDINATORS,
+    *TESTING,
+    *CLEANUP,
 )
 
-MUTANTS: tuple[Mutant, ...] = (*STATE,)
+MUTANTS = tuple(each for each in _ALL if sys.version_info >= each.since)

@@ -414,10 +414,17 @@ static PyObject *release_with(Kind *kind, PyObject *self, int failed)
     return NULL;
 }
 
-/* Wait until the lock is taken. 0: taken. */
-static int block(PyObject *self)
+/* Wait until the lock is taken. 0: taken. When a signal's handler raises after it was, it is let go again. */
+static int block(Kind *kind, PyObject *self)
 {
-    PyObject *done = PyObject_CallOneArg(given.blocked, self);
+    PyObject *got = PyList_New(0), *done;
+    if (got == NULL)
+        return -1;
+    PyObject *arguments[] = {self, got};
+    done = PyObject_Vectorcall(given.blocked, arguments, 2, NULL);
+    if (done == NULL && PyList_GET_SIZE(got) == 1 && PyList_GET_ITEM(got, 0) == Py_True)
+        release_with(kind, self, 1);
+    Py_DECREF(got);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
@@ -451,8 +458,10 @@ static int arguments_of(PyObject *const *values, Py_ssize_t count, PyObject *nam
         }
         *(first ? blocking : timeout) = values[count + at];
     }
-    if (*blocking != Py_True)
+    if (*blocking != Py_True && (!PyLong_CheckExact(*blocking) || PyLong_AsLong(*blocking) != 1)) {
+        PyErr_Clear(); /* a number that is too large; the raw lock says so */
         return 0;
+    }
     return *timeout == minus_one ? 1 : PyObject_RichCompareBool(*timeout, minus_one, Py_EQ);
 }
 
@@ -476,7 +485,7 @@ static int ask(Kind *kind, PyObject *self, PyObject *blocking, PyObject *timeout
 static int take(Kind *kind, PyObject *self)
 {
     int got = try_raw(kind, self);
-    return got == 1 ? 0 : got < 0 ? -1 : block(self);
+    return got == 1 ? 0 : got < 0 ? -1 : block(kind, self);
 }
 
 /* ---------------------------------------------------------------------------------------------------- Lock */

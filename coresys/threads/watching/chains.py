@@ -126,20 +126,25 @@ class Seen:
         self.held, self.places, self.ident, self.place = held, places, ident, place
 
 
+_MOST_ALIKE = 32  # threads, of which it is noted that they have taken the same in the same order
+
+
 class Book:
     """All notes of one leaf. ``full``: there were more than are kept, so that what was not noted is not known.
 
     ``pending`` are those that make notes only when all of the leaf is known (``notes()``). ``known`` tells what was
-    noted: a thread that begins a tree of its own for each piece of work comes by the same again.
+    noted: a thread that begins a tree of its own for each piece of work comes by the same again. ``alike`` counts what
+    differs in the thread only: those come and go by the thousand, and do the same.
     """
 
-    __slots__ = ("full", "known", "leaf", "limit", "pending", "seen")
+    __slots__ = ("alike", "full", "known", "leaf", "limit", "pending", "seen")
 
     def __init__(self, leaf: int = 0, limit: int = 20_000) -> None:
         self.leaf, self.limit, self.full = leaf, limit, False
         self.seen: deque[Seen] = deque()
         self.pending: deque[Any] = deque()
         self.known: set[object] = set()
+        self.alike: dict[object, int] = {}
 
     def notes(self) -> list[Seen]:
         """All of them, those that were pending too."""
@@ -150,6 +155,7 @@ class Book:
         self.seen.clear()
         self.pending.clear()
         self.known.clear()
+        self.alike.clear()
 
     def add(self, seen: Seen, key: object) -> None:
         """Note it, unless that was done under the same key, or there are too many."""
@@ -196,7 +202,7 @@ class Party:
         self.lost: deque[Ident] = deque()  # what others have let go for it
         self.waiting: Any = None  # what it waits for; of ``waits``
         self.turn = 0  # the number of its waits
-        self.others: list[Chain] = []
+        self.others: dict[int, Chain] = {}  # by id()
         self.over = self.collecting = False
         self.aim: Any = None
         self.born: Any = None
@@ -356,10 +362,10 @@ def learn(party: Party, ident: Ident, place: Place, *, joined: bool = False) -> 
         chain = _without_lost(party)
     if muted and chain is not MUTE:
         # What it holds it may hold for ever (a test that failed between acquire and release): nothing is to grow there.
-        party.leaf, party.others = current, []
+        party.leaf, party.others = current, {}
         chain = party.chain = MUTE
     if chain.ident is None and party.leaf is not current:
-        party.leaf, party.others = current, []
+        party.leaf, party.others = current, {}
         chain = party.chain = MUTE if muted else Chain(None, None)
     if chain is MUTE:
         return chain
@@ -393,8 +399,12 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
     if ident in held:  # a Lock that is waited for by whoever holds it is a signal, which makes no order
         return
     places = tuple(_places(chain))
-    seen = Seen(book.leaf, party.name, held, places, ident, place, party.number)
-    book.add(seen, (party.number, held, places, ident, place))
+    what = held, places, ident, place
+    alike = book.alike.get(what, 0) + 1
+    if alike > 1 or len(book.alike) < book.limit:
+        book.alike[what] = alike
+    if alike <= _MOST_ALIKE:
+        book.add(Seen(book.leaf, party.name, held, places, ident, place, party.number), (party.number, what))
 
 
 def _places(chain: Chain) -> Iterator[Place]:
@@ -458,7 +468,7 @@ def taken_by(party: Party) -> list[tuple[Ident, Place]]:
     """What a thread took first on this leaf, while it held nothing else, with the places."""
     if party.leaf is not current:
         return []
-    return [each for root in (*party.others, root_of(party.chain)) for each in places(root)]
+    return [each for root in (*tuple(party.others.values()), root_of(party.chain)) for each in places(root)]
 
 
 def note_wait(party: Party, chain: Chain, token: Ident, place: Place) -> None:
@@ -484,7 +494,7 @@ def taken(party: Party) -> set[Ident]:
         path.append(root)
         root = root.parent
     found: set[Ident] = set()
-    left = [root, *path, *(party.others if party.leaf is current else ())]
+    left = [root, *path, *(tuple(party.others.values()) if party.leaf is current else ())]
     while left:
         chain = left.pop()
         if chain.ident is not None:

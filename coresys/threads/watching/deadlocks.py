@@ -24,6 +24,7 @@ Nothing here takes a watched lock, logs, or calls code of others.
 from __future__ import annotations
 
 import concurrent.futures.thread as pools
+import dis
 import os
 import signal
 import sys
@@ -42,7 +43,7 @@ from coresys.records import Location
 from coresys.threads.watching import chains, makers, waits
 from coresys.threads.watching.chains import Ident, Party, parties
 from coresys.threads.watching.places import node_of, place_of
-from coresys.threads.watching.raw import RLockType
+from coresys.threads.watching.raw import RLockType, replaced
 from coresys.threads.watching.tokens import PARTY, POOL, RUN
 from coresys.threads.watching.waits import Wait
 
@@ -152,7 +153,7 @@ def spared() -> bool:
 
 def look(wait: Wait) -> None:
     """Raise DeadlockError if ``wait`` is one that nothing will ever end, and it is the one to break."""
-    if not wait.patient or wait.seen is TOLD:
+    if not wait.patient or wait.seen is TOLD or replaced():
         return
     found = _deadlock(wait)
     if found is None:
@@ -173,13 +174,27 @@ def look(wait: Wait) -> None:
 
 
 def _patience(members: _Members, quiet: bool) -> float:
-    """Seconds to wait first. A future that nobody works on may still be cancelled by somebody who sleeps."""
+    """Seconds to wait first. A future that nobody works on may still be cancelled by somebody who sleeps, and a lock
+    that is a signal let go by one.
+    """
     if quiet:
         # Others may wait for a thread that was told of one; not those of the next test.
         told_at, leaf = _told
         return AGAIN if leaf == chains.current.leaf and monotonic() - told_at < QUIET else QUIET
-    pending = any(_is_pending(each) for each in members.values())
-    return QUIET if pending else 0.0
+    uncertain = any(_is_pending(each) or _may_be_a_signal(each) for each in members.values())
+    return QUIET if uncertain else 0.0
+
+
+_ENTERS = frozenset({"BEFORE_WITH", "SETUP_WITH"})
+
+
+def _may_be_a_signal(wait: Wait) -> bool:
+    """Whether another thread than its holder may let a lock go, as far as is known: not one that a ``with`` took."""
+    lock = wait.lock
+    if lock is None or lock._ident.inner or isinstance(lock, RLockType):
+        return False
+    code, offset = lock._ident.code, lock._ident.offset
+    return code is None or dis.opname[code.co_code[offset]] not in _ENTERS
 
 
 def _is_pending(wait: Wait) -> bool:
@@ -315,7 +330,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
 
 def lasts(wait: Wait, more: float = 0.0) -> bool:
     """Whether a wait is one for ever, and has gone on for so long that nobody is about to end it."""
-    return wait.patient and monotonic() - wait.since >= QUIET + more
+    return wait.patient and monotonic() - wait.since >= QUIET + more and not replaced()
 
 
 def waiting_for_ever(frames: dict[int, FrameType]) -> set[int]:
@@ -436,9 +451,17 @@ _FUTEX = {"x86_64": "202", "aarch64": "98"}.get(os.uname().machine if hasattr(os
 
 
 def _waits_for_another(task: str) -> bool:
-    """Whether a thread that is none of Python's waits for another one of the process: an idle one of a library's."""
+    """Whether a thread that is none of Python's waits for another one of the process, for ever: an idle one of a
+    library's. One with a timeout may be a library's timer, which calls something of Python's then.
+    """
     with open(f"/proc/self/task/{task}/syscall", encoding="ascii", errors="replace") as file:
-        return file.read().split(" ", 1)[0] == _FUTEX
+        return waits_for_ever(file.read())
+
+
+def waits_for_ever(call: str) -> bool:
+    """Whether a call of the system, as ``/proc/.../syscall`` tells it, is a futex's without a timeout (its fourth)."""
+    words = call.split()
+    return len(words) > 4 and words[0] == _FUTEX and words[4] == "0x0"
 
 
 def _all_stand(members: _Members) -> bool:
@@ -673,4 +696,5 @@ __all__ = [
     "suspected",
     "uninstall",
     "waiting_for_ever",
+    "waits_for_ever",
 ]

@@ -22,6 +22,8 @@ from coresys.records import Location
 
 LONGEST = 8  # edges of a circle; longer ones contain inversions that nobody would recognise
 MOST = 64  # circles
+MOST_STEPS = 200_000  # on the ways through all orders, some microseconds each
+_MOST_CHOICES = 50  # of edges between the same two, with other gates each
 # Kinds of nodes that are no locks: each stands for the end of something that can be waited for.
 TOKENS = frozenset({"thread", "future", "item", "room", "end of work", "collector", "task"})
 
@@ -81,49 +83,123 @@ def cycles(edges: Iterable[Edge]) -> list[Cycle]:
 
     At most ``MOST``, none longer than ``LONGEST``.
     """
+    return search(edges)[0]
+
+
+def search(edges: Iterable[Edge]) -> tuple[list[Cycle], bool]:
+    """As ``cycles``; and whether all were looked for. Among very many orders they are not, after ``MOST_STEPS``."""
+    by_source = _choices(edges)
+    inside = _not_gated(_within_circles({source: set(targets) for source, targets in by_source.items()}), by_source)
+    looking = _Search(by_source, _into(by_source, inside))
+    for length in range(2, LONGEST + 1):
+        for start in sorted(inside):
+            looking.go(start, length)
+            if len(looking.found) >= MOST:
+                return looking.found, True
+            if looking.steps <= 0:
+                return looking.found, False
+    return looking.found, True
+
+
+def _choices(edges: Iterable[Edge]) -> dict[int, dict[int, list[Edge]]]:
+    """By source and target those edges that may be told, in their order: one that was made with no fewer gates and
+    permits than one before it is never preferred."""
     by_source: dict[int, dict[int, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for edge in edges:
         if edge.source != edge.target:
-            by_source[edge.source][edge.target].append(edge)
-    inside = _within_circles({source: set(targets) for source, targets in by_source.items()})
-    found: list[Cycle] = []
-    known: set[frozenset[tuple[Location, Location]]] = set()
-    for length in range(2, LONGEST + 1):
-        for path in _paths(by_source, inside, length):
-            chosen = _without_gate([by_source[one][other] for one, other in path])
-            if chosen is None:
-                continue
-            sites = frozenset(edge.sites for edge in chosen)
-            if any(each <= sites for each in known):  # the same inversion, by a longer way or between others
-                continue
-            known.add(sites)
-            found.append(chosen)
-            if len(found) >= MOST:
-                return found
-    return found
+            same = by_source[edge.source][edge.target]
+            if len(same) < _MOST_CHOICES and not any(_is_as_free(known, edge) for known in same):
+                same.append(edge)
+    return by_source
 
 
-def _paths(
-    by_source: dict[int, dict[int, list[Edge]]], inside: dict[int, int], length: int
-) -> Iterator[list[tuple[int, int]]]:
-    """All circles of so many nodes, each once: from its least node on."""
-    for start in sorted(inside):
-        stack = [(start, iter(sorted(by_source[start])))]
-        path = [start]
-        while stack:
-            _, targets = stack[-1]
-            for target in targets:
-                if inside.get(target) != inside[start]:
+def _is_as_free(one: Edge, other: Edge) -> bool:
+    """Whether nothing excuses ``one`` that does not excuse the ``other`` too."""
+    return one.gates <= other.gates and one.permits <= other.permits
+
+
+def _not_gated(inside: dict[int, int], by_source: dict[int, dict[int, list[Edge]]]) -> dict[int, int]:
+    """Without those components within which one lock was held around all: there is no circle in them that counts."""
+    common: dict[int, frozenset[int]] = {}
+    for source, component in inside.items():
+        for target, edges in by_source[source].items():
+            if inside.get(target) == component:
+                gates = common.get(component, edges[0].gates)
+                common[component] = gates.intersection(*(edge.gates for edge in edges)) if gates else gates
+    return {node: component for node, component in inside.items() if not common[component]}
+
+
+def _into(by_source: dict[int, dict[int, list[Edge]]], inside: dict[int, int]) -> dict[int, list[int]]:
+    """From where a node is gone to, within a strongly connected component."""
+    into: dict[int, list[int]] = defaultdict(list)
+    for source in inside:
+        for target in by_source[source]:
+            if inside.get(target) == inside[source]:
+                into[target].append(source)
+    return into
+
+
+class _Search:
+    """Goes through the circles, each from its least node on, and turns back where none is to be found any more.
+
+    That is where the start is too far away, and where what was gone so far is excused by a gate, or has all of an
+    inversion that is known: where many locks are taken in both orders there are more ways than hours to go them in.
+    """
+
+    def __init__(self, by_source: dict[int, dict[int, list[Edge]]], into: dict[int, list[int]]) -> None:
+        self._by_source, self._into = by_source, into
+        self._known: list[frozenset[tuple[Location, Location]]] = []
+        self.found: list[Cycle] = []
+        self.steps = MOST_STEPS  # that are left
+
+    def go(self, start: int, length: int) -> None:
+        """Find those of ``length`` nodes, the least of which is ``start``."""
+        near = self._near(start, length)
+        path: list[int] = [start]
+        choices: list[list[Edge]] = []
+        stack = [iter(sorted(self._by_source[start]))]
+        while stack and self.steps > 0 and len(self.found) < MOST:
+            for target in stack[-1]:
+                left = length - len(path)  # steps from the target on
+                if near.get(target, length) > left or (target in path and (left or target != start)):
                     continue
-                if target == start and len(path) == length:
-                    yield list(zip(path, [*path[1:], start], strict=True))
-                elif target > start and len(path) < length and target not in path:
+                more = [*choices, self._by_source[path[-1]][target]]
+                if self._is_new(more, whole=not left) and left:
                     path.append(target)
-                    stack.append((target, iter(sorted(by_source[target]))))
+                    stack.append(iter(sorted(self._by_source[target])))
+                    choices = more
                     break
             else:
                 stack.pop()
                 path.pop()
+                choices = choices[:-1]
+
+    def _is_new(self, choices: list[list[Edge]], *, whole: bool) -> bool:
+        """Whether a way may be part of a circle that is not known yet; a whole one is added."""
+        self.steps -= 1
+        chosen = _without_gate(choices)
+        if chosen is None:
+            return False
+        sites = frozenset(edge.sites for edge in chosen)
+        if any(each <= sites for each in self._known):  # the same inversion, by a longer way or between others
+            return False
+        if whole:
+            self._known.append(sites)
+            self.found.append(chosen)
+        return True
+
+    def _near(self, start: int, length: int) -> dict[int, int]:
+        """How far it is at least to ``start`` from those larger ones that are less than ``length`` steps away."""
+        far = {start: 0}
+        last = [start]
+        for steps in range(1, length):
+            before, last = last, []
+            for source in (each for target in before for each in self._into[target]):
+                if source > start and source not in far:
+                    far[source] = steps
+                    last.append(source)
+        self.steps -= len(far) // 10
+        return far
 
 
 def _within_circles(targets: dict[int, set[int]]) -> dict[int, int]:
@@ -190,4 +266,4 @@ def _without_gate(choices: Sequence[Sequence[Edge]]) -> Cycle | None:
     return choose(0, frozenset(), ())
 
 
-__all__ = ["LONGEST", "MOST", "TOKENS", "Cycle", "Edge", "Node", "Order", "cycles"]
+__all__ = ["LONGEST", "MOST", "MOST_STEPS", "TOKENS", "Cycle", "Edge", "Node", "Order", "cycles", "search"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from coresys.threads.watching import aio, blocks, deadlocks, makers, tokens, waits
 from coresys.threads.watching.locks import InnerRLock, Lock, RLock
-from coresys.threads.watching.raw import LockType, RLockType, threading_lock, threading_rlock
+from coresys.threads.watching.raw import LockType, RLockType, allocate_lock, replaced, threading_lock, threading_rlock
 
 _FACTORIES = {id(threading_lock): Lock, id(threading_rlock): RLock}
 _installed = 0
@@ -22,20 +22,29 @@ _replaced: list[tuple[Any, str, Any, Any]] = []  # module or class, name, what w
 def install() -> None:
     """Watch every lock that is made from now on, and those that modules of users, and logging, have made already.
 
-    May be called again; the last ``uninstall`` takes everything back.
+    May be called again; the last ``uninstall`` takes everything back. Nothing is watched where gevent or the like has
+    put threads of its own in the place of the interpreter's.
     """
     global _installed
     _installed += 1
-    if _installed > 1:
+    if _installed > 1 or replaced():
         return
+    _put_in_place()
+
+
+def _put_in_place() -> None:
     _replace(threading, "Lock", Lock)
     _replace(threading, "RLock", RLock)
-    made: dict[int, Any] = {}
+    older: dict[int, list[tuple[Any, str, str]]] = {}  # by the raw lock: where it stands, and how it is called
     for owner, prefix in _owners():
         for name, value in list(vars(owner).items()):
-            watched = _FACTORIES.get(id(value)) or _around(value, f"{prefix}.{name}", made)
-            if watched is not None:
-                _replace(owner, name, watched)
+            if id(value) in _FACTORIES:
+                _replace(owner, name, _FACTORIES[id(value)])
+            elif type(value) is LockType or type(value) is RLockType:
+                older.setdefault(id(value), []).append((owner, name, f"{prefix}.{name}"))
+            value = None
+    for names in older.values():
+        _watch_older(names)
     for module in _users():
         aio.adopt(module)
     _watch_logging()
@@ -50,7 +59,7 @@ def uninstall() -> None:
     """Take back what ``install`` has put in place. Locks that were made meanwhile go on as they are."""
     global _installed
     _installed -= 1
-    if _installed:
+    if _installed or not _replaced:
         return
     blocks.uninstall()
     deadlocks.uninstall()
@@ -76,7 +85,7 @@ def unwatched() -> Iterator[None]:
 
 def installed() -> bool:
     """Whether locks are being watched."""
-    return _installed > 0
+    return bool(_replaced) and not replaced()
 
 
 def installed_times() -> int:
@@ -109,16 +118,34 @@ def _users() -> Iterator[ModuleType]:
             yield module
 
 
-def _around(value: Any, name: str, made: dict[int, Any]) -> Any:
-    """A watching lock around one that was made already; None for what is none, or is held just now.
+def _watch_older(names: list[tuple[Any, str, str]]) -> None:
+    """Put a watching lock around one that was made already, under all its names: two names of one lock stay one lock.
 
-    ``made`` are those made so far, by the raw one: two names of one lock stay one lock.
+    Not where something else has it too, a Condition or an object: that would go on to take the raw one and let it go,
+    and whoever holds it would be told wrong.
     """
-    if type(value) is LockType and not value.locked():
-        return made.setdefault(id(value), Lock._around(value, (None, 0), name))
-    if type(value) is RLockType and _free(value):
-        return made.setdefault(id(value), RLock._around(value, (None, 0), name))
-    return None
+    owner, name, called = names[0]
+    if _references(vars(owner), name) > len(names):
+        return
+    lock = vars(owner)[name]
+    watched: Any = None
+    if type(lock) is LockType and not lock.locked():
+        watched = Lock._around(lock, (None, 0), called)
+    elif type(lock) is RLockType and _free(lock):
+        watched = RLock._around(lock, (None, 0), called)
+    if watched is not None:
+        for owner, name, _ in names:
+            _replace(owner, name, watched)
+
+
+def _references(names: Mapping[str, Any], name: str) -> int:
+    """How many others refer to what a name stands for, that name included."""
+    thing = names.get(name)
+    return sys.getrefcount(thing) - _OWN
+
+
+_OWN = 0
+_OWN = _references({"lock": allocate_lock()}, "lock") - 1  # by the function itself, which depends on the interpreter
 
 
 def _free(lock: Any) -> bool:

@@ -10,6 +10,8 @@ Invariants:
 - *``_me`` is written by the holder only*, and reset before the raw lock is let go. Whoever reads there what it wrote
   itself holds the lock.
 - The site is written into the ident by the holder only: ``code`` and ``offset`` are of one acquisition.
+- *What raises while it is noted leaves the lock free, or let go*. The raw lock is let go right there, for a call in
+  Python might be one too many for the stack.
 """
 
 from __future__ import annotations
@@ -17,18 +19,20 @@ from __future__ import annotations
 import copyreg
 import pkgutil
 import sys
+import threading
 import warnings
 from types import FrameType
 from typing import Any
 
 from coresys.threads.watching import makers, speed, waits
 from coresys.threads.watching.chains import Ident, Party, Place, here, learn, leave, lose
-from coresys.threads.watching.raw import LockType, RLockType, allocate_lock
+from coresys.threads.watching.raw import LockType, RLockType, allocate_lock, threading_rlock
 from coresys.threads.watching.raw import RLock as make_rlock
 
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
+_ONE: tuple[int] = (1,)  # as some write True
 
 
 class _LikeRaw(type):
@@ -84,50 +88,72 @@ class Lock(metaclass=_LikeRaw):
     def __enter__(self) -> bool:
         if not self._raw.acquire(False):
             waits.block(self)
-        me = self._me = here.me
-        frame, ident = _getframe(1), self._ident
-        ident.code = frame.f_code
-        ident.offset = frame.f_lasti
-        chain = me.chain.get(ident)
-        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
+        try:
+            me = self._me = here.me
+            frame, ident = _getframe(1), self._ident
+            ident.code = frame.f_code
+            ident.offset = frame.f_lasti
+            chain = me.chain.get(ident)
+            me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         me = here.me
-        if self._me is me:
-            chain = me.chain
-            if chain.ident is self._ident:
-                me.chain = chain.parent  # type: ignore[assignment]  # a chain with an ident has a parent
+        try:
+            if self._me is me:
+                chain = me.chain
+                if chain.ident is self._ident:
+                    me.chain = chain.parent  # type: ignore[assignment]  # a chain with an ident has a parent
+                else:
+                    leave(me, self._ident)
+                self._me = None
             else:
-                leave(me, self._ident)
+                self._handed_over()
+        except BaseException:
             self._me = None
-        else:
-            self._handed_over()
+            me.lost.append(self._ident)  # if it is in the chain still
+            self._raw.release()
+            raise
         self._raw.release()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.Lock``."""
-        asked = blocking is not True or timeout != -1
+        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
         elif not self._raw.acquire(False):
             waits.block(self)
-        self._taken(_getframe(1), joined=asked)
+        try:
+            self._taken(_getframe(1), joined=asked)
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def release(self) -> None:
         """As of a ``threading.Lock``."""
         me = here.me
-        if self._me is me:
-            chain = me.chain
-            if chain.ident is self._ident:
-                me.chain = chain.parent  # type: ignore[assignment]
+        try:
+            if self._me is me:
+                chain = me.chain
+                if chain.ident is self._ident:
+                    me.chain = chain.parent  # type: ignore[assignment]
+                else:
+                    leave(me, self._ident)
+                self._me = None
             else:
-                leave(me, self._ident)
+                self._handed_over()
+        except BaseException:
             self._me = None
-        else:
-            self._handed_over()
+            me.lost.append(self._ident)  # if it is in the chain still
+            self._raw.release()
+            raise
         self._raw.release()
 
     acquire_lock = acquire
@@ -187,6 +213,8 @@ class RLock(metaclass=_LikeRaw):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         frame = _getframe(1)
+        if threading._CRLock is None:  # type: ignore[attr-defined]  # gevent has said so, and wants those in Python
+            return threading_rlock(*args, **kwargs)
         if args or kwargs:
             _warn_of_arguments()
         raw = make_rlock(*args, **kwargs)
@@ -216,11 +244,16 @@ class RLock(metaclass=_LikeRaw):
             self._again += 1
             return True
         self._me = me
-        frame, ident = _getframe(1), self._ident
-        ident.code = frame.f_code
-        ident.offset = frame.f_lasti
-        chain = me.chain.get(ident)
-        me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
+        try:
+            frame, ident = _getframe(1), self._ident
+            ident.code = frame.f_code
+            ident.offset = frame.f_lasti
+            chain = me.chain.get(ident)
+            me.chain = learn(me, ident, makers.whose(frame)) if chain is None else chain
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -228,7 +261,7 @@ class RLock(metaclass=_LikeRaw):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.RLock``."""
-        asked = blocking is not True or timeout != -1
+        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
@@ -236,8 +269,13 @@ class RLock(metaclass=_LikeRaw):
             waits.block(self)
         if self._me is here.me:
             self._again += 1
-        else:
+            return True
+        try:
             self._taken(_getframe(1), joined=asked)
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -251,7 +289,13 @@ class RLock(metaclass=_LikeRaw):
                 if chain.ident is self._ident:
                     me.chain = chain.parent  # type: ignore[assignment]
                 else:
-                    leave(me, self._ident)
+                    try:
+                        leave(me, self._ident)
+                    except BaseException:
+                        self._me = None
+                        me.lost.append(self._ident)  # if it is in the chain still
+                        self._raw.release()
+                        raise
                 self._me = None
         self._raw.release()
 
@@ -278,10 +322,24 @@ class RLock(metaclass=_LikeRaw):
         return again, self._raw._release_save()
 
     def _acquire_restore(self, state: Any) -> None:
+        """Take it again, as often as it was held; that is so whatever is raised, for who has waited for a condition
+        lets it go. With a raw one no handler of a signal comes between. Only the watch's own DeadlockError, which ends
+        the wait, is raised without it.
+        """
         again, of_raw = state
-        waits.restore(self, of_raw)
-        self._taken(_getframe(1))
-        self._again = again
+        raw = self._raw
+        try:
+            waits.restore(self, of_raw)
+        except BaseException as error:
+            if "_coresys_told" not in error.__dict__:
+                while raw._is_owned():
+                    raw.release()
+                raw._acquire_restore(of_raw)
+            raise
+        finally:
+            if raw._is_owned():
+                self._taken(_getframe(1))
+                self._again = again
 
     def __del__(self) -> None:
         if self._me is not None:
@@ -331,7 +389,12 @@ class InnerLock(Lock):
     def __enter__(self) -> bool:
         if not self._raw.acquire(False):
             waits.block(self)
-        self._taken(_getframe(1))
+        try:
+            self._taken(_getframe(1))
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def _place(self, frame: FrameType | None) -> Place:
@@ -348,8 +411,13 @@ class InnerRLock(RLock):
             waits.block(self)
         if self._me is here.me:
             self._again += 1
-        else:
+            return True
+        try:
             self._taken(_getframe(1))
+        except BaseException:
+            self._me = None
+            self._raw.release()
+            raise
         return True
 
     def _place(self, frame: FrameType | None) -> Place:

@@ -15,4 +15,10 @@ RLockType: type[Any] = type(_thread.RLock())
 threading_lock: Any = threading.Lock
 threading_rlock: Any = threading.RLock
 
-__all__ = ["LockType", "RLock", "RLockType", "allocate_lock", "threading_lock", "threading_rlock"]
+
+def replaced() -> bool:
+    """Whether threads are none of the interpreter's any more (gevent, eventlet): what holds for those says nothing."""
+    return getattr(threading.get_ident, "__module__", "") != "_thread" or threading.Thread.__module__ != "threading"
+
+
+__all__ = ["LockType", "RLock", "RLockType", "allocate_lock", "replaced", "threading_lock", "threading_rlock"]

@@ -91,9 +91,9 @@ def _set(methods: list[tuple[type[Any], dict[str, Any]]]) -> None:
             setattr(cls, name, method)
 
 
-def _blocked(lock: Any) -> None:
+def _blocked(lock: Any, got: list[bool]) -> None:
     # A frame stands here between the one that takes the lock and ``waits``, as that of the method in Python does.
-    waits.block(lock)
+    waits.block_telling(lock, got)
 
 
 def _asked(lock: Any, blocking: Any, timeout: Any) -> bool:

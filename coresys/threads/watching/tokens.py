@@ -191,7 +191,7 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
         book, future = chains.current, self.future
         root = me.chain = MUTE if before is MUTE else Chain(None, None)
         if root is not MUTE and me.leaf is not book:
-            me.leaf, me.others = book, []
+            me.leaf, me.others = book, {}
             before = Chain(None, None)
         run = future.__dict__[RUN] = Run(me, root, getattr(self, "fn", None) or getattr(self, "task", (None,))[0])
         try:
@@ -446,20 +446,13 @@ def _next(of: Any, me: Party, kind: str) -> None:
     if kind != "room":
         return
     if me.leaf is not traffic.book:
-        me.leaf, me.others = traffic.book, []
-    elif me.chain and me.chain not in _Same(me.others):
-        me.others.append(me.chain)
+        me.leaf, me.others = traffic.book, {}
+    elif me.chain:
+        me.others[id(me.chain)] = me.chain
     if root is None:
         root = traffic.roots[me.number] = Chain(None, None)
-        me.others.append(root)
+        me.others[id(root)] = root
     me.chain = root
-
-
-class _Same(list[Any]):
-    """Asked for the same object, for chains are equal where they hold the same."""
-
-    def __contains__(self, thing: object) -> bool:
-        return any(each is thing for each in self)
 
 
 def _put(original: Callable[..., None]) -> Callable[..., None]:

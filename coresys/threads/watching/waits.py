@@ -54,63 +54,85 @@ heard: list[Callable[[Wait, bool], None]] = []  # with whether it got what it wa
 
 def block(lock: Any) -> None:
     """Wait for a lock, for ever."""
-    _wait(lock, sys._getframe(2), None, lock._raw.acquire)
+    got: list[bool] = []
+    try:
+        _wait(lock, sys._getframe(2), None, got)
+    except BaseException:
+        if True in got:  # 3.10 looks for signals where a function has returned, too
+            lock._raw.release()
+        raise
+
+
+def block_telling(lock: Any, got: list[bool]) -> None:
+    """As ``block``, for a caller in C: after an exception ``got`` tells whether the lock is taken all the same."""
+    _wait(lock, sys._getframe(2), None, got)
 
 
 def asked(lock: Any, blocking: Any, timeout: Any) -> bool:
     """Try to take a lock, or wait for it with a timeout. Raises what the raw lock raises for such arguments."""
     raw = lock._raw
-    if not blocking or not isinstance(timeout, (int, float)) or timeout < 0 or timeout > 1e6:
-        if blocking and timeout == -1:
-            if not raw.acquire(False):
-                _wait(lock, sys._getframe(2), None, raw.acquire)
-            return True
+    known = isinstance(blocking, int) and blocking.bit_length() < 32
+    if not known or not blocking or not isinstance(timeout, (int, float)) or not 0 <= timeout <= 1e6:
+        if known and blocking and timeout == -1:
+            return bool(raw.acquire(False)) or _wait(lock, sys._getframe(2), None, [])
         return bool(raw.acquire(blocking, timeout))
-    return bool(raw.acquire(False)) or _wait(lock, sys._getframe(2), float(timeout), raw.acquire)
+    return bool(raw.acquire(False)) or _wait(lock, sys._getframe(2), float(timeout), [])
 
 
 def restore(lock: Any, state: Any) -> None:
     """Wait to take a re-entrant lock again, as often as it was held."""
     raw = lock._raw
     if not raw.acquire(False):
-        _wait(lock, sys._getframe(2), None, raw.acquire)
+        _wait(lock, sys._getframe(2), None, [])
     raw.release()  # nobody saw it taken: what waited meanwhile waits on
     raw._acquire_restore(state)
 
 
-def _wait(lock: Any, frame: FrameType | None, timeout: float | None, acquire: Callable[..., bool]) -> bool:
+_WAITING = (True,)
+
+
+def _wait(lock: Any, frame: FrameType | None, timeout: float | None, got: list[bool]) -> bool:
+    """Take ``lock``, or let the time go by. What raises meanwhile, a signal's handler too, leaves it to others.
+
+    A handler may come as soon as a call returns. So what ``acquire`` says goes into ``got`` in the step that asks it:
+    without that nobody could tell afterwards who has taken the lock.
+    """
     me = here.me
     wait = Wait(me, lock._ident, lock, frame, patient=timeout is None)
     outer = me.waiting
-    taken = False
-    me.turn += 1
-    me.waiting = wait
+    acquire = lock._raw.acquire
     try:
-        for begin in begun:
-            begin(wait)
-        pause, soon = (SOON, True) if lasting else (FIRST, False)
-        while True:
-            left = None if timeout is None else wait.since + timeout - monotonic()
-            if left is not None and left <= pause:
-                taken = acquire(True, max(left, 0.0))
-                return taken
-            taken = acquire(True, pause)
-            if taken:
-                return True
-            if soon:
-                pause, soon = FIRST, False
-                for last in lasting:
-                    last(wait)
-                continue
-            wait.looked += 1
-            for look in looks:
-                look(wait)
-            pause = min(pause * 2, LONGEST)
-    finally:
         me.turn += 1
-        me.waiting = outer
-        for hear in heard:
-            hear(wait, taken)
+        me.waiting = wait
+        try:
+            for begin in begun:
+                begin(wait)
+            pause, soon = (SOON, True) if lasting else (FIRST, False)
+            while True:
+                left = pause if timeout is None else wait.since + timeout - monotonic()
+                ends = timeout is not None and left <= pause
+                got[:] = map(acquire, _WAITING, (max(left, 0.0) if ends else pause,))
+                if got[0] or ends:
+                    return got[0]
+                if soon:
+                    pause, soon = FIRST, False
+                    for last in lasting:
+                        last(wait)
+                    continue
+                wait.looked += 1
+                for look in looks:
+                    look(wait)
+                pause = min(pause * 2, LONGEST)
+        finally:
+            me.turn += 1
+            me.waiting = outer
+            for hear in heard:
+                hear(wait, True in got)
+    except BaseException:
+        if True in got:
+            got.clear()
+            lock._raw.release()
+        raise
 
 
 _PARKED = {kind: Ident(kind, (None, 0), kind) for kind in ("thread", "future", "notice")}
@@ -184,6 +206,7 @@ __all__ = [
     "asked",
     "begun",
     "block",
+    "block_telling",
     "heard",
     "lasting",
     "looks",

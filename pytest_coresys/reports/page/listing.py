@@ -1,0 +1,276 @@
+"""The tests, packed: what many share is written once, and the page's script unpacks it when it draws. Pure.
+
+A row is ``[path, name, outcome, state, repetitions, worker, why, set, closest key, share, findings]``; numbers in place
+of texts point into the tables beside them. The order is the one that is shown first: failures, then by closest budget.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coresys.budgets.wording import advice_on, printable
+from pytest_coresys.reports.page.cards import names_of, rank_of
+from pytest_coresys.reports.page.words import STATES, WORST_FIRST, quantity, share_of, share_text, state_of
+from pytest_coresys.wire import finding_from_dict
+
+OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
+_FAILED = frozenset({"failed", "error"})
+_LEVELS = ("error", "warn", "suspicion")
+_MOST_SERIES = 60
+
+
+class Table:
+    """Values by number, each once."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Hashable, int] = {}
+
+    def number(self, value: Any, key: Hashable = None) -> int:
+        """That of the value, which is added if it is new; ``key`` stands for what cannot be hashed."""
+        key = value if key is None else key
+        known = self._numbers.get(key)
+        if known is None:
+            known = self._numbers[key] = len(self.values)
+            self.values.append(value)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """One of the rows that stand in the page without its script."""
+
+    state: Any
+    outcome: str
+    name: str
+    path: str
+    key: str
+    figures: str
+    used: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    test: Mapping[str, Any]
+    name: str
+    state: str
+    closest: str | None
+    share: float | None
+    value: float
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Failures first, whatever made them fail; then by the share of the closest budget."""
+        failed = self.test["outcome"] in _FAILED
+        over = self.state in ("over", "warn")
+        unlimited = over and self.share is None
+        return (
+            not failed,
+            WORST_FIRST.index(self.state) if over else 9,
+            not unlimited,
+            -(self.share or 0.0),
+            self.state != "none",
+            rank_of(self.closest or ""),
+            -self.value,
+            self.name,
+        )
+
+
+def listed(run: Mapping[str, Any]) -> list[_Listed]:
+    """The tests in the order of the page."""
+    times = Counter(test["nodeid"] for test in run["tests"])
+    found = [_listed(test, several=times[test["nodeid"]] > 1) for test in run["tests"]]
+    return sorted(found, key=lambda each: each.order)
+
+
+def _listed(test: Mapping[str, Any], *, several: bool) -> _Listed:
+    name = f"{test['nodeid']} [{test['worker']}]" if several else test["nodeid"]
+    closest, rank = None, (9, 0.0, 0, 0.0)
+    share: float | None = None
+    for key, measure in test["measures"].items():
+        if measure["level"] == "off" or measure["verdict"] == "not_measured":
+            continue
+        used = share_of(measure["value"], measure["limit"])
+        state = state_of(measure).name
+        over = state in ("over", "warn")
+        # Over a limit of zero there is no share, and nothing is worse.
+        near = -(used if used is not None else float(over) * 1e9)
+        this = (WORST_FIRST.index(state), near, rank_of(key), -(measure["value"] or 0.0))
+        if (over or used) and this < rank:
+            closest, rank, share = key, this, used
+    state = STATES[test["verdict"]].name
+    if state == "over" and not any(state_of(each).name == "over" for each in test["measures"].values()):
+        # Over by a budget that only warns; by no measure at all if its markers are wrong.
+        state = "warn" if any(state_of(each).name == "warn" for each in test["measures"].values()) else "over"
+    value = test["measures"][closest]["value"] or 0.0 if closest else 0.0
+    return _Listed(test, name, state, closest, share, float(value))
+
+
+def first_rows(tests: Sequence[_Listed], most: int) -> list[First]:
+    """The first rows as text."""
+    found = []
+    for each in tests[:most]:
+        measure = each.test["measures"].get(each.closest or "")
+        figures = "" if measure is None else _against(measure)
+        used = share_text(each.share) if measure is not None else ""
+        path, name = _split(each.name)
+        state = next(
+            state
+            for state in (*STATES.values(), state_of({"verdict": "over", "level": "warn"}))
+            if state.name == each.state
+        )
+        found.append(
+            First(state, each.test["outcome"], name, path, each.closest or "", figures, used, each.test["why"] or "")
+        )
+    return found
+
+
+def _against(measure: Mapping[str, Any]) -> str:
+    sign = ">" if measure["verdict"] == "over" else "of"
+    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
+    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit}"
+
+
+def _split(name: str) -> tuple[str, str]:
+    path, mark, rest = name.partition("::")
+    return (path, rest) if mark else ("", name)
+
+
+class Packed:
+    """The tables of all tests, as ``data`` for the page's script."""
+
+    def __init__(self, tests: Sequence[_Listed], locks: Mapping[str, Any]) -> None:
+        self._paths, self._keys, self._workers, self._whys = Table(), Table(), Table(), Table()
+        self._templates, self._measures, self._sets = Table(), Table(), Table()
+        self._shared: dict[int, int] = {}
+        rows = [self._row(each) for each in tests]
+        at = {each.test["nodeid"]: number for number, each in reversed(list(enumerate(tests)))}
+        self.data: dict[str, Any] = {
+            "rows": rows,
+            "paths": self._paths.values,
+            "keys": self._keys.values,
+            "workers": self._workers.values,
+            "whys": self._whys.values,
+            "templates": self._templates.values,
+            "measures": self._measures.values,
+            "sets": self._sets.values,
+            "outcomes": OUTCOMES,
+            "states": WORST_FIRST,
+            "locks": _locks(locks, at),
+        }
+
+    def _row(self, each: _Listed) -> list[Any]:
+        test = each.test
+        path, name = _split(each.name)
+        share = each.share
+        row: list[Any] = [
+            self._paths.number(path),
+            name,
+            OUTCOMES.index(test["outcome"]),
+            WORST_FIRST.index(each.state),
+            test["repetitions"],
+            self._workers.number(test["worker"]),
+            self._whys.number(test["why"] or ""),
+            self._set(test["measures"]),
+            -1 if each.closest is None else self._keys.number(each.closest),
+            -1 if share is None else _number(share),
+        ]
+        if test["findings"]:
+            worst_first = sorted(test["findings"], key=lambda found: _LEVELS.index(found["level"]))
+            row.append([_finding(found) for found in worst_first])
+        return row
+
+    def _set(self, measures: Mapping[str, Any]) -> int:
+        numbers = tuple(self._measure(key, measure) for key, measure in measures.items())
+        return self._sets.number(numbers)
+
+    def _measure(self, key: str, measure: Mapping[str, Any]) -> int:
+        template = (
+            self._keys.number(key),
+            "" if measure["limit"] is None else quantity(measure["limit"], measure["unit"]),
+            measure["limit"],
+            measure["unit"],
+            measure["level"],
+            measure["origin"],
+            measure["evidence"],
+            WORST_FIRST.index(state_of(measure).name),
+            measure["why"] or "",
+            measure.get("reason", ""),
+            tuple(measure.get("details", ())),
+        )
+        series = _series(measure["series"])
+        entry: tuple[Any, ...] = (
+            self._templates.number(template),
+            _number(measure["value"]),
+            _number(measure["resolution"]),
+        )
+        return self._measures.number((*entry, series) if series else entry)
+
+
+def _series(values: Sequence[float | None]) -> tuple[Any, ...]:
+    """At most so many of them, at even distances."""
+    stride = max(-(-len(values) // _MOST_SERIES), 1)
+    return tuple(map(_number, values[::stride]))
+
+
+def _number(value: float | None) -> float | int | None:
+    """With the digits that can be read: the exact figure is in the run file."""
+    if value is None or isinstance(value, int):
+        return value
+    short = float(f"{value:.6g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def _finding(finding: Mapping[str, Any]) -> list[Any]:
+    tried = advice_on(finding_from_dict(dict(finding)))
+    return [
+        finding["key"],
+        finding["level"],
+        finding["summary"],
+        list(finding["details"]),
+        [[f"{each['path']}:{each['line']}", each["function"], each["note"]] for each in finding["locations"]],
+        [list(chain) for chain in finding.get("holders", ())],
+        tried or "",
+    ]
+
+
+def _locks(locks: Mapping[str, Any], at: Mapping[str, int]) -> dict[str, Any]:
+    nodes = {node["id"]: node for node in locks["nodes"]}
+    names = names_of(nodes, nodes)
+    return {
+        "nodes": [[number, names[number], node["site"], node["kind"], node["scope"]] for number, node in nodes.items()],
+        "edges": [
+            [
+                edge["from"],
+                edge["to"],
+                edge["thread"],
+                edge["sites"],
+                [at[test] for test in edge["tests"] if test in at],
+                edge["gates"],
+            ]
+            for edge in locks["edges"]
+        ],
+        "cycles": [cycle["edges"] for cycle in locks["cycles"]],
+    }
+
+
+def embedded(data: object) -> str:
+    """The data as JSON that may stand in a page: no ``<`` in it ends the script or opens another."""
+    text = json.dumps(_safe(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _safe(value: Any) -> Any:
+    """Texts with what no reader should obey (controls, directions, lone surrogates) as escapes."""
+    if isinstance(value, str):
+        return printable(value, ascii_only=False)
+    if isinstance(value, (list, tuple)):
+        return [_safe(each) for each in value]
+    if isinstance(value, dict):
+        return {printable(str(name), ascii_only=False): _safe(each) for name, each in value.items()}
+    return value

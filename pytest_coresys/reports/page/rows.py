@@ -1,0 +1,333 @@
+"""All criteria: a row for each success criterion and for each budget that tests are held to, all on one scale. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_coresys.reports import pictures
+from pytest_coresys.reports.page.cards import buckets_of, title_of
+from pytest_coresys.reports.page.words import (
+    SIGNS,
+    UNMEASURED,
+    WITHIN,
+    WORST_FIRST,
+    State,
+    counted,
+    quantity,
+    share_of,
+    share_text,
+    state_of,
+)
+
+BUDGETS = "Budgets of the tests"
+SOAK = "The soak"
+_LAST_RUNS = 20
+_MOST_EVIDENCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One criterion or budget. ``chart`` is a picture or a sentence; ``why`` is there if nothing was measured.
+
+    ``evidence`` says how many tests it rests on, and ``link`` leads to them. ``more`` is what the opened row tells.
+    """
+
+    id: str
+    title: str
+    state: State
+    target: str
+    measured: str
+    statistic: str
+    chart: pictures.Drawing | str
+    trend: pictures.Drawing | str
+    evidence: str
+    link: str
+    why: str
+    more: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one area, and how many of them are in which state, the worst first."""
+
+    name: str
+    rows: tuple[Row, ...]
+    folded: bool = False
+
+    @property
+    def counts(self) -> list[tuple[State, int]]:
+        """For the head of the group."""
+        return counts_of(self.rows)
+
+
+def counts_of(rows: Iterable[Row]) -> list[tuple[State, int]]:
+    """How many rows are in which state, the worst first."""
+    states = {row.state.name: row.state for row in rows}
+    numbers = Counter(row.state.name for row in rows)
+    return [(states[name], numbers[name]) for name in WORST_FIRST if name in numbers]
+
+
+def groups(run: Mapping[str, Any]) -> list[Group]:
+    """Budgets first, then what a soak judged, then the criteria by area.
+
+    Criteria of which no test of this run said anything are there, and folded: they are about other runs.
+    """
+    found = [Group(BUDGETS, tuple(_budgets(run["tests"])))]
+    taken = {row.id for row in found[0].rows}
+    if run["soak"]:
+        found.append(Group(SOAK, tuple(_soaked(run["soak"], taken))))
+    told = bool(run["run"].get("criteria", {}).get("told", run["criteria"]))
+    areas: dict[str, list[Row]] = {}
+    for each in run["criteria"]:
+        areas.setdefault(each.get("area") or each["id"].partition(".")[0], []).append(_criterion(each))
+    found += [Group(_area(name), tuple(rows), folded=not told) for name, rows in areas.items()]
+    return [group for group in found if group.rows]
+
+
+def _area(name: str) -> str:
+    return {"success": "Success criteria", "validation": "Validation checks"}.get(
+        name, name.replace("_", " ").capitalize()
+    )
+
+
+# -- budgets of tests ------------------------------------------------------------------------------------------------
+
+
+def _budgets(tests: Sequence[Mapping[str, Any]]) -> Iterable[Row]:
+    by_key: dict[str, list[Mapping[str, Any]]] = {}
+    for test in tests:
+        for key, measure in test["measures"].items():
+            if measure["level"] != "off":
+                by_key.setdefault(key, []).append(measure)
+    return [_budget(key, measures) for key, measures in by_key.items()]
+
+
+def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
+    measured = [each for each in measures if each["verdict"] != "not_measured"]
+    numbers = Counter(state_of(each).name for each in measures)
+    limits = list(dict.fromkeys((each["limit"], each["unit"]) for each in measures))
+    state = _worst(measured)
+    worst = max(measured, key=_badness, default=None)
+    why = "" if measured else Counter(str(each["why"]) for each in measures).most_common(1)[0][0]
+    target = f"\u2264 {quantity(*limits[0])}" if len(limits) == 1 else f"{len(limits)} limits"
+    return Row(
+        id=key,
+        title=title_of(key),
+        state=state,
+        target=target,
+        measured="" if worst is None else quantity(worst["value"], worst["unit"]),
+        statistic="worst test",
+        chart="" if worst is None else _spread_of(measured, numbers),
+        trend="\u2013",
+        evidence=counted(len(measures), "test"),
+        link=f"#tests~{key}",
+        why=why,
+        more={
+            "counts": [[name, numbers[name]] for name in WORST_FIRST if numbers[name]],
+            "limits": _limits(measures),
+            "set": _example(key, measures[0]["unit"]),
+        },
+    )
+
+
+def _worst(measured: Sequence[Mapping[str, Any]]) -> State:
+    states = {state_of(each).name: state_of(each) for each in measured}
+    return next((states[name] for name in WORST_FIRST if name in states), UNMEASURED)
+
+
+def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
+    state = WORST_FIRST.index(state_of(measure).name)
+    return -state, share_of(measure["value"], measure["limit"]) or 0.0, measure["value"] or float("inf")
+
+
+def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[str, int]) -> pictures.Drawing | str:
+    """How much of their budget the tests used; of a limit of zero, how many kept to it."""
+    shares = [share for each in measured if (share := share_of(each["value"], each["limit"])) is not None]
+    over = numbers.get("over", 0) + numbers.get("warn", 0)
+    if not shares:
+        return (
+            f"none in {counted(len(measured), 'test')}"
+            if not over
+            else f"in {over:,} of {counted(len(measured), 'test')}"
+        )
+    bins = Counter(min(int(share * 20), 29) for share in shares)
+    most = max(shares)
+    return pictures.row(
+        [(at / 20, (at + 1) / 20, number) for at, number in sorted(bins.items())],
+        most,
+        f"the worst of {counted(len(shares), 'test')} used {share_text(most)} of its budget",
+    )
+
+
+def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    numbers = Counter(_limit_of(each) for each in measures)
+    return [[*entry, number] for entry, number in numbers.items()]
+
+
+def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
+    return limit, measure["level"], measure["origin"], measure.get("reason", "")
+
+
+_EXAMPLES = {"B": '"8 KB"', "B/h": '"1 MB/h"', "s": '"50 ms"', "ratio": '"5 %"', "count": "1"}
+
+
+def _example(key: str, unit: str) -> str:
+    return f"{key} = {_EXAMPLES.get(unit, '1')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget in force: for how many tests, and where it was written."""
+
+    key: str
+    limit: str
+    level: str
+    origin: str
+    reason: str
+    tests: int
+    first: bool
+
+
+def limits(run: Mapping[str, Any]) -> list[Limit]:
+    """All budgets in force, by key; of those with several limits a line for each."""
+    counts: dict[str, Counter[tuple[str, str, str, str]]] = {}
+    for test in run["tests"]:
+        for key, measure in test["measures"].items():
+            if measure["level"] != "off":
+                counts.setdefault(key, Counter())[_limit_of(measure)] += 1
+    found = []
+    for key, numbers in counts.items():
+        for at, ((limit, level, origin, reason), number) in enumerate(numbers.most_common()):
+            found.append(Limit(key, limit, level, origin, reason, number, at == 0))
+    for key, entry in run["soak"].items():
+        if entry.get("limit") is not None:
+            limit = quantity(entry["limit"], entry["unit"])
+            found.append(Limit(key, limit, entry["level"], entry["origin"], "", 0, True))
+    return found
+
+
+# -- a soak ----------------------------------------------------------------------------------------------------------
+
+
+def _soaked(soak: Mapping[str, Mapping[str, Any]], taken: set[str]) -> Iterable[Row]:
+    for key, entry in soak.items():
+        verdict = entry.get("verdict", "not_measured")
+        value, limit, unit = entry.get("value"), entry.get("limit"), entry.get("unit", "count")
+        low, high = entry["interval"]
+        share = share_of(value, limit)
+        if share is not None:
+            chart: pictures.Drawing | str = pictures.row([], share, f"{share_text(share)} of the budget")
+        else:
+            chart = (
+                f"{quantity(entry['values'][0], unit)} to {quantity(entry['values'][-1], unit)}"
+                if entry["values"]
+                else ""
+            )
+        yield Row(
+            id=key if key not in taken else f"soak:{key}",
+            title=title_of(key),
+            state=state_of({"verdict": verdict, "level": entry.get("level")}),
+            target="" if limit is None else f"\u2264 {quantity(limit, unit)}",
+            measured="" if value is None else quantity(value, unit),
+            statistic="slope" if unit == "B/h" else "soak",
+            chart=chart,
+            trend="\u2013",
+            evidence="the soak",
+            link="",
+            why=str(entry.get("why") or "") if value is None else "",
+            more={"interval": f"{quantity(low, unit)} to {quantity(high, unit)}"}
+            if unit == "B/h" and value is not None
+            else {},
+        )
+
+
+# -- criteria ---------------------------------------------------------------------------------------------------------
+
+
+def _criterion(each: Mapping[str, Any]) -> Row:
+    unit, value, limit = each["unit"], each["value"], each["limit"]
+    state = state_of(each)
+    target = "holds" if unit == "bool" and limit else f"{SIGNS[each['comparison']]} {quantity(limit, unit)}"
+    if unit == "bool":
+        measured = "" if value is None else ("holds" if value else "does not hold")
+    else:
+        measured = "" if value is None else quantity(value, unit)
+    evidence = list(each["evidence"])
+    return Row(
+        id=each["id"],
+        title=each.get("title") or each["id"],
+        state=state,
+        target=target,
+        measured=measured if state is not UNMEASURED else "",
+        statistic="" if each["statistic"] in ("value", "check") else each["statistic"],
+        chart=_chart(each) if state is not UNMEASURED else "",
+        trend=_trend(each),
+        evidence=counted(len(evidence), "test") if evidence else "\u2013",
+        link="",
+        why=str(each.get("why") or "") if state is UNMEASURED else "",
+        more=_more(each, evidence),
+    )
+
+
+def _more(each: Mapping[str, Any], evidence: Sequence[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "how": each.get("measured", ""),
+        "goal": each.get("goal", ""),
+        "source": each.get("source", ""),
+        "why": each.get("why") or "",
+        "details": list(each.get("details", ())),
+        "evidence": list(evidence[:_MOST_EVIDENCE]),
+        "more": max(len(evidence) - _MOST_EVIDENCE, 0),
+        "samples": each["samples"],
+        "parts": [[name, _STATE[status]] for name, status in each.get("parts", {}).items()],
+    }
+    if "interval" in each:
+        told["interval"] = " to ".join(quantity(end, each["unit"]) for end in each["interval"])
+    return {name: value for name, value in told.items() if value}
+
+
+_STATE = {"over": "over", "near": "near", "within": "within", "not_measured": "none"}
+
+
+def _chart(each: Mapping[str, Any]) -> pictures.Drawing | str:
+    """On the scale of all rows where there is a share of a budget; else a sentence, never an empty chart."""
+    value, limit, samples = each["value"], each["limit"], each["samples"]
+    if each["statistic"] == "derived":
+        parts = Counter(_STATE[status] for status in each.get("parts", {}).values())
+        whole = sum(parts.values())
+        return f"{parts['within']} of {counted(whole, 'part')} within" if whole else ""
+    share = share_of(value, limit)
+    if share is None:
+        if each["unit"] == "bool":
+            return f"{'holds' if value else 'failed'} in {counted(samples, 'check')}"
+        return f"{'none' if not value else quantity(value, each['unit'])} in {counted(samples, 'sample')}"
+    at_least = each["comparison"] in (">=", ">")
+    if each["comparison"] == "==":
+        return f"{'exactly' if value == limit else 'not exactly'}, in {counted(samples, 'sample')}"
+    shares = [(low / limit, high / limit, count) for low, high, count in buckets_of(each)]
+    said = f"{each['statistic']} is {share_text(share)} of the budget, of {counted(samples, 'sample')}"
+    return pictures.row(shares, share, said, at_least=at_least)
+
+
+def _trend(each: Mapping[str, Any]) -> pictures.Drawing | str:
+    """The last runs, as the history put them into the run file: figures, or entries that have one as ``value``."""
+    values = [value for entry in each["trend"] if (value := _figure(entry)) is not None][-_LAST_RUNS:]
+    if not values:
+        return "\u2013"
+    limit = each["limit"] if not isinstance(each["limit"], bool) else None
+    unit = each["unit"]
+    said = f"the last {counted(len(values), 'run')}: {quantity(values[0], unit)} to {quantity(values[-1], unit)}"
+    return pictures.trend(values, limit, said)
+
+
+def _figure(entry: object) -> float | None:
+    if isinstance(entry, Mapping):
+        entry = entry.get("value")
+    return float(entry) if isinstance(entry, (int, float)) else None
+
+
+__all__ = ["BUDGETS", "SOAK", "WITHIN", "Group", "Limit", "Row", "counts_of", "groups", "limits"]

@@ -1,0 +1,149 @@
+"""``--coresys-report``: written in the end, by the controller alone, and never a reason for tests to end otherwise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_coresys import cli
+
+SUITE = """
+import os
+KEPT = []
+def test_leaks(): KEPT.append(os.open(os.devnull, os.O_RDONLY))
+def test_does_not(): os.chdir("/")
+"""
+
+pytestmark = pytest.mark.inner
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_report_is_written_where_it_was_asked_for_and_is_that_of_the_run_file(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(SUITE)
+    options = ("--coresys-budget", "--coresys-report", "out/report.html", "--coresys-json", "out/run.json", *workers)
+    result = pytester.runpytest_subprocess(*options)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["coresys: * - run file: out/run.json - report: out/report.html"])
+    page = (pytester.path / "out" / "report.html").read_bytes()
+    assert b"Not compliant: 1 of 2 tests over budget" in page
+    assert b"descriptors.leaked" in page
+    again = pytester.path / "again.html"
+    assert cli.main(["report", str(pytester.path / "out" / "run.json"), "-o", str(again)]) == 0
+    assert again.read_bytes() == page
+    assert sorted(path.name for path in (pytester.path / "out").iterdir()) == ["report.html", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--coresys-report", "r.html"), "--coresys-report belongs to a measuring run"),
+        (("--coresys-budget", "--coresys-report="), "--coresys-report: the path is empty"),
+        (("--coresys-budget", "--coresys-report", "."), ": cannot be written: "),
+        (("--coresys-budget", "--coresys-report", "test_it.py/r.html"), "cannot be written: Not a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_is_a_usage_error_before_any_test(
+    pytester: pytest.Pytester, options: tuple[str, ...], said: str
+) -> None:
+    pytester.makepyfile(test_it=SUITE)
+    result = pytester.runpytest_subprocess(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{said}*"])
+    result.stdout.no_fnmatch_line("*passed*")
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_told_and_changes_no_status(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pathlib
+        def test_takes_the_place():
+            pathlib.Path("report.html").mkdir()
+        """
+    )
+    result = pytester.runpytest_subprocess("--coresys-budget", "--coresys-report", "report.html", "--coresys-repeat=0")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["coresys: * - report NOT written: report.html: cannot be written: *"])
+
+
+def test_a_run_that_no_page_can_be_made_of_is_told_and_changes_no_status(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        from pytest_coresys.reports import htmlpage
+        def broken(run): raise LookupError("no such template")
+        htmlpage.page = broken
+        """
+    )
+    pytester.makepyfile("def test_fine(): pass")
+    result = pytester.runpytest_subprocess("--coresys-budget", "--coresys-report", "r.html", "--coresys-repeat=0")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*report NOT written: r.html: cannot be made: LookupError: no such template"])
+    assert not (pytester.path / "r.html").exists()
+
+
+def test_without_a_report_nothing_of_jinja2_is_imported(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import atexit, sys
+        def test_fine():
+            atexit.register(lambda: print("LOADED", sorted(each for each in sys.modules if each.startswith("jinja2"))))
+        """
+    )
+    for options, loaded in ((("--coresys-json", "r.json"), False), (("--coresys-report", "r.html"), True)):
+        result = pytester.runpytest_subprocess("--coresys-budget", "--coresys-repeat=0", *options)
+        (line,) = [line for line in result.outlines if line.startswith("LOADED")]
+        assert (line != "LOADED []") == loaded
+
+
+def test_without_jinja2_a_report_is_a_usage_error_and_all_else_goes_on(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_fine(): pass")
+    (pytester.path / "hide.py").write_text(
+        "import sys, importlib.abc\n"
+        "class Hider(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'jinja2': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hider())\n"
+    )
+    told = ("--coresys-budget", "--coresys-repeat=0", "-p", "hide")
+    assert pytester.runpytest_subprocess(*told).ret == pytest.ExitCode.OK
+    result = pytester.runpytest_subprocess(*told, "--coresys-report", "r.html")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--coresys-report*Jinja2*"])
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "cannot be read: it is no JSON"),
+        ("[]", "is no run file of coresys"),
+        ('{"schema": 99, "tests": []}', "has schema 99, and this coresys reads 1"),
+        ('{"schema": 1, "tests": []}', "no report can be made of this run: 'soak' is missing"),
+    ],
+)
+def test_what_is_no_run_file_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    assert cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path / "r.html")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("coresys report: ")
+    assert said in line
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths are named otherwise")
+def test_a_report_that_can_go_nowhere_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 1, "tests": []}')
+    assert cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written: is a directory" in line

@@ -1,0 +1,686 @@
+"""The HTML report: one inert file with all of a run in it, the same for the same run."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import bigruns
+import pytest
+
+from pytest_coresys.reports import htmlpage, runfile
+from pytest_coresys.reports.page import cards, facts, listing, ordering, rows
+from pytest_coresys.reports.page.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
+
+VOID = {"meta", "input", "br"}
+SECTIONS = ["fix", "criteria", "tests", "locks", "budgets", "gaps", "versions"]
+
+
+class Parsed(HTMLParser):
+    """A page as a browser sees it: elements with their attributes, text, and what stands in script and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.problems: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.problems.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] in self.raw:
+            self.raw[self._open[-1]].append(data)
+        else:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(attributes["id"]) for _, attributes in self.elements if "id" in attributes]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.raw["script"][0])
+        return found
+
+
+def measure(value: float | None, limit: float | None, unit: str, **more: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "value": value,
+        "limit": limit,
+        "unit": unit,
+        "level": "error",
+        "origin": "default",
+        "evidence": "repeated",
+        "resolution": 16,
+        "verdict": "over" if value and value > (limit or 0) else "within",
+        "why": None,
+        "series": [],
+    }
+    return {**plain, **more}
+
+
+def finding(key: str, *details: str, **more: Any) -> dict[str, Any]:
+    plain = {"key": key, "level": "error", "summary": f"{key}: 1 > 0", "details": list(details)}
+    return {**plain, "locations": [], "holders": [], **more}
+
+
+def run_with(*findings: dict[str, Any], **measures: dict[str, Any]) -> dict[str, Any]:
+    """A run of one test that has these findings; its measures by key, with underscores for dots."""
+    run = bigruns.run_of(1, failing=0)
+    test = run["tests"][0]
+    test.update(nodeid="t.py::one", outcome="failed", verdict="over", findings=list(findings), repetitions=12)
+    test["measures"] = {key.replace("__", "."): each for key, each in measures.items()}
+    run["summary"].update(over=1, within=0, compliant=False)
+    return run
+
+
+def place(path: str, line: int) -> dict[str, Any]:
+    return {"path": path, "line": line, "function": "f", "note": "here"}
+
+
+# -- one file, inert, the same again ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [bigruns.run_of(60, failing=0.2, criteria=True), bigruns.hostile_run()])
+def test_the_same_run_makes_the_same_bytes_also_when_it_was_written_and_read(run: dict[str, Any]) -> None:
+    first = htmlpage.data(copy.deepcopy(run))
+    assert htmlpage.data(run) == first
+    assert htmlpage.data(json.loads(runfile.encoded(run))) == first
+
+
+def test_every_element_is_closed_where_it_was_opened_and_no_id_stands_twice() -> None:
+    page = Parsed(htmlpage.page(bigruns.run_of(80, failing=0.3, criteria=True)))
+    assert page.problems == []
+    assert sorted(page.ids) == sorted(set(page.ids))
+
+
+def test_the_policy_allows_the_one_script_and_the_one_stylesheet_by_hash_and_nothing_else() -> None:
+    page = Parsed(htmlpage.page(bigruns.run_of(3)))
+    (policy,) = [each["content"] for each in page.of("meta") if each.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in str(policy).split(";"))
+    (style,), (_, script) = page.raw["style"], page.raw["script"]
+    assert rules["default-src"] == "'none'"
+    for rule, text in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+
+
+@pytest.mark.parametrize("run", [bigruns.run_of(50, failing=0.5, criteria=True), bigruns.hostile_run()])
+def test_nothing_in_the_page_asks_for_anything_or_runs_but_its_own_script(run: dict[str, Any]) -> None:
+    page = Parsed(htmlpage.page(run))
+    for tag, attributes in page.elements:
+        assert tag not in ("img", "link", "iframe", "object", "embed", "form", "base", "video", "audio", "use"), tag
+        for name, value in attributes.items():
+            assert not name.startswith("on"), (tag, name)
+            assert name not in ("src", "srcset", "style", "action", "xlink:href"), (tag, name)
+            if name == "href":
+                assert str(value).startswith("#"), value
+    assert [each.get("type") for each in page.of("script")] == ["application/json", None]
+    assert re.findall(r"url\(([^)]*)\)|@import", page.raw["style"][0]) == ["#hatch"]
+
+
+def test_hostile_names_are_text_and_say_what_they_are() -> None:
+    text = htmlpage.data(bigruns.hostile_run(raw=True)).decode("utf-8")
+    assert not [hex(ord(each)) for each in set(text) if not each.isprintable() and each != "\n"]
+    page = Parsed(text)
+    assert "test_<img src=x onerror=document.title=1>" in page.text
+    assert "\\u202egnirts\\u202c" in page.text
+    assert "\\udcff\\ud800" in page.text
+    assert "\u05d0\u05d1\u05d2" in page.text  # letters of whatever script are no attack
+    assert "<" not in page.raw["script"][0]
+    names = {f"{page.data['paths'][row[0]]}::{row[1]}" for row in page.data["rows"]}
+    assert "t.py::test_</script><script>document.title='owned'</script>" in names
+
+
+def test_a_link_leads_to_a_name_as_the_script_has_it() -> None:
+    page = Parsed(htmlpage.page(bigruns.hostile_run()))
+    from urllib.parse import unquote
+
+    names = {"::".join(filter(None, (page.data["paths"][row[0]], row[1]))) for row in page.data["rows"]}
+    there = {*page.ids, *names}
+    links = {unquote(str(each["href"])[1:]) for each in page.of("a")}
+    assert {link for link in links if not link.startswith("tests~")} <= there
+    assert len(links & names) > 5
+
+
+def test_a_run_without_what_the_schema_asks_for_is_refused_by_name() -> None:
+    run = bigruns.run_of(2)
+    del run["tests"][0]["measures"]
+    with pytest.raises(htmlpage.PageError, match="'measures' is missing"):
+        htmlpage.page(run)
+
+
+def test_a_run_of_nothing_is_a_page_too() -> None:
+    run = bigruns.run_of(0)
+    page = Parsed(htmlpage.page(run))
+    assert "No test was run" in page.text
+    assert [each for each in page.ids if each in SECTIONS] == SECTIONS
+
+
+# -- what stands where ------------------------------------------------------------------------------------------------
+
+
+def test_the_sections_come_in_the_order_of_what_a_reader_asks() -> None:
+    page = htmlpage.page(bigruns.run_of(20, failing=0.3, criteria=True))
+    at = [
+        page.index(mark)
+        for mark in ("<h1", 'class="strip"', 'class="facts"', *(f'<section id="{s}"' for s in SECTIONS))
+    ]
+    assert at == sorted(at)
+
+
+def test_every_key_and_every_criterion_is_an_anchor() -> None:
+    run = bigruns.run_of(20, criteria=True)
+    ids = set(Parsed(htmlpage.page(run)).ids)
+    assert {each["id"] for each in run["criteria"]} <= ids
+    assert set(run["tests"][0]["measures"]) <= ids
+
+
+def test_criteria_of_which_no_test_said_anything_are_folded_and_not_in_the_strip() -> None:
+    run = bigruns.run_of(5, criteria=True)
+    run["run"]["criteria"]["told"] = False
+    told, folded = htmlpage.page(run).split('<details class="fold"')
+    assert "state.transition_time" not in told
+    assert 'id="state.transition_time"' in folded
+
+
+def _changed(**changes: Any) -> dict[str, Any]:
+    run = bigruns.run_of(10, failing=0)
+    for test in run["tests"]:  # no near miss by chance
+        test.update(verdict="within")
+    run["summary"].update(near=0, within=10)
+    for name, value in changes.items():
+        if name in ("findings", "tests", "criteria"):
+            run[name] = value
+        elif name == "mode":
+            run["run"]["mode"] = value
+        else:
+            run["summary"][name] = value
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "line"),
+    [
+        (_changed(), "Compliant"),
+        (_changed(near=2), "Compliant, with 2 tests near a limit"),
+        (_changed(over=1), "Compliant, with 1 test over budgets that only warn"),
+        (
+            _changed(compliant=False, required_unmeasured=["a: b"]),
+            "Not compliant: 1 figure required and not measured",
+        ),
+        (
+            _changed(compliant=False, findings=[finding("threads.leaked", owner="fixture f (c.py:1)", tests=[])]),
+            "Not compliant: 1 finding of the run",
+        ),
+        (run_with(finding("memory.growth")), "Not compliant: 1 of 1 test over budget"),
+    ],
+)
+def test_the_verdict_line_says_why_and_is_the_title(run: dict[str, Any], line: str) -> None:
+    verdict = facts.verdict(run, rows.groups(run))
+    assert verdict.start + verdict.stress == line
+    assert line in Parsed(htmlpage.page(run)).text
+    assert f"<title>{verdict.title}</title>" in htmlpage.page(run)
+
+
+def test_a_run_that_only_observed_says_that_nothing_was_failed() -> None:
+    assert "Observed only" in Parsed(htmlpage.page(_changed(mode="observe"))).text
+
+
+def test_what_is_within_on_the_evidence_of_one_run_is_no_plain_pass() -> None:
+    run = _changed()
+    for test in run["tests"][:7]:
+        test["measures"]["memory.growth"]["evidence"] = "repeated"
+    for test in run["tests"]:
+        for key in ("threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked"):
+            test["measures"][key]["evidence"] = "repeated"
+    assert "3 within by one run only" in facts.verdict(run, []).rest
+
+
+def test_tests_that_failed_by_themselves_are_told_apart() -> None:
+    run = _changed()
+    run["tests"][0]["outcome"] = "failed"
+    assert "1 test failed by itself" in facts.verdict(run, []).rest
+
+
+# -- cards ------------------------------------------------------------------------------------------------------------
+
+
+def card_of(run: dict[str, Any]) -> cards.Card:
+    (card,) = cards.cards(run)
+    return card
+
+
+GROWS = measure(1024.5, 0, "B", series=[1024, 1025, 1024, 1024])
+
+
+@pytest.mark.parametrize(
+    ("found", "measures", "parts", "said"),
+    [
+        (
+            "memory.growth",
+            {"memory__growth": GROWS},
+            ['class="lf"', 'class="lim"', "12 repetitions"],
+            "grows with each",
+        ),
+        (
+            "threads.leaked",
+            {"threads__leaked": measure(1, 0, "count")},
+            [">the test<", ">poller<", "still there"],
+            "still there after the test",
+        ),
+        (
+            "globals.changed",
+            {"globals__changed": measure(1, 0, "count")},
+            ["still changed"],
+            "still changed after the test",
+        ),
+        (
+            "memory.fragmentation",
+            {"memory__fragmentation": measure(0.12, 0.05, "ratio")},
+            ["12 % stranded", "budget 5 %"],
+            "12 %, budget 5 %",
+        ),
+        ("time.call", {"time__call": measure(2.5, 1, "s")}, ["2.5 s", "budget 1 s"], "2.5 s, budget 1 s"),
+        (
+            "locks.contention",
+            {"locks__contention": measure(0.55, 0.05, "ratio")},
+            ["55 % lost", "82.5 %, not judged", "budget 5 %"],
+            "Time lost at each lock",
+        ),
+        ("locks.deadlocks", {}, [">a<", ">b<", "waits for"], "a waits for L1, which b holds"),
+    ],
+)
+def test_each_kind_of_finding_has_its_picture_with_words_for_who_cannot_see_it(
+    found: str, measures: dict[str, Any], parts: list[str], said: str
+) -> None:
+    details = {
+        "threads.leaked": ("thread 'poller' target f(), 1 per run",),
+        "globals.changed": ("os.environ['X'] set to '1' (was unset)",),
+        "locks.contention": ("Pool._lock: 5 threads lost 1 s", "8 waits of 497.2 ms in all (82.5 %), the longest 9 ms"),
+        "locks.deadlocks": ("a waits for L1, held by b; it holds L2", "b waits for L2, held by a"),
+    }
+    picture = card_of(run_with(finding(found, *details.get(found, ())), **measures)).picture
+    assert picture is not None
+    for part in parts:
+        assert part in picture
+    assert re.search(r'aria-label="([^"]*)"', picture)[1].count(said) == 1  # type: ignore[index]
+
+
+def test_the_line_of_growth_ends_where_the_repetitions_ended() -> None:
+    picture = card_of(run_with(finding("memory.growth"), memory__growth=GROWS)).picture
+    assert picture is not None
+    assert "to 12.0 KiB after 12" in picture  # 12 repetitions of some 1024.5 bytes
+
+
+def _locks() -> dict[str, Any]:
+    nodes = [
+        {"id": at, "name": name, "site": f"a.py:{at}", "kind": "lock", "scope": "module"}
+        for at, name in enumerate("ABCD", 1)
+    ]
+    ways = [(1, 2), (2, 1), (3, 4), (4, 3)]
+    edges = [
+        {
+            "from": a,
+            "to": b,
+            "thread": f"T{a}",
+            "sites": [f"m.py:{a}0", f"m.py:{b}1"],
+            "gates": [],
+            "tests": ["t.py::one"],
+        }
+        for a, b in ways
+    ]
+    return {
+        "nodes": nodes,
+        "edges": edges,
+        "cycles": [{"edges": [0, 1], "tests": ["t.py::one"]}, {"edges": [2, 3], "tests": ["t.py::one"]}],
+    }
+
+
+def test_a_circle_is_drawn_with_its_own_locks_and_threads_and_not_with_anothers() -> None:
+    own = finding(
+        "locks.potential_deadlocks", locks=["a.py:3", "a.py:4"], locations=[place("m.py", n) for n in (30, 41, 40, 31)]
+    )
+    run = run_with(own)
+    run["locks"] = _locks()
+    picture = card_of(run).picture
+    assert picture is not None
+    assert "T3 holds C and takes D; T4 holds D and takes C" in picture
+    own["locks"] = ["a.py:3", "a.py:9"]  # none of the circles: no picture rather than a wrong one
+    assert card_of(run).picture is None
+
+
+def test_what_follows_from_a_leak_is_told_on_its_card() -> None:
+    leads = finding("threads.leaked", "thread 'x', 1 per run")
+    follows = finding("memory.growth", "grows along with threads.leaked, which may be all there is to it")
+    card = card_of(run_with(follows, leads))
+    assert card.key == "threads.leaked"
+    assert card.along == ("memory.growth: 1 > 0",)
+
+
+def test_without_the_leak_that_it_follows_from_a_finding_has_a_card_of_its_own() -> None:
+    follows = finding("memory.growth", "grows along with threads.leaked, which may be all there is to it")
+    assert card_of(run_with(follows)).key == "memory.growth"
+
+
+def test_findings_at_one_line_are_one_card_with_the_tests_of_all() -> None:
+    run = run_with(finding("memory.growth", locations=[place("a.py", 3)]), memory__growth=GROWS)
+    for number in range(5):
+        other = copy.deepcopy(run["tests"][0])
+        other["nodeid"] = f"t.py::other{number}"
+        other["measures"]["memory.growth"]["value"] = 5000 + number
+        run["tests"].append(other)
+    card = card_of(run)
+    assert card.number == 6
+    assert card.value == "4.9 KiB per run"
+    assert card.tests[0] == "t.py::other4"
+    run["tests"][3]["findings"][0]["locations"][0]["line"] = 4
+    assert [each.number for each in cards.cards(run)] == [5, 1]
+
+
+def test_what_hangs_comes_first_and_what_only_warns_last() -> None:
+    found = [
+        finding("globals.changed", level="warn"),
+        finding("memory.growth", locations=[place("a.py", 3)]),
+        finding("locks.deadlocks"),
+        finding("threads.leaked"),
+    ]
+    keys = [card.key for card in cards.cards(run_with(*found))]
+    assert keys == ["locks.deadlocks", "threads.leaked", "memory.growth", "globals.changed"]
+
+
+def test_a_suspicion_is_no_card() -> None:
+    assert cards.cards(run_with(finding("memory.growth", level="suspicion"))) == []
+
+
+def test_a_command_is_whole_and_says_the_profile_of_the_run() -> None:
+    run = run_with(finding("memory.growth"), memory__growth=GROWS)
+    text = Parsed(htmlpage.page(run)).text
+    assert 'python -m pytest "t.py::one" --coresys-budget --coresys-profile ci' in text
+
+
+# -- rows -------------------------------------------------------------------------------------------------------------
+
+
+def rows_of(run: dict[str, Any]) -> dict[str, rows.Row]:
+    return {row.id: row for group in rows.groups(run) for row in group.rows}
+
+
+def test_a_budget_is_as_bad_as_its_worst_test() -> None:
+    run = bigruns.run_of(3, failing=0)
+    states = {}
+    for verdict, level in (("within", "error"), ("near", "error"), ("over", "warn"), ("over", "error")):
+        run["tests"][1]["measures"]["memory.fragmentation"].update(verdict=verdict, level=level, value=0.049)
+        states[verdict, level] = rows_of(run)["memory.fragmentation"].state.name
+    assert list(states.values()) == ["within", "near", "warn", "over"]
+
+
+def test_a_budget_that_no_test_measured_is_not_measured_and_says_why() -> None:
+    run = bigruns.run_of(3, failing=0)
+    for test in run["tests"]:
+        test["measures"]["locks.contention"].update(verdict="not_measured", value=None, why="no watch")
+    row = rows_of(run)["locks.contention"]
+    assert (row.state.name, row.why, row.chart) == ("none", "no watch", "")
+
+
+def test_every_row_that_was_measured_has_a_chart_or_a_sentence_never_nothing() -> None:
+    for row in rows_of(bigruns.run_of(30, failing=0.1, criteria=True)).values():
+        assert bool(row.chart) != bool(row.why), row.id
+
+
+@pytest.mark.parametrize(("share", "x"), [(0.5, "50"), (1.0, "100"), (1.23, "123")])
+def test_the_triangle_stands_where_the_value_is_on_the_scale_of_all_rows(share: float, x: str) -> None:
+    run = bigruns.run_of(3, criteria=True)
+    each = next(each for each in run["criteria"] if each["id"] == "state.transition_time")
+    each.update(value=each["limit"] * share, verdict="over" if share >= 1 else "within")
+    assert f'class="mk" d="M{x} 25l' in str(rows_of(run)["state.transition_time"].chart)
+
+
+def test_the_last_runs_are_drawn_from_figures_or_entries_and_the_first_of_many_left_out() -> None:
+    run = bigruns.run_of(3, criteria=True)
+    each = next(each for each in run["criteria"] if each["id"] == "state.transition_time")
+    each["trend"] = [9.0, *[0.01] * 10, *[{"value": 0.02}] * 10]
+    assert "the last 20 runs: 10 ms to 20 ms" in str(rows_of(run)["state.transition_time"].trend)
+
+
+def test_budgets_in_force_tell_each_limit_with_its_origin() -> None:
+    run = bigruns.run_of(3, failing=0)
+    run["tests"][2]["measures"]["memory.growth"].update(limit=2048, origin="pyproject.toml:12", reason="#412")
+    told = [
+        (each.limit, each.origin, each.reason, each.tests) for each in rows.limits(run) if each.key == "memory.growth"
+    ]
+    assert told == [("0 B", "default", "", 2), ("2 KiB", "pyproject.toml:12", "#412", 1)]
+
+
+# -- tests, packed ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_packed_is_what_was_measured() -> None:
+    run = bigruns.run_of(60, failing=0.2)
+    data = Parsed(htmlpage.page(run)).data
+    tests = {test["nodeid"]: test for test in run["tests"]}
+    assert len(data["rows"]) == len(tests)
+    for row in data["rows"]:
+        test = tests[f"{data['paths'][row[0]]}::{row[1]}"]
+        assert data["outcomes"][row[2]] == test["outcome"]
+        assert row[4] == test["repetitions"]
+        found, told = {}, {}
+        for number in data["sets"][row[7]]:
+            template, value, *_ = data["measures"][number]
+            (
+                key,
+                _,
+                limit,
+                unit,
+                level,
+                *_,
+            ) = data["templates"][template]
+            found[data["keys"][key]] = (value, limit, unit, level)
+        for key, each in test["measures"].items():
+            told[key] = (each["value"], each["limit"], each["unit"], each["level"])
+        assert found == told
+        assert len(row[10] if len(row) > 10 else []) == len(test["findings"])
+
+
+def test_failures_come_first_then_whoever_is_closest_to_a_budget() -> None:
+    run = bigruns.run_of(6, failing=0)
+    for test, stranded in zip(run["tests"], (0.01, 0.02, 0.03, 0.04, 0.02, 0.0), strict=True):
+        test["verdict"] = "within"
+        test["measures"]["memory.fragmentation"].update(value=stranded, verdict="within")
+    failed, by_itself = run["tests"][4], run["tests"][0]
+    failed.update(outcome="failed", verdict="over")
+    failed["measures"]["threads.leaked"].update(value=1, verdict="over")
+    by_itself["outcome"] = "failed"
+    order = [run["tests"].index(each.test) for each in listing.listed(run)]
+    assert order == [4, 0, 3, 2, 1, 5]
+
+
+def test_a_test_that_two_workers_ran_is_listed_with_each() -> None:
+    run = bigruns.run_of(2, failing=0)
+    run["tests"][1] = {**run["tests"][0], "worker": "gw1"}
+    assert [each.name[-5:] for each in listing.listed(run)] == ["[gw0]", "[gw1]"]
+
+
+def test_a_page_grows_by_less_than_200_bytes_with_each_test_and_by_no_element() -> None:
+    few, many = (htmlpage.page(bigruns.run_of(number, criteria=True)) for number in (1_000, 3_000))
+    assert (len(many) - len(few)) / 2_000 < 200
+    assert len(Parsed(many).elements) < 5_000
+
+
+# -- what was not measured --------------------------------------------------------------------------------------------
+
+
+def gaps_of(why: str, outcome: str = "passed") -> facts.Gap:
+    run = bigruns.run_of(1, failing=0)
+    test = run["tests"][0]
+    test.update(outcome=outcome, verdict="not_measured", why=why, nodeid="t.py::one")
+    for each in test["measures"].values():
+        each.update(verdict="not_measured", value=None, why=why)
+    return facts.gaps(run)[0]
+
+
+@pytest.mark.parametrize(
+    ("why", "outcome", "remedy"),
+    [
+        ("suspected: 4 KiB after one run", "passed", '"t.py::one" --coresys-budget --coresys-profile strict'),
+        ("its worker died while it ran", "failed", "-n 0"),
+        ("skipped by marker: slow", "passed", "coresys_skip"),
+        ("no budget was in force", "passed", "[tool.coresys.budgets]"),
+        ("the test failed", "failed", "Mend the test"),
+        ("the test xfailed", "xfailed", "expected to fail"),
+        ("no such counter", "passed", "coresys doctor"),
+    ],
+)
+def test_what_was_not_measured_says_how_to_measure_it(why: str, outcome: str, remedy: str) -> None:
+    gap = gaps_of(why, outcome)
+    assert gap.why == why
+    assert gap.what == "all measures"
+    assert remedy in gap.remedy
+
+
+def test_suspicions_stand_first_and_what_is_off_stands_last() -> None:
+    run = bigruns.run_of(3, failing=0)
+    run["tests"][0]["measures"]["locks.contention"].update(verdict="not_measured", value=None, why="no watch")
+    run["tests"][1]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="suspected: 9 KiB")
+    told = facts.gaps(run)
+    assert [gap.what for gap in told[:2]] == ["memory.growth", "locks.contention"]
+    assert "memory.peak" in told[-1].what
+
+
+# -- the graph --------------------------------------------------------------------------------------------------------
+
+
+def columns_of(pairs: list[tuple[int, int]]) -> dict[int, int]:
+    shown = sorted({number for pair in pairs for number in pair})
+    return ordering._columns(shown, pairs)
+
+
+def test_whatever_is_taken_later_stands_further_to_the_right() -> None:
+    chance = __import__("random").Random(3)
+    for _ in range(50):
+        order = list(range(12))
+        chance.shuffle(order)
+        pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :] if chance.random() < 0.2]
+        columns = columns_of(pairs)
+        assert all(columns[a] < columns[b] for a, b in pairs)
+
+
+def test_the_locks_of_a_circle_stand_side_by_side_and_do_not_push_each_other_on() -> None:
+    columns = columns_of([(1, 2), (2, 1), (2, 3)])
+    assert (columns[1], columns[2]) == (0, 1)
+    assert columns[3] > 1
+
+
+def test_a_great_graph_is_drawn_in_part_and_says_so() -> None:
+    run = bigruns.run_of(2)
+    run["locks"] = _locks()
+    for number in range(5, 205):
+        run["locks"]["nodes"].append({**run["locks"]["nodes"][0], "id": number})
+        run["locks"]["edges"].append({**run["locks"]["edges"][0], "from": 1, "to": number})
+    page = htmlpage.page(run)
+    assert page.count('class="nd') == ordering.MOST
+    assert "156 more are in the table" in page
+    assert page.count('class="nd bad"') == 4
+
+
+# -- words and colours ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (None, "B", "infinite"),
+        (True, "bool", "yes"),
+        (0, "bool", "no"),
+        (1, "count", "1"),
+        (1024.04999, "B", "1.0 KiB"),
+    ],
+)
+def test_figures_are_written_as_everywhere(value: object, unit: str, said: str) -> None:
+    assert quantity(value, unit) == said
+
+
+def test_shares_and_durations_are_short() -> None:
+    assert [share_text(each) for each in (None, 0.5, 12.34, 1234.5)] == ["\u2013", "50 %", "1234 %", "1,234 times"]
+    assert [duration(each) for each in (0.44, 59, 227, 7322)] == ["440 ms", "59 s", "3 min 47 s", "2 h 2 min"]
+
+
+def themes() -> dict[str, dict[str, str]]:
+    """The colours of each theme, as the stylesheet has them."""
+    css = htmlpage._asset("page.css")
+    blocks = {
+        "light": r"^:root\{([^}]*)\}",
+        "dark by the system": r"prefers-color-scheme:dark\)\{:root[^{]*\{([^}]*)\}",
+        "dark by the switch": r"^:root\[data-theme=dark\]\{([^}]*)\}",
+        "print": r"@media print\{[^{]*\{([^}]*)\}",
+    }
+    found = {}
+    for name, pattern in blocks.items():
+        block = re.search(pattern, css, re.MULTILINE)
+        assert block, name
+        found[name] = dict(re.findall(r"--(\w+):(#[0-9a-f]{3,6})", block[1]))
+    return found
+
+
+def contrast(one: str, other: str) -> float:
+    lights = sorted(map(_luminance, (one, other)))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(each * 2 for each in colour[1:])
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", ["light", "dark by the system", "dark by the switch", "print"])
+def test_all_text_stands_out_from_what_is_behind_it(theme: str) -> None:
+    colours = themes()[theme]
+    for text in ("ink", "mu", "fail", "near", "pass", "none", "ac"):
+        for behind in ("bg", "sf"):
+            assert contrast(colours[text], colours[behind]) >= 4.5, (text, behind)
+    assert contrast(colours["near"], colours["nearbg"]) >= 4.5
+    assert contrast(colours["pass"], colours["passbg"]) >= 4.5
+    assert contrast(colours["bg"], colours["fail"]) >= 4.5  # the sign on a badge
+    assert contrast(colours["edge"], colours["bg"]) >= 3  # outlines of what can be pressed
+
+
+def test_both_ways_to_the_dark_theme_have_the_same_colours() -> None:
+    found = themes()
+    assert found["dark by the system"] == found["dark by the switch"]
+
+
+def test_the_script_knows_every_state_by_a_sign_and_a_word() -> None:
+    script = htmlpage._asset("page.js")
+    (words,) = re.findall(r"const WORDS = \{(.*?)\};", script)
+    assert re.findall(r'(\w+): "([^"]+)"', words) == [(state.name, state.word) for state in ALL_STATES]
+    signs = re.findall(r'\.bd\.(\w+)::before\{content:"([^"]+)"', htmlpage._asset("page.css"))
+    assert {name for name, _ in signs} == set(WORST_FIRST) - {"none"}  # which has the one of all others
+    assert len({sign for _, sign in signs}) == 4

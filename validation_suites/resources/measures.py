@@ -1,0 +1,373 @@
+"""What is measured of a resource manager, known by its protocol alone. Each function returns what the criterion counts:
+a list of faults in words, a number, or seconds."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING
+
+from coresys.errors.hierarchy import LeaseLimitError, PoolExhaustedError
+from validation_suites.memory import resident
+
+if TYPE_CHECKING:
+    from coresys.interfaces import IResourceManager, Lease
+
+KIB, MIB = 1024, 1024 * 1024
+SMALL, MEDIUM, LARGE = 4 * KIB, 64 * KIB, MIB
+COUNTS = {SMALL: 500, MEDIUM: 250, LARGE: 125}
+REFUSED = (PoolExhaustedError, LeaseLimitError)
+WATCHDOG = 60.0  # seconds, for what should be there at once
+_MOST = 5000  # leases, where a tier has no end
+_BREATH = 0.0002  # seconds
+
+Now = Callable[[], float]
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """Threads change places as often as the interpreter lets them."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def at_once(*calls: Callable[[], object]) -> list[str]:
+    """Make the calls in a thread each, which begin together; errors, in words."""
+    errors: list[str] = []
+    together = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> None:
+        try:
+            together.wait(WATCHDOG)
+            call()
+        except BaseException as error:
+            errors.append(f"{type(error).__name__}: {error}")
+
+    threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
+    with quick_switches():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WATCHDOG)
+    hung = sum(thread.is_alive() for thread in threads)
+    return [*errors, *[f"{hung} threads did not end in {WATCHDOG:.0f} s"] * bool(hung)]
+
+
+def taken_until_refused(manager: IResourceManager, size: int, owner: str, most: int = _MOST) -> list[Lease]:
+    """Leases of one size, until there is no other."""
+    leases: list[Lease] = []
+    while len(leases) < most:
+        try:
+            leases.append(manager.lease(size, owner=owner, timeout=0.0))
+        except REFUSED:
+            break
+    return leases
+
+
+def give_back(leases: list[Lease]) -> None:
+    """All of them, the latest first."""
+    while leases:
+        leases.pop().release()
+
+
+# -- how many there are ------------------------------------------------------------------------------------------------
+
+
+def sound_buffers(manager: IResourceManager, size: int) -> tuple[int, list[str]]:
+    """How many buffers of exactly that size can be held at once, each as long as it says and overlapping no other; and
+    what was wrong with the rest."""
+    leases: list[Lease] = []
+    try:
+        while len(leases) < _MOST:
+            try:
+                lease = manager.lease(size, owner="count", timeout=0.0)
+            except REFUSED:
+                break
+            leases.append(lease)
+            if lease.record.size != size:  # of another tier: this one has no more
+                break
+        own = [lease for lease in leases if lease.record.size == size]
+        faults = {number: fault for number, fault in enumerate(map(partial(_wrong_length, size), own)) if fault}
+        faults.update(_overlapping(own))
+        return len(own) - len(faults), list(faults.values())
+    finally:
+        give_back(leases)
+
+
+def _wrong_length(size: int, lease: Lease) -> str:
+    return "" if len(lease.view) == size else f"a buffer of {len(lease.view)} bytes, not {size}"
+
+
+def _overlapping(leases: list[Lease]) -> dict[int, str]:
+    """Those that begin before the one below them ends, by where they stand in the list."""
+    places = sorted((_address(lease.view), number) for number, lease in enumerate(leases))
+    found = {}
+    for (below, one), (above, other) in zip(places, places[1:], strict=False):
+        if above < below + len(leases[one].view):
+            found[other] = f"buffers {one} and {other} have bytes in common"
+    return found
+
+
+def _address(view: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(view))
+
+
+def resident_at_creation(make: Callable[[], object]) -> int:
+    """Bytes of resident memory that a new manager takes before anything is lent: to be shown, for it moves by
+    itself."""
+    before = resident()
+    made = make()
+    after = resident()
+    del made
+    return after - before
+
+
+# -- boundaries --------------------------------------------------------------------------------------------------------
+
+
+def channel_faults(manager: IResourceManager, channels: int = 16, threads: int = 8, rounds: int = 400) -> list[str]:
+    """Random leases for many owners from many threads: grants beyond an owner's limit, and bytes of another owner in
+    what was just lent. Two threads share each pair of owners."""
+    limit = 4 * MEDIUM
+    names = [f"channel {number}" for number in range(channels)]
+    for name in names:
+        manager.limit(name, lease=limit)
+    held, lock = dict.fromkeys(names, 0), threading.Lock()
+    faults: list[str] = []
+
+    def work(number: int) -> None:
+        dice = random.Random(number)
+        mine: list[tuple[str, Lease]] = []
+        own = [(2 * number + each) % channels for each in range(4)]
+        for _ in range(rounds):
+            at = dice.choice(own)
+            if len(mine) > 6 or (mine and dice.random() < 0.4):
+                name, lease = mine.pop(dice.randrange(len(mine)))
+                with lock:  # before it is given back: what is counted is never more than what is held
+                    held[name] -= lease.record.size
+                lease.release()
+                continue
+            try:
+                lease = manager.lease(dice.choice((1000, SMALL, 5000, MEDIUM)), owner=names[at], timeout=0.0)
+            except REFUSED:
+                continue
+            with lock:
+                held[names[at]] += lease.record.size
+                if held[names[at]] > limit:
+                    faults.append(f"{names[at]} holds {held[names[at]]} bytes, of {limit}")
+            mark = bytes((at + 1,))
+            foreign = lease.view.tobytes().translate(None, mark + b"\0")
+            if foreign:
+                faults.append(f"{names[at]} got {len(foreign)} bytes of channel {foreign[0] - 1}")
+            lease.view[:] = mark * len(lease.view)
+            mine.append((names[at], lease))
+        for name, lease in mine:
+            with lock:
+                held[name] -= lease.record.size
+            lease.release()
+
+    faults += at_once(*(partial(work, number) for number in range(threads)))
+    return faults
+
+
+def over_limit_grants(manager: IResourceManager) -> list[str]:
+    """Grants beyond what a tier has, and beyond the limit of an owner: at the boundary, and by one large request."""
+    faults = []
+    for size, count in COUNTS.items():
+        found, wrong = sound_buffers(manager, size)
+        faults += wrong
+        if found > count:
+            faults.append(f"{found} buffers of {size} bytes, of {count}")
+    for slots in (0, 1, 3):
+        owner, limit = f"with {slots}", slots * SMALL
+        manager.limit(owner, lease=limit)
+        leases = taken_until_refused(manager, SMALL, owner, most=slots + 2)
+        held = sum(lease.record.size for lease in leases)
+        if held > limit:
+            faults.append(f"{owner!r} holds {held} bytes, of {limit}")
+        if held < limit:
+            faults.append(f"{owner!r} was refused at {held} bytes, of {limit}")
+        give_back(leases)
+        large = taken_until_refused(manager, LARGE, owner, most=1)
+        if large:
+            faults.append(f"{owner!r} got {large[0].record.size} bytes at once, of {limit}")
+        give_back(large)
+    return faults
+
+
+def over_channel_grants(view: IResourceManager, limit: int) -> list[str]:
+    """Grants to several owners of one channel that are more, together, than ``limit``, which is that of the channel."""
+    leases = [lease for owner in "abc" for lease in taken_until_refused(view, SMALL, owner, most=limit // SMALL + 1)]
+    held = sum(lease.record.size for lease in leases)
+    give_back(leases)
+    if held > limit:
+        return [f"a channel holds {held} bytes, of {limit}"]
+    return [f"a channel was refused at {held} bytes, of {limit}"] if held < limit // SMALL * SMALL else []
+
+
+def reserve_refusals(manager: IResourceManager, reserve: int = MIB, threads: int = 4, rounds: int = 40) -> list[str]:
+    """Requests of B within its reserve that were refused: while A holds all that it can get, and while it takes and
+    gives back without end."""
+    manager.limit("b", reserve=reserve)
+    faults = []
+    for size in COUNTS:
+        greedy = [lease for each in COUNTS for lease in taken_until_refused(manager, each, "a")]
+        mine = taken_until_refused(manager, size, "b", most=reserve // size)
+        if len(mine) < reserve // size:
+            faults.append(
+                f"b was refused after {len(mine)} of {reserve // size} buffers of {size} bytes, all of a's held"
+            )
+        give_back(mine)
+        give_back(greedy)
+    return [*faults, *_refusals_in_turmoil(manager, reserve, threads, rounds)]
+
+
+def _refusals_in_turmoil(manager: IResourceManager, reserve: int, threads: int, rounds: int) -> list[str]:
+    done = threading.Event()
+    refused: list[str] = []
+
+    def greedy(number: int) -> None:
+        while not done.is_set():
+            leases = taken_until_refused(manager, MEDIUM, f"a{number}")
+            give_back(leases)
+
+    def modest() -> None:
+        try:
+            for turn in range(rounds):
+                leases: list[Lease] = []
+                try:
+                    for _ in range(reserve // MEDIUM):
+                        leases.append(manager.lease(MEDIUM, owner="b", timeout=0.0))
+                except REFUSED as error:
+                    refused.append(f"b was refused in round {turn}, with {len(leases)} held: {error}")
+                give_back(leases)
+        finally:
+            done.set()
+
+    errors = at_once(modest, *(partial(greedy, number) for number in range(threads)))
+    return refused + errors
+
+
+# -- how long it takes -------------------------------------------------------------------------------------------------
+
+
+def allocation(
+    manager: IResourceManager, size: int, now: Now = perf_counter, owner: str = "timed"
+) -> Callable[[], float]:
+    """Seconds of one lease; its release is not timed."""
+
+    def one_lease() -> float:
+        began = now()
+        lease = manager.lease(size, owner=owner)
+        took = now() - began
+        lease.release()
+        return took
+
+    return one_lease
+
+
+def first_touches(manager: IResourceManager, now: Now = perf_counter, count: int = 32) -> list[float]:
+    """Seconds of writing all of a large buffer, each of which nobody used before."""
+    data, leases, seen = b"x" * LARGE, [], []
+    for _ in range(count):
+        leases.append(manager.lease(LARGE, owner="first"))
+        view = leases[-1].view
+        began = now()
+        view[:] = data
+        seen.append(now() - began)
+    del view
+    give_back(leases)
+    return seen
+
+
+def release_of_one(manager: IResourceManager, now: Now = perf_counter) -> Callable[[], float]:
+    """Seconds of one release."""
+
+    def one_release() -> float:
+        lease = manager.lease(SMALL, owner="timed")
+        began = now()
+        lease.release()
+        return now() - began
+
+    return one_release
+
+
+def release_of_all(
+    manager: IResourceManager, now: Now = perf_counter, leases: int = 20, others: int = 5
+) -> Callable[[], float]:
+    """Seconds of taking back all that one owner holds."""
+
+    def all_of_an_owner() -> float:
+        held = [manager.lease((SMALL, MEDIUM)[at % 2], owner="part") for at in range(leases)]
+        for number in range(others):
+            manager.register(f"thing {number}", owner="part", close=bool)
+        began = now()
+        manager.release_owner("part")
+        took = now() - began
+        del held
+        return took
+
+    return all_of_an_owner
+
+
+def operations(manager: IResourceManager, now: Now = perf_counter) -> dict[str, Callable[[], float]]:
+    """Seconds of each kind of operation beside a lease: another size, another owner, a question, a release.
+
+    The protocol knows no other way to a larger buffer, or one of another owner, than to lease that and copy.
+    """
+
+    def moved(size: int, owner: str) -> float:
+        old = manager.lease(SMALL, owner="first")
+        began = now()
+        new = manager.lease(size, owner=owner)
+        new.view[:SMALL] = old.view
+        old.release()
+        took = now() - began
+        new.release()
+        return took
+
+    def asked() -> float:
+        began = now()
+        manager.usage("first")
+        manager.statistics()
+        return now() - began
+
+    return {
+        "resize": partial(moved, MEDIUM, "first"),
+        "transfer": partial(moved, SMALL, "second"),
+        "query": asked,
+        "release": release_of_one(manager, now),
+    }
+
+
+@contextmanager
+def others_at_work(manager: IResourceManager, threads: int = 7) -> Iterator[None]:
+    """So many threads that lease and give back, meanwhile, each with a breath between: without one they would measure
+    how the interpreter shares itself out among eight that never wait."""
+    done = threading.Event()
+
+    def work(owner: str) -> None:
+        with suppress(Exception):  # what a subject raises is seen by whoever is timed
+            while not done.is_set():
+                manager.lease(SMALL, owner=owner).release()
+                sleep(_BREATH)
+
+    running = [threading.Thread(target=work, args=(f"other {number}",), daemon=True) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in running:
+            thread.join(WATCHDOG)
