@@ -121,10 +121,14 @@ def test_without_jinja2_a_report_is_a_usage_error_and_all_else_goes_on(pytester:
     ("content", "said"),
     [
         (None, "cannot be read: No such file or directory"),
-        ("{", "cannot be read: it is no JSON"),
-        ("[]", "is no run file of coresys"),
-        ('{"schema": 99, "tests": []}', "has schema 99, and this coresys reads 1"),
-        ('{"schema": 1, "tests": []}', "no report can be made of this run: 'soak' is missing"),
+        ("{", "no run file: it is not JSON"),
+        ("[]", "no run file: it has no 'schema'"),
+        (
+            '{"schema": 99, "run": {}, "summary": {}, "tests": [], "findings": [], "criteria": [], "soak": {},'
+            ' "locks": {}}',
+            "its schema is 99, and this version reads 1",
+        ),
+        ('{"schema": 1, "tests": []}', "no run file: it has no 'run'"),
     ],
 )
 def test_what_is_no_run_file_is_one_line_and_status_2(
@@ -132,7 +136,9 @@ def test_what_is_no_run_file_is_one_line_and_status_2(
 ) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
-    assert cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path / "r.html")]) == 2
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path / "r.html")])
+    assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("coresys report: ")
     assert said in line
@@ -144,6 +150,8 @@ def test_a_report_that_can_go_nowhere_is_one_line_and_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run.json").write_text('{"schema": 1, "tests": []}')
-    assert cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path)])
+    assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be written: is a directory" in line

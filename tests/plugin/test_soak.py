@@ -487,7 +487,7 @@ def test_ends():
 def test_a_soak_that_was_ended_goes_on_where_it_was(suite: SoakSuite, name: str) -> None:
     suite.write(
         PAUSES.format(signal=name),
-        conftest="import pytest_coresys.soak as soak\nsoak._SAVED_EACH = 0.0, 0.1\n",
+        conftest="import pytest_coresys.soak as soak\nsoak._SAVED_EACH = 0.0, 0.0\n",
         tests=2,
     )
     first = suite.run("100 s", "--coresys-set", "memory.growth_rate=20 MB/h")
