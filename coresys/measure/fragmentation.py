@@ -23,6 +23,7 @@ _ARENA = 64 * 1024 * 1024  # glibc's further heaps stand at multiples of this, o
 _HEAP_INFO = struct.Struct("@PPNN")  # heap_info: its arena, the heap before it, size, size that can be written to
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) rw.p [0-9a-f]+ 00:00 0 *(\[heap\])?\Z")
 _PAGES_AT_ONCE = 4096
+_LOOKS = 3
 _PRESENT = bytes(number & 1 for number in range(256))  # of mincore's bits, only the lowest has a meaning
 
 
@@ -49,9 +50,13 @@ def resident_free() -> int:
     """
     malloc = MallocMeter()
     trim()
-    heaps = list(_heaps())
-    resident = sum(_resident(start, end) for start, end in heaps)
-    in_use, free, size = malloc.read_heaps()
+    for _ in range(_LOOKS):
+        _, _, before = malloc.read_heaps()
+        heaps = list(_heaps())
+        resident = sum(_resident(start, end) for start, end in heaps)
+        in_use, free, size = malloc.read_heaps()
+        if size == before:  # else what was listed has grown meanwhile, by what looking takes if by nothing else
+            break
     # Heaps that were not found (made by mmap, because brk failed) are taken for used up.
     unknown = max(size - sum(end - start for start, end in heaps), 0)
     return max(min(free, resident - (in_use - unknown)), 0)

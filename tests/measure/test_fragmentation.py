@@ -268,3 +268,29 @@ def test_mappings_that_can_hold_heaps(line: bytes, heap: bool) -> None:
 )
 def test_mappings_that_cannot(line: bytes) -> None:
     assert fragmentation._MAPPING.match(line) is None
+
+
+def test_a_heap_that_grows_while_it_is_looked_at_is_looked_at_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looking itself takes made it grow by 132 KB, which were told as stranded in one look of four."""
+    in_use, free, pad = MIB, 20_000, 132 * 1024
+    looks = 0
+
+    def grown() -> int:
+        return pad if looks else 0
+
+    class Malloc:
+        def read_heaps(self) -> tuple[int, int, int]:
+            return in_use, free + grown(), in_use + free + grown()
+
+    def heaps() -> list[tuple[int, int]]:
+        nonlocal looks
+        listed = [(0, in_use + free + grown())]
+        looks += 1
+        return listed
+
+    monkeypatch.setattr(fragmentation, "MallocMeter", Malloc)
+    monkeypatch.setattr(fragmentation, "trim", lambda: None)
+    monkeypatch.setattr(fragmentation, "_heaps", heaps)
+    monkeypatch.setattr(fragmentation, "_resident", lambda start, end: in_use + free)  # what it grew by is untouched
+    assert fragmentation.resident_free() == free
+    assert looks == 2
