@@ -103,11 +103,11 @@ def parse_skip_marker(
     return tuple(key for key in measures if key in found), reason
 
 
-def parse_no_repeat_marker(
-    args: Sequence[object], kwargs: Mapping[str, object], location: str | None = None
+def parse_reason(
+    marker: str, args: Sequence[object], kwargs: Mapping[str, object], location: str | None = None
 ) -> str | None:
-    """The reason that ``coresys_no_repeat`` gives, if it does. Raises MarkerError for any other argument."""
-    place = _place("coresys_no_repeat", location)
+    """The reason that a marker gives that takes nothing else, if it does. Raises MarkerError for another argument."""
+    place = _place(marker, location)
     if args:
         raise MarkerError(place=place, problem=f"takes no argument without a name; write reason={show(args[0])}")
     return _reason(kwargs, place)
@@ -161,14 +161,6 @@ def parse_criterion_marker(
         except ValueProblem as problem:
             raise MarkerError(place=place, problem=problem.problem) from None
     return tuple(str(given) for given in args)
-
-
-def parse_alone_marker(args: Sequence[object], kwargs: Mapping[str, object], location: str | None = None) -> str | None:
-    """The reason that ``coresys_alone`` gives, if it does. Raises MarkerError for any other argument."""
-    place = _place("coresys_alone", location)
-    if args:
-        raise MarkerError(place=place, problem=f"takes no argument without a name; write reason={show(args[0])}")
-    return _reason(kwargs, place)
 
 
 def _reason(kwargs: Mapping[str, object], place: str) -> str | None:

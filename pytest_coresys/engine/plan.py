@@ -10,10 +10,9 @@ from typing import Any
 from coresys.budgets.model import Limit, Verdict
 from pytest_coresys.config.errors import ConfigError, MarkerError
 from pytest_coresys.config.markers import (
-    parse_alone_marker,
     parse_budget_marker,
     parse_criterion_marker,
-    parse_no_repeat_marker,
+    parse_reason,
     parse_skip_marker,
 )
 from pytest_coresys.config.resolve import MarkerBudget, Settings
@@ -136,9 +135,9 @@ def _read(
             keys, reason = parse_skip_marker(mark.args, mark.kwargs, measures, location)
             skipped.update(dict.fromkeys(keys, f"{SKIPPED}: {reason or 'no reason given'}"))
         elif mark.name == "coresys_alone":
-            reason = parse_alone_marker(mark.args, mark.kwargs, location)
+            reason = parse_reason(mark.name, mark.args, mark.kwargs, location)
             no_repeat = f"coresys_alone: {reason or _ALONE}"
             skipped.update(dict.fromkeys((key for key in measures if key.startswith("locks.")), f"{SKIPPED}: {_RAW}"))
         elif mark.name == "coresys_no_repeat":
-            no_repeat = parse_no_repeat_marker(mark.args, mark.kwargs, location) or "no reason given"
+            no_repeat = parse_reason(mark.name, mark.args, mark.kwargs, location) or "no reason given"
     return budgets, skipped, no_repeat
