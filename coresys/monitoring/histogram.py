@@ -171,17 +171,35 @@ def quantile(distribution: Distribution, share: float) -> float:
 
     Raises ValueError where there are no values, or ``share`` is not from 0 to 1.
     """
+    return _quantile(distribution, _ranks(distribution, share), share)
+
+
+def between(distribution: Distribution, share: float) -> tuple[float, float]:
+    """Between what that value is, which ``quantile`` tells the middle of: the edges of its bucket, or the extremes.
+
+    Raises ValueError as ``quantile`` does.
+    """
+    edge = _edge_at(distribution, _ranks(distribution, share), share)
+    return max(_below(edge, 1.0), distribution.least), min(edge, distribution.most)
+
+
+def _ranks(distribution: Distribution, share: float) -> list[int]:
     if not 0 <= share <= 1:
         raise ValueError(f"a share is from 0 to 1, not {share!r}")
     if not distribution.count:
         raise ValueError(f"{distribution.name!r} has no values")
-    return _quantile(distribution, list(accumulate(count for _, count in distribution.buckets)), share)
+    return list(accumulate(count for _, count in distribution.buckets))
+
+
+def _edge_at(distribution: Distribution, ranks: list[int], share: float) -> float:
+    """The upper edge of the bucket that the value of that rank is in."""
+    at = bisect_left(ranks, max(ceil(share * ranks[-1]), 1))
+    return distribution.buckets[min(at, len(ranks) - 1)][0]
 
 
 def _quantile(distribution: Distribution, ranks: list[int], share: float) -> float:
-    at = bisect_left(ranks, max(ceil(share * ranks[-1]), 1))
-    edge = distribution.buckets[min(at, len(ranks) - 1)][0]
-    return min(max(_middle(edge), distribution.least), distribution.most)
+    middle = _below(_edge_at(distribution, ranks, share), 0.5)
+    return min(max(middle, distribution.least), distribution.most)
 
 
 def _distribution(
@@ -214,13 +232,13 @@ def _edge(key: int) -> float:
     return _scaled(step / _UNITS, (key - step) >> _STEP_BITS)
 
 
-def _middle(edge: float) -> float:
-    """The middle of the bucket that ends there."""
+def _below(edge: float, share: float) -> float:
+    """So much of its width below the upper edge of a bucket: its middle (0.5), its lower edge (1.0)."""
     mantissa, exponent = frexp(edge)
     if edge == 0.0:
         return 0.0
     # Below a power of two buckets are half as wide; above one that is negative they are not.
-    return _scaled((ceil(mantissa * _UNITS) - (0.25 if mantissa == 0.5 else 0.5)) / _UNITS, exponent)
+    return _scaled((ceil(mantissa * _UNITS) - (share / 2 if mantissa == 0.5 else share)) / _UNITS, exponent)
 
 
 def _scaled(mantissa: float, exponent: int) -> float:
@@ -230,4 +248,4 @@ def _scaled(mantissa: float, exponent: int) -> float:
         return sys.float_info.max if mantissa > 0 else -sys.float_info.max
 
 
-__all__ = ["QUANTILES", "RELATIVE_ERROR", "Histogram", "merged", "quantile"]
+__all__ = ["QUANTILES", "RELATIVE_ERROR", "Histogram", "between", "merged", "quantile"]

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import accumulate
-from math import ceil
 from typing import Any
 
 from coresys.budgets.judge import NEAR_SHARE, worst
 from coresys.budgets.model import Status
 from coresys.budgets.units import format_quantity
-from coresys.monitoring.histogram import quantile
+from coresys.monitoring.histogram import between, quantile
 from coresys.system_records import Distribution
 from pytest_coresys.criteria.model import QUANTILES, CriteriaFile, Criterion, Result
 from pytest_coresys.criteria.samples import Samples
@@ -47,19 +45,17 @@ def judge(
     criterion: Criterion, samples: Samples, evidence: tuple[str, ...] = (), failed: tuple[str, ...] = ()
 ) -> Result:
     """Judge what is not derived. What failed as a test proves nothing good: without it, it is at best not measured."""
-    result = _JUDGES[criterion.statistic](criterion, samples)
+    number, found = samples.number, samples.distribution()
     result = replace(
-        result,
-        samples=samples.number,
+        _JUDGES[criterion.statistic](criterion, samples, found),
+        samples=number,
         evidence=evidence,
         details=tuple(samples.details),
-        histogram=() if not samples.count else samples.distribution().buckets,
-        recorded=samples.plain_figures() if samples.number or samples.unmeasured else {},
+        histogram=found.buckets,
+        recorded=samples.plain_figures() if number or samples.unmeasured else {},
     )
-    if result.verdict in ("within", "near") and failed:
+    if failed and (result.verdict in ("within", "near") or not number):
         return replace(result, verdict="not_measured", why=f"a test that is evidence for it failed: {_some(failed)}")
-    if result.verdict == "not_measured" and failed and not samples.number:
-        return replace(result, why=f"a test that is evidence for it failed: {_some(failed)}")
     return result
 
 
@@ -81,56 +77,38 @@ def _unmeasured(criterion: Criterion, why: str, value: float | None = None) -> R
     return Result(criterion, "not_measured", value=value, why=why)
 
 
-def _judge_quantile(criterion: Criterion, samples: Samples) -> Result:
+def _judge_quantile(criterion: Criterion, samples: Samples, found: Distribution) -> Result:
     share = QUANTILES[criterion.statistic]
-    found = samples.distribution()
     value = quantile(found, share) if found.count else None
     if why := _few(criterion, samples):
         return _unmeasured(criterion, why, value)
-    assert value is not None
-    low, high = _bucket(found, share)
-    return Result(criterion, _worse_known(criterion, low, high), value=value)
+    first, second = (_status(criterion, end) for end in between(found, share))
+    return Result(criterion, first if first == second else "near", value=value)
 
 
-def _bucket(found: Distribution, share: float) -> tuple[float, float]:
-    """Between what the value of that rank is: the edges of its bucket, no further than what was seen."""
-    ranks = list(accumulate(count for _, count in found.buckets))
-    rank = max(ceil(share * ranks[-1]), 1)
-    at = next(index for index, reached in enumerate(ranks) if reached >= rank)
-    high = found.buckets[at][0]
-    low = high * (1 - 1 / 64) if high > 0 else high * (1 + 1 / 64)  # a bucket is 1/64 of its edge at most
-    return max(low, found.least), min(high, found.most)
-
-
-def _worse_known(criterion: Criterion, low: float, high: float) -> Status:
-    """The verdict on what is known to be between two values."""
-    first, second = _status(criterion, low), _status(criterion, high)
-    return first if first == second else "near"
-
-
-def _judge_value(criterion: Criterion, samples: Samples) -> Result:
+def _judge_value(criterion: Criterion, samples: Samples, found: Distribution) -> Result:
     """Each value is a figure of its own: the worst of them counts."""
-    value = None if not samples.count else _worst_value(criterion, samples)
+    value = _worst_value(criterion, found) if found.count else None
     if why := _few(criterion, samples):
         return _unmeasured(criterion, why, value)
     assert value is not None
     return Result(criterion, _status(criterion, value), value=value)
 
 
-def _worst_value(criterion: Criterion, samples: Samples) -> float:
+def _worst_value(criterion: Criterion, found: Distribution) -> float:
     if criterion.comparison in (">", ">="):
-        return samples.least
+        return found.least
     if criterion.comparison in ("<", "<="):
-        return samples.most
-    return max((samples.least, samples.most), key=lambda value: abs(value - criterion.limit))
+        return found.most
+    return max((found.least, found.most), key=lambda value: abs(value - criterion.limit))
 
 
-def _judge_total(criterion: Criterion, samples: Samples) -> Result:
+def _judge_total(criterion: Criterion, samples: Samples, found: Distribution) -> Result:
     if why := _few(criterion, samples):
-        if samples.count and _status(criterion, samples.total) == "over" and _only_grows(criterion):
-            return Result(criterion, "over", value=samples.total)
-        return _unmeasured(criterion, why, samples.total if samples.count else None)
-    return Result(criterion, _status(criterion, samples.total), value=samples.total)
+        if found.count and _status(criterion, found.total) == "over" and _only_grows(criterion):
+            return Result(criterion, "over", value=found.total)
+        return _unmeasured(criterion, why, found.total if found.count else None)
+    return Result(criterion, _status(criterion, found.total), value=found.total)
 
 
 def _only_grows(criterion: Criterion) -> bool:
@@ -138,7 +116,7 @@ def _only_grows(criterion: Criterion) -> bool:
     return criterion.comparison in ("==", "<", "<=") and criterion.limit == 0
 
 
-def _judge_check(criterion: Criterion, samples: Samples) -> Result:
+def _judge_check(criterion: Criterion, samples: Samples, found: Distribution) -> Result:
     if samples.wrong:
         number = samples.right + samples.wrong
         told = f": {samples.details[0]}" if samples.details else ""
@@ -148,7 +126,7 @@ def _judge_check(criterion: Criterion, samples: Samples) -> Result:
     return Result(criterion, "within", value=True)
 
 
-def _judge_slope(criterion: Criterion, samples: Samples) -> Result:
+def _judge_slope(criterion: Criterion, samples: Samples, found: Distribution) -> Result:
     """Over if the lower end of an interval is beyond the limit, within if the upper ends of all are not."""
     if not samples.slopes:
         return _unmeasured(criterion, _few(criterion, samples) or "no slope was recorded")
@@ -168,7 +146,7 @@ def _judge_slope(criterion: Criterion, samples: Samples) -> Result:
     return Result(criterion, status, value=rate, interval=(low, high))
 
 
-_JUDGES: Mapping[str, Callable[[Criterion, Samples], Result]] = {
+_JUDGES: Mapping[str, Callable[[Criterion, Samples, Distribution], Result]] = {
     **dict.fromkeys(QUANTILES, _judge_quantile),
     "value": _judge_value,
     "total": _judge_total,

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from coresys.budgets.units import format_quantity, parse_quantity
 from coresys.errors.hierarchy import CoreSysError, UnitError
-from coresys.monitoring.histogram import Histogram, quantile
+from coresys.monitoring.histogram import quantile
 from pytest_coresys.config.errors import ValueProblem
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.loading import check_id, chosen
@@ -160,17 +160,15 @@ class CriteriaRecorder:
         slowest = 0.0
         for _ in range(rounds):
             mine, theirs = _turns(operation, beside, least)
-            share = QUANTILES[criterion.statistic]
-            seen = quantile(theirs.distribution(()), share)
+            seen = quantile(theirs.distribution(), QUANTILES[criterion.statistic])
             slowest = max(slowest, seen)
             if seen > MOST_OF_REFERENCE * criterion.limit:
                 continue
-            own.histogram.merge(mine.distribution(()))
-            _count(own, mine)
-            reference.histogram.merge(theirs.distribution(()))
+            own.merge(mine)
+            reference.merge(theirs)
             if judge(criterion, own).verdict == "within":
                 break
-        if not own.count:
+        if not own.number:
             limit = format_quantity(criterion.limit, "s")
             took = format_quantity(slowest, "s")
             self.unmeasured(identity, f"machine too busy: {_name(beside)} alone took {took}, the limit is {limit}")
@@ -204,11 +202,11 @@ class Timing:
             self._record(self.seconds)
 
 
-def _turns(operation: Callable[[], object], beside: Callable[[], object], calls: int) -> tuple[Histogram, Histogram]:
-    mine, theirs = Histogram(), Histogram()
+def _turns(operation: Callable[[], object], beside: Callable[[], object], calls: int) -> tuple[Samples, Samples]:
+    mine, theirs = Samples(), Samples()
     for _ in range(calls):
-        mine.record(_seconds(operation))
-        theirs.record(_seconds(beside))
+        mine.add(_seconds(operation))
+        theirs.add(_seconds(beside))
     return mine, theirs
 
 
@@ -217,13 +215,6 @@ def _seconds(call: Callable[[], object]) -> float:
     told = call()
     took = perf_counter() - began
     return told if isinstance(told, float) else took
-
-
-def _count(samples: Samples, histogram: Histogram) -> None:
-    found = histogram.distribution(())
-    samples.count += found.count
-    samples.total += found.total
-    samples.least, samples.most = min(samples.least, found.least), max(samples.most, found.most)
 
 
 def _comparison(criterion: Criterion, own: Samples, reference: Samples, name: str) -> str:

@@ -1,7 +1,7 @@
 """What tests recorded for a criterion: mergeable, and plain enough to travel between processes.
 
 A quantile needs many samples and no single one: they go into a histogram (see ``coresys.monitoring.histogram``), whose
-counts add up exactly, whoever recorded them. Figures that stand for themselves (a value, a slope) are kept.
+counts add up exactly, whoever recorded them. Slopes stand for themselves, and are kept.
 """
 
 from __future__ import annotations
@@ -21,15 +21,11 @@ _MOST_DETAILS = 20
 class Samples:
     """Of one criterion, from one test or from many.
 
-    ``checks`` are how many were right and how many not; ``slopes`` each a rate with the ends of its interval;
-    ``details`` lines that say what failed, or what was measured beside; ``unmeasured`` why nothing could be.
+    ``right`` and ``wrong`` are how many checks were; ``slopes`` each a rate with the ends of its interval; ``details``
+    lines that say what failed, or what was measured beside; ``unmeasured`` why nothing could be.
     """
 
     histogram: Histogram = field(default_factory=Histogram)
-    count: int = 0
-    total: float = 0.0
-    least: float = math.inf
-    most: float = -math.inf
     right: int = 0
     wrong: int = 0
     slopes: list[tuple[float, float, float]] = field(default_factory=list)
@@ -41,9 +37,6 @@ class Samples:
         if not math.isfinite(value):
             raise ValueError(f"a sample is a finite number, not {value!r}")
         self.histogram.record(value)
-        self.count += 1
-        self.total += value
-        self.least, self.most = min(self.least, value), max(self.most, value)
 
     def check(self, ok: bool, detail: str = "") -> None:
         """One check; ``detail`` is kept of those that failed."""
@@ -69,21 +62,18 @@ class Samples:
         if why not in self.unmeasured:
             self.unmeasured.append(why)
 
+    def distribution(self) -> Distribution:
+        """The samples: count, sum, extremes, buckets."""
+        return self.histogram.distribution(())
+
     @property
     def number(self) -> int:
         """How many samples, checks and slopes there are."""
-        return self.count + self.right + self.wrong + len(self.slopes)
-
-    def distribution(self) -> Distribution:
-        """The samples by buckets."""
-        return self.histogram.distribution(())
+        return self.distribution().count + self.right + self.wrong + len(self.slopes)
 
     def merge(self, other: Samples) -> None:
         """Add what another one has, which stays as it is."""
         self.histogram.merge(other.distribution())
-        self.count += other.count
-        self.total += other.total
-        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
         self.right += other.right
         self.wrong += other.wrong
         self.slopes += other.slopes
@@ -94,19 +84,20 @@ class Samples:
 
     def plain(self) -> dict[str, Any]:
         """As JSON can carry it."""
-        return {**self.plain_figures(), "buckets": [[edge, count] for edge, count in self.distribution().buckets]}
+        buckets = self.distribution().buckets
+        return {**self.plain_figures(), "buckets": [[edge, count] for edge, count in buckets], "details": self.details}
 
     def plain_figures(self) -> dict[str, Any]:
-        """The same, without the buckets."""
+        """The same, without the buckets and what was said, which an entry of the run file has anyway."""
+        found = self.distribution()
         return {
-            "count": self.count,
-            "total": self.total,
-            "least": None if not self.count else self.least,
-            "most": None if not self.count else self.most,
+            "count": found.count,
+            "total": found.total,
+            "least": found.least if found.count else None,
+            "most": found.most if found.count else None,
             "right": self.right,
             "wrong": self.wrong,
             "slopes": [list(slope) for slope in self.slopes],
-            "details": self.details,
             "unmeasured": self.unmeasured,
         }
 
@@ -114,18 +105,16 @@ class Samples:
     def from_plain(cls, data: Mapping[str, Any]) -> Samples:
         """What ``plain`` wrote."""
         new = cls(
-            count=data["count"],
-            total=data["total"],
             right=data["right"],
             wrong=data["wrong"],
             slopes=[(rate, low, high) for rate, low, high in data["slopes"]],
             details=list(data["details"]),
             unmeasured=list(data["unmeasured"]),
         )
-        if new.count:
-            new.least, new.most = data["least"], data["most"]
+        if data["count"]:
             buckets = tuple((edge, count) for edge, count in data["buckets"])
-            new.histogram.merge(Distribution("", "", "", new.count, new.total, new.least, new.most, buckets=buckets))
+            figures = (data["count"], data["total"], data["least"], data["most"])
+            new.histogram.merge(Distribution("", "", "", *figures, buckets=buckets))
         return new
 
 

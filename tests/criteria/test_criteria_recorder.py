@@ -40,8 +40,9 @@ def test_figures_are_taken_in_base_units_or_with_one(collector: Collector, crite
     criteria.record(SIZE, "2 KB")
     criteria.record(COUNT, 0)
     found = collector.end()
-    assert (found[TIME].count, found[TIME].least, found[TIME].most) == (2, 0.002, 0.004)
-    assert found[SIZE].total == 2048
+    times = found[TIME].distribution()
+    assert (times.count, times.least, times.most) == (2, 0.002, 0.004)
+    assert found[SIZE].distribution().total == 2048
     assert found[COUNT].number == 1
 
 
@@ -52,7 +53,7 @@ def test_a_block_is_timed_unless_it_raises(collector: Collector, criteria: Crite
     assert 0 < timing.seconds <= perf_counter() - began
     with pytest.raises(KeyError), criteria.time(TIME):
         raise KeyError
-    assert collector.end()[TIME].total == timing.seconds
+    assert collector.end()[TIME].distribution().total == timing.seconds
 
 
 def test_a_check_counts_a_fault_where_faults_are_counted(collector: Collector, criteria: CriteriaRecorder) -> None:
@@ -60,7 +61,8 @@ def test_a_check_counts_a_fault_where_faults_are_counted(collector: Collector, c
     criteria.check(COUNT, False, "machine 3 was lost")
     criteria.check(CHECK, [1], "not told")
     found = collector.end()
-    assert (found[COUNT].count, found[COUNT].total) == (2, 1.0)
+    counted = found[COUNT].distribution()
+    assert (counted.count, counted.total) == (2, 1.0)
     assert found[COUNT].details == ["machine 3 was lost"]
     assert (found[CHECK].right, found[CHECK].wrong, found[CHECK].details) == (1, 0, [])
 
@@ -106,7 +108,7 @@ def test_many_threads_may_record(collector: Collector, criteria: CriteriaRecorde
         thread.start()
     for thread in threads:
         thread.join()
-    assert (collector.end()[COUNT].count) == 4000
+    assert collector.end()[COUNT].number == 4000
 
 
 # -- timed beside a reference ---------------------------------------------------------------------------------------
@@ -126,14 +128,14 @@ def timed(criteria: CriteriaRecorder, collector: Collector, own: float, referenc
 
 def test_a_time_is_judged_beside_what_the_machine_can(collector: Collector, criteria: CriteriaRecorder) -> None:
     found = timed(criteria, collector, 0.001, 0.0005)
-    assert found.count == 100, "one round is enough where all is well"
+    assert found.number == 100, "one round is enough where all is well"
     assert judge(criteria.criterion(TIME), found).verdict == "within"
     assert "2 times" in found.details[0]
 
 
 def test_what_is_over_has_been_over_in_every_round(collector: Collector, criteria: CriteriaRecorder) -> None:
     found = timed(criteria, collector, 0.08, 0.0005)
-    assert found.count == 500
+    assert found.number == 500
     assert judge(criteria.criterion(TIME), found).verdict == "over"
 
 
@@ -142,7 +144,7 @@ def test_one_bad_round_is_outweighed_by_the_next(collector: Collector, criteria:
     criteria.timed(TIME, lambda: next(calls), beside=lambda: 0.0001, calls=100)
     found = collector.end()[TIME]
     assert judge(criteria.criterion(TIME), found).verdict == "within"
-    assert 100 < found.count < 500
+    assert 100 < found.number < 500
 
 
 def test_a_bound_that_the_machine_itself_breaks_is_not_measured(
@@ -158,5 +160,5 @@ def test_a_busy_round_is_left_out(collector: Collector, criteria: CriteriaRecord
     own, reference = iter([0.08] * 100 + [0.001] * 400), iter([0.03] * 100 + [0.0001] * 400)
     criteria.timed(TIME, lambda: next(own), beside=lambda: next(reference), calls=100)
     found = collector.end()[TIME]
-    assert found.count == 100
-    assert found.most == 0.001
+    assert found.number == 100
+    assert found.distribution().most == 0.001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from decimal import Decimal
 from fractions import Fraction
@@ -14,6 +15,7 @@ from monitoring_helping import no_threads_left  # noqa: F401  # autouse
 
 from coresys.monitoring import RELATIVE_ERROR, Histogram, merged, quantile
 from coresys.monitoring.export import bounds
+from coresys.monitoring.histogram import between
 
 LARGEST, TINIEST = sys.float_info.max, sys.float_info.min
 normal = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
@@ -145,3 +147,28 @@ def test_a_float_of_a_users_own_is_read_once_and_not_asked_again() -> None:
         __radd__ = __lt__ = __gt__ = __mul__ = __add__  # type: ignore[assignment]
 
     assert recorded(Odd(2.5)).distribution().total == 2.5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.95, 0.99, 1.0])
+def test_the_value_of_a_rank_is_between_the_bounds_that_are_told(share: float) -> None:
+    rng = random.Random(11)
+    values = [rng.choice((-1, 1)) * rng.lognormvariate(0, 3) for _ in range(500)] + [0.0, 1.0, 2.0, -1.0, -0.5]
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    found = histogram.distribution(())
+    exact = sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+    low, high = between(found, share)
+    assert low <= exact <= high
+    assert high - low <= abs(exact) / 32, "a bucket is 1/64 of a power of two"
+    assert low <= quantile(found, share) <= high
+
+
+def test_bounds_are_no_further_than_what_was_seen() -> None:
+    histogram = Histogram()
+    histogram.record(10.0)
+    assert between(histogram.distribution(()), 0.99) == (10.0, 10.0)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        between(histogram.distribution(()), 1.5)
+    with pytest.raises(ValueError, match="has no values"):
+        between(Histogram("empty").distribution(()), 0.5)
