@@ -59,6 +59,7 @@ from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
 from pytest_coresys.history import opening
+from pytest_coresys.history.model import HistoryError, HistoryStore, put_trends
 from pytest_coresys.imports import unrewritten
 from pytest_coresys.items import plan_around, plan_of
 from pytest_coresys.measures import MEASURES, Measure
@@ -242,7 +243,7 @@ class BudgetSession:
         """Give up what is kept open."""
         self.settings_probe.close()
         self.screen.close()
-        if self.quiet is not None:
+        if self.quiet is not None and self.worker is None:  # a worker that has ended leaves others to their tests
             self.quiet.remove()
 
     def _time_goes_by(self) -> None:
@@ -686,50 +687,52 @@ class BudgetSession:
                 "floor": book.min_seconds,
                 "unrepeated": len(book.unrepeated),
                 "too_long": book.too_long,
-                "notes": self._all_notes(),
             },
             soak=soak,
         )
-        with self._remembered():
-            self._finished(session)
-            self.written = self._write("json", self.target, lambda: runfile.encoded(self.run))
-            self.page_written = self._write("report", self.page_target, self._page)
+        history = self._history_of_earlier_runs()
+        self._finished(session)
+        self._tell_notes()
+        self.written = self._write("json", self.target, lambda: runfile.encoded(self.run))
+        self.page_written = self._write("report", self.page_target, self._page)
+        if history is not None:
+            self._about_history("this run is not in the history", lambda: self._keep_in(history))
         for note in self._safely(self.outputs.write, self.run, self.config.invocation_params.dir) or ():
             self.complain(note)
-            self.run["run"]["effort"]["notes"] = self._all_notes()
         if self.baseline is not None:
             self._safely(self._end_of_baseline, self.baseline)
+        self._tell_notes()  # of what could not be written
 
-    @contextmanager
-    def _remembered(self) -> Generator[None, None, None]:
-        """Put the trends of earlier runs into this one, and keep it when it is written. Nothing of that fails a run."""
-        if self.history == opening.NONE or not has_run(self.run):
-            yield
-            return
-        from pytest_coresys.history import model  # and what it needs: only wanted in the end
-
-        store = None
-        try:
-            store = opening.open_store(self.history, self.config.rootpath)
-            model.put_trends(self.run, store)
-        except model.HistoryError as error:
-            self.complain(f"history is not kept: {error}")
-        except Exception as error:
-            self._complain_of_us(error)
+    def _tell_notes(self) -> None:
         self.run["run"]["effort"]["notes"] = self._all_notes()
-        try:
-            yield
-        finally:
-            if store is not None:
-                try:
-                    store.save(self.run)
-                    store.prune(opening.KEEP)
-                    store.close()
-                except model.HistoryError as error:
-                    self.complain(f"this run is not in the history: {error}")
-                    self.run["run"]["effort"]["notes"] = self._all_notes()
-                except Exception as error:
-                    self._complain_of_us(error)
+
+    def _history_of_earlier_runs(self) -> HistoryStore | None:
+        """Where this one is to be kept, whose trends are in it now; None where it is not to be, or cannot."""
+        if self.history == opening.NONE or not has_run(self.run):
+            return None
+
+        def look() -> HistoryStore:
+            store = opening.open_store(self.history, self.config.rootpath)
+            put_trends(self.run, store)
+            return store
+
+        return self._about_history("history is not kept", look)
+
+    def _keep_in(self, history: HistoryStore) -> None:
+        history.save(self.run, keep=opening.KEEP)
+        history.close()
+
+    def _about_history(self, what: str, do: Callable[[], T]) -> T | None:
+        """Nothing of that fails a run: what goes wrong is a note, which says what that means."""
+
+        def told() -> T | None:
+            try:
+                return do()
+            except HistoryError as error:
+                self.complain(f"{what}: {error}")
+                return None
+
+        return self._safely(told)
 
     def _end_of_baseline(self, known: Baseline) -> None:
         if known.recording is None:
@@ -768,7 +771,6 @@ class BudgetSession:
                 ask(hook, run=copy.deepcopy(self.run))
         except StrangerError as error:
             self.complain(f"a plugin's pytest_coresys_run_finished raised {error}")
-            self.run["run"]["effort"]["notes"] = self._all_notes()
         if self.observe or session.exitstatus != pytest.ExitCode.OK:
             return
         errors = any(finding["level"] == "error" for finding in self.run["findings"])
@@ -778,6 +780,8 @@ class BudgetSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
+        if uid := getattr(node, "workerinput", {}).get("testrunuid"):
+            self.quiet = Quiet(str(uid))
         if self.soak is not None:
             self.soak.take(getattr(getattr(node, "gateway", None), "id", None), output.get("soak"))
         book = self.repeater.book

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from coresys.errors.hierarchy import CoreSysError
@@ -58,14 +58,17 @@ class HistoryStore(Protocol):
 
     url: str
 
-    def save(self, run: Run) -> None:
-        """Keep a run. One that is there already stays as it is."""
+    def save(self, run: Run, *, keep: int | None = None) -> None:
+        """Keep a run, and of each machine no more than so many. One that is there already stays as it is."""
 
     def runs(self, last: int, machine: str | None = None) -> list[RunRow]:
         """The last runs, oldest first; of one machine only, if that is given."""
 
     def trend(self, key: str, last: int, *, machine: str | None = None, nodeid: str | None = None) -> list[Point]:
         """The last figures of a criterion or a measure, oldest first."""
+
+    def criteria(self, ids: Sequence[str], last: int, machine: str) -> dict[str, list[Point]]:
+        """The last figures of each of these criteria, oldest first, all read at once."""
 
     def prune(self, keep: int) -> int:
         """Keep so many runs of each machine, the last ones; returns how many are gone."""
@@ -149,11 +152,12 @@ LAST = 20
 
 def put_trends(run: dict[str, Any], store: HistoryStore) -> None:
     """Put the last figures of each criterion that was measured, on machines like this one, into the run."""
-    machine = fingerprint(run)
-    for criterion in run["criteria"]:
-        if criterion["verdict"] == "not_measured" or criterion["statistic"] == "derived":
-            continue
-        criterion["trend"] = [
-            {"run": point.run, "started": point.started, "value": point.value, "verdict": point.verdict}
-            for point in store.trend(criterion["id"], LAST, machine=machine)
-        ]
+    measured = {
+        each["id"]: each
+        for each in run["criteria"]
+        if each["verdict"] != "not_measured" and each["statistic"] != "derived"
+    }
+    if not measured:
+        return
+    for name, points in store.criteria(list(measured), LAST, fingerprint(run)).items():
+        measured[name]["trend"] = [asdict(point) for point in points]

@@ -75,8 +75,8 @@ class SqlStore:
         problem = f"it was written by a newer coresys (schema {version}, this one knows {schema.VERSION})"
         raise HistoryError(url=self.url, problem=problem)
 
-    def save(self, run: Run) -> None:
-        """Keep a run, in one transaction. One that is there already stays as it is."""
+    def save(self, run: Run, *, keep: int | None = None) -> None:
+        """Keep a run, in one transaction, and of each machine no more than so many."""
         row = {_RENAMED.get(name, name): value for name, value in asdict(row_of(run)).items()}
         row["compliant"] = int(row["compliant"])
         with self._database.writing() as transaction:
@@ -85,6 +85,8 @@ class SqlStore:
             transaction.do(schema.INSERT_RUN, row)
             transaction.do_all(schema.INSERT_MEASURE, measures_of(run))
             transaction.do_all(schema.INSERT_CRITERION, criteria_of(run))
+            if keep is not None:
+                _prune(transaction, keep)
 
     def runs(self, last: int, machine: str | None = None) -> list[RunRow]:
         """The last runs, oldest first."""
@@ -96,24 +98,36 @@ class SqlStore:
         """The last figures of a criterion or a measure, oldest first."""
         values = {"key": key, "last": last, "machine": machine or "", "nodeid": nodeid or ""}
         with self._database.reading() as transaction:
-            rows = [] if nodeid else transaction.rows(schema.SELECT_CRITERION, values)
-            found = [Point(*row) for row in rows]
+            found = [] if nodeid else _criterion(transaction, values)
             if not found:
                 rows = transaction.rows(schema.SELECT_MEASURE, values)
-                found = [Point(run, started, value, _VERDICTS[worst]) for run, started, value, worst in rows]
-        return found[::-1]
+                found = [Point(run, started, value, _VERDICTS[worst]) for run, started, value, worst in rows[::-1]]
+        return found
+
+    def criteria(self, ids: Sequence[str], last: int, machine: str) -> dict[str, list[Point]]:
+        """The last figures of each of these criteria, oldest first, in one transaction."""
+        with self._database.reading() as transaction:
+            return {name: _criterion(transaction, {"key": name, "last": last, "machine": machine}) for name in ids}
 
     def prune(self, keep: int) -> int:
         """Keep so many runs of each machine, the last ones; returns how many are gone."""
         with self._database.writing() as transaction:
-            old = [{"id": row[0]} for row in transaction.rows(schema.SELECT_OLD, {"keep": keep})]
-            for statement in schema.DELETE_PARTS:
-                transaction.do_all(statement, old)
-        return len(old)
+            return _prune(transaction, keep)
 
     def close(self) -> None:
         """Give up what is open."""
         self._database.close()
+
+
+def _criterion(transaction: Transaction, values: Mapping[str, Any]) -> list[Point]:
+    return [Point(*row) for row in transaction.rows(schema.SELECT_CRITERION, values)[::-1]]
+
+
+def _prune(transaction: Transaction, keep: int) -> int:
+    old = [{"id": row[0]} for row in transaction.rows(schema.SELECT_OLD, {"keep": keep})]
+    for statement in schema.DELETE_PARTS:
+        transaction.do_all(statement, old)
+    return len(old)
 
 
 def _run_row(row: Row) -> RunRow:

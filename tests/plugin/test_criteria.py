@@ -111,8 +111,12 @@ def run(pytester: pytest.Pytester, *options: str) -> tuple[pytest.RunResult, dic
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
-def test_criteria_of_a_team_are_judged(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_criteria_of_a_team_are_judged(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
     pytester.makepyfile(test_shop=SUITE)
+    temporary = pytester.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", str(temporary))
     (pytester.path / "own.toml").write_text(CRITERIA, encoding="utf-8")
     result, facts = run(
         pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "--coresys-set", "threads.peak=100", *workers
@@ -150,6 +154,7 @@ def test_criteria_of_a_team_are_judged(pytester: pytest.Pytester, workers: tuple
     assert facts["summary"]["compliant"] is False
     outcomes = {test["nodeid"].partition("::")[2]: test["outcome"] for test in facts["tests"]}
     assert outcomes["test_alone_has_raw_locks"] == outcomes["test_others_have_watched_ones"] == "passed"
+    assert not list(temporary.glob("coresys-*")), "what kept tests apart is gone with the run"
     text = result.stdout.str()
     assert "success criteria: 3 within" in text or "success criteria: 4 within" in text
     assert "  over    shop.orders_lost  total 1 != 0 (2 samples)" in text
