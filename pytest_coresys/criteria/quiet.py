@@ -21,13 +21,16 @@ except ImportError:  # Windows
     fcntl = None
 
 
+_RUN, _TURN = "run", "turn"
+
+
 class Quiet:
     """The two locks of one run, by the name that its processes share."""
 
     def __init__(self, run: str, folder: Path | None = None) -> None:
         place = folder or Path(tempfile.gettempdir())
         owner = os.getuid() if hasattr(os, "getuid") else 0
-        self._paths = [place / f"coresys-{owner}-{run}.{name}" for name in ("run", "turn")]
+        self._paths = {name: place / f"coresys-{owner}-{run}.{name}" for name in (_RUN, _TURN)}
 
     @property
     def works(self) -> bool:
@@ -37,40 +40,36 @@ class Quiet:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Wait for the others to finish their tests, and keep them from beginning new ones."""
-        if fcntl is None:
+        with self._held(_TURN, alone=True), self._held(_RUN, alone=True):
             yield
-            return
-        with self._open(1) as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            with self._open(0) as run:
-                fcntl.flock(run, fcntl.LOCK_EX)
-                yield
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Wait while one runs alone, or waits to."""
-        if fcntl is None:
-            yield
-            return
-        with self._open(1) as turn:
-            fcntl.flock(turn, fcntl.LOCK_SH)
-        with self._open(0) as run:
-            fcntl.flock(run, fcntl.LOCK_SH)
+        with self._held(_TURN, alone=False):
+            pass
+        with self._held(_RUN, alone=False):
             yield
 
     def remove(self) -> None:
         """The run is over."""
-        for path in self._paths:
+        for path in self._paths.values():
             with contextlib.suppress(OSError):
                 path.unlink()
 
     @contextlib.contextmanager
-    def _open(self, number: int) -> Iterator[int]:
-        """A descriptor of its own. Closed before it is left, also in children that were forked meanwhile: the lock
-        belongs to what was opened, and is taken back by name, for a child that lives on has it too."""
-        found = os.open(self._paths[number], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _held(self, name: str, *, alone: bool) -> Iterator[None]:
+        """One of the locks, on a descriptor of its own.
+
+        It is taken back by name before that is closed: a child that was forked meanwhile, and lives on, has it too.
+        """
+        if fcntl is None:
+            yield
+            return
+        found = os.open(self._paths[name], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            yield found
+            fcntl.flock(found, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
         finally:
             with contextlib.suppress(OSError):
                 fcntl.flock(found, fcntl.LOCK_UN)
