@@ -8,7 +8,7 @@ counted each one more is. Circles of locks are the same if all their locks are a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys.config.errors import ConfigError
-from pytest_coresys.wire import plain_number, plain_text
+from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
 SCHEMA = 1
 WORSE = 1.1  # times what was recorded: figures of bytes and times are never twice the same
@@ -118,9 +118,9 @@ class Baseline:
 
     def tightenable(self, run: Mapping[str, Any]) -> list[str]:
         """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""
-        found = []
+        found, figure = [], _figures_of(run)
         for entry in self.entries.values():
-            seen = _seen(entry, run)
+            seen = figure(entry)
             if seen is not None and (seen == 0 or seen * WORSE < entry.value):
                 now = "gone" if seen == 0 else f"{format_quantity(seen, entry.unit)} now"
                 found.append(f"{entry.name} {entry.key}: {entry.shown} is known, {now}".replace("  ", " "))
@@ -129,7 +129,8 @@ class Baseline:
     def updated(self, run: Mapping[str, Any], date: str) -> Baseline:
         """With what is over in this run; entries of what did not run, or was not measured, stay as they are."""
         assert self.recording is not None
-        entries = {subject: entry for subject, entry in self.entries.items() if _seen(entry, run) is None}
+        seen = _figures_of(run)
+        entries = {subject: entry for subject, entry in self.entries.items() if seen(entry) is None}
         for new in _excesses(run, self.recording, date):
             old = self.entries.get(new.subject)
             # What was known, and is no worse, keeps its reason and its date; its figure may go down only.
@@ -149,9 +150,7 @@ def _told(finding: Finding, excused: Mapping[str, str], worse: Mapping[str, str]
 
 
 def _of_finding(finding: Mapping[str, Any]) -> Subject:
-    owner = finding.get("owner")
-    name = owner if owner is not None else " and ".join(sorted(finding.get("locks", ()))) or finding["summary"]
-    return "run", plain_text(str(name)), finding["key"]
+    return "run", plain_text(finding_subject(finding)), finding["key"]
 
 
 def _badness(criterion: Mapping[str, Any]) -> float:
@@ -164,21 +163,32 @@ def _badness(criterion: Mapping[str, Any]) -> float:
     return limit - value if criterion["comparison"] in (">", ">=") else abs(value - limit)
 
 
-def _seen(entry: Entry, run: Mapping[str, Any]) -> float | None:
-    """What this run has of it: a figure (0 where there is no excess any more), or None if it was not measured."""
-    if entry.about == "test":
-        for test in run["tests"]:
-            measure = test["measures"].get(entry.key) if test["nodeid"] == entry.name else None
-            if measure is not None and measure["verdict"] != "not_measured":
-                return float(measure["value"] or 0) if measure["verdict"] == "over" else 0.0
-        return None
-    if entry.about == "criterion":
-        for criterion in run["criteria"]:
-            if criterion["id"] == entry.name and criterion["verdict"] != "not_measured":
-                return _badness(criterion) if criterion["verdict"] == "over" else 0.0
-        return None
-    there = any(_of_finding(finding) == entry.subject for finding in run["findings"])
-    return 1.0 if there else None  # what a part of the suite does not show may be there all the same
+def _figures_of(run: Mapping[str, Any]) -> Callable[[Entry], float | None]:
+    """What this run has of an entry: a figure (0 where there is no excess any more); None if it was not measured."""
+    tests: dict[str, list[Mapping[str, Any]]] = {}
+    for test in run["tests"]:
+        tests.setdefault(test["nodeid"], []).append(test)
+    criteria = {criterion["id"]: criterion for criterion in run["criteria"]}
+    findings = {_of_finding(finding) for finding in run["findings"]}
+
+    def seen(entry: Entry) -> float | None:
+        if entry.about == "test":
+            measures = (test["measures"].get(entry.key) for test in tests.get(entry.name, ()))
+            return _excess(measures, lambda measure: float(measure["value"] or 0))
+        if entry.about == "criterion":
+            return _excess([criteria.get(entry.name)], _badness)
+        # What a part of the suite does not show may be there all the same.
+        return 1.0 if entry.subject in findings else None
+
+    return seen
+
+
+def _excess(entries: Iterable[Mapping[str, Any] | None], figure: Callable[[Mapping[str, Any]], float]) -> float | None:
+    """The figure of the first that was measured: 0 unless it is over."""
+    for each in entries:
+        if each is not None and each["verdict"] != "not_measured":
+            return figure(each) if each["verdict"] == "over" else 0.0
+    return None
 
 
 def _excesses(run: Mapping[str, Any], reason: str, date: str) -> Iterable[Entry]:

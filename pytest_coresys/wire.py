@@ -171,6 +171,12 @@ def finding_to_dict(finding: Finding) -> dict[str, Any]:
     return data
 
 
+def finding_subject(finding: Mapping[str, Any]) -> str:
+    """What tells a finding of the run from others of its key, in later runs too: whose it is, or its locks."""
+    owner = finding.get("owner")
+    return str(owner) if owner is not None else " and ".join(sorted(finding.get("locks", ()))) or finding["summary"]
+
+
 def _location_to_dict(location: Location) -> dict[str, Any]:
     return {
         "path": plain_text(location.path),

@@ -16,6 +16,7 @@ from typing import Any
 
 from coresys.budgets.units import format_quantity
 from pytest_coresys.history.model import fingerprint
+from pytest_coresys.wire import finding_subject
 
 Run = Mapping[str, Any]
 Counted = Mapping[float, int]  # figures, and how often each was seen
@@ -162,7 +163,7 @@ def _run_findings(old: Run, new: Run) -> Iterator[Change]:
 
 
 def _identity(finding: Mapping[str, Any]) -> tuple[str, str]:
-    return finding["key"], str(finding.get("owner") or sorted(finding.get("locks", ())) or finding["summary"])
+    return finding["key"], finding_subject(finding)
 
 
 def _name(finding: Mapping[str, Any]) -> str:
