@@ -203,7 +203,9 @@ class _Reader:
     def _parts(self, path: KeyPath, name: str, globs: Iterable[str], ids: list[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for glob in globs:
-            matching = [each for each in ids if each != name and fnmatchcase(each, glob)]
+            # Most are ids: to match each of these against all others took longer than to read the file.
+            named = [glob] if glob in ids else [each for each in ids if fnmatchcase(each, glob)]
+            matching = [each for each in named if each != name]
             if not matching:
                 self._fail(path, "derived_from", f'"{glob}" matches no criterion{suggestion(glob, ids)}')
             found.update(dict.fromkeys(matching))
