@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
@@ -148,6 +150,19 @@ def clipped(text: str, most: int = _MOST_CHARACTERS) -> str:
     kept = max(most - 3, 0)
     tail = kept // 2
     return f"{text[: kept - tail]}...{text[len(text) - tail :]}"
+
+
+_Thing = TypeVar("_Thing", bound=Hashable)
+
+
+def numbered(names: Mapping[_Thing, str]) -> dict[_Thing, str]:
+    """What things are called in one report: numbered, in their order, where several would be called the same."""
+    counts, used = Counter(names.values()), Counter[str]()
+    found: dict[_Thing, str] = {}
+    for thing, name in names.items():
+        used[name] += 1
+        found[thing] = f"{name} #{used[name]}" if counts[name] > 1 else name
+    return found
 
 
 def _section(label: str, entries: Sequence[str], most: int, elsewhere: str = "") -> list[str]:

@@ -29,13 +29,14 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import _base
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from coresys.budgets.wording import numbered
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError
 from coresys.frames import current_frames
@@ -528,13 +529,7 @@ def _short(place: Location | None) -> str:
 
 def names_of(idents: Iterable[Ident]) -> dict[Ident, str]:
     """What locks are called in one report; numbered where several would be called the same."""
-    plain = {ident: _called(ident) for ident in idents}
-    counts, used = Counter(plain.values()), Counter[str]()
-    for ident, name in plain.items():
-        used[name] += 1
-        if counts[name] > 1:
-            plain[ident] = f"{name} #{used[name]}"
-    return plain
+    return numbered({ident: _called(ident) for ident in idents})
 
 
 def _called(ident: Ident) -> str:
