@@ -324,7 +324,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
                 is_idle(frame) or (number != main and _ends_no_wait(number, frame)) or (number == main and _ends(frame))
             ):
                 return None
-        return found if nobody_else(len(frames)) else None
+        return None if handlers() or others(len(frames)) else found
     finally:
         del frames
 
@@ -417,16 +417,14 @@ def _ends(frame: FrameType | None) -> bool:
     return False
 
 
-def nobody_else(threads: int) -> bool:
-    """Whether nothing but a thread of Python's could come by: no handler of a signal, no other thread."""
-    if handlers():
-        return False
+def others(threads: int) -> bool:
+    """Whether there are threads beside these so many of Python's that may come by: that do not wait for others."""
     known = {thread._native_id for thread in tuple(threading._active.values())}  # type: ignore[attr-defined]
     try:
         tasks = os.listdir("/proc/self/task")
-        return len(tasks) <= threads or all(int(task) in known or _waits_for_another(task) for task in tasks)
+        return len(tasks) > threads and not all(int(task) in known or _waits_for_another(task) for task in tasks)
     except OSError:
-        return True  # not known here
+        return False  # not known here
 
 
 # Plugins of pytest whose threads and handlers of signals wake nobody: they only end, or count, tests.
@@ -680,9 +678,9 @@ __all__ = [
     "lasts",
     "look",
     "names_of",
-    "nobody_else",
     "note",
     "noted",
+    "others",
     "since",
     "spare",
     "spared",
