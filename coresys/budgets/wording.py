@@ -181,7 +181,7 @@ def advice_on(finding: Finding) -> str | None:
     if any(detail.startswith(NATIVE) for detail in finding.details) and not finding.holders:
         return "give it back to the library that allocated it (its free, close or destroy function)"
     if finding.key == "locks.potential_deadlocks" and any(" and waited for " in detail for detail in finding.details):
-        return "let go of the lock before waiting for what needs it"
+        return _NEEDED
     if finding.key == "locks.potential_deadlocks" and any("garbage collector" in detail for detail in finding.details):
         return "take no lock in a finalizer, or an RLock; put what is to be done into a deque or a SimpleQueue"
     if finding.key == "locks.deadlocks":
