@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
@@ -150,6 +152,19 @@ def clipped(text: str, most: int = _MOST_CHARACTERS) -> str:
     return f"{text[: kept - tail]}...{text[len(text) - tail :]}"
 
 
+_Thing = TypeVar("_Thing", bound=Hashable)
+
+
+def numbered(names: Mapping[_Thing, str]) -> dict[_Thing, str]:
+    """What things are called in one report: numbered, in their order, where several would be called the same."""
+    counts, used = Counter(names.values()), Counter[str]()
+    found: dict[_Thing, str] = {}
+    for thing, name in names.items():
+        used[name] += 1
+        found[thing] = f"{name} #{used[name]}" if counts[name] > 1 else name
+    return found
+
+
 def _section(label: str, entries: Sequence[str], most: int, elsewhere: str = "") -> list[str]:
     shown = list(entries)
     if len(shown) > most:
@@ -166,7 +181,7 @@ def advice_on(finding: Finding) -> str | None:
     if any(detail.startswith(NATIVE) for detail in finding.details) and not finding.holders:
         return "give it back to the library that allocated it (its free, close or destroy function)"
     if finding.key == "locks.potential_deadlocks" and any(" and waited for " in detail for detail in finding.details):
-        return "let go of the lock before waiting for what needs it"
+        return _NEEDED
     if finding.key == "locks.potential_deadlocks" and any("garbage collector" in detail for detail in finding.details):
         return "take no lock in a finalizer, or an RLock; put what is to be done into a deque or a SimpleQueue"
     if finding.key == "locks.deadlocks":

@@ -41,7 +41,6 @@ from coresys.resources.shared import OPEN, RETURNED, LeaseToken, SharedSlab, sha
 from coresys.resources.slab import Slab
 from coresys.resources.tiers import (
     DEFAULT_TIERS,
-    LARGER,
     SEPARATOR,
     Account,
     Channel,
@@ -283,16 +282,14 @@ class Lending:
         refused = refusal(account, tier, self._sizes)
         if refused is None:
             return
-        who, why = refused
         self._note_refused(account, tier)
-        largest = account.largest_of_one() if why.endswith(LARGER) else None
-        most = largest if largest is not None else who.limit or 0
+        who, largest = refused.who, refused.largest
         raise LeaseLimitError(
             owner=account.own,
             wanted=self._sizes[tier],
             held=who.held,
-            limit=most,
-            why=why,
+            limit=who.limit or 0 if largest is None else largest,
+            why=refused.why,
             channel=who.name if isinstance(who, Channel) else "",
             largest=largest,
         )

@@ -24,8 +24,6 @@ class Tier:
             raise ValueError(f"tier {self.name!r}: {self.slots} slots of {self.slot} bytes hold nothing")
 
 
-LARGER = "larger ones by a grant"  # what is said where the one buffer is too large
-
 DEFAULT_TIERS = (Tier("small", 4 * KIB, 500), Tier("medium", 64 * KIB, 250), Tier("large", MIB, 125))
 
 
@@ -159,7 +157,7 @@ class Account:
         """How many bytes of its reserve it does not hold now."""
         return max(self.reserve - self.held, 0)
 
-    def refuses(self, tier: int, sizes: Sequence[int]) -> str | None:
+    def refuses(self, tier: int, sizes: Sequence[int]) -> Refusal | None:
         """Why it may not take one more slot of a tier, for a reason of its own; None where it may."""
         granted = 0
         if self.granted is not None:
@@ -167,10 +165,10 @@ class Account:
                 return None
             granted = self.on_grants(sizes)
         if self.limit is not None and self.held - granted + sizes[tier] > self.limit:
-            return f"its limit, with {granted} granted beside it" if granted else "its limit"
-        largest = self.largest_of_one()
+            return Refusal(self, f"its limit, with {granted} granted beside it" if granted else "its limit")
+        largest = self._largest()
         if largest is not None and sizes[tier] > largest:
-            return f"it may take buffers of {largest} bytes at most, {LARGER}"
+            return Refusal(self, f"it may take buffers of {largest} bytes at most, larger ones by a grant", largest)
         return None
 
     def on_grants(self, sizes: Sequence[int]) -> int:
@@ -181,7 +179,7 @@ class Account:
         used = (min(each) for each in zip(taken, self.granted, strict=True))
         return sum(count * size for count, size in zip(used, sizes, strict=True))
 
-    def largest_of_one(self) -> int | None:
+    def _largest(self) -> int | None:
         """Of one buffer: its own, or that of the nearest channel that has one."""
         if self.largest is not None:
             return self.largest
@@ -252,30 +250,40 @@ def beside(account: Account, tier: int) -> int:
     return kept
 
 
-def refusal(account: Account, tier: int, sizes: Sequence[int]) -> tuple[Account, str] | None:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Who keeps an account from one more slot, and why: by its limit, or by the ``largest`` buffer that it may take."""
+
+    who: Account
+    why: str
+    largest: int | None = None
+
+
+def refusal(account: Account, tier: int, sizes: Sequence[int]) -> Refusal | None:
     """Whose limit keeps an account from one more slot of a tier, and why; None where nothing does.
 
     What is reserved in a channel for others of its owners, and not held by them yet, counts as held: else a reserve
     could not be had, for the limit of the channel.
     """
-    why = account.refuses(tier, sizes)
-    if why is not None:
-        return account, why
+    own = account.refuses(tier, sizes)
+    if own is not None:
+        return own
     owed, part = 0, account
     for channel in account.path:
         if channel.parts:
             owed += sum(other.unmet() for other in channel.parts.values() if other is not part)
         if channel.limit is not None and channel.held + sizes[tier] + owed > channel.limit:
-            return channel, f"the limit of the channel, of which {owed} are kept for others" if owed else "its limit"
+            why = f"the limit of the channel, of which {owed} are kept for others" if owed else "its limit"
+            return Refusal(channel, why)
         part = channel
     return None
 
 
 __all__ = [
     "DEFAULT_TIERS",
-    "LARGER",
     "Account",
     "Channel",
+    "Refusal",
     "Reserve",
     "Tier",
     "beside",

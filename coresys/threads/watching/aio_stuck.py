@@ -181,7 +181,7 @@ def nobody_left(loop: Any, selector: Any) -> bool:
     if getattr(loop, "_signal_handlers", None) or not _only_its_own(loop, selector):
         return False
     # The threads first: one that has just ended may have left something to do, and nobody comes after it.
-    if deadlocks.handlers() or _other_threads():
+    if deadlocks.handlers() or _other_threads():  # what is cheap before what walks all stacks
         return False
     return not (loop._ready or loop._scheduled or loop._stopping)
 
@@ -223,7 +223,7 @@ def _other_threads() -> bool:
                 continue
             if not _is_ours(frame) and not _is_guard(number):
                 return True
-        return not deadlocks.nobody_else(len(found))
+        return deadlocks.others(len(found))
     finally:
         del found
 
@@ -444,24 +444,24 @@ def _wanted(task: Any) -> str:
             found = _KNOWN.get((module, f"{cls.__name__}.{frame.f_code.co_name}"))
             if found and not (found == "an Event" and _is_joined(task)):
                 return found
-    return "what a thread is to do" if _is_threads(waiter_of(task)) else "a future that nobody sets"
+    return "what a thread is to do" if any(_chained(waiter_of(task))) else "a future that nobody sets"
 
 
 def _worker_of(future: Any) -> Any:
     """The thread, as a party, that works on what a future of asyncio's stands for."""
-    for callback in callbacks(future):
-        if getattr(callback, "__qualname__", "").startswith("_chain_future.<locals>."):
-            for cell in callback.__closure__ or ():
-                run = getattr(cell.cell_contents, "__dict__", {}).get(RUN)
-                if run is not None:
-                    return run.party
+    for callback in _chained(future):
+        for cell in callback.__closure__ or ():
+            run = getattr(cell.cell_contents, "__dict__", {}).get(RUN)
+            if run is not None:
+                return run.party
     return None
 
 
-def _is_threads(future: Any) -> bool:
-    """Whether a future stands for one of ``concurrent.futures``: the work of an executor."""
-    names = (getattr(callback, "__qualname__", "") for callback in callbacks(future))
-    return any(name.startswith("_chain_future.<locals>.") for name in names)
+def _chained(future: Any) -> Iterator[Any]:
+    """The callbacks by which a future stands for one of ``concurrent.futures``, the work of an executor."""
+    for callback in callbacks(future):
+        if getattr(callback, "__qualname__", "").startswith("_chain_future.<locals>."):
+            yield callback
 
 
 def _is_joined(task: Any) -> bool:

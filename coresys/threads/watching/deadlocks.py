@@ -29,13 +29,14 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import _base
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from coresys.budgets.wording import numbered
 from coresys.clock import monotonic
 from coresys.errors.hierarchy import DeadlockError
 from coresys.frames import current_frames
@@ -323,7 +324,7 @@ def _everybody_waits(members: _Members) -> _Members | None:
                 is_idle(frame) or (number != main and _ends_no_wait(number, frame)) or (number == main and _ends(frame))
             ):
                 return None
-        return found if nobody_else(len(frames)) else None
+        return None if handlers() or others(len(frames)) else found
     finally:
         del frames
 
@@ -416,16 +417,14 @@ def _ends(frame: FrameType | None) -> bool:
     return False
 
 
-def nobody_else(threads: int) -> bool:
-    """Whether nothing but a thread of Python's could come by: no handler of a signal, no other thread."""
-    if handlers():
-        return False
+def others(threads: int) -> bool:
+    """Whether there are threads beside these so many of Python's that may come by: that do not wait for others."""
     known = {thread._native_id for thread in tuple(threading._active.values())}  # type: ignore[attr-defined]
     try:
         tasks = os.listdir("/proc/self/task")
-        return len(tasks) <= threads or all(int(task) in known or _waits_for_another(task) for task in tasks)
+        return len(tasks) > threads and not all(int(task) in known or _waits_for_another(task) for task in tasks)
     except OSError:
-        return True  # not known here
+        return False  # not known here
 
 
 # Plugins of pytest whose threads and handlers of signals wake nobody: they only end, or count, tests.
@@ -528,13 +527,7 @@ def _short(place: Location | None) -> str:
 
 def names_of(idents: Iterable[Ident]) -> dict[Ident, str]:
     """What locks are called in one report; numbered where several would be called the same."""
-    plain = {ident: _called(ident) for ident in idents}
-    counts, used = Counter(plain.values()), Counter[str]()
-    for ident, name in plain.items():
-        used[name] += 1
-        if counts[name] > 1:
-            plain[ident] = f"{name} #{used[name]}"
-    return plain
+    return numbered({ident: _called(ident) for ident in idents})
 
 
 def _called(ident: Ident) -> str:
@@ -685,9 +678,9 @@ __all__ = [
     "lasts",
     "look",
     "names_of",
-    "nobody_else",
     "note",
     "noted",
+    "others",
     "since",
     "spare",
     "spared",

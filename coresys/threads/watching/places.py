@@ -158,27 +158,22 @@ def _node(nodes: dict[int, Node], ident: Ident) -> None:
 
 def _edges(seen: Seen, nodes: dict[int, Node]) -> list[Edge]:
     # Nor is a signal a gate: whoever gave it last may hold it for ever, and keeps nobody out.
-    held = frozenset(ident.serial for ident in seen.held if not ident.handed and type(ident) is not Permits)
-    permits = frozenset((each.serial, each.limit) for each in seen.held if type(each) is Permits and not each.handed)
-    edges = []
+    locks: list[tuple[int, Place]] = []
+    several: list[tuple[int, int]] = []
     for ident, place in zip(seen.held, seen.places, strict=True):
         if ident.handed:
             continue
         _node(nodes, ident)
-        if type(ident) is not Permits:
-            edges.append(
-                Edge(
-                    ident.serial,
-                    seen.ident.serial,
-                    seen.thread,
-                    place_of(place),
-                    place_of(seen.place),
-                    held - {ident.serial},
-                    permits,
-                    seen.by,
-                )
-            )
-    return edges
+        if type(ident) is Permits:
+            several.append((ident.serial, ident.limit))
+        else:
+            locks.append((ident.serial, place))
+    held, permits = frozenset(serial for serial, _ in locks), frozenset(several)
+    target, taken_at = seen.ident.serial, place_of(seen.place)
+    return [
+        Edge(serial, target, seen.thread, place_of(place), taken_at, held - {serial}, permits, seen.by)
+        for serial, place in locks
+    ]
 
 
 __all__ = ["edges_of", "node_of", "order_of", "place_of"]

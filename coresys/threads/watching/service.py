@@ -125,8 +125,7 @@ class Watch:
                 self._deadlocks = deadlocks.count()
                 self._ended = False
                 self._wakes.acquire(False)
-                self._woken = self._wake
-                deadlocks.noted.append(self._woken)
+                deadlocks.noted.append(self._wake)
                 deadlocks.spare(not self._breaks)
                 self._thread = threading.Thread(target=self._run, name="coresys-lock-watch", daemon=True)
                 self._thread.start()
@@ -151,7 +150,7 @@ class Watch:
             close_ledger(self._ledger)
             self._ledger = None
             chains.renewed.remove(self._hear)
-            deadlocks.noted.remove(self._woken)
+            deadlocks.noted.remove(self._wake)
             deadlocks.spare(-(not self._breaks))
             uninstall()
 

@@ -564,6 +564,29 @@ class _Permit:
         if self.holder is not None:  # nobody will ever let it go
             lose(self.holder, self.ident)
 
+    def taken(self, place: Place, *, joined: bool) -> None:
+        ident = self.ident
+        if ident.handed:
+            return
+        if self.holder is not None:  # it has more permits than one by now: whoever has one keeps nobody out
+            ident.handed = True
+            lose(self.holder, ident)
+            self.holder = None
+            return
+        me = self.holder = here.me
+        _learn_permit(me, ident, place, joined=joined)
+
+    def let_go(self, permits: int) -> None:
+        me, holder = here.me, self.holder
+        self.holder = None
+        if holder is None or permits != 1:  # it has more permits than one from here on
+            self.ident.handed = True
+        if holder is me:
+            leave(me, self.ident)
+        elif holder is not None:
+            self.ident.handed = True
+            lose(holder, self.ident)
+
 
 class _Several:
     """What the watch knows of a semaphore that begins with some permits: who has how many of them.
@@ -588,9 +611,7 @@ class _Several:
             return
         me = here.me
         self.holders[me] = self.holders.get(me, 0) + 1
-        ident.code, ident.offset = place
-        chain = None if joined else me.chain.get(ident)
-        me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
+        _learn_permit(me, ident, place, joined=joined)
 
     def let_go(self, permits: int) -> None:
         me = here.me
@@ -603,6 +624,12 @@ class _Several:
             self.holders[me] = mine - permits
         else:
             self.holders.pop(me, None)
+
+
+def _learn_permit(me: Party, ident: Ident, place: Place, *, joined: bool) -> None:
+    ident.code, ident.offset = place
+    chain = None if joined else me.chain.get(ident)
+    me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
 
 
 _PERMIT = "_coresys_permit"
@@ -636,56 +663,23 @@ def _acquire(original: Callable[..., bool]) -> Callable[..., bool]:
     @functools.wraps(original)
     def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
         got = original(self, blocking, timeout)
-        permit = self.__dict__.get(_PERMIT)
+        permit: _Permit | _Several | None = self.__dict__.get(_PERMIT)
         if got and permit is not None:
-            _taken(permit, makers.outside(sys._getframe(1)), joined=not blocking or timeout is not None)
+            permit.taken(makers.outside(sys._getframe(1)), joined=not blocking or timeout is not None)
         return got
 
     return acquire
 
 
-def _taken(permit: _Permit | _Several, place: Place, *, joined: bool) -> None:
-    if isinstance(permit, _Several):
-        permit.taken(place, joined=joined)
-        return
-    ident = permit.ident
-    if ident.handed:
-        return
-    if permit.holder is not None:  # it has more permits than one by now: whoever has one keeps nobody out
-        ident.handed = True
-        lose(permit.holder, ident)
-        permit.holder = None
-        return
-    me = permit.holder = here.me
-    ident.code, ident.offset = place
-    chain = None if joined else me.chain.get(ident)
-    me.chain = learn(me, ident, place, joined=joined) if chain is None else chain
-
-
 def _release(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def release(self: Any, n: int = 1) -> None:
-        permit = self.__dict__.get(_PERMIT)
+        permit: _Permit | _Several | None = self.__dict__.get(_PERMIT)
         if permit is not None:
-            _let_go(permit, n)
+            permit.let_go(n)
         original(self, n)
 
     return release
-
-
-def _let_go(permit: _Permit | _Several, permits: int) -> None:
-    if isinstance(permit, _Several):
-        permit.let_go(permits)
-        return
-    me, holder = here.me, permit.holder
-    permit.holder = None
-    if holder is None or permits != 1:  # it has more permits than one from here on
-        permit.ident.handed = True
-    if holder is me:
-        leave(me, permit.ident)
-    elif holder is not None:
-        permit.ident.handed = True
-        lose(holder, permit.ident)
 
 
 # Finalizers

@@ -119,10 +119,7 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, got: list[b
                     for last in lasting:
                         last(wait)
                     continue
-                wait.looked += 1
-                for look in looks:
-                    look(wait)
-                pause = min(pause * 2, LONGEST)
+                pause = _looked_at(wait, pause)
         finally:
             me.turn += 1
             me.waiting = outer
@@ -133,6 +130,14 @@ def _wait(lock: Any, frame: FrameType | None, timeout: float | None, got: list[b
             got.clear()
             lock._raw.release()
         raise
+
+
+def _looked_at(wait: Wait, pause: float) -> float:
+    """Have a wait looked at that has gone on for one more pause; how long the next one is."""
+    wait.looked += 1
+    for look in looks:
+        look(wait)
+    return min(pause * 2, LONGEST)
 
 
 _PARKED = {kind: Ident(kind, (None, 0), kind) for kind in ("thread", "future", "notice")}
@@ -151,10 +156,7 @@ def park(kind: str, thing: Any, frame: FrameType | None, attempt: Callable[[floa
     try:
         pause = FIRST
         while not attempt(pause):
-            wait.looked += 1
-            for look in looks:
-                look(wait)
-            pause = min(pause * 2, LONGEST)
+            pause = _looked_at(wait, pause)
     finally:
         me.turn += 1
         me.waiting = outer

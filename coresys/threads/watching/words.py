@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coresys.budgets.units import format_quantity
+from coresys.budgets.wording import numbered
 from coresys.records import Location, Part
 from coresys.threads.watching.contention import Contention
 from coresys.threads.watching.graph import TOKENS, Cycle, Node
@@ -69,16 +69,8 @@ def _needs(kind: str, token: str, wanted: str, thread: str) -> str:
 
 
 def names_of(cycle: Cycle, nodes: Mapping[int, Node]) -> dict[int, str]:
-    """What each lock of a circle is called; numbered where several are called the same, with the place of the first."""
-    numbers = list(dict.fromkeys(edge.source for edge in cycle))
-    counts = Counter(nodes[number].name for number in numbers)
-    found: dict[int, str] = {}
-    used: Counter[str] = Counter()
-    for number in numbers:
-        name = nodes[number].name
-        used[name] += 1
-        found[number] = f"{name} #{used[name]}" if counts[name] > 1 else name
-    return found
+    """What each lock of a circle is called; numbered where several would be called the same."""
+    return numbered({edge.source: nodes[edge.source].name for edge in cycle})
 
 
 def part_of_contention(lock: Contention) -> Part:

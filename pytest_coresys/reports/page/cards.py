@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coresys.budgets.wording import advice_on, quoted
+from coresys.budgets.wording import advice_on, numbered, quoted
 from coresys.records import GROWS_ALONG
 from pytest_coresys.measures import GROWTH, MEASURES
 from pytest_coresys.reports import pictures
@@ -435,16 +434,8 @@ def _places(finding: Mapping[str, Any]) -> set[str]:
 
 
 def names_of(numbers: Iterable[int], nodes: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
-    """What each lock is called, numbered where several are called the same."""
-    numbers = list(dict.fromkeys(numbers))
-    counts = Counter(nodes[number]["name"] for number in numbers)
-    used: Counter[str] = Counter()
-    names = {}
-    for number in numbers:
-        name = nodes[number]["name"]
-        used[name] += 1
-        names[number] = f"{name} #{used[name]}" if counts[name] > 1 else name
-    return names
+    """What each lock is called; numbered where several would be called the same."""
+    return numbered({number: nodes[number]["name"] for number in numbers})
 
 
 def circle_picture(edges: Sequence[Mapping[str, Any]], nodes: Mapping[int, Mapping[str, Any]]) -> pictures.Drawing:
