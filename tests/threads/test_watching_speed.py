@@ -293,6 +293,7 @@ def test_an_exception_while_it_waits_is_passed_on(make: Any, language: str, monk
         ((True, -2), {}),
         ((True, 1e40), {}),
         ((True, float("nan")), {}),
+        ((1.0,), {}),
         ((1, -1), {}),
         ((2,), {}),
         ((1 << 80,), {}),

@@ -32,7 +32,11 @@ from coresys.threads.watching.raw import RLock as make_rlock
 __tracebackhide__ = True  # of a failure, pytest shows what the user wrote
 _getframe = sys._getframe
 _new = object.__new__
-_ONE: tuple[int] = (1,)  # as some write True
+
+
+def _is_true(blocking: object) -> bool:
+    """Whether it asks to wait, in another way than by True: some write 1. A float is refused by the raw lock."""
+    return type(blocking) is int and blocking == 1
 
 
 class _LikeRaw(type):
@@ -122,7 +126,7 @@ class Lock(metaclass=_LikeRaw):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.Lock``."""
-        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
+        asked = (blocking is not True and not _is_true(blocking)) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
@@ -261,7 +265,7 @@ class RLock(metaclass=_LikeRaw):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As of a ``threading.RLock``."""
-        asked = (blocking is not True and blocking not in _ONE) or timeout != -1
+        asked = (blocking is not True and not _is_true(blocking)) or timeout != -1
         if asked:
             if not waits.asked(self, blocking, timeout):
                 return False
