@@ -370,11 +370,9 @@ def _outlives(finding: Mapping[str, Any]) -> pictures.Drawing | None:
     details = [each for each in finding["details"] if not each.startswith((GROWS_ALONG, "..."))]
     if not details:
         return None
-    lanes = [pictures.Lane(_lane_name(each), stays=True) for each in details]
+    names = [_lane_name(each) for each in details]
     after = "still changed" if finding["key"] == _SETTINGS else "still there"
-    return pictures.lifelines(
-        lanes, after=after, label=f"{joined([lane.name for lane in lanes[:3]])}: {after} after the test has ended"
-    )
+    return pictures.lifelines(names, after=after, label=f"{joined(names[:3])}: {after} after the test has ended")
 
 
 def _contended(found: _Found, run: Mapping[str, Any]) -> pictures.Drawing | None:

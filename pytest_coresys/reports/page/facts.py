@@ -10,7 +10,6 @@ from typing import Any
 from coresys.budgets.wording import quoted
 from pytest_coresys.measures import MEASURES, OF_SOAK
 from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, is_of_one_run
-from pytest_coresys.reports.page.cards import title_of
 from pytest_coresys.reports.page.rows import Group
 from pytest_coresys.reports.page.words import counted, duration, joined, quantity
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS
@@ -345,5 +344,3 @@ def _off(run: Mapping[str, Any]) -> list[Gap]:
 
 
 _LIMITS = {"B": "256 MB", "s": "1 s", "ratio": "80 %", "count": "20"}
-
-__all__ = ["Gap", "Verdict", "facts", "gaps", "noise", "notes", "remedy", "title_of", "verdict", "versions"]

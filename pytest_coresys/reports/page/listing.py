@@ -27,15 +27,14 @@ class Table:
     """Values by number, each once."""
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
+        self.values: list[Hashable] = []
         self._numbers: dict[Hashable, int] = {}
 
-    def number(self, value: Any, key: Hashable = None) -> int:
-        """That of the value, which is added if it is new; ``key`` stands for what cannot be hashed."""
-        key = value if key is None else key
-        known = self._numbers.get(key)
+    def number(self, value: Hashable) -> int:
+        """That of the value, which is added if it is new."""
+        known = self._numbers.get(value)
         if known is None:
-            known = self._numbers[key] = len(self.values)
+            known = self._numbers[value] = len(self.values)
             self.values.append(value)
         return known
 
@@ -147,7 +146,6 @@ class Packed:
     def __init__(self, tests: Sequence[_Listed], locks: Mapping[str, Any]) -> None:
         self._paths, self._keys, self._workers, self._whys = Table(), Table(), Table(), Table()
         self._templates, self._measures, self._sets = Table(), Table(), Table()
-        self._shared: dict[int, int] = {}
         rows = [self._row(each) for each in tests]
         at = {each.test["nodeid"]: number for number, each in reversed(list(enumerate(tests)))}
         self.data: dict[str, Any] = {

@@ -12,7 +12,6 @@ from pytest_coresys.reports.page.cards import buckets_of, title_of
 from pytest_coresys.reports.page.words import (
     SIGNS,
     UNMEASURED,
-    WITHIN,
     WORST_FIRST,
     State,
     counted,
@@ -189,7 +188,6 @@ class Limit:
     origin: str
     reason: str
     tests: int
-    first: bool
 
 
 def limits(run: Mapping[str, Any]) -> list[Limit]:
@@ -201,12 +199,11 @@ def limits(run: Mapping[str, Any]) -> list[Limit]:
                 counts.setdefault(key, Counter())[_limit_of(measure)] += 1
     found = []
     for key, numbers in counts.items():
-        for at, ((limit, level, origin, reason), number) in enumerate(numbers.most_common()):
-            found.append(Limit(key, limit, level, origin, reason, number, at == 0))
+        found += [Limit(key, *told, number) for told, number in numbers.most_common()]
     for key, entry in run["soak"].items():
         if entry.get("limit") is not None:
             limit = quantity(entry["limit"], entry["unit"])
-            found.append(Limit(key, limit, entry["level"], entry["origin"], "", 0, True))
+            found.append(Limit(key, limit, entry["level"], entry["origin"], "", 0))
     return found
 
 
@@ -328,6 +325,3 @@ def _figure(entry: object) -> float | None:
     if isinstance(entry, Mapping):
         entry = entry.get("value")
     return float(entry) if isinstance(entry, (int, float)) else None
-
-
-__all__ = ["BUDGETS", "SOAK", "WITHIN", "Group", "Limit", "Row", "counts_of", "groups", "limits"]
