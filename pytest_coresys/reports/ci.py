@@ -19,6 +19,7 @@ from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.model import breaches
 from pytest_coresys.reports.terminal import criterion_text
+from pytest_coresys.reports.words import share_of
 
 Run = Mapping[str, Any]
 MOST_ANNOTATIONS = 10  # GitHub shows so many of a step, and no more
@@ -57,8 +58,8 @@ def _of_test(test: Mapping[str, Any]) -> Iterator[Problem]:
     for finding in test["findings"]:
         measure = test["measures"].get(finding["key"], {})
         value, limit = measure.get("value"), measure.get("limit")
-        share = float("inf") if value and not limit else (value or 0) / limit if limit else 0.0
-        yield _problem(finding, test["nodeid"], share)
+        badness = float("inf") if value and not limit else share_of(value, limit) or 0.0
+        yield _problem(finding, test["nodeid"], badness)
 
 
 def _problem(finding: Mapping[str, Any], of: str, badness: float) -> Problem:

@@ -12,7 +12,7 @@ from coresys.budgets.wording import advice_on, quoted
 from coresys.records import GROWS_ALONG
 from pytest_coresys.measures import GROWTH, MEASURES
 from pytest_coresys.reports import pictures
-from pytest_coresys.reports.page.words import SIGNS, beyond_text, counted, joined, quantity, share_of
+from pytest_coresys.reports.words import SIGNS, beyond_text, counted, joined, quantity, share_of
 from pytest_coresys.wire import finding_from_dict
 
 _MOST_PLACES = 4

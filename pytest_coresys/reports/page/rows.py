@@ -9,10 +9,13 @@ from typing import Any
 
 from pytest_coresys.reports import pictures
 from pytest_coresys.reports.page.cards import buckets_of, title_of
-from pytest_coresys.reports.page.words import (
+from pytest_coresys.reports.words import (
+    ALL_STATES,
+    OVER,
     SIGNS,
+    STATES,
     UNMEASURED,
-    WORST_FIRST,
+    WARN,
     State,
     counted,
     quantity,
@@ -64,9 +67,8 @@ class Group:
 
 def counts_of(rows: Iterable[Row]) -> list[tuple[State, int]]:
     """How many rows are in which state, the worst first."""
-    states = {row.state.name: row.state for row in rows}
-    numbers = Counter(row.state.name for row in rows)
-    return [(states[name], numbers[name]) for name in WORST_FIRST if name in numbers]
+    numbers = Counter(row.state for row in rows)
+    return [(state, numbers[state]) for state in ALL_STATES if state in numbers]
 
 
 def groups(run: Mapping[str, Any]) -> list[Group]:
@@ -106,7 +108,7 @@ def _budgets(tests: Sequence[Mapping[str, Any]]) -> Iterable[Row]:
 
 def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
     measured = [each for each in measures if each["verdict"] != "not_measured"]
-    numbers = Counter(state_of(each).name for each in measures)
+    numbers = Counter(map(state_of, measures))
     limits = list(dict.fromkeys((each["limit"], each["unit"]) for each in measures))
     state = _worst(measured)
     worst = max(measured, key=_badness, default=None)
@@ -125,7 +127,7 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
         link=f"#tests~{key}",
         why=why,
         more={
-            "counts": [[name, numbers[name]] for name in WORST_FIRST if numbers[name]],
+            "counts": [[state.name, numbers[state]] for state in ALL_STATES if numbers[state]],
             "limits": _limits(measures),
             "set": _example(key, measures[0]["unit"]),
         },
@@ -133,19 +135,22 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def _worst(measured: Sequence[Mapping[str, Any]]) -> State:
-    states = {state_of(each).name: state_of(each) for each in measured}
-    return next((states[name] for name in WORST_FIRST if name in states), UNMEASURED)
+    found = set(map(state_of, measured))
+    return next((state for state in ALL_STATES if state in found), UNMEASURED)
 
 
 def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
-    state = WORST_FIRST.index(state_of(measure).name)
-    return -state, share_of(measure["value"], measure["limit"]) or 0.0, measure["value"] or float("inf")
+    return (
+        -ALL_STATES.index(state_of(measure)),
+        share_of(measure["value"], measure["limit"]) or 0.0,
+        measure["value"] or float("inf"),
+    )
 
 
-def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[str, int]) -> pictures.Drawing | str:
+def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[State, int]) -> pictures.Drawing | str:
     """How much of their budget the tests used; of a limit of zero, how many kept to it."""
     shares = [share for each in measured if (share := share_of(each["value"], each["limit"])) is not None]
-    over = numbers.get("over", 0) + numbers.get("warn", 0)
+    over = numbers.get(OVER, 0) + numbers.get(WARN, 0)
     if not shares:
         return (
             f"none in {counted(len(measured), 'test')}"
@@ -280,21 +285,18 @@ def _more(each: Mapping[str, Any], evidence: Sequence[str]) -> dict[str, Any]:
         "evidence": list(evidence[:_MOST_EVIDENCE]),
         "more": max(len(evidence) - _MOST_EVIDENCE, 0),
         "samples": each["samples"],
-        "parts": [[name, _STATE[status]] for name, status in each.get("parts", {}).items()],
+        "parts": [[name, STATES[status].name] for name, status in each.get("parts", {}).items()],
     }
     if "interval" in each:
         told["interval"] = " to ".join(quantity(end, each["unit"]) for end in each["interval"])
     return {name: value for name, value in told.items() if value}
 
 
-_STATE = {"over": "over", "near": "near", "within": "within", "not_measured": "none"}
-
-
 def _chart(each: Mapping[str, Any]) -> pictures.Drawing | str:
     """On the scale of all rows where there is a share of a budget; else a sentence, never an empty chart."""
     value, limit, samples = each["value"], each["limit"], each["samples"]
     if each["statistic"] == "derived":
-        parts = Counter(_STATE[status] for status in each.get("parts", {}).values())
+        parts = Counter(each.get("parts", {}).values())
         whole = sum(parts.values())
         return f"{parts['within']} of {counted(whole, 'part')} within" if whole else ""
     share = share_of(value, limit)

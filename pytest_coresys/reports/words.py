@@ -1,4 +1,4 @@
-"""Verdicts, figures and shares, as the report writes them. Pure."""
+"""Verdicts, figures and shares, as reports write them. Pure."""
 
 from __future__ import annotations
 
