@@ -48,6 +48,11 @@ def quantity(value: object, unit: str) -> str:
     return format_quantity(float(value), unit)
 
 
+def limit_of(measure: Mapping[str, Any]) -> str:
+    """The limit of a measure with its unit."""
+    return "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
+
+
 def share_of(value: object, limit: object) -> float | None:
     """How much of its budget was used; None where there is no such share: nothing measured, or a limit of zero."""
     if isinstance(value, bool) or isinstance(limit, bool):

@@ -22,6 +22,7 @@ from pytest_coresys.reports.words import (
     WARN,
     WORST_FIRST,
     State,
+    limit_of,
     quantity,
     share_of,
     share_text,
@@ -135,8 +136,7 @@ def first_rows(tests: Sequence[_Listed], most: int) -> list[First]:
 
 def _against(measure: Mapping[str, Any]) -> str:
     sign = ">" if measure["verdict"] == "over" else "of"
-    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
-    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit}"
+    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit_of(measure)}"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from pytest_coresys.reports.words import (
     WARN,
     State,
     counted,
+    limit_of,
     quantity,
     share_of,
     share_text,
@@ -172,8 +173,7 @@ def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
-    return limit, measure["level"], measure["origin"], measure.get("reason", "")
+    return limit_of(measure), measure["level"], measure["origin"], measure.get("reason", "")
 
 
 _EXAMPLES = {"B": '"8 KB"', "B/h": '"1 MB/h"', "s": '"50 ms"', "ratio": '"5 %"', "count": "1"}
@@ -254,17 +254,19 @@ def _criterion(each: Mapping[str, Any]) -> Row:
     unit, value, limit = each["unit"], each["value"], each["limit"]
     state = state_of(each)
     target = "holds" if unit == "bool" and limit else f"{SIGNS[each['comparison']]} {quantity(limit, unit)}"
-    if unit == "bool":
-        measured = "" if value is None else ("holds" if value else "does not hold")
+    if value is None or state is UNMEASURED:
+        measured = ""
+    elif unit == "bool":
+        measured = "holds" if value else "does not hold"
     else:
-        measured = "" if value is None else quantity(value, unit)
+        measured = quantity(value, unit)
     evidence = list(each["evidence"])
     return Row(
         id=each["id"],
         title=each.get("title") or each["id"],
         state=state,
         target=target,
-        measured=measured if state is not UNMEASURED else "",
+        measured=measured,
         statistic="" if each["statistic"] in ("value", "check") else each["statistic"],
         chart=_chart(each) if state is not UNMEASURED else "",
         trend=_trend(each),
