@@ -19,13 +19,19 @@ _MOST_BARS = 5
 SCALE = 150  # percent of the limit, which is where a row's scale ends
 
 
-class Drawing(str):
-    """Markup that is escaped already."""
+class Verbatim(str):
+    """Text that goes into the page as it is: our own, or escaped already."""
 
     __slots__ = ()
 
     def __html__(self) -> str:
         return str(self)
+
+
+class Drawing(Verbatim):
+    """A picture."""
+
+    __slots__ = ()
 
 
 def text(value: object) -> str:

@@ -197,7 +197,7 @@ def _card(found: _Found, run: Mapping[str, Any], again: _Again) -> Card:
         along=found.along,
         owner=finding.get("owner"),
         limit="" if measure is None else limit_text(measure_from_dict(key, measure)),
-        advice=advice_on(finding_from_dict(dict(finding))),
+        advice=advice_on(finding_from_dict(finding)),
         tests=found.tests[:_MOST_TESTS],
         number=len(found.tests),
         command=again(found.tests[: min(again_with, _MOST_TESTS)]),

@@ -229,7 +229,7 @@ def _number(value: float | None) -> float | int | None:
 
 
 def _finding(finding: Mapping[str, Any]) -> list[Any]:
-    tried = advice_on(finding_from_dict(dict(finding)))
+    tried = advice_on(finding_from_dict(finding))
     return [
         finding["key"],
         finding["level"],
