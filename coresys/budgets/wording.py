@@ -135,7 +135,7 @@ def finding_text(
     if of_run:
         lines += _section("tests", _tests(finding.tests), 1)
     elif verdict is not None:
-        lines += _section("limit", _limit(verdict), 1)
+        lines += _section("limit", [limit] if (limit := limit_text(verdict)) else [], 1)
     lines += _section("try", [tried] if (tried := advice_on(finding)) else [], 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
@@ -256,11 +256,12 @@ def _resolution(verdict: Verdict) -> str:
     return f"; resolution {format_quantity(verdict.resolution, verdict.unit)}"
 
 
-def _limit(verdict: Verdict) -> list[str]:
+def limit_text(verdict: Verdict) -> str:
+    """``500 KiB, set by pyproject.toml:12: why it is so``; nothing where there is no limit."""
     if verdict.limit is None:
-        return []
+        return ""
     reason = f": {verdict.reason}" if verdict.reason else ""
-    return [f"{format_quantity(verdict.limit, verdict.unit)}, set by {verdict.origin}{reason}"]
+    return f"{format_quantity(verdict.limit, verdict.unit)}, set by {verdict.origin}{reason}"
 
 
 def _tests(nodeids: Sequence[str]) -> list[str]:

@@ -402,7 +402,6 @@ class Confirmation:
         while done < needed and not self._problem:
             more, made = self._made_by_a_few(key, needed - done)
             done += more
-            enough = max(rate * done / 2, _FEWEST_TO_OUTLIVE)
             for _ in pauses(monotonic() + _GRACE, 0.01):
                 if not made:
                     break
@@ -410,9 +409,10 @@ class Confirmation:
             left += len(made)
             if done * rate >= _FEWEST_TO_OUTLIVE and (not left or self._now() - began > _GRACE):
                 break
-        if not self._problem:
-            self._readings.leave_out()
-        return left / done if left >= enough else 0.0
+        if self._problem:
+            return 0.0  # a repetition went wrong, here or before: nothing is concluded
+        self._readings.leave_out()
+        return left / done if left >= max(rate * done / 2, _FEWEST_TO_OUTLIVE) else 0.0
 
     def _made_by_a_few(self, key: str, most: int) -> tuple[int, set[Any]]:
         """Repeat so often, or less where that takes long and the first would be over: how often, and what is new."""

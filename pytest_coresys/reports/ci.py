@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from coresys.budgets.units import format_quantity
@@ -19,6 +21,7 @@ from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.model import breaches
 from pytest_coresys.reports.terminal import criterion_text
+from pytest_coresys.reports.words import share_of
 
 Run = Mapping[str, Any]
 MOST_ANNOTATIONS = 10  # GitHub shows so many of a step, and no more
@@ -57,8 +60,8 @@ def _of_test(test: Mapping[str, Any]) -> Iterator[Problem]:
     for finding in test["findings"]:
         measure = test["measures"].get(finding["key"], {})
         value, limit = measure.get("value"), measure.get("limit")
-        share = float("inf") if value and not limit else (value or 0) / limit if limit else 0.0
-        yield _problem(finding, test["nodeid"], share)
+        badness = float("inf") if value and not limit else share_of(value, limit) or 0.0
+        yield _problem(finding, test["nodeid"], badness)
 
 
 def _problem(finding: Mapping[str, Any], of: str, badness: float) -> Problem:
@@ -143,9 +146,7 @@ _MOST_ROWS = 50
 def _criteria_rows(run: Run) -> list[str]:
     if not run["run"].get("criteria", {}).get("told"):
         return []
-    counts: dict[str, int] = {}
-    for each in run["criteria"]:
-        counts[each["verdict"]] = counts.get(each["verdict"], 0) + 1
+    counts = Counter(each["verdict"] for each in run["criteria"])
     told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
     lines = ["", f"{len(run['criteria'])} success criteria: {told}."]
     bad = [each for each in run["criteria"] if each["verdict"] == "over" and each["statistic"] != "derived"]
@@ -167,11 +168,11 @@ def _cell(text: str) -> str:
 def gitlab_quality(run: Run) -> str:
     """A code quality report: an entry for each finding that has a place."""
     severities = {"error": "critical", "warn": "minor", "suspicion": "info"}
-    entries, seen = [], dict[str, int]()
+    entries, seen = [], Counter[str]()
     for each in problems(run):
         if not each.path:
             continue
-        seen[each.identity] = seen.get(each.identity, 0) + 1
+        seen[each.identity] += 1
         number = seen[each.identity]  # a fingerprint that is there twice is shown once
         entries.append(
             {
@@ -205,9 +206,7 @@ def openmetrics(run: Run) -> str:
     verdicts = ("within", "near", "over", "not_measured")
     family("coresys_compliant", "Whether the run is compliant.", "", [({}, float(summary["compliant"]))])
     family("coresys_tests", "Tests by verdict.", "", [({"verdict": name}, summary[name]) for name in verdicts])
-    found: dict[tuple[str, str], int] = {}
-    for each in problems(run):
-        found[each.key, each.level] = found.get((each.key, each.level), 0) + 1
+    found = Counter((each.key, each.level) for each in problems(run))
     family(
         "coresys_findings",
         "Findings by measure and level.",
@@ -217,7 +216,7 @@ def openmetrics(run: Run) -> str:
     for key, (unit, value) in sorted(_largest(run).items()):
         name, base = _metric(f"coresys_{key}", unit)
         meaning = MEASURES[key].help if key in MEASURES else key
-        family(f"{name}", f"{meaning}: the largest of any test.", base, [({}, value)])
+        family(name, f"{meaning}: the largest of any test.", base, [({}, value)])
     for unit in sorted({each["unit"] for each in run["criteria"]}):
         samples = [
             ({"id": each["id"], "statistic": each["statistic"], "verdict": each["verdict"]}, float(each["value"]))
@@ -382,8 +381,6 @@ def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _milliseconds(started: str) -> int:
-    from datetime import datetime
-
     return round(datetime.fromisoformat(started).timestamp() * 1000)
 
 

@@ -9,6 +9,7 @@ other", Annals of Mathematical Statistics 18 (1947).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
@@ -67,14 +68,14 @@ def _criteria(old: Run, new: Run, same: bool) -> Iterator[Change]:
     for name, now in after.items():
         was = before.get(name)
         if was is None:
-            yield Change("new", name, "-", _criterion_text(now))
+            yield Change("new", name, "-", _text(now))
         elif row := _criterion(was, now, same):
             yield row
-    yield from (Change("gone", name, _criterion_text(was), "-") for name, was in before.items() if name not in after)
+    yield from (Change("gone", name, _text(was), "-") for name, was in before.items() if name not in after)
 
 
 def _criterion(was: Mapping[str, Any], now: Mapping[str, Any], same: bool) -> Change | None:
-    texts = _criterion_text(was), _criterion_text(now)
+    texts = _text(was), _text(now)
     if was["verdict"] != now["verdict"]:
         return Change(_word_of(was["verdict"], now["verdict"]), now["id"], *texts)
     if now["verdict"] == "not_measured" or now["statistic"] == "derived" or not same:
@@ -96,11 +97,12 @@ def _counted_of(histogram: Mapping[str, Any] | None) -> dict[float, int]:
     return dict(zip(histogram["bounds"], histogram["counts"], strict=True))
 
 
-def _criterion_text(criterion: Mapping[str, Any]) -> str:
-    value, verdict = criterion["value"], criterion["verdict"].replace("_", " ")
-    if value is None or criterion["unit"] == "bool":
+def _text(entry: Mapping[str, Any]) -> str:
+    """The figure of a criterion or a measure, and its verdict."""
+    value, verdict = entry["value"], entry["verdict"].replace("_", " ")
+    if value is None or entry["unit"] == "bool":
         return str(verdict)
-    return f"{format_quantity(value, criterion['unit'])}, {verdict}"
+    return f"{format_quantity(value, entry['unit'])}, {verdict}"
 
 
 # -- tests ----------------------------------------------------------------------------------------------------------
@@ -114,9 +116,9 @@ def _tests(old: Run, new: Run, same: bool) -> Iterator[Change]:
         what = f"{nodeid} {key}"
         if was is None:
             if now["verdict"] == "over":
-                yield Change("worse" if nodeid in known else "new", what, "-", _measure_text(now))
+                yield Change("worse" if nodeid in known else "new", what, "-", _text(now))
             continue
-        texts = _measure_text(was), _measure_text(now)
+        texts = _text(was), _text(now)
         if "over" in (was["verdict"], now["verdict"]) and was["verdict"] != now["verdict"]:
             yield Change(_word_of(was["verdict"], now["verdict"]), what, *texts)
         elif same and (row := _series(what, was, now, texts)):
@@ -133,23 +135,11 @@ def _measures(run: Run) -> dict[tuple[str, str], Mapping[str, Any]]:
 
 
 def _series(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str]) -> Change | None:
-    counted = [_tally(value for value in each["series"] if value is not None) for each in (was, now)]
+    counted = [Counter(value for value in each["series"] if value is not None) for each in (was, now)]
     if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted):
         return None
     row = _by_rank(what, counted[0], counted[1], texts, higher_is_worse=True)
     return row if row is not None and row.word != NOTHING else None
-
-
-def _tally(values: Iterator[float]) -> dict[float, int]:
-    found: dict[float, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return found
-
-
-def _measure_text(measure: Mapping[str, Any]) -> str:
-    verdict = measure["verdict"].replace("_", " ")
-    return verdict if measure["value"] is None else f"{format_quantity(measure['value'], measure['unit'])}, {verdict}"
 
 
 # -- findings of the run --------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.reports.page import cards, facts, listing, ordering, rows
-from pytest_coresys.reports.pictures import axis
+from pytest_coresys.reports.pictures import Verbatim, axis
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -69,9 +69,9 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "policy": f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
         " base-uri 'none'; form-action 'none'",
-        "style": _Verbatim(style),
-        "script": _Verbatim(script),
-        "data": _Verbatim(listing.embedded(packed)),
+        "style": Verbatim(style),
+        "script": Verbatim(script),
+        "data": Verbatim(listing.embedded(packed)),
         "verdict": facts.verdict(run, groups),
         "groups": told,
         "folded": folded,
@@ -96,15 +96,6 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "notes": facts.notes(run),
         "versions": facts.versions(run),
     }
-
-
-class _Verbatim(str):
-    """Text of our own that goes into the page as it is."""
-
-    __slots__ = ()
-
-    def __html__(self) -> str:
-        return str(self)
 
 
 def _hash(text: str) -> str:

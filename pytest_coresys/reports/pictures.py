@@ -14,19 +14,24 @@ from dataclasses import dataclass
 from coresys.budgets.wording import printable
 
 WIDE = 480  # of a card's picture, in its own units
-_LINE = 12.0  # between two baselines
 _MOST_LANES = 5
 _MOST_BARS = 5
 SCALE = 150  # percent of the limit, which is where a row's scale ends
 
 
-class Drawing(str):
-    """Markup that is escaped already."""
+class Verbatim(str):
+    """Text that goes into the page as it is: our own, or escaped already."""
 
     __slots__ = ()
 
     def __html__(self) -> str:
         return str(self)
+
+
+class Drawing(Verbatim):
+    """A picture."""
+
+    __slots__ = ()
 
 
 def text(value: object) -> str:
@@ -147,11 +152,11 @@ class Bar:
     over: bool = False
 
 
-def bars(entries: Sequence[Bar], *, limit: float | None, limit_name: str, label: str) -> Drawing:
+def bars(entries: Sequence[Bar], *, limit: float, limit_name: str, label: str) -> Drawing:
     """Bars with names before and figures behind them, and a dashed line where the budget is."""
     shown = entries[:_MOST_BARS]
     left, room = 128.0, 214.0
-    most = max([entry.value for entry in shown] + [limit or 0.0]) or 1.0
+    most = max([entry.value for entry in shown] + [limit]) or 1.0
     height = len(shown) * 26 + 22
     body = ""
     for at, entry in enumerate(shown):
@@ -201,29 +206,19 @@ def blocks(share: float, limit: float, *, told: str, limit_name: str, label: str
 # -- what outlives a test --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """What lives beside a test: its name, and whether it is still there after the test's end."""
-
-    name: str
-    stays: bool
-
-
-def lifelines(lanes: Sequence[Lane], *, after: str, label: str, starts: str = "test starts") -> Drawing:
+def lifelines(names: Sequence[str], *, after: str, label: str) -> Drawing:
     """The test's own bar, and below it one bar for each thing that outlives it. Not to scale: it shows the order."""
-    shown = lanes[:_MOST_LANES]
+    shown = names[:_MOST_LANES]
     left, ends, right = 178.0, 356.0, WIDE - 4.0
     height = (len(shown) + 1) * 24 + 26
     body = f'<path class="gr" d="M{_n(left)} 4V{_n(height - 16)}M{_n(ends)} 4V{_n(height - 16)}"/>'
     body += _text(0, 19, "the test", "k") + _rect(left, 8, ends - left, 14, "b")
-    for at, lane in enumerate(shown, 1):
+    for at, name in enumerate(shown, 1):
         y = at * 24 + 8
         start = left + 26 + 18 * (at - 1)
-        body += _text(0, y + 11, lane.name, "k", most=27)
-        body += _rect(start, y, ends - start, 14, "b")
-        if lane.stays:
-            body += _rect(ends, y, right - ends, 14, "o")
-    body += _text(left, height - 3, starts, anchor="middle") + _text(ends, height - 3, "ends", anchor="middle")
+        body += _text(0, y + 11, name, "k", most=27)
+        body += _rect(start, y, ends - start, 14, "b") + _rect(ends, y, right - ends, 14, "o")
+    body += _text(left, height - 3, "test starts", anchor="middle") + _text(ends, height - 3, "ends", anchor="middle")
     body += _text(right, height - 3, after, "f", "end", most=26)
     return svg(WIDE, height, label, body)
 
@@ -389,8 +384,8 @@ def histogram(
     end = max([high for _, high, count in buckets if count] + [limit * 1.1, judged * 1.05]) or 1.0
     columns = [0.0] * 60
     for low, high, count in buckets:
-        for part in range(_spread(low, high, end)):  # a wide bucket is drawn over all the columns that it covers
-            width = _spread(low, high, end)
+        width = _spread(low, high, end)
+        for part in range(width):  # a wide bucket is drawn over all the columns that it covers
             columns[min(int((low + (high - low) * (part + 0.5) / width) / end * 60), 59)] += count / width
     most = max(columns) or 1.0
     body = ""

@@ -8,6 +8,7 @@ from typing import Any
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import quoted
 from pytest_coresys.config.durations import duration_text
+from pytest_coresys.reports.words import counted
 
 RATE = "memory.growth_rate"
 _WORST_FIRST = ("over", "not_measured", "near", "within")
@@ -51,8 +52,8 @@ def head(run: Mapping[str, Any]) -> str:
     tests = sum(each["tests"] for each in facts)
     workers = f" in each of {len(facts)} workers" if len(facts) > 1 else ""
     planned = duration_text(facts[0]["planned"])
-    text = f"soak: {duration_text(elapsed)} of {planned}{workers}, {_counted(rounds, 'round')}"
-    text += f"{' at most' if len(facts) > 1 else ''} of {_counted(tests, 'test')}"
+    text = f"soak: {duration_text(elapsed)} of {planned}{workers}, {counted(rounds, 'round')}"
+    text += f"{' at most' if len(facts) > 1 else ''} of {counted(tests, 'test')}"
     ended = {each["ended"] for each in facts}
     text += "; ended at a look" if "early" in ended else ""
     return text + ("; interrupted" if "interrupted" in ended else "")
@@ -93,7 +94,3 @@ def advice(run: Mapping[str, Any], runner: str) -> list[str]:
     if entry.get("verdict") == "not_measured" and entry.get("needed"):
         return [f'to tell: --coresys-soak "{duration_text(entry["needed"])}" may be long enough']
     return []
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import textwrap
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,9 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.reports import soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
+from pytest_coresys.reports.reading import SUSPECTED, is_failed_by_budget, is_only_warned, names_of_tests, unmeasured
+from pytest_coresys.reports.words import share_of
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
-
-SUSPECTED = "suspected:"
 
 _MOST_ROWS = 10
 _MOST_SMALL = 5  # what takes two lines each
@@ -226,7 +225,7 @@ def _row_lines(row: _Row, widths: Sequence[int], style: _Style, markup: Mapping[
 
 
 def _rows(run: Mapping[str, Any]) -> Iterator[_Row]:
-    names = _names(run)
+    names = names_of_tests(run)
     for test, name in zip(run["tests"], names, strict=True):
         softened = {finding["key"] for finding in test["findings"] if finding["level"] == "suspicion"}
         for key, measure in test["measures"].items():
@@ -238,7 +237,7 @@ def _row(key: str, measure: Mapping[str, Any], name: str) -> _Row:
     value, limit, unit = measure["value"], measure["limit"], measure["unit"]
     over = measure["verdict"] == "over"
     word = ("warn" if measure["level"] == "warn" else "over") if over else "near"
-    share = value / limit if value is not None and limit else None
+    share = share_of(value, limit)
     rank = list(_WORDS).index(word)
     # Above a limit of zero there is no share: such rows are the worst, by key, the largest first.
     badness = (rank, share is not None, -(share or 0.0), key, -(value or 0.0), name)
@@ -253,14 +252,6 @@ def _used(share: float | None, over: bool) -> str:
         return ">1e6 %"
     percent = round(share * 100)
     return f"{'>' if over and percent <= 100 else ''}{percent} %"
-
-
-def _names(run: Mapping[str, Any]) -> list[str]:
-    """The ids of the tests, with the worker's where several workers ran the same."""
-    times = Counter(test["nodeid"] for test in run["tests"])
-    return [
-        f"{test['nodeid']} [{test['worker']}]" if times[test["nodeid"]] > 1 else test["nodeid"] for test in run["tests"]
-    ]
 
 
 # -- findings that failed no test -----------------------------------------------------------------------------------
@@ -548,25 +539,18 @@ def _reasons(test: Mapping[str, Any], *, every: bool) -> dict[str, set[str]]:
     """Why something of a test was not measured, and what; not what pytest's own outcome tells, unless ``every``."""
     if not every and _is_told_by_pytest(test):
         return {}
-    measures = {key: each for key, each in test["measures"].items() if each["level"] != "off"}
-    if not measures:
-        told = test["verdict"] == "not_measured" and (every or test["why"] != NO_BUDGET)
-        return {test["why"]: set()} if told else {}
-    reasons: dict[str, set[str]] = {}
-    for key, measure in measures.items():
-        if measure["verdict"] == "not_measured" and not _is_suspected(measure):
-            reasons.setdefault(measure["why"], set()).add(key)
-    if len(reasons) == 1 and len(measures) == len(next(iter(reasons.values()))):
-        return {why: set() for why in reasons}  # all of them: no need to name any
-    return reasons
+    return {
+        why: set(keys)
+        for why, keys in unmeasured(test).items()
+        if not why.startswith(SUSPECTED) and (every or why != NO_BUDGET)
+    }
 
 
 def _is_told_by_pytest(test: Mapping[str, Any]) -> bool:
     if test["outcome"] == "passed" or test["why"] in (DIED, NOT_RUN):
         return False
-    by_budget = any(finding["level"] == "error" for finding in test["findings"])
     by_marker = any(str(each["why"]).startswith(SKIPPED_BY_MARKER) for each in test["measures"].values())
-    return not by_budget and not by_marker
+    return not is_failed_by_budget(test) and not by_marker
 
 
 def _keys_text(keys: Iterable[str]) -> str:
@@ -617,7 +601,7 @@ def _output(name: str, path: str | None, problem: str | None, style: _Style) -> 
 
 def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | None) -> Line:
     summary = run["summary"]
-    warned = sum(1 for test in run["tests"] if _is_only_warned(test))
+    warned = sum(map(is_only_warned, run["tests"]))
     of_level = f" ({'all' if warned == summary['over'] else warned} of level warn)" if warned else ""
     text = (
         f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
@@ -630,11 +614,6 @@ def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | No
         text += " - observed only, nothing was failed"
     text += outputs
     return Line(text, dict(_last_markup(run, problem)))
-
-
-def _is_only_warned(test: Mapping[str, Any]) -> bool:
-    over = [each["level"] for each in test["measures"].values() if each["verdict"] == "over"]
-    return test["verdict"] == "over" and bool(over) and "error" not in over
 
 
 def _last_markup(run: Mapping[str, Any], problem: str | None) -> Mapping[str, bool]:

@@ -14,7 +14,7 @@ import browsers
 import pytest
 
 from pytest_coresys.reports import htmlpage
-from pytest_coresys.reports.page.words import quantity
+from pytest_coresys.reports.words import quantity
 
 if browsers.chromium() is None and os.environ.get("CI") != "true":  # there it is an error: nobody would see a skip
     pytest.skip("no Chromium: apt-get install chromium", allow_module_level=True)

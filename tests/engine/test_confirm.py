@@ -371,3 +371,28 @@ def test_what_is_left_in_one_run_of_forty_by_something_that_ends_is_left_open(mo
     monkeypatch.setattr(Confirmation, "_judged", lambda self, key: Judged("growing", 0.025, 0.0))
     found = threads.confirmed(seconds=60, run=lambda: None)
     assert (found["conclusion"], found["rate"]) == ("unclear", pytest.approx(0.03, abs=0.01))
+
+
+def test_a_repetition_that_goes_wrong_while_threads_are_waited_for_ends_it_for_processes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both seem to leak: nobody repeats again for the second kind, and the reason is told as of any repetition."""
+    looked: list[bool] = []
+
+    def look() -> dict[int, None]:
+        looked.append(True)
+        return {}
+
+    monkeypatch.setattr(repeat, "conclude", lambda *_, **__: "leak")
+    monkeypatch.setattr(Confirmation, "_judged", lambda self, key: Judged("growing", 1.0, 0.0))
+    monkeypatch.setitem(KINDS, "threads.leaked", Kind(look, lambda tid, nothing: ""))
+    runs: list[bool] = []
+
+    def run() -> str | None:
+        runs.append(bool(looked))
+        return "it failed" if looked else None
+
+    allowed = Allowance(60.0, 60.0, 60.0)
+    confirmation = Confirmation(run, most=300, allowed=allowed, control=Control(), ask=lambda *_: KEYED)
+    assert confirmation.run().problem == "it failed"
+    assert runs.count(True) == 1

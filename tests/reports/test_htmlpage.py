@@ -15,7 +15,7 @@ import pytest
 
 from pytest_coresys.reports import htmlpage, runfile
 from pytest_coresys.reports.page import cards, facts, listing, ordering, rows
-from pytest_coresys.reports.page.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
+from pytest_coresys.reports.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
 
 VOID = {"meta", "input", "br"}
 SECTIONS = ["fix", "criteria", "tests", "locks", "budgets", "gaps", "versions"]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coresys.budgets.wording import advice_on, numbered, quoted
+from coresys.budgets.wording import advice_on, limit_text, numbered, quoted
 from coresys.records import GROWS_ALONG
 from pytest_coresys.measures import GROWTH, MEASURES
 from pytest_coresys.reports import pictures
-from pytest_coresys.reports.page.words import SIGNS, beyond_text, counted, joined, quantity, share_of
-from pytest_coresys.wire import finding_from_dict
+from pytest_coresys.reports.words import SIGNS, beyond_text, counted, joined, quantity, share_of
+from pytest_coresys.wire import finding_from_dict, measure_from_dict
 
 _MOST_PLACES = 4
 _MOST_PLACES_OF_LOCKS = 6
@@ -29,6 +29,7 @@ _RANK = (
     *("threads.leaked", "processes.leaked", "descriptors.leaked", "tasks.leaked", "environment.left"),
     *("memory.growth_rate", "memory.growth", "locks.contention"),
 )
+_OF_CIRCLES = ("locks.potential_deadlocks", "locks.deadlocks")
 _SETTINGS = "globals.changed"
 
 
@@ -160,7 +161,7 @@ def _identity(found: _Found) -> tuple[Any, ...]:
     # Without a place there is nothing to tell two findings of two tests to be one.
     place: Any = (first["path"], first["line"]) if first else found.tests
     identity = (finding["key"], finding["level"], finding.get("owner"), place, tuple(finding.get("locks", ())))
-    if finding["key"] in ("locks.potential_deadlocks", "locks.deadlocks", _SETTINGS):
+    if finding["key"] in (*_OF_CIRCLES, _SETTINGS):
         return (*identity, tuple(str(place) for place in finding["locations"]))
     return identity
 
@@ -174,7 +175,8 @@ def _card(found: _Found, run: Mapping[str, Any], again: _Again) -> Card:
     key = finding["key"]
     most = _MOST_PLACES_OF_LOCKS if key.startswith("locks.") else _MOST_PLACES
     details = [each for each in finding["details"] if not each.startswith(("stack of ", GROWS_ALONG))]
-    value, told = _figures(finding, measure, found)
+    value, told = _figures(finding, measure)
+    again_with = len(finding.get("tests", ())) or 1  # of the run: all that it takes; else the worst of them alone
     share = share_of(measure["value"], measure["limit"]) if measure else None
     return Card(
         key=key,
@@ -193,11 +195,11 @@ def _card(found: _Found, run: Mapping[str, Any], again: _Again) -> Card:
         more_details=max(len(details) - _MOST_DETAILS, 0),
         along=found.along,
         owner=finding.get("owner"),
-        limit=_limit(measure),
-        advice=advice_on(finding_from_dict(dict(finding))),
+        limit="" if measure is None else limit_text(measure_from_dict(key, measure)),
+        advice=advice_on(finding_from_dict(finding)),
         tests=found.tests[:_MOST_TESTS],
         number=len(found.tests),
-        command=again(found.tests[: max(len(finding["tests"]), 1) if finding.get("tests") else 1][:_MOST_TESTS]),
+        command=again(found.tests[: min(again_with, _MOST_TESTS)]),
         rank=(_LEVELS.index(finding["level"]), rank_of(key), key, -(share or 0.0), -_value_of(found), found.tests[:1]),
     )
 
@@ -235,20 +237,14 @@ _NAMES = {
 }
 
 
-def _figures(finding: Mapping[str, Any], measure: Mapping[str, Any] | None, found: _Found) -> tuple[str, str]:
+def _figures(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> tuple[str, str]:
     """The number in large, and what stands beside it."""
-    if finding.get("locks") or finding["key"] in ("locks.deadlocks", "locks.potential_deadlocks"):
-        hung = finding["key"] == "locks.deadlocks"
-        met = any(detail.endswith("here some did") for detail in finding["details"])
+    if finding.get("locks") or finding["key"] in _OF_CIRCLES:
         limit = "" if measure is None else f", budget {quantity(measure['limit'], 'count')}"
-        return (
-            ("1 deadlock", f"it happened, and was broken{limit}")
-            if hung
-            else (
-                "1 circle",
-                f"{'threads met in it' if met else 'it did not hang'}{limit}",
-            )
-        )
+        if finding["key"] == "locks.deadlocks":
+            return "1 deadlock", f"it happened, and was broken{limit}"
+        met = any(detail.endswith("here some did") for detail in finding["details"])
+        return "1 circle", f"{'threads met in it' if met else 'it did not hang'}{limit}"
     if measure is None or measure["value"] is None:
         _, _, said = finding["summary"].partition(": ")
         return _split(said or finding["summary"])
@@ -267,13 +263,6 @@ def _split(said: str) -> tuple[str, str]:
     if match is None:
         return "", said
     return match["value"], f"budget {match['limit']}"
-
-
-def _limit(measure: Mapping[str, Any] | None) -> str:
-    if measure is None or measure["limit"] is None:
-        return ""
-    reason = f": {measure['reason']}" if measure.get("reason") else ""
-    return f"{quantity(measure['limit'], measure['unit'])}, set by {measure['origin']}{reason}"
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
@@ -369,11 +358,9 @@ def _outlives(finding: Mapping[str, Any]) -> pictures.Drawing | None:
     details = [each for each in finding["details"] if not each.startswith((GROWS_ALONG, "..."))]
     if not details:
         return None
-    lanes = [pictures.Lane(_lane_name(each), stays=True) for each in details]
+    names = [_lane_name(each) for each in details]
     after = "still changed" if finding["key"] == _SETTINGS else "still there"
-    return pictures.lifelines(
-        lanes, after=after, label=f"{joined([lane.name for lane in lanes[:3]])}: {after} after the test has ended"
-    )
+    return pictures.lifelines(names, after=after, label=f"{joined(names[:3])}: {after} after the test has ended")
 
 
 def _contended(found: _Found, run: Mapping[str, Any]) -> pictures.Drawing | None:

@@ -10,12 +10,11 @@ from typing import Any
 from coresys.budgets.wording import quoted
 from pytest_coresys.measures import MEASURES, OF_SOAK
 from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, is_of_one_run
-from pytest_coresys.reports.page.cards import title_of
 from pytest_coresys.reports.page.rows import Group
-from pytest_coresys.reports.page.words import counted, duration, joined, quantity
+from pytest_coresys.reports.reading import SUSPECTED, is_failed_by_budget, unmeasured
+from pytest_coresys.reports.words import counted, duration, joined, quantity
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS
 
-_SUSPECTED = "suspected:"
 _MOST_EXAMPLES = 3
 
 
@@ -67,7 +66,7 @@ def _all_within(summary: Mapping[str, Any]) -> str:
 
 def _reasons(run: Mapping[str, Any]) -> list[str]:
     tests = run["tests"]
-    over = sum(1 for test in tests if any(each["level"] == "error" for each in test["findings"]))
+    over = sum(map(is_failed_by_budget, tests))
     of_run = sum(1 for each in run["findings"] if each["level"] == "error")
     criteria = len(criteria_over(run))
     required = len(run["summary"].get("required_unmeasured", ()))
@@ -84,11 +83,7 @@ def _reasons(run: Mapping[str, Any]) -> list[str]:
 
 
 def _failed_by_themselves(tests: Sequence[Mapping[str, Any]]) -> int:
-    return sum(
-        1
-        for test in tests
-        if test["outcome"] in ("failed", "error") and not any(each["level"] == "error" for each in test["findings"])
-    )
+    return sum(1 for test in tests if test["outcome"] in ("failed", "error") and not is_failed_by_budget(test))
 
 
 def _counts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -186,7 +181,7 @@ def noise(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = []
     for key, value in run["run"]["noise_floor"].items():
         unit = MEASURES[key].unit if key in MEASURES else "count"
-        found.append((key, "infinite" if value is None else quantity(value, unit)))
+        found.append((key, quantity(value, unit)))
     return found
 
 
@@ -213,7 +208,7 @@ def gaps(run: Mapping[str, Any]) -> list[Gap]:
     """Suspicions first, for they may be defects; then by how many tests they are about."""
     found: dict[str, tuple[dict[str, None], list[str]]] = {}
     for test in run["tests"]:
-        for why, keys in _unmeasured(test).items():
+        for why, keys in unmeasured(test).items():
             known = found.setdefault(why, ({}, []))
             known[0].update(dict.fromkeys(keys))
             known[1].append(test["nodeid"])
@@ -230,21 +225,8 @@ def gaps(run: Mapping[str, Any]) -> list[Gap]:
         )
         for why, (keys, tests) in found.items()
     ]
-    told.sort(key=lambda gap: (not gap.why.startswith(_SUSPECTED), -gap.number, gap.why))
+    told.sort(key=lambda gap: (not gap.why.startswith(SUSPECTED), -gap.number, gap.why))
     return [*told, *_of_criteria(run), *_of_soak(run), *_off(run)]
-
-
-def _unmeasured(test: Mapping[str, Any]) -> dict[str, list[str]]:
-    measures = {key: each for key, each in test["measures"].items() if each["level"] != "off"}
-    if not measures:
-        return {str(test["why"]): []} if test["verdict"] == "not_measured" else {}
-    reasons: dict[str, list[str]] = {}
-    for key, measure in measures.items():
-        if measure["verdict"] == "not_measured":
-            reasons.setdefault(str(measure["why"]), []).append(key)
-    if len(reasons) == 1 and len(measures) == sum(map(len, reasons.values())):
-        return {why: [] for why in reasons}  # all of them: no need to name any
-    return reasons
 
 
 def _what(keys: Sequence[str]) -> str:
@@ -260,7 +242,7 @@ def remedy(why: str, tests: Sequence[str], outcomes: Collection[str]) -> str:
     for words, told in _REMEDIES:
         if words in why:
             return told.format(alone=alone)
-    if why.startswith(_SUSPECTED):
+    if why.startswith(SUSPECTED):
         return f"Repeat it until it is settled: {alone} --coresys-profile strict"
     if outcomes <= {"failed", "error"}:
         return "Mend the test: what a failing test leaves says nothing of the code."
@@ -345,5 +327,3 @@ def _off(run: Mapping[str, Any]) -> list[Gap]:
 
 
 _LIMITS = {"B": "256 MB", "s": "1 s", "ratio": "80 %", "count": "20"}
-
-__all__ = ["Gap", "Verdict", "facts", "gaps", "noise", "notes", "remedy", "title_of", "verdict", "versions"]

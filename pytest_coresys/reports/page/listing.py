@@ -7,14 +7,27 @@ of texts point into the tables beside them. The order is the one that is shown f
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from coresys.budgets.wording import advice_on, printable
 from pytest_coresys.reports.page.cards import names_of, rank_of
-from pytest_coresys.reports.page.words import STATES, WORST_FIRST, quantity, share_of, share_text, state_of
+from pytest_coresys.reports.reading import is_only_warned, names_of_tests
+from pytest_coresys.reports.words import (
+    ALL_STATES,
+    OVER,
+    STATES,
+    UNMEASURED,
+    WARN,
+    WORST_FIRST,
+    State,
+    limit_of,
+    quantity,
+    share_of,
+    share_text,
+    state_of,
+)
 from pytest_coresys.wire import finding_from_dict
 
 OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
@@ -27,15 +40,14 @@ class Table:
     """Values by number, each once."""
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
+        self.values: list[Hashable] = []
         self._numbers: dict[Hashable, int] = {}
 
-    def number(self, value: Any, key: Hashable = None) -> int:
-        """That of the value, which is added if it is new; ``key`` stands for what cannot be hashed."""
-        key = value if key is None else key
-        known = self._numbers.get(key)
+    def number(self, value: Hashable) -> int:
+        """That of the value, which is added if it is new."""
+        known = self._numbers.get(value)
         if known is None:
-            known = self._numbers[key] = len(self.values)
+            known = self._numbers[value] = len(self.values)
             self.values.append(value)
         return known
 
@@ -44,7 +56,7 @@ class Table:
 class First:
     """One of the rows that stand in the page without its script."""
 
-    state: Any
+    state: State
     outcome: str
     name: str
     path: str
@@ -58,7 +70,7 @@ class First:
 class _Listed:
     test: Mapping[str, Any]
     name: str
-    state: str
+    state: State
     closest: str | None
     share: float | None
     value: float
@@ -67,14 +79,14 @@ class _Listed:
     def order(self) -> tuple[Any, ...]:
         """Failures first, whatever made them fail; then by the share of the closest budget."""
         failed = self.test["outcome"] in _FAILED
-        over = self.state in ("over", "warn")
+        over = self.state in (OVER, WARN)
         unlimited = over and self.share is None
         return (
             not failed,
-            WORST_FIRST.index(self.state) if over else 9,
+            ALL_STATES.index(self.state) if over else 9,
             not unlimited,
             -(self.share or 0.0),
-            self.state != "none",
+            self.state is not UNMEASURED,
             rank_of(self.closest or ""),
             -self.value,
             self.name,
@@ -83,30 +95,25 @@ class _Listed:
 
 def listed(run: Mapping[str, Any]) -> list[_Listed]:
     """The tests in the order of the page."""
-    times = Counter(test["nodeid"] for test in run["tests"])
-    found = [_listed(test, several=times[test["nodeid"]] > 1) for test in run["tests"]]
+    found = [_listed(test, name) for test, name in zip(run["tests"], names_of_tests(run), strict=True)]
     return sorted(found, key=lambda each: each.order)
 
 
-def _listed(test: Mapping[str, Any], *, several: bool) -> _Listed:
-    name = f"{test['nodeid']} [{test['worker']}]" if several else test["nodeid"]
+def _listed(test: Mapping[str, Any], name: str) -> _Listed:
     closest, rank = None, (9, 0.0, 0, 0.0)
     share: float | None = None
     for key, measure in test["measures"].items():
         if measure["level"] == "off" or measure["verdict"] == "not_measured":
             continue
         used = share_of(measure["value"], measure["limit"])
-        state = state_of(measure).name
-        over = state in ("over", "warn")
+        state = state_of(measure)
+        over = state in (OVER, WARN)
         # Over a limit of zero there is no share, and nothing is worse.
         near = -(used if used is not None else float(over) * 1e9)
-        this = (WORST_FIRST.index(state), near, rank_of(key), -(measure["value"] or 0.0))
+        this = (ALL_STATES.index(state), near, rank_of(key), -(measure["value"] or 0.0))
         if (over or used) and this < rank:
             closest, rank, share = key, this, used
-    state = STATES[test["verdict"]].name
-    if state == "over" and not any(state_of(each).name == "over" for each in test["measures"].values()):
-        # Over by a budget that only warns; by no measure at all if its markers are wrong.
-        state = "warn" if any(state_of(each).name == "warn" for each in test["measures"].values()) else "over"
+    state = WARN if is_only_warned(test) else STATES[test["verdict"]]
     value = test["measures"][closest]["value"] or 0.0 if closest else 0.0
     return _Listed(test, name, state, closest, share, float(value))
 
@@ -119,21 +126,17 @@ def first_rows(tests: Sequence[_Listed], most: int) -> list[First]:
         figures = "" if measure is None else _against(measure)
         used = share_text(each.share) if measure is not None else ""
         path, name = _split(each.name)
-        state = next(
-            state
-            for state in (*STATES.values(), state_of({"verdict": "over", "level": "warn"}))
-            if state.name == each.state
-        )
         found.append(
-            First(state, each.test["outcome"], name, path, each.closest or "", figures, used, each.test["why"] or "")
+            First(
+                each.state, each.test["outcome"], name, path, each.closest or "", figures, used, each.test["why"] or ""
+            )
         )
     return found
 
 
 def _against(measure: Mapping[str, Any]) -> str:
     sign = ">" if measure["verdict"] == "over" else "of"
-    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
-    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit}"
+    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit_of(measure)}"
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -147,7 +150,6 @@ class Packed:
     def __init__(self, tests: Sequence[_Listed], locks: Mapping[str, Any]) -> None:
         self._paths, self._keys, self._workers, self._whys = Table(), Table(), Table(), Table()
         self._templates, self._measures, self._sets = Table(), Table(), Table()
-        self._shared: dict[int, int] = {}
         rows = [self._row(each) for each in tests]
         at = {each.test["nodeid"]: number for number, each in reversed(list(enumerate(tests)))}
         self.data: dict[str, Any] = {
@@ -172,7 +174,7 @@ class Packed:
             self._paths.number(path),
             name,
             OUTCOMES.index(test["outcome"]),
-            WORST_FIRST.index(each.state),
+            ALL_STATES.index(each.state),
             test["repetitions"],
             self._workers.number(test["worker"]),
             self._whys.number(test["why"] or ""),
@@ -198,7 +200,7 @@ class Packed:
             measure["level"],
             measure["origin"],
             measure["evidence"],
-            WORST_FIRST.index(state_of(measure).name),
+            ALL_STATES.index(state_of(measure)),
             measure["why"] or "",
             measure.get("reason", ""),
             tuple(measure.get("details", ())),
@@ -227,7 +229,7 @@ def _number(value: float | None) -> float | int | None:
 
 
 def _finding(finding: Mapping[str, Any]) -> list[Any]:
-    tried = advice_on(finding_from_dict(dict(finding)))
+    tried = advice_on(finding_from_dict(finding))
     return [
         finding["key"],
         finding["level"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_coresys.reports import pictures
 from pytest_coresys.reports.page.cards import names_of
-from pytest_coresys.reports.page.words import counted
+from pytest_coresys.reports.words import counted
 
 MOST = 48  # boxes: beyond that nothing is to be read, and the table beside has them all
 _MOST_ROWS = 12

@@ -9,13 +9,16 @@ from typing import Any
 
 from pytest_coresys.reports import pictures
 from pytest_coresys.reports.page.cards import buckets_of, title_of
-from pytest_coresys.reports.page.words import (
+from pytest_coresys.reports.words import (
+    ALL_STATES,
+    OVER,
     SIGNS,
+    STATES,
     UNMEASURED,
-    WITHIN,
-    WORST_FIRST,
+    WARN,
     State,
     counted,
+    limit_of,
     quantity,
     share_of,
     share_text,
@@ -65,9 +68,8 @@ class Group:
 
 def counts_of(rows: Iterable[Row]) -> list[tuple[State, int]]:
     """How many rows are in which state, the worst first."""
-    states = {row.state.name: row.state for row in rows}
-    numbers = Counter(row.state.name for row in rows)
-    return [(states[name], numbers[name]) for name in WORST_FIRST if name in numbers]
+    numbers = Counter(row.state for row in rows)
+    return [(state, numbers[state]) for state in ALL_STATES if state in numbers]
 
 
 def groups(run: Mapping[str, Any]) -> list[Group]:
@@ -107,7 +109,7 @@ def _budgets(tests: Sequence[Mapping[str, Any]]) -> Iterable[Row]:
 
 def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
     measured = [each for each in measures if each["verdict"] != "not_measured"]
-    numbers = Counter(state_of(each).name for each in measures)
+    numbers = Counter(map(state_of, measures))
     limits = list(dict.fromkeys((each["limit"], each["unit"]) for each in measures))
     state = _worst(measured)
     worst = max(measured, key=_badness, default=None)
@@ -126,7 +128,7 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
         link=f"#tests~{key}",
         why=why,
         more={
-            "counts": [[name, numbers[name]] for name in WORST_FIRST if numbers[name]],
+            "counts": [[state.name, numbers[state]] for state in ALL_STATES if numbers[state]],
             "limits": _limits(measures),
             "set": _example(key, measures[0]["unit"]),
         },
@@ -134,19 +136,22 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def _worst(measured: Sequence[Mapping[str, Any]]) -> State:
-    states = {state_of(each).name: state_of(each) for each in measured}
-    return next((states[name] for name in WORST_FIRST if name in states), UNMEASURED)
+    found = set(map(state_of, measured))
+    return next((state for state in ALL_STATES if state in found), UNMEASURED)
 
 
 def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
-    state = WORST_FIRST.index(state_of(measure).name)
-    return -state, share_of(measure["value"], measure["limit"]) or 0.0, measure["value"] or float("inf")
+    return (
+        -ALL_STATES.index(state_of(measure)),
+        share_of(measure["value"], measure["limit"]) or 0.0,
+        measure["value"] or float("inf"),
+    )
 
 
-def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[str, int]) -> pictures.Drawing | str:
+def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[State, int]) -> pictures.Drawing | str:
     """How much of their budget the tests used; of a limit of zero, how many kept to it."""
     shares = [share for each in measured if (share := share_of(each["value"], each["limit"])) is not None]
-    over = numbers.get("over", 0) + numbers.get("warn", 0)
+    over = numbers.get(OVER, 0) + numbers.get(WARN, 0)
     if not shares:
         return (
             f"none in {counted(len(measured), 'test')}"
@@ -168,8 +173,7 @@ def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    limit = "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
-    return limit, measure["level"], measure["origin"], measure.get("reason", "")
+    return limit_of(measure), measure["level"], measure["origin"], measure.get("reason", "")
 
 
 _EXAMPLES = {"B": '"8 KB"', "B/h": '"1 MB/h"', "s": '"50 ms"', "ratio": '"5 %"', "count": "1"}
@@ -189,7 +193,6 @@ class Limit:
     origin: str
     reason: str
     tests: int
-    first: bool
 
 
 def limits(run: Mapping[str, Any]) -> list[Limit]:
@@ -201,12 +204,11 @@ def limits(run: Mapping[str, Any]) -> list[Limit]:
                 counts.setdefault(key, Counter())[_limit_of(measure)] += 1
     found = []
     for key, numbers in counts.items():
-        for at, ((limit, level, origin, reason), number) in enumerate(numbers.most_common()):
-            found.append(Limit(key, limit, level, origin, reason, number, at == 0))
+        found += [Limit(key, *told, number) for told, number in numbers.most_common()]
     for key, entry in run["soak"].items():
         if entry.get("limit") is not None:
             limit = quantity(entry["limit"], entry["unit"])
-            found.append(Limit(key, limit, entry["level"], entry["origin"], "", 0, True))
+            found.append(Limit(key, limit, entry["level"], entry["origin"], "", 0))
     return found
 
 
@@ -252,17 +254,19 @@ def _criterion(each: Mapping[str, Any]) -> Row:
     unit, value, limit = each["unit"], each["value"], each["limit"]
     state = state_of(each)
     target = "holds" if unit == "bool" and limit else f"{SIGNS[each['comparison']]} {quantity(limit, unit)}"
-    if unit == "bool":
-        measured = "" if value is None else ("holds" if value else "does not hold")
+    if value is None or state is UNMEASURED:
+        measured = ""
+    elif unit == "bool":
+        measured = "holds" if value else "does not hold"
     else:
-        measured = "" if value is None else quantity(value, unit)
+        measured = quantity(value, unit)
     evidence = list(each["evidence"])
     return Row(
         id=each["id"],
         title=each.get("title") or each["id"],
         state=state,
         target=target,
-        measured=measured if state is not UNMEASURED else "",
+        measured=measured,
         statistic="" if each["statistic"] in ("value", "check") else each["statistic"],
         chart=_chart(each) if state is not UNMEASURED else "",
         trend=_trend(each),
@@ -283,21 +287,18 @@ def _more(each: Mapping[str, Any], evidence: Sequence[str]) -> dict[str, Any]:
         "evidence": list(evidence[:_MOST_EVIDENCE]),
         "more": max(len(evidence) - _MOST_EVIDENCE, 0),
         "samples": each["samples"],
-        "parts": [[name, _STATE[status]] for name, status in each.get("parts", {}).items()],
+        "parts": [[name, STATES[status].name] for name, status in each.get("parts", {}).items()],
     }
     if "interval" in each:
         told["interval"] = " to ".join(quantity(end, each["unit"]) for end in each["interval"])
     return {name: value for name, value in told.items() if value}
 
 
-_STATE = {"over": "over", "near": "near", "within": "within", "not_measured": "none"}
-
-
 def _chart(each: Mapping[str, Any]) -> pictures.Drawing | str:
     """On the scale of all rows where there is a share of a budget; else a sentence, never an empty chart."""
     value, limit, samples = each["value"], each["limit"], each["samples"]
     if each["statistic"] == "derived":
-        parts = Counter(_STATE[status] for status in each.get("parts", {}).values())
+        parts = Counter(each.get("parts", {}).values())
         whole = sum(parts.values())
         return f"{parts['within']} of {counted(whole, 'part')} within" if whole else ""
     share = share_of(value, limit)
@@ -328,6 +329,3 @@ def _figure(entry: object) -> float | None:
     if isinstance(entry, Mapping):
         entry = entry.get("value")
     return float(entry) if isinstance(entry, (int, float)) else None
-
-
-__all__ = ["BUDGETS", "SOAK", "WITHIN", "Group", "Limit", "Row", "counts_of", "groups", "limits"]

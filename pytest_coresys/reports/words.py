@@ -1,4 +1,4 @@
-"""Verdicts, figures and shares, as the report writes them. Pure."""
+"""Verdicts, figures and shares, as reports write them. Pure."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def quantity(value: object, unit: str) -> str:
         return "yes" if value else "no"
     assert isinstance(value, (int, float))
     return format_quantity(float(value), unit)
+
+
+def limit_of(measure: Mapping[str, Any]) -> str:
+    """The limit of a measure with its unit."""
+    return "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])
 
 
 def share_of(value: object, limit: object) -> float | None:
