@@ -1,20 +1,20 @@
-"""How the suites run what they measure: several at once, and foreign subjects whose errors are findings, not ours."""
+"""How the suites run what they measure: in threads that begin together, or meanwhile, and change places often."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from statistics import median
-from time import perf_counter
-from types import TracebackType
+from time import monotonic, perf_counter, sleep
 from typing import Any
 
-from pytest_coresys.criteria.recorder import CriteriaRecorder
+PATIENCE = 15.0
+"""Seconds. What should come at once has come by then, on whatever machine."""
 
-WAIT = 15.0  # seconds, a watchdog: nobody waits that long unless something hangs
-SHOWN = 5  # faults that a detail names
+WATCHDOG = 60.0
+"""Seconds. No storm lasts as long, unless it hangs."""
 
 
 def in_words(error: BaseException) -> str:
@@ -27,8 +27,9 @@ def in_words(error: BaseException) -> str:
 
 
 @contextmanager
-def switching(seconds: float = 1e-5) -> Iterator[None]:
-    """Threads take turns this often, so that what needs a lock and has none is seen."""
+def switching(seconds: float = 1e-6) -> Iterator[None]:
+    """Threads take turns this often, by default as often as the interpreter can: what needs a lock and has none is seen
+    then."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(seconds)
     try:
@@ -37,25 +38,67 @@ def switching(seconds: float = 1e-5) -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def at_once(calls: Sequence[Callable[[], object]]) -> list[str]:
-    """Make the calls in a thread each, which begin together and change places often; what went wrong, in words."""
-    together = threading.Barrier(len(calls))
-    wrong: list[str] = []
+class Runner(threading.Thread):
+    """A thread that keeps what its function returned or raised. A daemon: one that hangs must not keep the run."""
 
-    def run(call: Callable[[], object]) -> None:
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._function: Callable[[], Any] | None = function
+        self.value: Any = None
+        self.problem: str | None = None
+        self.start()
+
+    def run(self) -> None:
+        function, self._function = self._function, None
         try:
-            together.wait(WAIT)
-            call()
-        except Exception as error:
-            wrong.append(in_words(error))
+            assert function is not None
+            self.value = function()
+        except BaseException as error:  # told, whatever it is: the subject is a stranger's
+            self.problem = in_words(error)
 
-    threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
-    with switching():
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(WAIT)
-    return wrong + ["a thread did not end"] * sum(thread.is_alive() for thread in threads)
+
+def at_once(calls: Iterable[Callable[[], object]], patience: float = WATCHDOG, every: float | None = 1e-6) -> list[str]:
+    """Make calls in a thread each, which begin together and take turns ``every`` so many seconds (None: as usual); what
+    they raised, and how many of them hang, in words."""
+    several = list(calls)
+    together = threading.Barrier(len(several))
+
+    def begin(call: Callable[[], object]) -> None:
+        together.wait(patience)
+        call()
+
+    with nullcontext() if every is None else switching(every):
+        runners = [Runner(lambda call=call: begin(call)) for call in several]  # type: ignore[misc]
+        deadline = monotonic() + patience
+        for runner in runners:
+            runner.join(max(deadline - monotonic(), 0.0))
+    hanging = sum(runner.is_alive() for runner in runners)
+    return [
+        *(runner.problem for runner in runners if runner.problem is not None),
+        *([f"{hanging} of {len(several)} threads hang"] if hanging else []),
+    ]
+
+
+@contextmanager
+def meanwhile(calls: Iterable[Callable[[], object]], breath: float | None = None) -> Iterator[None]:
+    """Threads that make a call each again and again meanwhile, with a breath of so many seconds between.
+
+    One that raises makes no more: whoever is timed beside it sees that too, or it is measured elsewhere."""
+    done = threading.Event()
+
+    def again_and_again(call: Callable[[], object]) -> None:
+        while not done.is_set():
+            call()
+            if breath is not None:
+                sleep(breath)
+
+    runners = [Runner(lambda call=call: again_and_again(call)) for call in calls]  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        done.set()
+        for runner in runners:
+            runner.join(WATCHDOG)
 
 
 _MOST_TIMES = 200
@@ -83,44 +126,3 @@ def _seconds(call: Callable[[], object]) -> float:
     began = perf_counter()
     call()
     return perf_counter() - began
-
-
-def attempt(faults: list[str], what: str, call: Callable[[], Any]) -> Any:
-    """What a call returns; None, and a fault more, where it raises."""
-    try:
-        return call()
-    except Exception as error:
-        faults.append(f"{what} raised {in_words(error)}")
-        return None
-
-
-def record_faults(criteria: CriteriaRecorder, identity: str, faults: Sequence[str]) -> None:
-    """Faults that were found, for a criterion that counts them, or one that says whether there are any."""
-    words = "; ".join(faults[:SHOWN])
-    if criteria.criterion(identity).statistic == "check":
-        criteria.check(identity, not faults, words)
-    else:
-        criteria.record(identity, len(faults), words)
-
-
-class Judging:
-    """``with Judging(criteria, id, ...):`` what a subject raises within is a fault of it, and no error of the suite.
-
-    Where a fault can be counted it is one; what is timed was not measured then.
-    """
-
-    def __init__(self, criteria: CriteriaRecorder, *identities: str) -> None:
-        self._criteria, self._identities = criteria, identities
-
-    def __enter__(self) -> None:
-        """Nothing is done."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        for identity in self._identities:
-            if self._criteria.criterion(identity).statistic in ("check", "total"):
-                self._criteria.check(identity, False, f"the subject raised {in_words(error)}")
-            else:
-                self._criteria.unmeasured(identity, f"the subject raised {in_words(error)}")
-        return True

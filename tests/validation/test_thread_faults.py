@@ -17,8 +17,9 @@ from validation_suites.faults import monitoring as monitoring_faults
 from validation_suites.faults import threads as faults
 from validation_suites.faults.faulty import Faulty
 from validation_suites.locks.measures import unranked
+from validation_suites.running import Runner
 from validation_suites.threads import locking, measures, times
-from validation_suites.threads.racing import Holding, Runner
+from validation_suites.threads.racing import Holding
 
 RANK = locking.RANKS[0]
 SOON = 1.0  # seconds, for what a fault keeps from ever coming

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from coresys.system_records import CleanupStep
 from validation_suites.resources.releasing import fails, something_that_hangs
+from validation_suites.running import meanwhile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,33 +133,22 @@ def transition(state: IStateManager, now: Now = perf_counter) -> Callable[[], fl
     return one_transition
 
 
-@contextmanager
-def cleaning_up(make: Callable[[], ICleanupManager], state: IStateManager, threads: int = 2) -> Iterator[None]:
+def cleaning_up(
+    make: Callable[[], ICleanupManager], state: IStateManager, threads: int = 2
+) -> AbstractContextManager[None]:
     """Cleanups that go on all the time, each on a thread and with a machine of its own that follows its steps."""
     from validation_suites.state.measures import DOOR
 
-    done = threading.Event()
-
     def work(name: str) -> None:
-        with suppress(Exception):  # what a subject raises is seen by whoever is timed, or measured elsewhere
-            while not done.is_set():
-                cleanup = make()
-                for number in range(STEPS):
-                    cleanup.add(CleanupStep(f"step {number}"), partial(state.fire, name, ("push", "pull")[number % 2]))
-                cleanup.run()
+        cleanup = make()
+        for number in range(STEPS):
+            cleanup.add(CleanupStep(f"step {number}"), partial(state.fire, name, ("push", "pull")[number % 2]))
+        cleanup.run()
 
-    running = []
-    for number in range(threads):
-        state.define(f"system {number}", DOOR)
-        running.append(threading.Thread(target=work, args=(f"system {number}",), daemon=True))
-    for thread in running:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in running:
-            thread.join(60)
+    names = [f"system {number}" for number in range(threads)]
+    for name in names:
+        state.define(name, DOOR)
+    return meanwhile(partial(work, name) for name in names)
 
 
 # -- that it is gone ---------------------------------------------------------------------------------------------------

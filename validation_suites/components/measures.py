@@ -4,10 +4,10 @@ faults it finds, in words, or bytes."""
 from __future__ import annotations
 
 import gc
-import threading
-import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coresys.system_records import (
@@ -18,7 +18,7 @@ from coresys.system_records import (
     StateDefinition,
     TransitionRecord,
 )
-from validation_suites.threads.racing import PATIENCE, Runner, in_words
+from validation_suites.running import in_words, meanwhile
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager
@@ -357,23 +357,6 @@ def operations(resources: IResourceManager, owner: str = "web", size: int = 4096
     }
 
 
-class Others:
-    """``with Others(operation):`` seven threads do the same now and then."""
-
-    def __init__(self, operation: Callable[[int], object], threads: int = 7) -> None:
-        self._operation, self._threads = operation, threads
-        self._stop = threading.Event()
-
-    def _run(self, number: int) -> None:
-        while not self._stop.is_set():
-            self._operation(number)
-            time.sleep(0.002)
-
-    def __enter__(self) -> Others:
-        self._runners = [Runner(lambda number=number: self._run(number)) for number in range(self._threads)]  # type: ignore[misc]
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        for runner in self._runners:
-            runner.join(PATIENCE)
+def others_at_work(operation: Callable[[int], object], threads: int = 7) -> AbstractContextManager[None]:
+    """Seven threads do the same now and then, meanwhile."""
+    return meanwhile([partial(operation, number) for number in range(threads)], 0.002)

@@ -11,11 +11,11 @@ from coresys.coordinators.component import ComponentCoordinator
 from coresys.threads import OrderedLock
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
+from validation_suites.asking import count, faults_of
 from validation_suites.components import conformance, imports, measures
 from validation_suites.conftest import Subject
 from validation_suites.state.measures import DOOR
-from validation_suites.threads.racing import asked
-from validation_suites.threads.recording import count, time_lock, told
+from validation_suites.threads.recording import time_lock, told
 
 
 def coordinator(subject: Subject) -> ComponentCoordinator:
@@ -38,7 +38,7 @@ def test_coordinators_offer_managers_by_the_protocols(
             coresys_criteria.note(identity, "by signatures alone: mypy is not installed")
         return
     folder = tmp_path_factory.mktemp("types")
-    found = asked(lambda: conformance.type_faults(conformance.program(), folder))
+    found = faults_of(lambda: conformance.type_faults(conformance.program(), folder))
     for number, identity in enumerate(conformance.COORDINATORS):
         # The checker names the functions of the program only by lines: what it says of one is told of all.
         coresys_criteria.check(identity, not found, f"mypy --strict: {'; '.join(found[:3])}")
@@ -95,7 +95,10 @@ def test_operations_through_the_coordinator_are_quick(subject: Subject, coresys_
         def a_bytearray() -> bytearray:
             return bytearray(4096)
 
-        with measures.Others(lambda number: measures.operations(resources, f"other-{number}")["lease and release"]()):
+        def another(number: int) -> None:
+            measures.operations(resources, f"other-{number}")["lease and release"]()
+
+        with measures.others_at_work(another):
             for operation in measures.operations(resources).values():
                 coresys_criteria.timed(
                     "components.operation_time", operation, beside=a_bytearray, calls=1_000, rounds=3

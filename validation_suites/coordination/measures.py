@@ -18,9 +18,10 @@ from coresys.coordinators.component import ComponentCoordinator
 from coresys.coordinators.views import ScopedStates
 from coresys.errors.hierarchy import CoreSysError
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec, ErrorRecord, StateDefinition
+from validation_suites.asking import attempt
 from validation_suites.conftest import close
 from validation_suites.errors.measures import REQUEST, Arrived, Planted, raised
-from validation_suites.running import WAIT, at_once, attempt, in_words
+from validation_suites.running import PATIENCE, at_once, in_words
 from validation_suites.state.measures import FLIP, failing_table, history_faults, storm_faults, takes_tables
 from validation_suites.tally import counted
 
@@ -500,9 +501,9 @@ def errors_lost(system: System) -> list[str]:
     task = system.errors.guard("web")
     futures = [system.threads.submit(task(failing(f"task {number}"))) for number in range(20)]
     for future in futures:
-        future.exception(WAIT)
+        future.exception(PATIENCE)
     system.cleanup.add(CleanupStep("here", here=True), failing("step here"))
-    system.cleanup.add(CleanupStep("apart", deadline=WAIT), failing("step of its own thread"))
+    system.cleanup.add(CleanupStep("apart", deadline=PATIENCE), failing("step of its own thread"))
     system.resources.register("file", owner="mail", close=failing("close of a file"))
     system.resources.register("socket", owner="search", close=failing("close of a socket"))
     system.shutdown()
@@ -551,7 +552,7 @@ def context_lost(system: System) -> list[str]:
 
     def start() -> None:
         note("start")
-        system.threads.submit(note, "task of a start").result(WAIT)
+        system.threads.submit(note, "task of a start").result(PATIENCE)
         coordinator.resources.register("session", owner="web", close=noting("close"))
 
     def fail() -> None:
@@ -562,15 +563,15 @@ def context_lost(system: System) -> list[str]:
     try:
         coordinator.start("web")
         coordinator.restart("web")
-        system.threads.submit(note, "task").result(WAIT)
-        system.threads.submit(system.errors.guard("web")(fail)).exception(WAIT)
-        system.threads.submit(lambda: system.threads.submit(note, "task of a task").result(WAIT)).result(WAIT)
+        system.threads.submit(note, "task").result(PATIENCE)
+        system.threads.submit(system.errors.guard("web")(fail)).exception(PATIENCE)
+        system.threads.submit(lambda: system.threads.submit(note, "task of a task").result(PATIENCE)).result(PATIENCE)
         testing = system.coordinators.testing
         testing.open(EnvironmentSpec("own"))
-        testing.tests.environment("own").threads.submit(noting("task of an environment")).result(WAIT)
+        testing.tests.environment("own").threads.submit(noting("task of an environment")).result(PATIENCE)
         testing.close("own")
         system.cleanup.add(CleanupStep("here", here=True), noting("step"))
-        system.cleanup.add(CleanupStep("apart", deadline=WAIT), noting("step of its own thread"))
+        system.cleanup.add(CleanupStep("apart", deadline=PATIENCE), noting("step of its own thread"))
         system.shutdown()
     finally:
         REQUEST.reset(token)
@@ -598,7 +599,7 @@ def errors_not_monitored(system: System, threads: int = 8, each: int = 50) -> li
                 system.errors.report(raised(Planted(f"thread {number} error {at}")), component="web")
             else:
                 task = system.errors.guard("web")(partial(fail, f"task {number} error {at}"))
-                system.threads.submit(task).exception(WAIT)
+                system.threads.submit(task).exception(PATIENCE)
 
     faults = at_once([partial(storm, number) for number in range(threads)])
     coordinator = system.coordinators.component

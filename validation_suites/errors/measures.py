@@ -27,7 +27,8 @@ from coresys.state import State, TransitionTable, inside, on
 from coresys.system_records import CleanupStep, ErrorRecord
 from coresys.testing.fakes import RecordingComponentManager
 from pytest_coresys.subjects import takes
-from validation_suites.running import WAIT, at_once, attempt
+from validation_suites.asking import attempt
+from validation_suites.running import PATIENCE, at_once
 from validation_suites.tally import Tally, missed_or_doubled
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _by_hooks(manager: Any, made: list[str]) -> None:
             threading.Timer(0, fail, args=("in a timer",)),
         ):
             thread.start()
-            thread.join(WAIT)
+            thread.join(PATIENCE)
         failing: Failing | None = Failing()
         failing = None
         assert failing is None
@@ -488,10 +489,10 @@ def context_lost(manager: IErrorManager, threads: IThreadManager, times: int = 5
         for timer in timers:
             timer.start()
         for timer in timers:
-            timer.join(WAIT)
+            timer.join(PATIENCE)
     faults: list[str] = []
     for future in futures:
-        attempt(faults, "a task", partial(future.result, WAIT))
+        attempt(faults, "a task", partial(future.result, PATIENCE))
     faults += missed_or_doubled("error", arrived.messages(), list(expected))
     for record in arrived.leaves():
         kept = dict(record.context).get(REQUEST.name, "")

@@ -6,9 +6,10 @@ import pytest
 
 from coresys.testing.fakes import FakeClock
 from pytest_coresys.criteria.recorder import CriteriaRecorder
+from validation_suites.asking import judging, record_faults
 from validation_suites.conftest import Subject
 from validation_suites.errors import measures, timings
-from validation_suites.running import Judging, as_long_as, record_faults
+from validation_suites.running import as_long_as
 from validation_suites.state.measures import FLIP, takes_tables
 from validation_suites.state.timings import look_up_in_a_dictionary, restoring
 from validation_suites.tally import Tally, counted
@@ -18,14 +19,14 @@ DEPTHS = (8, 33, 500)  # frames of an error
 
 @pytest.mark.coresys_criterion("errors.propagation_lost")
 def test_no_error_is_lost_on_its_path(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.propagation_lost"):
+    with judging(coresys_criteria, "errors.propagation_lost"):
         faults = measures.leaves_lost(subject("errors"), subject("cleanup"))
         record_faults(coresys_criteria, "errors.propagation_lost", faults)
 
 
 @pytest.mark.coresys_criterion("errors.recovery_procedures_failed")
 def test_procedures_are_run_as_declared(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.recovery_procedures_failed"):
+    with judging(coresys_criteria, "errors.recovery_procedures_failed"):
         clock = FakeClock()
         manager = subject("errors", clock=clock)
         if not (callable(getattr(manager, "policies", None)) and callable(getattr(manager, "recovering", None))):
@@ -37,7 +38,7 @@ def test_procedures_are_run_as_declared(subject: Subject, coresys_criteria: Crit
 
 @pytest.mark.coresys_criterion("errors.state_handling_wrong")
 def test_error_states_are_entered_and_left(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.state_handling_wrong"):
+    with judging(coresys_criteria, "errors.state_handling_wrong"):
         states = subject("state")
         if not takes_tables(states):
             why = "its states have no add() for tables that call back"
@@ -52,7 +53,7 @@ def test_context_and_causes_go_across_threads(subject: Subject, coresys_criteria
     if not subject.takes("errors", "context"):
         coresys_criteria.unmeasured("errors.context_lost", "its factory takes no context variables to keep")
         return
-    with Judging(coresys_criteria, "errors.context_lost"):
+    with judging(coresys_criteria, "errors.context_lost"):
         manager = subject("errors", context=(measures.REQUEST.name,))
         faults = measures.context_lost(manager, subject("threads"))
         for values in (False, True):
@@ -66,7 +67,7 @@ def test_every_error_is_told_to_monitoring_once(subject: Subject, coresys_criter
     if not subject.takes("errors", "monitoring"):
         coresys_criteria.unmeasured("errors.monitoring_missed", "its factory takes no monitoring")
         return
-    with Judging(coresys_criteria, "errors.monitoring_missed"):
+    with judging(coresys_criteria, "errors.monitoring_missed"):
         monitoring = subject("monitoring")
         tally = Tally(monitoring)
         faults = measures.untold_errors(subject("errors", monitoring=tally), tally)
@@ -84,7 +85,7 @@ def test_every_error_is_told_to_monitoring_once(subject: Subject, coresys_criter
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("errors.detection_time")
 def test_an_error_is_noticed_at_once(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.detection_time"):
+    with judging(coresys_criteria, "errors.detection_time"):
         clock = timings.FineClock()
         fine = subject.takes("errors", "clock")
         operation = timings.detection(subject("errors", clock=clock), clock.time if fine else None)
@@ -97,7 +98,7 @@ def test_an_error_is_noticed_at_once(subject: Subject, coresys_criteria: Criteri
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("errors.capture_time")
 def test_an_error_is_captured_quickly(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.capture_time"):
+    with judging(coresys_criteria, "errors.capture_time"):
         for values in (False, True) if subject.takes("errors", "values") else (False,):
             for depth in DEPTHS:
                 operation, beside = timings.capture(subject("errors", values=values), depth)
@@ -109,7 +110,7 @@ def test_an_error_is_captured_quickly(subject: Subject, coresys_criteria: Criter
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("errors.recovery_start_time")
 def test_recovery_begins_soon(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.recovery_start_time"):
+    with judging(coresys_criteria, "errors.recovery_start_time"):
         inline = timings.recovery_inline(subject("errors"))
         coresys_criteria.timed("errors.recovery_start_time", inline, beside=timings.raise_and_catch)
         by_worker = timings.recovery_by_a_worker(subject("errors"), subject("threads"))
@@ -127,7 +128,7 @@ def test_recovery_begins_soon(subject: Subject, coresys_criteria: CriteriaRecord
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("errors.restore_time")
 def test_a_state_is_restored_quickly_from_memory(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "errors.restore_time"):
+    with judging(coresys_criteria, "errors.restore_time"):
         manager = subject("state")
         manager.define("m", FLIP)
         manager.fire("m", "go")

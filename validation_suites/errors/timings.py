@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from coresys.system_records import ErrorRecord
 from validation_suites.errors.measures import Planted
-from validation_suites.running import WAIT
+from validation_suites.running import PATIENCE, meanwhile
 
 if TYPE_CHECKING:
     from coresys.interfaces import IErrorManager, IThreadManager
@@ -39,22 +39,9 @@ class FineClock:
         time.sleep(seconds)
 
 
-@contextmanager
-def busy_thread() -> Iterator[None]:
+def busy_thread() -> AbstractContextManager[None]:
     """A thread beside that does nothing but compute."""
-    done = threading.Event()
-
-    def compute() -> None:
-        while not done.is_set():
-            sum(range(100))
-
-    thread = threading.Thread(target=compute, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return meanwhile([lambda: sum(range(100))])
 
 
 def _routed(manager: IErrorManager, receive: Callable[[ErrorRecord], object]) -> None:
@@ -175,7 +162,7 @@ def recovery_by_a_worker(manager: IErrorManager, threads: IThreadManager) -> Tim
             raise Planted("just now")
         except Planted as error:
             manager.report(error, component="timed")
-        return entered.get(timeout=WAIT) - began
+        return entered.get(timeout=PATIENCE) - began
 
     return report
 
@@ -195,7 +182,7 @@ def raw_hand_over() -> Iterator[Callable[[], object]]:
 
     def hand_over_by_a_queue() -> None:
         there.put(True)
-        back.get(timeout=WAIT)
+        back.get(timeout=PATIENCE)
 
     try:
         yield hand_over_by_a_queue

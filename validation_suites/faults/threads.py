@@ -19,8 +19,8 @@ from coresys.system_records import ThreadPoolStatistics, TransitionRecord
 from coresys.threads import LockHierarchy, OrderedLock
 from validation_suites import ours
 from validation_suites.faults.faulty import Faulty
+from validation_suites.running import Runner
 from validation_suites.threads.locking import RANKS
-from validation_suites.threads.racing import Runner
 
 _ORDER = LockHierarchy("faults", RANKS)
 

@@ -18,8 +18,9 @@ from typing import Any
 from coresys.errors.hierarchy import LockOrderError
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec
 from coresys.threads import OrderedLock
+from validation_suites.running import PATIENCE, at_once, in_words
 from validation_suites.state.measures import DOOR
-from validation_suites.threads.racing import PATIENCE, Lock, at_once, in_words
+from validation_suites.threads.racing import Lock
 
 
 def unranked(name: str) -> Lock:
@@ -125,7 +126,7 @@ def system_storm(
                 else:
                     faults[f"{ranks[at[0]]} under {ranks[at[1]]} was let through"] += 1
 
-    told = at_once((partial(work, number) for number in range(threads)), seconds + PATIENCE)
+    told = at_once((partial(work, number) for number in range(threads)), seconds + PATIENCE, every=None)
     told += [f"{what}, {times} times" for what, times in faults.items()]
     return SystemStorm(told, sum(rounds), sum(refused))
 

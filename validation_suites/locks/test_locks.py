@@ -10,11 +10,13 @@ import pytest
 import coresys
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
+from validation_suites.asking import count
 from validation_suites.conftest import Effort, Subject
 from validation_suites.locks import measures
+from validation_suites.running import in_words
 from validation_suites.threads import locking, times
-from validation_suites.threads.racing import NEVER, in_words
-from validation_suites.threads.recording import count, of_locks, told
+from validation_suites.threads.racing import NEVER
+from validation_suites.threads.recording import of_locks, told
 
 RANKS = locking.RANKS[:3]
 COORDINATORS = Path(coresys.__file__).parent / "coordinators"

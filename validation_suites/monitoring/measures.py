@@ -15,8 +15,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from coresys.system_records import ComponentSpec, Distribution
+from validation_suites.running import PATIENCE, Runner, at_once
 from validation_suites.state.measures import DOOR
-from validation_suites.threads.racing import PATIENCE, Runner, until
+from validation_suites.threads.racing import until
 
 if TYPE_CHECKING:
     from coresys.interfaces import IMonitoringManager
@@ -37,11 +38,8 @@ def distribution_faults(manager: IMonitoringManager, values: int = 5_000, seed: 
         for value in part:
             manager.record("suite.operation", value, unit="seconds", component="suite")
 
-    runners = [Runner(lambda part=part: tell(part)) for part in parts]  # type: ignore[misc]
-    for runner in runners:
-        runner.join(PATIENCE)
     return [
-        *(f"record() raised {runner.problem}" for runner in runners if runner.problem is not None),
+        *(f"record(): {problem}" for problem in at_once(partial(tell, part) for part in parts)),
         *figures_wrong(_distribution(manager, "suite.operation", "suite"), told),
     ]
 

@@ -10,12 +10,12 @@ import pytest
 from coresys.coordinators.monitoring import MonitoringCoordinator
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
+from validation_suites.asking import faults_of
 from validation_suites.components import imports
 from validation_suites.conftest import Subject
 from validation_suites.faults import monitoring as faults
 from validation_suites.monitoring import measures
 from validation_suites.threads import times
-from validation_suites.threads.racing import asked
 from validation_suites.threads.recording import catches, record_contention, told
 
 
@@ -23,7 +23,7 @@ from validation_suites.threads.recording import catches, record_contention, told
 @pytest.mark.coresys_criterion("monitoring.injection")
 def test_the_coordinator_is_built_of_whatever_it_is_given(coresys_criteria: CriteriaRecorder) -> None:
     identity = "monitoring.injection"
-    found = asked(lambda: measures.injection_faults(MonitoringCoordinator))
+    found = faults_of(measures.injection_faults, MonitoringCoordinator)
     coresys_criteria.check(identity, not found, "; ".join(found))
     named = imports.concrete_imports_of_coordinators()
     coresys_criteria.check(identity, not named, "; ".join(named))

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import ctypes
 import random
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from coresys.errors.hierarchy import LeaseLimitError, PoolExhaustedError
 from validation_suites.memory import resident
+from validation_suites.running import at_once, meanwhile
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, Lease
@@ -23,44 +23,10 @@ KIB, MIB = 1024, 1024 * 1024
 SMALL, MEDIUM, LARGE = 4 * KIB, 64 * KIB, MIB
 COUNTS = {SMALL: 500, MEDIUM: 250, LARGE: 125}
 REFUSED = (PoolExhaustedError, LeaseLimitError)
-WATCHDOG = 60.0  # seconds, for what should be there at once
 _MOST = 5000  # leases, where a tier has no end
 _BREATH = 0.0002  # seconds
 
 Now = Callable[[], float]
-
-
-@contextmanager
-def quick_switches() -> Iterator[None]:
-    """Threads change places as often as the interpreter lets them."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def at_once(*calls: Callable[[], object]) -> list[str]:
-    """Make the calls in a thread each, which begin together; errors, in words."""
-    errors: list[str] = []
-    together = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        try:
-            together.wait(WATCHDOG)
-            call()
-        except BaseException as error:
-            errors.append(f"{type(error).__name__}: {error}")
-
-    threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in calls]
-    with quick_switches():
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(WATCHDOG)
-    hung = sum(thread.is_alive() for thread in threads)
-    return [*errors, *[f"{hung} threads did not end in {WATCHDOG:.0f} s"] * bool(hung)]
 
 
 def taken_until_refused(manager: IResourceManager, size: int, owner: str, most: int = _MOST) -> list[Lease]:
@@ -176,7 +142,7 @@ def channel_faults(manager: IResourceManager, channels: int = 16, threads: int =
                 held[name] -= lease.record.size
             lease.release()
 
-    faults += at_once(*(partial(work, number) for number in range(threads)))
+    faults += at_once(partial(work, number) for number in range(threads))
     return faults
 
 
@@ -254,7 +220,7 @@ def _refusals_in_turmoil(manager: IResourceManager, reserve: int, threads: int, 
         finally:
             done.set()
 
-    errors = at_once(modest, *(partial(greedy, number) for number in range(threads)))
+    errors = at_once([modest, *(partial(greedy, number) for number in range(threads))])
     return refused + errors
 
 
@@ -350,24 +316,11 @@ def operations(manager: IResourceManager, now: Now = perf_counter) -> dict[str, 
     }
 
 
-@contextmanager
-def others_at_work(manager: IResourceManager, threads: int = 7) -> Iterator[None]:
+def others_at_work(manager: IResourceManager, threads: int = 7) -> AbstractContextManager[None]:
     """So many threads that lease and give back, meanwhile, each with a breath between: without one they would measure
     how the interpreter shares itself out among eight that never wait."""
-    done = threading.Event()
 
     def work(owner: str) -> None:
-        with suppress(Exception):  # what a subject raises is seen by whoever is timed
-            while not done.is_set():
-                manager.lease(SMALL, owner=owner).release()
-                sleep(_BREATH)
+        manager.lease(SMALL, owner=owner).release()
 
-    running = [threading.Thread(target=work, args=(f"other {number}",), daemon=True) for number in range(threads)]
-    for thread in running:
-        thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        for thread in running:
-            thread.join(WATCHDOG)
+    return meanwhile([partial(work, f"other {number}") for number in range(threads)], _BREATH)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from coresys.cleanup.verify import Baseline, lease_probe, process_probes
 from coresys.resources.tiers import DEFAULT_TIERS
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec
-from validation_suites.resources.measures import MEDIUM, SMALL, WATCHDOG, Now
+from validation_suites.resources.measures import MEDIUM, SMALL, Now
+from validation_suites.running import WATCHDOG
 
 if TYPE_CHECKING:
     from coresys.coordinators.assembly import System

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from coresys.errors.hierarchy import TransitionRefusedError
 from coresys.state import State, TransitionTable, after, inside, on
 from coresys.system_records import StateDefinition, TransitionRecord
-from validation_suites.running import at_once, attempt, in_words
+from validation_suites.asking import attempt
+from validation_suites.running import at_once, in_words
 from validation_suites.tally import Tally, missed_or_doubled
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
+from validation_suites.asking import judging, record_faults
 from validation_suites.conftest import Effort, Subject
-from validation_suites.running import Judging, as_long_as, record_faults
+from validation_suites.running import as_long_as
 from validation_suites.state import measures, timings
 from validation_suites.state.kills import CAN_FORK, CannotBeNamed, killed_storms
 from validation_suites.tally import Tally, counted
@@ -16,14 +17,14 @@ from validation_suites.tally import Tally, counted
 
 @pytest.mark.coresys_criterion("state.centralised")
 def test_every_machine_is_listed_once(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "state.centralised"):
+    with judging(coresys_criteria, "state.centralised"):
         record_faults(coresys_criteria, "state.centralised", measures.machines_missing_or_doubled(subject("state")))
 
 
 @pytest.mark.coresys_no_repeat(reason="a hundred thousand events")
 @pytest.mark.coresys_criterion("state.invalid_transitions_accepted")
 def test_what_a_table_does_not_declare_is_refused(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "state.invalid_transitions_accepted"):
+    with judging(coresys_criteria, "state.invalid_transitions_accepted"):
         faults = measures.wrong_decisions(subject("state"))
         record_faults(coresys_criteria, "state.invalid_transitions_accepted", faults)
         manager = subject("state")
@@ -34,7 +35,7 @@ def test_what_a_table_does_not_declare_is_refused(subject: Subject, coresys_crit
 
 @pytest.mark.coresys_criterion("state.rollback_incomplete")
 def test_a_transition_that_fails_leaves_all_as_it_was(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "state.rollback_incomplete"):
+    with judging(coresys_criteria, "state.rollback_incomplete"):
         manager = subject("state")
         if not measures.takes_tables(manager):
             coresys_criteria.unmeasured("state.rollback_incomplete", "it has no add() for tables that call back")
@@ -50,7 +51,7 @@ def test_what_a_store_cannot_keep_leaves_all_as_it_was(
     if not subject.takes("state", "path"):
         coresys_criteria.note("state.rollback_incomplete", "it has no store that may fail")
         return
-    with Judging(coresys_criteria, "state.rollback_incomplete"):
+    with judging(coresys_criteria, "state.rollback_incomplete"):
         faults = measures.unkept_faults(subject("state", path=tmp_path))
         record_faults(coresys_criteria, "state.rollback_incomplete", faults)
 
@@ -61,7 +62,7 @@ def test_every_transition_is_told_to_monitoring_once(subject: Subject, coresys_c
     if not subject.takes("state", "monitoring"):
         coresys_criteria.unmeasured("state.monitoring_missed", "its factory takes no monitoring")
         return
-    with Judging(coresys_criteria, "state.monitoring_missed"):
+    with judging(coresys_criteria, "state.monitoring_missed"):
         monitoring = subject("monitoring")
         tally = Tally(monitoring)
         faults = measures.untold_transitions(subject("state", monitoring=tally), tally)
@@ -90,7 +91,7 @@ def test_what_was_acknowledged_survives_a_kill(
         folder.mkdir()
         options = {"path": str(folder), **({"durability": level} if level else {})}
         kills = effort.kills if not level else effort.kills * 4 // 5 if level == "process" else effort.kills // 5
-        with Judging(coresys_criteria, *ids):
+        with judging(coresys_criteria, *ids):
             try:
                 longest = 0.1 if level == "power" else 0.02  # seconds; a sync takes some milliseconds
                 seen = killed_storms(subject.factory("state"), options, kills, longest=longest)
@@ -108,7 +109,7 @@ def test_what_was_acknowledged_survives_a_kill(
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("state.transition_time")
 def test_a_transition_is_quick(subject: Subject, coresys_criteria: CriteriaRecorder, tmp_path: Path) -> None:
-    with Judging(coresys_criteria, "state.transition_time"):
+    with judging(coresys_criteria, "state.transition_time"):
         operation = timings.transition(subject("state"))
         beside = as_long_as(operation, timings.look_up_in_a_dictionary)
         coresys_criteria.timed("state.transition_time", operation, beside=beside, calls=10_000, rounds=3)
@@ -116,7 +117,7 @@ def test_a_transition_is_quick(subject: Subject, coresys_criteria: CriteriaRecor
         if subject.takes("state", "path") and subject.takes("state", "durability"):
             folder = tmp_path / level
             folder.mkdir()
-            with Judging(coresys_criteria, "state.transition_time"):
+            with judging(coresys_criteria, "state.transition_time"):
                 durable = timings.transition(subject("state", path=folder, durability=level))
                 seconds = sorted(durable() for _ in range(100))
                 coresys_criteria.note(
@@ -127,7 +128,7 @@ def test_a_transition_is_quick(subject: Subject, coresys_criteria: CriteriaRecor
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("state.validation_time")
 def test_checking_a_transition_adds_little(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "state.validation_time"):
+    with judging(coresys_criteria, "state.validation_time"):
         operation, how = timings.validation(subject("state"))
         beside = as_long_as(timings.transition(subject("state")), timings.look_up_in_a_dictionary)
         coresys_criteria.timed("state.validation_time", operation, beside=beside)
@@ -137,7 +138,7 @@ def test_checking_a_transition_adds_little(subject: Subject, coresys_criteria: C
 @pytest.mark.coresys_alone
 @pytest.mark.coresys_criterion("state.history_time")
 def test_keeping_a_history_adds_little(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
-    with Judging(coresys_criteria, "state.history_time"):
+    with judging(coresys_criteria, "state.history_time"):
         operation = timings.transition(subject("state"))
         beside = as_long_as(operation, timings.look_up_in_a_dictionary)
         if subject.takes("state", "kept"):

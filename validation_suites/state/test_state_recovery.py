@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
+from validation_suites.asking import judging
 from validation_suites.conftest import Subject, close
-from validation_suites.running import Judging, as_long_as
+from validation_suites.running import as_long_as
 from validation_suites.state import kills, timings
 from validation_suites.state.child import reopen
 
@@ -42,7 +43,7 @@ def test_a_store_with_a_long_history_is_up_again_soon(
     factory, ours = subject.factory("state"), subject.is_ours("state")
     bound: dict[str, Any] = {"kept": 10_000_000} if subject.takes("state", "kept") else {}
     options = bound
-    with Judging(coresys_criteria, "state.recovery_time"):
+    with judging(coresys_criteria, "state.recovery_time"):
         try:
             killed = kills.Killed(factory)
         except kills.CannotBeNamed as why_not:
@@ -53,7 +54,7 @@ def test_a_store_with_a_long_history_is_up_again_soon(
                 options = {**bound, "path": str(roomy / str(entries))}
                 kills.build(killed, options, entries, ours=ours)
                 _time_recovery(coresys_criteria, killed, options, entries)
-    with Judging(coresys_criteria, "errors.restore_time"):
+    with judging(coresys_criteria, "errors.restore_time"):
         manager = reopen(factory, options)
         try:
             restore = timings.restoring(manager, "m")

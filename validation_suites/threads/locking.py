@@ -13,7 +13,8 @@ from time import perf_counter
 from typing import Any
 
 from coresys.errors.hierarchy import DeadlockError, LockOrderError, LockTimeoutError
-from validation_suites.threads.racing import NEVER, PATIENCE, Lock, MakesLocks, Runner, in_words
+from validation_suites.running import PATIENCE, Runner, in_words
+from validation_suites.threads.racing import NEVER, Lock, MakesLocks
 
 RANKS = ("service", "registry", "channel", "session", "journal", "statistics")
 _MOST_TOLD = 20  # faults of one kind: the first say what is wrong

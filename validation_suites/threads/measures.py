@@ -17,16 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from coresys.errors.hierarchy import LockOwnershipError
 from coresys.measure import meters
+from validation_suites.running import PATIENCE, Runner, at_once, in_words, switching
 from validation_suites.state.measures import DOOR
-from validation_suites.threads.racing import (
-    PATIENCE,
-    Lock,
-    Runner,
-    at_once,
-    in_words,
-    switching,
-    until,
-)
+from validation_suites.threads.racing import Lock, until
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IStateManager, IThreadManager
@@ -389,8 +382,7 @@ def counter_faults(make: Callable[[], Counting], threads: int = 8, turns: int = 
             seen = stepped.get()
             done += stepped.compare_and_set(seen, seen + 1)
 
-    with switching():
-        faults = at_once(partial(work, number) for number in range(threads))
+    faults = at_once(partial(work, number) for number in range(threads))
     numbers = {value for row in told for value in row}
     if counter.get() != threads * turns:
         faults.append(f"{threads * turns} additions came to {counter.get()}")
@@ -425,8 +417,7 @@ def lock_total_faults(lock: Lock, threads: int = 8, turns: int = 1_000) -> list[
             with lock:
                 total.add()
 
-    with switching():
-        faults = at_once([work] * threads)
+    faults = at_once([work] * threads)
     if total.value != threads * turns:
         faults.append(f"{threads * turns} additions under a lock came to {total.value}")
     return faults
@@ -442,8 +433,8 @@ def task_total_faults(manager: IThreadManager, threads: int = 8, turns: int = 30
         for turn in range(turns):
             futures[number].append(manager.submit(ran[number].append, turn))
 
+    faults = at_once(partial(submit, number) for number in range(threads))
     with switching():
-        faults = at_once(partial(submit, number) for number in range(threads))
         faults += _unfinished([future for row in futures for future in row], PATIENCE, "tasks")
     after, every = manager.statistics(), threads * turns
     lost = sum(sorted(row) != list(range(turns)) for row in ran)
@@ -472,8 +463,7 @@ def slot_faults(resources: IResourceManager, threads: int = 8, turns: int = 150,
                 if bytes(view[:64]) != mark:
                     faults["a buffer was lent to two at once"] += 1
 
-    with switching():
-        told = at_once(partial(work, number) for number in range(threads))
+    told = at_once(partial(work, number) for number in range(threads))
     left = [lease for lease in resources.leases() if lease.owner.startswith("storm-")]
     if left:
         faults[f"{len(left)} buffers are lent still"] += 1
@@ -508,8 +498,7 @@ def protection_faults(make: Callable[[Any, Total], Held], lock: Lock, threads: i
             with lock:
                 guarded.value.add()
 
-    with switching():
-        told = at_once(partial(work, number) for number in range(threads))
+    told = at_once(partial(work, number) for number in range(threads))
     told += [f"{what}, {count} times" for what, count in faults.items()]
     added = sum(1 for number in range(threads) for dice in [random.Random(number)] for _ in range(turns)
                 if dice.random() >= 0.2)  # fmt: skip
@@ -536,8 +525,7 @@ def state_faults(manager: IStateManager, threads: int = 8, turns: int = 2_000) -
             except Exception as error:
                 refused[type(error).__name__] += 1
 
-    with switching():
-        faults = at_once(partial(work, number) for number in range(threads))
+    faults = at_once(partial(work, number) for number in range(threads))
     records = sorted((record for row in made for record in row), key=lambda record: record.sequence)
     faults += [f"{count} times {kind}" for kind, count in refused.items() if kind != "TransitionRefusedError"]
     faults += _broken_chain(records, "what was told", first=1)

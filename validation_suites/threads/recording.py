@@ -1,51 +1,28 @@
-"""From what measuring functions return to what is recorded: faults are counted, and told."""
+"""What is recorded of threads and locks, and of measuring functions that are given a fault."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from pytest_coresys.criteria.recorder import CriteriaRecorder, CriterionError
+from pytest_coresys.criteria.recorder import CriteriaRecorder
+from validation_suites.asking import faults_of, judging
 from validation_suites.conftest import Subject
 from validation_suites.threads import locking, times
-from validation_suites.threads.racing import NEVER, UNBOUNDED, Lock, asked, in_words
-
-_MOST_TOLD = 10
+from validation_suites.threads.racing import NEVER, UNBOUNDED, Lock
 
 
-def count(criteria: CriteriaRecorder, identity: str, measure: Callable[[], Iterable[str]]) -> list[str]:
-    """Record how many faults it finds; what the subject raises is one more."""
-    faults = asked(measure)
-    criteria.record(identity, len(faults))
-    for fault in faults[:_MOST_TOLD]:
-        criteria.note(identity, fault)
-    return faults
+def told(criteria: CriteriaRecorder, *identities: str) -> AbstractContextManager[None]:
+    """As ``judging``; what has a figure is over: what the subject was asked for never came, or is without a bound."""
+    return judging(criteria, *identities, figure=_never)
 
 
-@contextmanager
-def told(criteria: CriteriaRecorder, *identities: str) -> Iterator[None]:
-    """``with told(...):`` what a subject raises in there is recorded as a fault of it: what it was asked for never
-    came, or is without a bound."""
-    try:
-        yield
-    except CriterionError:  # that is ours
-        raise
-    except Exception as error:
-        for identity in identities:
-            _fail(criteria, identity, in_words(error))
-
-
-def _fail(criteria: CriteriaRecorder, identity: str, why: str) -> None:
+def _never(criteria: CriteriaRecorder, identity: str, why: str) -> None:
     criterion = criteria.criterion(identity)
-    if criterion.statistic == "check":
-        criteria.check(identity, False, why)
-    elif criterion.statistic == "total":
-        criteria.record(identity, 1, why)
-    else:
-        for _ in range(criterion.min_samples):
-            criteria.record(identity, NEVER if criterion.unit == "s" else UNBOUNDED * criterion.limit, why)
+    for _ in range(criterion.min_samples):
+        criteria.record(identity, NEVER if criterion.unit == "s" else UNBOUNDED * criterion.limit, why)
 
 
 def catches(
@@ -57,10 +34,10 @@ def catches(
     faulty: Sequence[Callable[[], Any]],
 ) -> None:
     """Record whether a measuring function finds something in each faulty one, and nothing in a sound one."""
-    found = asked(lambda: measure(sound()))
+    found = faults_of(lambda: measure(sound()))
     criteria.check(identity, not found, f"a clean one was found to be at fault: {'; '.join(found[:3])}")
     for make in faulty:
-        missed = not asked(lambda make=make: measure(make()))  # type: ignore[misc]
+        missed = not faults_of(lambda make=make: measure(make()))
         criteria.check(identity, not missed, f"{named(make)} was not caught")
 
 

@@ -11,13 +11,15 @@ from coresys.interfaces import IThreadManager
 from coresys.threads import AtomicCounter, Guarded
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
+from validation_suites.asking import count
 from validation_suites.conftest import Effort, Subject
 from validation_suites.faults import threads as faults
 from validation_suites.locks.measures import inversion_faults, unranked
+from validation_suites.running import PATIENCE
 from validation_suites.state.measures import DOOR
 from validation_suites.threads import locking, measures
-from validation_suites.threads.racing import PATIENCE, UNBOUNDED
-from validation_suites.threads.recording import catches, count, of_locks, told
+from validation_suites.threads.racing import UNBOUNDED
+from validation_suites.threads.recording import catches, of_locks, told
 
 storms = pytest.mark.coresys_no_repeat(reason="a storm is seconds of what is repeated already")
 planted = pytest.mark.coresys_skip("locks.*", reason="locks are taken in wrong orders, and in circles, on purpose")

@@ -15,7 +15,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from validation_suites.threads.racing import PATIENCE, MakesLocks, Runner, until
+from validation_suites.running import PATIENCE, Runner
+from validation_suites.threads.racing import MakesLocks, until
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, IThreadManager
