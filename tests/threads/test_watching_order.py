@@ -442,3 +442,17 @@ def test_threads_that_do_the_same_by_the_thousand_are_noted_some_times(found: An
     assert len(chains.current.seen) == 32
     assert not chains.current.full
     assert found() == []
+
+
+def test_one_thread_that_does_the_same_by_the_thousand_keeps_no_other_from_being_noted(found: Any) -> None:
+    one, other = Lock(), Lock()
+
+    def work() -> None:
+        for _ in range(50):
+            chains.here.me.chain = chains.Chain(None, None)  # as for each piece of work of a pool
+            with one, other:
+                pass
+
+    in_thread(work)
+    in_thread(work)
+    assert len({seen.by for seen in chains.current.seen}) == len(chains.current.seen) == 2

@@ -400,11 +400,14 @@ def _note(party: Party, chain: Chain, ident: Ident, place: Place) -> None:
         return
     places = tuple(_places(chain))
     what = held, places, ident, place
+    key = party.number, what
+    if key in book.known:  # not counted again: one thread must not use up what is kept of all
+        return
     alike = book.alike.get(what, 0) + 1
     if alike > 1 or len(book.alike) < book.limit:
         book.alike[what] = alike
     if alike <= _MOST_ALIKE:
-        book.add(Seen(book.leaf, party.name, held, places, ident, place, party.number), (party.number, what))
+        book.add(Seen(book.leaf, party.name, held, places, ident, place, party.number), key)
 
 
 def _places(chain: Chain) -> Iterator[Place]:
