@@ -11,19 +11,26 @@ import pytest
 
 from pytest_coresys.subjects import check_subjects, make, parse_subjects, takes
 from validation_suites import ours
+from validation_suites.keeping import Kept, state_of
 from validation_suites.soak.growth import LOADS, Window
 
 _OF_GROWTH = "test_growth.py"
+_KEPT = pytest.StashKey[Kept]()
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a storm is, and how many processes are killed. ``soak``: by ``--coresys-profile soak``."""
+    """How long a storm is, and how many processes are killed. ``soak``: by ``--coresys-profile soak``.
+
+    What is long is measured, and kept, in pieces of ``kills_each`` and ``storm_each``.
+    """
 
     soak: bool
     kills: int
     storm_seconds: float
     growth_seconds: float
+    kills_each: int = 40
+    storm_each: float = 30.0
 
 
 _DEFAULT = Effort(soak=False, kills=50, storm_seconds=2.0, growth_seconds=60.0)
@@ -82,6 +89,32 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     made.end()
 
 
+# -- what is long ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def state_of_run(request: pytest.FixtureRequest) -> str:
+    """What a soak that was stopped may go on with: the same code and subjects."""
+    return state_of(parse_subjects(request.config.getoption("coresys_subject")))
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest, effort: Effort) -> Kept:
+    """What a long test has come to so far, in a soak."""
+    if not effort.soak:
+        return Kept(None, "", "", ())
+    tests = [item.nodeid for item in request.session.items if "kept" in getattr(item, "fixturenames", ())]
+    made = Kept(request.config.rootpath, request.getfixturevalue("state_of_run"), request.node.nodeid, tests)
+    request.node.stash[_KEPT] = made
+    return made
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """A long test has come to its end, whatever that is; one that was interrupted gets no report."""
+    if call.when == "call" and _KEPT in item.stash:
+        item.stash[_KEPT].over()
+
+
 # -- the window of growth ----------------------------------------------------------------------------------------------
 
 
@@ -96,7 +129,8 @@ def growth_window(
     folder, watched = tmp_path_factory.getbasetemp(), os.getpid()
     if hasattr(config, "workerinput"):  # of xdist: what its workers share is above, and the run is the process above
         folder, watched = folder.parent, os.getppid()
-    window = Window(folder / "coresys-growth", effort.growth_seconds)
+    root, state = (config.rootpath, request.getfixturevalue("state_of_run")) if effort.soak else (None, "")
+    window = Window(folder / "coresys-growth", effort.growth_seconds, root=root, state=state)
     window.start(LOADS, parse_subjects(config.getoption("coresys_subject")), watched)
     return window
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,19 @@ def _child(module: str, *arguments: str, patience: float = 60.0) -> Any:
     return json.loads(found.stdout)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SystemStorm:
     """What came of one: faults of the order, and how many rounds there were."""
 
-    faults: list[str]
-    rounds: int
-    refused: int
+    faults: list[str] = field(default_factory=list)
+    rounds: int = 0
+    refused: int = 0
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        """What came of another, by the names of what there is here."""
+        self.faults += other["faults"]
+        self.rounds += other["rounds"]
+        self.refused += other["refused"]
 
 
 def system_storm(
@@ -69,6 +75,7 @@ def system_storm(
     *,
     threads: int = 8,
     beside: Callable[[], object] = int,
+    seed: int = 0,
 ) -> SystemStorm:
     """Threads that use every coordinator of a system while they hold locks of it, in order, and now and then not.
 
@@ -108,7 +115,7 @@ def system_storm(
             both.cleanup.run(channel=part)
 
     def work(number: int) -> None:
-        dice, turn = random.Random(number), number
+        dice, turn = random.Random(seed + number), number
         while time.monotonic() < ended and sum(faults.values()) < 20:
             turn += 1
             rounds[number] += 1

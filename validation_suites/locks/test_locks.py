@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites import ours
 from validation_suites.asking import count
 from validation_suites.conftest import Effort, Subject
+from validation_suites.keeping import Kept
 from validation_suites.locks import measures
 from validation_suites.running import in_words
 from validation_suites.threads import locking, times
@@ -25,18 +28,23 @@ COORDINATORS = Path(coresys.__file__).parent / "coordinators"
 @pytest.mark.coresys_skip("locks.*", reason="locks are taken in wrong orders on purpose")
 @pytest.mark.coresys_no_repeat(reason="a storm is seconds of what is repeated already")
 @pytest.mark.coresys_criterion("locks.hierarchy_enforced", "monitoring.lock_hierarchy")
-def test_the_order_of_locks_holds_across_coordinators(effort: Effort, coresys_criteria: CriteriaRecorder) -> None:
-    came: list[measures.SystemStorm] = []
+def test_the_order_of_locks_holds_across_coordinators(
+    effort: Effort, kept: Kept, coresys_criteria: CriteriaRecorder
+) -> None:
+    came = measures.SystemStorm()
+
+    def storm(before: float, seconds: float) -> dict[str, Any]:
+        with ours.system(ranks=RANKS, sampling=10.0) as system:
+            return asdict(measures.system_storm(system, RANKS, seconds, seed=int(before)))
 
     def faults() -> list[str]:
-        with ours.system(ranks=RANKS, sampling=10.0) as system:
-            came.append(measures.system_storm(system, RANKS, effort.storm_seconds))
-        return came[0].faults
+        for each in kept.in_pieces("storm", effort.storm_seconds, effort.storm_each, storm):
+            came.add(each)
+        return came.faults
 
     found = count(coresys_criteria, "locks.hierarchy_enforced", faults)
-    if came:
-        told = f"{came[0].rounds} rounds, {came[0].refused} wrong orders refused"
-        coresys_criteria.note("locks.hierarchy_enforced", told)
+    note = f"{came.rounds} rounds, {came.refused} wrong orders refused{kept.remark('s')}"
+    coresys_criteria.note("locks.hierarchy_enforced", note)
     count(coresys_criteria, "monitoring.lock_hierarchy", lambda: found)
     files = sorted(COORDINATORS.glob("*.py"))
     count(coresys_criteria, "monitoring.lock_hierarchy", lambda: measures.raw_locks(files))

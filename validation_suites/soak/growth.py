@@ -5,6 +5,9 @@ wait for, and the tests beside them go on. Each writes its verdict into a folder
 ``watched``, that of the run, is gone. They do little, at a low priority: a test that times something is not to notice
 them.
 
+In a soak each keeps its readings once a minute. If the run is stopped the next one has a process go on for what is left
+of the window, and its readings are put behind those that are there, at their level: what is judged is how they rise.
+
 Nothing but the standard library is imported before the processes are on their own.
 """
 
@@ -16,12 +19,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from coresys.measure.meters import MemoryMeter
     from coresys.system_records import GrowthVerdict
+    from pytest_coresys.checkpoint import Checkpoint
 
 PLANTED = 2 * 1024 * 1024  # bytes an hour
 _TICKS = 10  # a second
@@ -31,6 +37,8 @@ _ROUNDS, _SELDOM = 40, 61.0  # how often, and by how many seconds, the clock of 
 _GRACE = 120.0  # seconds beyond the window, in which processes start and are given the processor
 _LOOK = 0.05
 _SETTLE = 5.0  # seconds before the window, in which what is made once by the clock is made
+_KEPT_EACH = 60.0  # seconds
+_LEVEL_OF = 10  # readings: the last of those before, and the first of those behind, are at one level
 _BLOCK, _HEAD, _PLACE = 64, 33, 8  # bytes: a block of the allocator's, what of it is no byte, its place in a list
 
 
@@ -45,6 +53,7 @@ class Growth(NamedTuple):
     seconds: float
     why: str
     problem: str = ""
+    earlier: float = 0.0  # seconds of it in a run before this one
 
     def line(self) -> str:
         """In words."""
@@ -52,6 +61,7 @@ class Growth(NamedTuple):
         return (
             f"{self.verdict}: {self.rate / unit:.3f} MB/h, between {self.low / unit:.3f} and {self.high / unit:.3f}, "
             f"of {self.readings} readings in {self.seconds:.0f} s{f' ({self.why})' if self.why else ''}"
+            + (f", {self.earlier:.0f} s in a run before this one, which was stopped" if self.earlier else "")
         )
 
 
@@ -66,6 +76,7 @@ class Load(NamedTuple):
 
 Subjects = Mapping[str, str]  # MODULE:FACTORY by role
 Goes = Callable[[], bool] | None
+Readings = tuple[list[float], list[float]]  # seconds since the window began, bytes
 
 
 def made(subjects: Subjects, role: str, **offered: Any) -> Any:
@@ -191,27 +202,62 @@ LOADS: Mapping[str, Callable[[Subjects], Load]] = {
 # -- one of them -------------------------------------------------------------------------------------------------------
 
 
-def watched(load: Load, seconds: float, *, settle: float = 0.0, goes_on: Goes = None) -> GrowthVerdict:
+def watched(
+    load: Load,
+    seconds: float,
+    *,
+    settle: float = 0.0,
+    goes_on: Goes = None,
+    earlier: Readings = ([], []),
+    keep: Callable[[Readings], None] | None = None,
+) -> GrowthVerdict:
     """Have a load go on for so long, and judge the bytes that both allocators have in use, garbage not counted.
 
     All of it is done for ``settle`` seconds before, and what is read then dropped: what it makes itself is there.
+    ``earlier`` are readings of the same window that a process before this one has taken; ``keep`` is given all that
+    there are, once a minute.
     """
     from coresys.measure import meters
     from coresys.monitoring.growth import judge_growth
     from validation_suites.memory import quick_collections
 
+    left = seconds - (earlier[0][-1] if earlier[0] else 0.0)
     meter = meters.MemoryMeter()
     for _ in range(load.warm):
         load.tick()
+
+    def keep_all(later: Readings) -> None:
+        if keep is not None:
+            keep(joined(earlier, later))
+
     with quick_collections():
+        keep_all(([], []))  # what keeping makes itself is there, too
         _readings(load, settle, meter, goes_on)
-        times, values = _readings(load, seconds, meter, goes_on)
+        later = _readings(load, left, meter, goes_on, keep_all)
+    keep_all(later)
     meter.close()
     load.end()
-    return judge_growth(times, values)
+    return judge_growth(*joined(earlier, later))
 
 
-def _readings(load: Load, seconds: float, meter: MemoryMeter, goes_on: Goes) -> tuple[list[float], list[float]]:
+def joined(earlier: Readings, later: Readings) -> Readings:
+    """Readings of one window that two processes have taken, one after the other.
+
+    Where the second one begins is put where the first one ended, for what it has from its start is no growth. What
+    grows within ten readings at that place is not seen; nothing is made up.
+    """
+    if len(earlier[0]) < _LEVEL_OF:
+        return later
+    if len(later[0]) < _LEVEL_OF:
+        return earlier
+    rise = median(earlier[1][-_LEVEL_OF:]) - median(later[1][:_LEVEL_OF])
+    began = earlier[0][-1] + later[0][1] - later[0][0]
+    return [*earlier[0], *(began + at for at in later[0])], [*earlier[1], *(value + rise for value in later[1])]
+
+
+def _readings(
+    load: Load, seconds: float, meter: MemoryMeter, goes_on: Goes, keep: Callable[[Readings], None] | None = None
+) -> Readings:
     """Times and bytes. Where this process had to wait for a processor, no reading is made up for."""
     from array import array
 
@@ -220,12 +266,15 @@ def _readings(load: Load, seconds: float, meter: MemoryMeter, goes_on: Goes) -> 
     pause = min(1 / _READINGS, seconds / _FEWEST)
     most = _FEWEST + int(seconds * _READINGS)
     times, values = array("d", bytes(8 * most)), array("d", bytes(8 * most))  # made before: they must not grow
-    began, at = time.monotonic(), 0
+    began, at, kept = time.monotonic(), 0, 0.0
     while at < most and (now := time.monotonic() - began) < seconds and (goes_on is None or goes_on()):
         meters.collect()
         memory = meter.read()
         times[at], values[at] = now, memory.pymalloc + memory.malloc
         at += 1
+        if keep is not None and now - kept >= _KEPT_EACH:
+            kept = now
+            keep((list(times[:at]), list(values[:at])))
         _go_on_until(began + (now // pause + 1) * pause, load)
     return list(times[:at]), list(values[:at])
 
@@ -236,23 +285,52 @@ def _go_on_until(until: float, load: Load) -> None:
         time.sleep(min(left, 1 / _TICKS))
 
 
-def measure(name: str, seconds: float, subjects: Subjects, goes_on: Goes = None) -> Growth:
+def measure(
+    name: str, seconds: float, subjects: Subjects, goes_on: Goes = None, checkpoint: Checkpoint | None = None
+) -> Growth:
     """What is found of one load, in this process; a problem where it cannot go on."""
+    from pytest_coresys.reports.runfile import OutputError
+
+    found = checkpoint.load()[0] if checkpoint is not None else None
+    earlier: Readings = (found["times"], found["values"]) if found is not None else ([], [])
+
+    def keep(readings: Readings) -> None:
+        assert checkpoint is not None
+        with suppress(OutputError):  # told by the tests that keep something themselves
+            checkpoint.save({"times": readings[0], "values": readings[1]})
+
     try:
-        verdict = watched(LOADS[name](subjects), seconds, settle=min(_SETTLE, seconds / 10), goes_on=goes_on)
+        verdict = watched(
+            LOADS[name](subjects),
+            seconds,
+            settle=min(_SETTLE, seconds / 10),
+            goes_on=goes_on,
+            earlier=earlier,
+            keep=None if checkpoint is None else keep,
+        )
     except Exception as error:  # a stranger's subject, or a system that has no such counters
         return Growth("unclear", 0.0, 0.0, 0.0, 0, 0.0, "", f"{type(error).__name__}: {error}")
     return Growth(
-        verdict.verdict, verdict.rate, verdict.low, verdict.high, verdict.readings, verdict.seconds, verdict.why
+        verdict.verdict,
+        verdict.rate,
+        verdict.low,
+        verdict.high,
+        verdict.readings,
+        verdict.seconds,
+        verdict.why,
+        earlier=earlier[0][-1] if earlier[0] else 0.0,
     )
 
 
-def _alone(name: str, folder: Path, seconds: float, of: int, subjects: Subjects) -> None:
+def _alone(name: str, given: Mapping[str, Any]) -> None:
     """In a process of its own: measure, and leave the verdict where others find it, whole."""
+    from validation_suites.keeping import Kept
     from validation_suites.memory import is_running
 
     os.nice(15)
-    found = measure(name, seconds, subjects, lambda: is_running(of))
+    folder, root = Path(given["folder"]), given["root"]
+    kept = None if root is None else Kept(Path(root), given["state"], "", ()).checkpoint(f"growth of {name}")
+    found = measure(name, given["seconds"], given["subjects"], lambda: is_running(given["watched"]), kept)
     draft = folder / f"{name}.draft"
     draft.write_text(json.dumps(found._asdict()), encoding="utf-8")
     draft.rename(folder / f"{name}.json")
@@ -265,7 +343,7 @@ def main(arguments: list[str]) -> None:
         if os.fork():
             continue
         try:
-            _alone(name, Path(given["folder"]), given["seconds"], given["watched"], given["subjects"])
+            _alone(name, given)
         finally:
             os._exit(0)
 
@@ -276,8 +354,10 @@ def main(arguments: list[str]) -> None:
 class Window:
     """One window of a run, which several processes of it share: whoever comes first starts the loads."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, seconds: float, *, root: Path | None = None, state: str = "") -> None:
+        """``root`` and ``state`` are for a soak: where its readings are kept, and of which code they are."""
         self.folder, self.seconds = folder, seconds
+        self._root, self._state = root, state
 
     def start(self, loads: Iterable[str], subjects: Subjects, watched: int) -> bool:
         """Start them; false where another process of the run has."""
@@ -292,6 +372,8 @@ class Window:
             "watched": watched,
             "loads": list(loads),
             "subjects": dict(subjects),
+            "root": None if self._root is None else str(self._root),
+            "state": self._state,
         }
         subprocess.run(
             [sys.executable, "-m", "validation_suites.soak.growth", json.dumps(given)],

@@ -9,7 +9,10 @@ from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites.conftest import Subject
 from validation_suites.soak.growth import Growth, Window
 
-_WAITS = pytest.mark.coresys_no_repeat(reason="it waits for the end of a window")
+pytestmark = [
+    pytest.mark.coresys_no_repeat(reason="it waits for the end of a window"),
+    pytest.mark.usefixtures("kept"),  # whose readings are there until all that is long is over
+]
 
 
 def _record(criteria: CriteriaRecorder, identity: str, found: Growth) -> None:
@@ -22,19 +25,16 @@ def _record(criteria: CriteriaRecorder, identity: str, found: Growth) -> None:
         criteria.unmeasured(identity, found.line())
 
 
-@_WAITS
 @pytest.mark.coresys_criterion("resources.growth_rate")
 def test_a_process_under_a_steady_load_does_not_grow(growth_window: Window, coresys_criteria: CriteriaRecorder) -> None:
     _record(coresys_criteria, "resources.growth_rate", growth_window.wait("steady"))
 
 
-@_WAITS
 @pytest.mark.coresys_criterion("resources.own_growth_rate")
 def test_lending_does_not_grow(growth_window: Window, coresys_criteria: CriteriaRecorder) -> None:
     _record(coresys_criteria, "resources.own_growth_rate", growth_window.wait("lending"))
 
 
-@_WAITS
 @pytest.mark.coresys_criterion("monitoring.growth_rate")
 def test_sampling_does_not_grow(growth_window: Window, subject: Subject, coresys_criteria: CriteriaRecorder) -> None:
     if not subject.takes("monitoring", "sampling"):
@@ -43,7 +43,6 @@ def test_sampling_does_not_grow(growth_window: Window, subject: Subject, coresys
     _record(coresys_criteria, "monitoring.growth_rate", growth_window.wait("sampling"))
 
 
-@_WAITS
 @pytest.mark.coresys_criterion("validation.memory_growth")
 def test_a_planted_leak_is_found_and_a_clean_control_is_not(
     growth_window: Window, coresys_criteria: CriteriaRecorder

@@ -8,12 +8,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from coresys.errors.hierarchy import CoreSysError
 from validation_suites.conftest import close
+from validation_suites.keeping import Kept
 from validation_suites.running import in_words
 from validation_suites.state.child import PAIR, SINGLE, reopen
 from validation_suites.state.measures import FLIP, history_faults
@@ -64,14 +66,38 @@ class Killed:
         self._process.wait()
 
 
+@dataclass(slots=True)
 class Storms:
     """What came of storms that were killed: faults in words of what was lost, and of what was left inconsistent."""
 
-    def __init__(self) -> None:
-        self.lost: list[str] = []
-        self.inconsistent: list[str] = []
-        self.acknowledged = 0
-        self.kills = 0
+    lost: list[str] = field(default_factory=list)
+    inconsistent: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    kills: int = 0
+
+    def add(self, other: Mapping[str, Any]) -> None:
+        """What came of others, by the names of what there is here."""
+        self.lost += other["lost"]
+        self.inconsistent += other["inconsistent"]
+        self.acknowledged += other["acknowledged"]
+        self.kills += other["kills"]
+
+
+def killed_in_pieces(
+    factory: Callable[..., Any], options: Mapping[str, Any], kills: int, longest: float, *, kept: Kept, each: int
+) -> Storms:
+    """As ``killed_storms``, a store for every ``each`` kills; what of them is kept is not done again."""
+
+    def piece(before: float, number: float) -> dict[str, Any]:
+        folder = Path(options["path"]) / f"{before:g}"
+        folder.mkdir()
+        mine = {**options, "path": str(folder)}
+        return asdict(killed_storms(factory, mine, int(number), seed=7 + int(before), longest=longest))
+
+    seen = Storms()
+    for found in kept.in_pieces(f"{options.get('durability', 'its own')} durability", kills, each, piece):
+        seen.add(found)
+    return seen
 
 
 def killed_storms(

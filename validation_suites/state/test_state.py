@@ -9,9 +9,10 @@ import pytest
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites.asking import judging, record_faults
 from validation_suites.conftest import Effort, Subject
+from validation_suites.keeping import Kept
 from validation_suites.running import as_long_as
 from validation_suites.state import measures, timings
-from validation_suites.state.kills import CAN_FORK, CannotBeNamed, killed_storms
+from validation_suites.state.kills import CAN_FORK, CannotBeNamed, killed_in_pieces
 from validation_suites.tally import Tally, counted
 
 
@@ -77,7 +78,7 @@ def test_every_transition_is_told_to_monitoring_once(subject: Subject, coresys_c
 @pytest.mark.coresys_no_repeat(reason="kills processes")
 @pytest.mark.coresys_criterion("state.acknowledged_lost", "coordination.recovery_procedures")
 def test_what_was_acknowledged_survives_a_kill(
-    subject: Subject, coresys_criteria: CriteriaRecorder, effort: Effort, tmp_path: Path
+    subject: Subject, coresys_criteria: CriteriaRecorder, effort: Effort, kept: Kept, tmp_path: Path
 ) -> None:
     """Machines by themselves and pairs that move together; the second criterion asks whether what is there is whole."""
     ids = ("state.acknowledged_lost", "coordination.recovery_procedures")
@@ -94,7 +95,8 @@ def test_what_was_acknowledged_survives_a_kill(
         with judging(coresys_criteria, *ids):
             try:
                 longest = 0.1 if level == "power" else 0.02  # seconds; a sync takes some milliseconds
-                seen = killed_storms(subject.factory("state"), options, kills, longest=longest)
+                make = subject.factory("state")
+                seen = killed_in_pieces(make, options, kills, longest, kept=kept, each=effort.kills_each)
             except CannotBeNamed as why:
                 for identity in ids:
                     coresys_criteria.unmeasured(identity, str(why))
@@ -102,6 +104,7 @@ def test_what_was_acknowledged_survives_a_kill(
             record_faults(coresys_criteria, ids[0], seen.lost)
             record_faults(coresys_criteria, ids[1], seen.inconsistent)
             line = f"{level or 'its own'} durability: {seen.kills} kills, {seen.acknowledged} transitions acknowledged"
+            line += kept.remark("kills")
             for identity in ids:
                 coresys_criteria.note(identity, line)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from validation_suites import ours
 from validation_suites.asking import count
 from validation_suites.conftest import Effort, Subject
 from validation_suites.faults import threads as faults
+from validation_suites.keeping import Kept
 from validation_suites.locks.measures import inversion_faults, unranked
 from validation_suites.running import PATIENCE
 from validation_suites.state.measures import DOOR
@@ -40,22 +43,26 @@ def test_locks_out_of_order_are_refused(subject: Subject, coresys_criteria: Crit
 @storms
 @pytest.mark.coresys_criterion("threads.deadlocks")
 def test_a_storm_of_locks_goes_on_and_circles_are_named(
-    subject: Subject, effort: Effort, coresys_criteria: CriteriaRecorder
+    subject: Subject, effort: Effort, kept: Kept, coresys_criteria: CriteriaRecorder
 ) -> None:
     with told(coresys_criteria, "threads.deadlocks"):
         identity = "threads.deadlocks"
         manager = of_locks(subject, coresys_criteria, locking.RANKS, identity)
         if manager is None:
             return
-        came: list[locking.Storm] = []
+        came = locking.Storm()
+
+        def storm(before: float, seconds: float) -> dict[str, Any]:
+            return asdict(locking.storm(manager, seconds, seed=int(before)))
 
         def faults_of_storm() -> list[str]:
-            came.append(locking.storm(manager, effort.storm_seconds))
-            return [*came[0].still, *came[0].missed]
+            for each in kept.in_pieces("storm", effort.storm_seconds, effort.storm_each, storm):
+                came.add(each)
+            return [*came.still, *came.missed]
 
         count(coresys_criteria, identity, faults_of_storm)
-        if came:
-            coresys_criteria.note(identity, f"{came[0].taken} locks taken, {came[0].refused} wrong orders refused")
+        note = f"{came.taken} locks taken, {came.refused} wrong orders refused{kept.remark('s')}"
+        coresys_criteria.note(identity, note)
         for size in (2, 3, 4):
             count(coresys_criteria, identity, lambda size=size: locking.circle(unranked, size).faults)  # type: ignore[misc]
         count(coresys_criteria, identity, inversion_faults)
