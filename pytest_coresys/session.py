@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,6 +70,7 @@ from pytest_coresys.probes.environments import Environments, Left
 from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
+from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
@@ -101,11 +102,38 @@ def _there(module: str) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What the run writes, and where: by the controller alone. A worker may be on a machine where no such place is."""
+
+    target: Path | None = None
+    page_target: Path | None = None
+    history: str = opening.NONE
+    outputs: Outputs = field(default_factory=Outputs)
+
+
+def _what_is_written(config: pytest.Config) -> _Written:
+    history = config.getoption("coresys_history") or opening.DEFAULT
+    outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
+    if problem := opening.check_url(history):
+        raise ConfigError(place="--coresys-history", problem=problem)
+    target, page_target = _target(config, "json"), _target(config, "report")
+    if page_target is not None and not _there("jinja2"):
+        raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
+    return _Written(target, page_target, history, outputs)
+
+
+def _given_file(config: pytest.Config, path: str) -> Path:
+    """A file that an option names. A worker on another machine has the root of the run somewhere else."""
+    here = config.invocation_params.dir / path
+    return config.rootpath / path if hasattr(config, "workerinput") and not here.exists() else here
+
+
 def open_session(config: pytest.Config) -> None:
     """Read the configuration and register the session. Raises pytest.UsageError for what is wrong with it."""
     try:
         probes, measures = plugin_probes(config, MEASURES)
-        criteria = chosen(config.getoption("coresys_criteria"), measures, config.invocation_params.dir)
+        criteria = chosen(config.getoption("coresys_criteria"), measures, lambda path: _given_file(config, path))
         settings = load_settings(
             config.rootpath,
             inipath=config.inipath,
@@ -118,14 +146,8 @@ def open_session(config: pytest.Config) -> None:
             criteria=lambda: criteria.criteria,
         )
         known = _baseline_of(config)
-        history = config.getoption("coresys_history") or opening.DEFAULT
-        outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
-        if problem := opening.check_url(history):
-            raise ConfigError(place="--coresys-history", problem=problem)
         check_subjects(config.getoption("coresys_subject"))
-        target, page_target = _target(config, "json"), _target(config, "report")
-        if page_target is not None and not _there("jinja2"):
-            raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
+        written = _Written() if hasattr(config, "workerinput") else _what_is_written(config)
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     key = config.getoption("coresys_explain")
@@ -135,9 +157,8 @@ def open_session(config: pytest.Config) -> None:
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
-    session.target, session.baseline, session.history = target, known, history
-    session.outputs = outputs
-    session.page_target = page_target
+    session.baseline, session.history, session.outputs = known, written.history, written.outputs
+    session.target, session.page_target = written.target, written.page_target
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -159,6 +180,17 @@ def open_session(config: pytest.Config) -> None:
         session.soak = Soak(session, seconds)
         config.pluginmanager.register(session.soak, "coresys-soak")
     config.pluginmanager.register(session, "coresys-session")
+    if session.worker is None and config.getoption("htmlpath", None):
+        from pytest_coresys.htmlcolumn import HtmlColumn, html_path  # wanted where pytest-html is only
+
+        column = HtmlColumn(
+            lambda report: session.report.record_of(*_who(report)),
+            session.report.verdicts,
+            observe=session.observe,
+            own=written.page_target,
+            theirs=html_path(config),
+        )
+        config.pluginmanager.register(column, "coresys-html-column")
     config.add_cleanup(session.close)
     here = config.invocation_params.dir
     if here != config.rootpath and session.worker is None and (here / OWN_FILE).is_file():
@@ -227,6 +259,7 @@ class BudgetSession:
         self.failures: dict[
             tuple[str, str | None], Any
         ] = {}  # reports of tests that failed by themselves, until they are over
+        self.captured = Captured(config.getoption("showcapture", "all"))
         self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
         self.budget_hooks: list[Any] = []
         self.soak: Soak | None = None
@@ -502,21 +535,23 @@ class BudgetSession:
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks)
 
-    def _tell_after_its_own(self, report: Any, record: dict[str, Any]) -> None:
+    def _tell_after_its_own(self, failure: Any, record: dict[str, Any]) -> None:
         """Add to what is shown of a test that failed by itself, behind its traceback, what exceeds its budgets.
 
         Its report was logged long ago: nobody is to wait for the teardown to hear of a failure, and who stops the run
         at the first one does so before. What shows failures in the end has the very same object.
         """
-        failure = self.failures.pop(_who(report), None)
-        text = "" if failure is None else self._errors_of(record)
-        if failure is None or not text:
+        text = self._errors_of(record)
+        if not text:
             return
         add_section = getattr(failure.longrepr, "addsection", None)
         if callable(add_section):
             add_section("coresys", text)
         else:
             failure.longrepr = f"{failure.longrepr}\n\n{text}"
+
+    def _captured(self, teardown: Any, failure: Any, record: dict[str, Any]) -> list[dict[str, str]]:
+        return self.captured.of(record, "" if failure is None else failure.longreprtext, teardown.sections)
 
     def _attach(self, teardown: Any, record: dict[str, Any]) -> None:
         """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
@@ -630,9 +665,15 @@ class BudgetSession:
         record = getattr(report, "coresys", None)
         if report.failed and not getattr(report, "coresys_amended", False):
             self.failures[_who(report)] = report
-        if record is not None and self.failures:
-            self._safely(self._tell_after_its_own, report, record)
-        _, worker = _who(report)
+        who = _who(report)
+        if record is not None:
+            failure = self.failures.pop(who, None)
+            texts = self._safely(self._captured, report, failure, record)
+            if texts:
+                record = {**record, "captured": texts}
+            if failure is not None:
+                self._safely(self._tell_after_its_own, failure, record)
+        _, worker = who
         if record is not None:
             self.report.add_test({**record, "worker": worker})
             if worker is not None:
@@ -849,7 +890,7 @@ def _baseline_of(config: pytest.Config) -> Baseline | None:
     if update and not (reason or "").strip():
         problem = 'say why, with --coresys-reason "..."'
         raise ConfigError(place="--coresys-update-baseline", problem=problem)
-    return baseline.read(config.invocation_params.dir / path, str(path), reason.strip() if update else None)
+    return baseline.read(_given_file(config, path), str(path), reason.strip() if update else None)
 
 
 def _deadlocked(seen: Seen) -> bool:

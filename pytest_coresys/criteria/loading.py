@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -38,9 +38,9 @@ def builtin() -> CriteriaFile:
     )
 
 
-def chosen(path: str | None, measures: Mapping[str, Measure], folder: Path) -> CriteriaFile:
-    """The set of a run: the file at ``path``, from ``folder``, or the one that is built in."""
-    return builtin() if path is None else read(folder / path, measures, name=path)
+def chosen(path: str | None, measures: Mapping[str, Measure], find: Callable[[str], Path]) -> CriteriaFile:
+    """The set of a run: the file at ``path``, which ``find`` finds, or the one that is built in."""
+    return builtin() if path is None else read(find(path), measures, name=path)
 
 
 def read(path: Path, measures: Mapping[str, Measure], *, name: str) -> CriteriaFile:

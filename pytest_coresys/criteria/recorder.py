@@ -61,7 +61,7 @@ class Collector:
 
 def collector_without_a_run(path: str | None, folder: Path) -> Collector:
     """One that checks what is recorded, and drops it: nobody measures."""
-    return Collector(chosen(path, MEASURES, folder))
+    return Collector(chosen(path, MEASURES, folder.joinpath))
 
 
 class CriteriaRecorder:

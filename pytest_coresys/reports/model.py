@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
@@ -98,6 +99,16 @@ class RunReport:
             if ORDERS in record["measures"]
         }
         return self.orders.between_tests(measures)
+
+    def record_of(self, nodeid: str, worker: str | None = None) -> dict[str, Any] | None:
+        """That of a test that has been judged."""
+        return self._records.get(plain_text(nodeid), {}).get(worker)
+
+    def verdicts(self) -> str:
+        """How many tests there are of each verdict so far, in words."""
+        counts = Counter(test["verdict"] for test in self._tests())
+        told = ((verdict, verdict.replace("_", " ")) for verdict in ("within", "near", "over", "not_measured"))
+        return ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in told)
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""

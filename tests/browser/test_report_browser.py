@@ -48,6 +48,10 @@ def sample_run() -> dict[str, Any]:
             "locks": ["app/bank.py:3", "app/bank.py:4"],
         }
     ]
+    test["captured"] = [
+        {"name": "Failure", "text": "def test_moves():\n>\tassert <b>1</b> == 2\nE   assert 1 == 2"},
+        {"name": "Captured stdout call", "text": "moved\n</script><script>alert(1)</script>\n"},
+    ]
     run["tests"][1]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="suspected: 9 KiB")
     run["tests"][1].update(verdict="not_measured", why="suspected: 9 KiB")
     run["tests"][2]["measures"]["globals.changed"].update(verdict="over", value=1, level="warn")
@@ -124,6 +128,14 @@ def test_filters_leave_exactly_the_criteria_that_they_name(opened: Opener) -> No
     page.fill("#cq", "nothing is called so")
     assert shown(page, "#ct tr.r") == []
     assert page.is_visible("#cempty")
+
+
+def test_the_page_of_a_test_has_what_it_wrote_as_text(opened: Opener) -> None:
+    page = opened(fragment=f"#{quote(FIRST)}")
+    assert page.inner_text("#page .out[open] pre").splitlines()[1] == ">       assert <b>1</b> == 2"
+    assert shown(page, "#page .out summary") == ["Failure", "Captured stdout call"]
+    page.click("#page .out:not([open]) summary")
+    assert "</script><script>alert(1)" in shown(page, "#page .out pre")[1]
 
 
 def test_tests_are_searched_filtered_sorted_and_more_of_them_shown(opened: Opener) -> None:

@@ -160,5 +160,5 @@ def test_each_mistake_is_told_with_its_line_and_what_to_write(tmp_path: Path, te
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^none\.toml: there is no such file$"):
-        chosen("none.toml", MEASURES, tmp_path)
-    assert chosen(None, MEASURES, tmp_path) is builtin()
+        chosen("none.toml", MEASURES, tmp_path.joinpath)
+    assert chosen(None, MEASURES, tmp_path.joinpath) is builtin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -11,8 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sshd
 
 from pytest_coresys.options import OPTIONS
 from pytest_coresys.reports.ci import FORMATS
@@ -80,7 +83,34 @@ def test_two_machines_make_one_run(pytester: pytest.Pytester) -> None:
         options = ["--coresys-budget", "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
         result = pytester.runpytest_subprocess(*options, "-p", "no:cacheprovider", *places)
     assert result.ret == 1
-    facts = json.loads(target.read_text("utf-8"))
+    _is_one_run_of_two(json.loads(target.read_text("utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.other_plugins  # which the machines load: what the environment says is not sent along
+def test_two_machines_over_ssh_make_one_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    if problem := sshd.why_not():
+        assert os.environ.get("CI") != "true", problem
+        pytest.skip(f"{problem}: apt-get install openssh-server")
+    shop = pytester.mkdir("shop")
+    (shop / "test_shop.py").write_text(SUITE, encoding="utf-8")
+    (shop / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (shop / "own.toml").write_text(OWN, encoding="utf-8")
+    target = pytester.path / "run.json"
+    hosts = ["builder1", "builder2"]
+    with sshd.server(pytester.path / "ssh", hosts) as config:
+        where = f"ssh_config={config}//python={sys.executable}"
+        places = [word for host in hosts for word in ("--tx", f"ssh={host}//{where}//chdir={pytester.mkdir(host)}")]
+        options = ["--coresys-budget", "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
+        # A worker that dies is replaced, without end where its machine is no good.
+        options += ["--max-worker-restart=0", "--rsyncdir=.", "-p", "no:cacheprovider", str(shop)]
+        monkeypatch.chdir(shop)
+        result = pytester.runpytest_subprocess(*options, *places, timeout=WAIT)
+    assert result.ret == 1, result.stdout.str()
+    _is_one_run_of_two(json.loads(target.read_text("utf-8")))
+
+
+def _is_one_run_of_two(facts: dict[str, Any]) -> None:
     assert {test["worker"] for test in facts["tests"]} == {"gw0", "gw1"}
     assert [test["nodeid"] for test in facts["tests"] if test["verdict"] == "over"] == ["test_shop.py::test_leaks"]
     (lost,) = facts["criteria"]

@@ -1,7 +1,8 @@
 """The tests, packed: what many share is written once, and the page's script unpacks it when it draws. Pure.
 
-A row is ``[path, name, outcome, state, repetitions, worker, why, set, closest key, share, findings]``; numbers in place
-of texts point into the tables beside them. The order is the one that is shown first: failures, then by closest budget.
+A row is ``[path, name, outcome, state, repetitions, worker, why, set, closest key, share, findings, texts]``, the last
+two where there are any; numbers in place of texts point into the tables beside them. The order is the one that is shown
+first: failures, then by closest budget.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def listed(run: Mapping[str, Any]) -> list[_Listed]:
     return sorted(found, key=lambda each: each.order)
 
 
-def _listed(test: Mapping[str, Any], name: str) -> _Listed:
+def closest_of(test: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """Which budget the test came closest to, and the share of it that was used; without a share it is over a limit of
+    zero, and where nothing was used, or measured, there is no budget either."""
     closest, rank = None, (9, 0.0, 0, 0.0)
     share: float | None = None
     for key, measure in test["measures"].items():
@@ -113,6 +116,11 @@ def _listed(test: Mapping[str, Any], name: str) -> _Listed:
         this = (ALL_STATES.index(state), near, rank_of(key), -(measure["value"] or 0.0))
         if (over or used) and this < rank:
             closest, rank, share = key, this, used
+    return closest, share
+
+
+def _listed(test: Mapping[str, Any], name: str) -> _Listed:
+    closest, share = closest_of(test)
     state = WARN if is_only_warned(test) else STATES[test["verdict"]]
     value = test["measures"][closest]["value"] or 0.0 if closest else 0.0
     return _Listed(test, name, state, closest, share, float(value))
@@ -182,9 +190,12 @@ class Packed:
             -1 if each.closest is None else self._keys.number(each.closest),
             -1 if share is None else _number(share),
         ]
-        if test["findings"]:
+        texts = [[each["name"], each["text"].expandtabs().splitlines()] for each in test.get("captured", ())]
+        if test["findings"] or texts:
             worst_first = sorted(test["findings"], key=lambda found: _LEVELS.index(found["level"]))
             row.append([_finding(found) for found in worst_first])
+        if texts:
+            row.append(texts)
         return row
 
     def _set(self, measures: Mapping[str, Any]) -> int:

@@ -218,7 +218,8 @@ function show(i) {
   for (const [t, v] of [["Verdict", badge(D.states[r[3]])], ["Outcome", D.outcomes[r[2]]], ["Repetitions", r[4].toLocaleString("en")], ["Worker", D.workers[r[5]]], ["Note", D.whys[r[6]]]]) if (v) dl.append(el("div", {}, el("dt", {}, t), el("dd", {}, v)));
   const nav = el("nav", {class: "nav", "aria-label": "Tests"}, el("a", {href: "#tests", class: "back"}, "\u2190 All tests"), i > 0 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i - 1])), rel: "prev"}, "previous"), i < D.rows.length - 1 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i + 1])), rel: "next"}, "next"));
   const all = el("div", {class: "tp"}, nav, el("h1", {}, el("bdi", {}, r[1])), el("p", {class: "path"}, el("bdi", {}, D.paths[r[0]])), dl);
-  if (r[10]) all.append(el("h2", {}, "Findings"), ...r[10].map(finding));
+  if (r[10] && r[10].length) all.append(el("h2", {}, "Findings"), ...r[10].map(finding));
+  if (r[11]) all.append(el("h2", {}, "What it wrote"), ...r[11].map(([n, lines]) => el("details", {class: "out", open: n === "Failure"}, el("summary", {}, n), el("pre", {tabindex: 0, "aria-label": n}, lines.join("\n")))));
   const grown = ms.filter(m => m.series.length > 1 && m.series.some(x => x));
   if (grown.length) all.append(el("h2", {}, "Over the repetitions"), el("p", {class: "lead"}, "What was left behind, added up from repetition to repetition. Dashed: what the budget allows."), el("div", {class: "cards"}, grown.map(m => el("figure", {class: "pic"}, el("figcaption", {}, el("code", {}, m.key)), over(m, r[4])))));
   if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
