@@ -21,6 +21,7 @@ from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
 SCHEMA = 1
 WORSE = 1.1  # times what was recorded: figures of bytes and times are never twice the same
+_MEASURED = frozenset({"s", "B", "ratio", "B/h"})  # what else there is ("count", "buffers") is counted
 _OPTION = "--coresys-baseline"
 Subject = tuple[str, str, str]  # what it is about ("test", "criterion", "run"), of whom, and the key
 
@@ -51,7 +52,7 @@ class Entry:
         """Whether it is no worse than what was recorded."""
         if self.locks and not set(locks) <= set(self.locks):
             return False
-        return value <= (self.value if self.unit == "count" else self.value * WORSE)
+        return value <= (self.value * WORSE if self.unit in _MEASURED else self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,21 @@ class Baseline:
         if told:
             found["details"] = [told, *criterion["details"]]
         return {**found, "level": "warn"} if known else found
+
+    def of_criteria(self, criteria: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """All criteria of a run. What rests on others is over by what is known if each part that is over is known."""
+        told = [self.of_criterion(each) for each in criteria]
+        excused = {now["id"] for was, now in zip(criteria, told, strict=True) if now["level"] != was["level"]}
+        return [self._of_derived(each, excused) for each in told]
+
+    def _of_derived(self, criterion: dict[str, Any], excused: set[str]) -> dict[str, Any]:
+        if criterion["statistic"] != "derived" or criterion["verdict"] != "over" or criterion["level"] != "error":
+            return criterion
+        over = [name for name, verdict in criterion.get("parts", {}).items() if verdict == "over"]
+        if not over or not excused.issuperset(over):
+            return criterion
+        told = f"over by what is known in {self.name}: {', '.join(over)}"
+        return {**criterion, "level": "warn", "details": [told, *criterion["details"]]}
 
     def tightenable(self, run: Mapping[str, Any]) -> list[str]:
         """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""

@@ -716,7 +716,7 @@ class BudgetSession:
         for finding in () if soak is None else soak["findings"]:
             self.report.add_run_finding(finding)
         if self.baseline is not None:
-            self.report.judge_anew(self.baseline.of_run, self.baseline.of_criterion)
+            self.report.judge_anew(self.baseline.of_run, self.baseline.of_criteria)
         self.run = self.report.finish(
             monotonic() - self.started,
             workers=self.config.getoption("numprocesses", None) or 0,

@@ -80,6 +80,25 @@ def test_a_criterion_that_is_known_to_be_over_fails_nothing(found: dict[str, Any
     assert of(entry).of_criterion(found)["level"] == level
 
 
+def test_what_rests_on_a_criterion_that_is_known_fails_nothing_either() -> None:
+    known = of(Entry("criterion", "shop.x", "shop.x", 0.06, "s", "#1", "2026-01-02"))
+
+    def levels(value: float, other: str = "within") -> list[str]:
+        parts = {"shop.x": "over", "shop.y": other}
+        ready = criterion(False, id="shop.ready", statistic="derived", parts=parts)
+        found = known.of_criteria([ready, criterion(value), criterion(1.0, other, id="shop.y")])
+        return [each["level"] for each in found]
+
+    assert levels(0.06) == ["warn", "warn", "error"]
+    assert levels(0.07) == ["error", "error", "error"], "its part is worse than what is known"
+    assert levels(0.06, "over") == ["error", "warn", "error"], "another part is over, and not known"
+
+
+@pytest.mark.parametrize(("unit", "excused"), [("count", False), ("buffers", False), ("s", True), ("B/h", True)])
+def test_one_more_of_what_is_counted_is_worse_whatever_it_is(unit: str, excused: bool) -> None:
+    assert Entry("criterion", "shop.x", "shop.x", 20.0, unit, "#1", "2026-01-02").excuses(21.0) is excused
+
+
 def test_a_finding_of_the_run_is_known_by_its_owner_or_its_locks() -> None:
     finding = {"key": "threads.leaked", "level": "error", "owner": "fixture pool (c.py:9)", "summary": "s",
                "details": [], "locks": []}  # fmt: skip

@@ -67,7 +67,7 @@ class RunReport:
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
         self.orders = Orders()
         self.hints: list[str] = []  # of the baseline, for whoever looks at the run
-        self._of_criterion: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+        self._of_criteria: Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]] | None = None
         self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 
     def collected(self, nodeids: Iterable[str]) -> None:
@@ -145,11 +145,11 @@ class RunReport:
     def judge_anew(
         self,
         finding: Callable[[Mapping[str, Any]], dict[str, Any]],
-        criterion: Callable[[Mapping[str, Any]], dict[str, Any]],
+        criteria: Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]],
     ) -> None:
         """Have findings of the run, and criteria when they are judged, changed by these: what is known is a warning."""
         self._run_findings = {name: finding(each) for name, each in self._run_findings.items()}
-        self._of_criterion = criterion
+        self._of_criteria = criteria
 
     def finish(
         self,
@@ -186,7 +186,7 @@ class RunReport:
             },
             "tests": tests,
             "findings": self.run_findings(),
-            "criteria": [self._of_criterion(result_to_dict(each)) for each in self._criteria.results(tests)],
+            "criteria": self._criteria_of(tests),
             "soak": {} if soak is None else plain(soak["series"]),
             "locks": plain(self.orders.section()),
         }
@@ -195,6 +195,10 @@ class RunReport:
             run["run"]["soak"] = plain(soak["facts"])
         run["summary"] = summary_of(run, self.require_measured)
         return run
+
+    def _criteria_of(self, tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        found = [result_to_dict(each) for each in self._criteria.results(tests)]
+        return found if self._of_criteria is None else self._of_criteria(found)
 
     def _tests(self) -> Iterator[dict[str, Any]]:
         for nodeid in self._order:
