@@ -11,6 +11,8 @@ from pytest_coresys.criteria.samples import Samples, merged
 
 _FAILED = ("failed", "error")
 _UNRUN = ("skipped", "xfailed")
+UNRUN = "the test for it was not run to its end"
+"""Why a criterion is not measured of which nothing was recorded but by tests that were skipped: the first is named."""
 
 
 def told(samples: Mapping[str, Samples], marked: Sequence[str]) -> dict[str, Any] | None:
@@ -70,7 +72,7 @@ class RunCriteria:
             if name in self.file.criteria and name not in samples:
                 alone = Samples()
                 first = next(iter(nodeids_skipped))
-                alone.fail_to_measure(f"the test for it was not run to its end: {first}")
+                alone.fail_to_measure(f"{UNRUN}: {first}")
                 samples[name] = alone
         by_name = {name: tuple(nodeids) for name, nodeids in evidence.items()}
         results = judge_all(self.file, samples, by_name, {name: tuple(each) for name, each in failed.items()})

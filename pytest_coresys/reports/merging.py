@@ -14,6 +14,7 @@ from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.criteria.judge import judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict
+from pytest_coresys.criteria.run import UNRUN
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.model import NOT_RUN, RunReport, summary_of
 from pytest_coresys.wire import SCHEMA, finding_to_dict
@@ -101,6 +102,7 @@ def _tests(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     criteria: dict[str, Criterion] = {}
     samples: dict[str, Samples] = {}
+    unrun: dict[str, Samples] = {}  # of shards whose tests were all skipped: they count where no other shard has any
     evidence: dict[str, dict[str, None]] = {}
     for run in runs:
         for entry in run["criteria"]:
@@ -112,14 +114,27 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
                 entry["statistic"],
             ):
                 raise MergeError(f"criterion {name} has different limits in them")
-            samples.setdefault(name, Samples()).merge(samples_from_dict(entry))
+            found = samples_from_dict(entry)
+            if not found.number and len(found.unmeasured) == 1 and found.unmeasured[0].startswith(f"{UNRUN}: "):
+                unrun.setdefault(name, found)
+            else:
+                samples.setdefault(name, Samples()).merge(found)
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
     broken = {test["nodeid"] for test in tests if test["outcome"] in _FAILED}
     failed = {name: [nodeid for nodeid in nodeids if nodeid in broken] for name, nodeids in evidence.items()}
     file = CriteriaFile("", lambda: criteria)
     recorded = {name: each for name, each in samples.items() if each.number or each.unmeasured}
-    results = judge_all(file, recorded, {name: list(each) for name, each in evidence.items()}, failed)
-    return [result_to_dict(result) for result in results.values()]
+    results = judge_all(file, {**unrun, **recorded}, {name: list(each) for name, each in evidence.items()}, failed)
+    return [_at_level(result_to_dict(result), runs) for result in results.values()]
+
+
+def _at_level(merged: dict[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """A criterion at the worst level that it has in a shard: of one that is over, in a shard where it is. A baseline
+    may have made it a warning in one shard, and not in another, where it is worse than what is known."""
+    entries = [entry for run in runs for entry in run["criteria"] if entry["id"] == merged["id"]]
+    over = [entry for entry in entries if entry["verdict"] == "over"] if merged["verdict"] == "over" else []
+    levels = {entry.get("level", "error") for entry in over or entries}
+    return {**merged, "level": "error" if "error" in levels else "warn"}
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,10 @@ import jsonschema
 import pytest
 
 from pytest_coresys import cli
+from pytest_coresys.criteria.judge import judge
+from pytest_coresys.criteria.model import Criterion
+from pytest_coresys.criteria.records import result_to_dict
+from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import runfile
 from pytest_coresys.reports.merging import MergeError, merge
 from pytest_coresys.schema import run_schema
@@ -203,6 +207,48 @@ def test_a_test_that_one_shard_left_to_another_is_there_once() -> None:
         ("t::x", "passed"),
         ("t::y", "skipped"),
     ]
+
+
+def judged(identity: str, samples: Samples, **found: Any) -> dict[str, Any]:
+    """A run with one criterion, judged by these samples; ``found`` is what a baseline has made of it."""
+    result = judge(Criterion(id="shop.lost", statistic="check"), samples)
+    return {**minimal(identity), "criteria": [{**result_to_dict(result), **found}]}
+
+
+def checks(*, right: int = 0, wrong: int = 0, unmeasured: str = "") -> Samples:
+    return Samples(right=right, wrong=wrong, unmeasured=[unmeasured] if unmeasured else [])
+
+
+def test_a_test_that_was_skipped_in_one_shard_takes_nothing_from_what_another_has_measured() -> None:
+    skipped = [checks(unmeasured=f"the test for it was not run to its end: t::{name}") for name in "xy"]
+    (alone,) = merge([judged("a", skipped[0]), judged("b", checks(right=3))])["criteria"]
+    assert (alone["verdict"], alone["samples"]) == ("within", 3)
+    (nothing,) = merge([judged("a", skipped[0]), judged("b", skipped[1])])["criteria"]
+    assert (nothing["verdict"], nothing["why"]) == ("not_measured", skipped[0].unmeasured[0])
+    (busy,) = merge([judged("a", checks(unmeasured="machine too busy")), judged("b", checks(right=3))])["criteria"]
+    assert (busy["verdict"], busy["why"]) == ("not_measured", "machine too busy")
+
+
+@pytest.mark.parametrize(
+    ("levels", "level"),
+    [
+        ((("over", "warn"), ("over", "error")), "error"),
+        ((("over", "error"), ("over", "warn")), "error"),
+        ((("over", "warn"), ("within", "error")), "warn"),
+        ((("within", "error"), ("over", "warn")), "warn"),
+        ((("within", "warn"), ("within", "warn")), "warn"),
+    ],
+)
+def test_what_a_baseline_excuses_in_one_shard_is_no_excuse_for_another(
+    levels: tuple[tuple[str, str], ...], level: str
+) -> None:
+    runs = [
+        judged(f"run {at}", checks(right=1, wrong=verdict == "over"), level=found)
+        for at, (verdict, found) in enumerate(levels)
+    ]
+    merged = merge(runs)
+    assert merged["criteria"][0]["level"] == level
+    assert merged["summary"]["compliant"] is (level == "warn")
 
 
 @pytest.mark.parametrize(
