@@ -340,9 +340,11 @@ class BudgetSession:
         with nullcontext() if self.quiet is None else self.quiet.alone() if alone else self.quiet.together():
             if not alone:
                 yield
-                return
-            with unwatched():
-                yield
+            else:
+                with unwatched():
+                    yield
+        if self.quiet is not None and self.quiet.problem:
+            self.complain(f"tests that are to run alone had others beside them: {self.quiet.problem}")
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         began, book = monotonic(), self.repeater.book

@@ -115,6 +115,69 @@ def test_a_child_that_lives_on_holds_nothing_back(tmp_path: Path) -> None:
         os.waitpid(child, 0)
 
 
+def test_a_child_of_one_that_is_killed_holds_nothing_back(tmp_path: Path) -> None:
+    quiet = Quiet("run", tmp_path)
+    read, write = os.pipe()
+    told, tell = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.close(write)
+        with quiet.together():
+            if os.fork() == 0:  # a daemon, say: it ends when it is told to
+                os.write(tell, b"x")
+                os.read(read, 1)
+            os._exit(0)  # in the middle of its test
+    os.waitpid(worker, 0)
+    os.read(told, 1)
+    taken = threading.Thread(target=_alone_once, args=(quiet,), daemon=True)
+    taken.start()
+    taken.join(5.0)
+    hangs = taken.is_alive()
+    for each in (write, read, told, tell):
+        os.close(each)
+    assert not hangs
+
+
+def _alone_once(quiet: Quiet) -> None:
+    with quiet.alone():
+        pass
+
+
+def test_a_child_that_comes_out_of_a_test_takes_nothing_from_its_parent(tmp_path: Path) -> None:
+    quiet = Quiet("run", tmp_path)
+    inside = quiet.alone()
+    inside.__enter__()
+    child = os.fork()
+    if child == 0:
+        try:
+            inside.__exit__(None, None, None)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    with open(next(path for path in tmp_path.iterdir() if path.name.endswith("run")), "rb") as run:
+        with pytest.raises(BlockingIOError):
+            _try_to_lock(run.fileno())
+        inside.__exit__(None, None, None)
+        _try_to_lock(run.fileno())
+
+
+def _try_to_lock(run: int) -> None:
+    import fcntl
+
+    fcntl.flock(run, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_where_there_is_no_place_for_the_locks_tests_run_all_the_same(tmp_path: Path) -> None:
+    quiet = Quiet("run", tmp_path / "gone")
+    ran = []
+    with quiet.alone():
+        ran.append("alone")
+    with quiet.together():
+        ran.append("together")
+    assert ran == ["alone", "together"]
+    assert quiet.problem.endswith("No such file or directory")
+
+
 def test_nothing_is_left_when_the_run_is_over(tmp_path: Path) -> None:
     quiet = Quiet("run", tmp_path)
     with quiet.alone():
