@@ -128,7 +128,8 @@ def github_summary(run: Run) -> str:
     if told:
         lines += ["", "| measure | what | of | where |", "|---|---|---|---|"]
         for each in told[:_MOST_ROWS]:
-            where = f"`{_cell(each.path)}:{each.line}`" if each.path else ""
+            # No span of code: in that, what ``_cell`` escapes is shown with its backslashes.
+            where = f"{_cell(each.path)}:{each.line}" if each.path else ""
             summary_text = each.summary.removeprefix(f"{each.key}: ")
             lines.append(f"| {_cell(each.key)} | {_cell(summary_text)} | {_cell(each.of)} | {where} |")
         lines += ["", f"… and {len(told) - _MOST_ROWS} more."] if len(told) > _MOST_ROWS else []

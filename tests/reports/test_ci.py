@@ -286,6 +286,14 @@ def test_the_summary_of_a_step_keeps_hostile_text_text() -> None:
     assert all(line.replace("\\|", "").count("|") in (3, 5) for line in table)
 
 
+def test_a_path_in_the_summary_is_shown_as_it_is() -> None:
+    run = whole()
+    run["tests"][0]["findings"] = [finding("memory.growth", "error", place("tests/test_my_cache.py", 41))]
+    (row,) = [line for line in ci.github_summary(run).splitlines() if "my" in line and "cache" in line]
+    assert "`" not in row, "backslashes in a span of code are no escapes"
+    assert "| tests/test\\_my\\_cache.py:41 |" in row
+
+
 def read_metrics(text: str) -> list[Any]:
     return list(parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
