@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
@@ -260,6 +260,7 @@ class BudgetSession:
             tuple[str, str | None], Any
         ] = {}  # reports of tests that failed by themselves, until they are over
         self.captured = Captured(config.getoption("showcapture", "all"))
+        self.marked: Sequence[str] = ()  # the criteria that the test that runs is evidence for
         self.failed_inside: set[str] = set()  # tests of which some part was reported as failed: subtests
         self.budget_hooks: list[Any] = []
         self.soak: Soak | None = None
@@ -663,6 +664,8 @@ class BudgetSession:
         if self.foreign is not None:
             self.foreign.logged(report)
         if self.worker is not None:
+            if report.when == "setup" and self.marked:
+                report.coresys_marked = list(self.marked)
             return
         record = getattr(report, "coresys", None)
         if report.failed and not getattr(report, "coresys_amended", False):
@@ -676,6 +679,8 @@ class BudgetSession:
             if failure is not None:
                 self._safely(self._tell_after_its_own, failure, record)
         _, worker = who
+        if marked := getattr(report, "coresys_marked", None):
+            self.report.begun(report.nodeid, marked, worker)
         if record is not None:
             self.report.add_test({**record, "worker": worker})
             if worker is not None:
@@ -908,6 +913,7 @@ class Watch:
         self._session = session
         session.environments.begin(item.nodeid, takes=Left.key in self.plan.limits)
         session.collector.begin()
+        session.marked = self.plan.criteria
         session.fixtures.made_now = [0, 0, 0, 0, 0]
         # What stood after the last test stands now, unless something was done in between.
         self.modules = len(sys.modules)

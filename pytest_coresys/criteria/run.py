@@ -9,7 +9,8 @@ from pytest_coresys.criteria.judge import from_budgets, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Result
 from pytest_coresys.criteria.samples import Samples, merged
 
-_FAILED = ("failed", "error")
+FAILED = ("failed", "error", "xfailed")
+"""Outcomes of tests that prove nothing good: one that fails as it is expected to has not come to its end either."""
 _UNRUN = ("skipped", "xfailed")
 UNRUN = "the test for it was not run to its end"
 """Why a criterion is not measured of which nothing was recorded but by tests that were skipped: the first is named."""
@@ -47,7 +48,7 @@ class RunCriteria:
         outcomes: dict[str, str] = {}
         for test in tests:
             known = outcomes.get(test["nodeid"])
-            outcomes[test["nodeid"]] = test["outcome"] if known not in _FAILED else known
+            outcomes[test["nodeid"]] = test["outcome"] if known not in FAILED else known
         several: dict[str, list[Samples]] = {}
         evidence: dict[str, dict[str, None]] = {}
         failed: dict[str, dict[str, None]] = {}
@@ -62,7 +63,7 @@ class RunCriteria:
                     skipped.setdefault(name, {})[nodeid] = None
                     continue
                 evidence.setdefault(name, {})[nodeid] = None
-                if outcome in _FAILED:
+                if outcome in FAILED:
                     failed.setdefault(name, {})[nodeid] = None
         samples = {name: merged(each) for name, each in several.items()}
         for name, (fed, nodeids) in from_budgets(self.file, tests).items():

@@ -14,13 +14,12 @@ from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.criteria.judge import judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict
-from pytest_coresys.criteria.run import UNRUN
+from pytest_coresys.criteria.run import FAILED, UNRUN
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.model import NOT_RUN, RunReport, summary_of
 from pytest_coresys.wire import SCHEMA, finding_to_dict
 
 Run = Mapping[str, Any]
-_FAILED = ("failed", "error")
 
 
 class MergeError(CoreSysError):
@@ -120,7 +119,7 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
             else:
                 samples.setdefault(name, Samples()).merge(found)
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
-    broken = {test["nodeid"] for test in tests if test["outcome"] in _FAILED}
+    broken = {test["nodeid"] for test in tests if test["outcome"] in FAILED}
     failed = {name: [nodeid for nodeid in nodeids if nodeid in broken] for name, nodeids in evidence.items()}
     file = CriteriaFile("", lambda: criteria)
     recorded = {name: each for name, each in samples.items() if each.number or each.unmeasured}

@@ -19,7 +19,7 @@ from typing import Any
 from coresys.records import Finding
 from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.criteria.records import result_to_dict
-from pytest_coresys.criteria.run import RunCriteria
+from pytest_coresys.criteria.run import RunCriteria, told
 from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
@@ -64,6 +64,9 @@ class RunReport:
         self._records: dict[str, dict[str | None, dict[str, Any]]] = {}  # by node id, then by worker
         self._crashed: dict[str, dict[str | None, dict[str, Any]]] = {}
         self._unjudged: dict[str, tuple[str, str | None]] = {}  # outcome and worker, while there is no record
+        self._marked: dict[
+            tuple[str, str | None], Sequence[str]
+        ] = {}  # criteria of tests that run now, by their markers
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
         self.orders = Orders()
         self.hints: list[str] = []  # of the baseline, for whoever looks at the run
@@ -77,9 +80,10 @@ class RunReport:
     def add_test(self, record: dict[str, Any]) -> None:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
         nodeid, worker = record["nodeid"], record.get("worker")
-        if (told := record.get("locks")) is not None:
-            self.orders.add(told, nodeid, worker)
+        if (order := record.get("locks")) is not None:
+            self.orders.add(order, nodeid, worker)
         self._criteria.add(record.get("criteria"), nodeid, worker)
+        self._marked.pop((nodeid, worker), None)
         if "locks" in record or "criteria" in record:
             record = {name: value for name, value in record.items() if name not in ("locks", "criteria")}
         self._order.setdefault(nodeid)
@@ -114,6 +118,10 @@ class RunReport:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
         self._unjudged.setdefault(plain_text(nodeid), (outcome, worker))
 
+    def begun(self, nodeid: str, marked: Sequence[str], worker: str | None = None) -> None:
+        """Note the criteria that a test is evidence for by its marker, should its worker die before it tells them."""
+        self._marked[plain_text(nodeid), worker] = marked
+
     def crashed(self, nodeid: str, worker: str | None = None) -> None:
         """Note that a worker died while it ran this test, which pytest reports as failed.
 
@@ -121,7 +129,7 @@ class RunReport:
         """
         nodeid = plain_text(nodeid)
         self._order.setdefault(nodeid)
-        self._criteria.add(None, nodeid, worker)
+        self._criteria.add(told({}, self._marked.pop((nodeid, worker), ())), nodeid, worker)
         earlier = self._records.get(nodeid, {})  # an earlier try (a rerun); the crash came last
         if self.each:
             earlier.pop(worker, None)

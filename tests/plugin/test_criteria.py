@@ -222,6 +222,30 @@ def test_without_the_flag_the_fixture_checks_and_drops(pytester: pytest.Pytester
     assert "criteria" not in result.stdout.str()
 
 
+DYING = """
+import os
+import pytest
+
+@pytest.mark.coresys_criterion("shop.audited")
+def test_that_kills_its_worker():
+    os._exit(3)
+
+@pytest.mark.coresys_criterion("shop.audited")
+def test_that_is_well(coresys_criteria):
+    coresys_criteria.check("shop.audited", True)
+"""
+
+
+@pytest.mark.slow
+def test_evidence_that_kills_its_worker_is_evidence_that_failed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_shop=DYING)
+    (pytester.path / "own.toml").write_text('[[criterion]]\nid = "shop.audited"\nstatistic = "check"\n', "utf-8")
+    _, facts = run(pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "-n", "2")
+    (audited,) = facts["criteria"]
+    assert (audited["verdict"], audited["samples"]) == ("not_measured", 1)
+    assert audited["why"] == "a test that is evidence for it failed: test_shop.py::test_that_kills_its_worker"
+
+
 def test_the_builtin_set_is_listed_and_silent_where_no_test_speaks_of_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop="def test_it(): pass")
     result, facts = run(pytester, "--coresys-budget")

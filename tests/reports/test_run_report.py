@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_coresys.criteria.model import CriteriaFile, Criterion
+from pytest_coresys.criteria.run import told
+from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import model
 from pytest_coresys.reports.model import DIED, NOT_RUN, RunReport, breaches, required_unmeasured
 from pytest_coresys.wire import NO_BUDGET
@@ -66,6 +70,39 @@ def test_a_crashed_test_is_failed_and_not_measured() -> None:
     assert listed(run) == [("a", "failed", "gw0", DIED), ("b", "passed", "gw1", None)]
     assert run["tests"][0]["verdict"] == "not_measured"
     assert (run["summary"]["tests"], run["summary"]["not_measured"]) == (2, 1)
+
+
+def of_criterion(*happened: Callable[[RunReport], object]) -> tuple[str, list[str]]:
+    """The verdict on the only criterion, and its evidence."""
+    report = RunReport(mode="budget", criteria=CriteriaFile("own.toml", lambda: {"x": Criterion("x", "check")}))
+    for each in happened:
+        each(report)
+    (found,) = report.finish(1.0)["criteria"]
+    return found["verdict"], found["evidence"]
+
+
+def checked(nodeid: str, outcome: str) -> Callable[[RunReport], object]:
+    samples = Samples(right=1)
+    return lambda report: report.add_test(record(nodeid, outcome, worker="gw1", criteria=told({"x": samples}, ["x"])))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"),
+    [("passed", "within"), ("xpassed", "within"), ("failed", "not_measured"), ("error", "not_measured"),
+     ("xfailed", "not_measured")],
+)  # fmt: skip
+def test_what_a_test_recorded_before_it_failed_proves_nothing_good(outcome: str, verdict: str) -> None:
+    assert of_criterion(checked("a", outcome)) == (verdict, ["a"])
+
+
+def test_a_test_that_a_worker_died_of_is_evidence_that_failed() -> None:
+    def dies(report: RunReport) -> None:
+        report.begun("b", ["x"], "gw0")
+        report.crashed("b", "gw0")
+
+    assert of_criterion(checked("a", "passed"), dies) == ("not_measured", ["a", "b"])
+    assert of_criterion(checked("a", "passed"), lambda report: report.crashed("b", "gw0")) == ("within", ["a"])
+    assert of_criterion(lambda report: report.begun("a", ["x"], "gw1"), checked("a", "passed")) == ("within", ["a"])
 
 
 # ("ok", worker) is a record of the test, ("died", worker) the death of a worker under it.
