@@ -19,7 +19,16 @@ from pytest_coresys.config.keys import check_key, suggestion, unknown
 from pytest_coresys.config.lines import KeyPath
 from pytest_coresys.config.tables import TableReader
 from pytest_coresys.config.values import show
-from pytest_coresys.criteria.model import COMPARISONS, KINDS, QUANTILES, STATISTICS, UNITS, CriteriaFile, Criterion
+from pytest_coresys.criteria.model import (
+    COMPARISONS,
+    KINDS,
+    LARGEST,
+    QUANTILES,
+    STATISTICS,
+    UNITS,
+    CriteriaFile,
+    Criterion,
+)
 from pytest_coresys.measures import MEASURES, Measure
 
 BUILTIN = Path(__file__).with_name("criteria.toml")
@@ -157,6 +166,8 @@ class _Reader:
             return self._written(path, given, unit, of_measure)
         if isinstance(given, bool) or not isinstance(given, (int, float)):
             self._fail(path, "limit", f'{show(given)} is no figure: write a number, or text such as "50 ms"')
+        if not abs(given) <= LARGEST:  # nor is "nan"
+            self._fail(path, "limit", f"{show(given)} is no figure that anything could be held to")
         if unit is None:
             self._document.fail(
                 path, 'unit is missing: a figure without one says nothing (counts too: "count")', table=path

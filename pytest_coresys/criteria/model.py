@@ -12,6 +12,9 @@ from coresys.budgets.model import Level, Status
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 """Statistics that are a rank among samples."""
 
+LARGEST = 1e300
+"""The largest limit, and sample: the sum of as many as there may be is a number yet."""
+
 STATISTICS = (*QUANTILES, "total", "value", "check", "slope", "derived")
 COMPARISONS = ("<", "<=", "==", ">=", ">")
 KINDS = ("target", "requirement", "validation", "success")

@@ -14,7 +14,7 @@ from coresys.monitoring.histogram import quantile
 from pytest_coresys.config.errors import ValueProblem
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.loading import check_id, chosen
-from pytest_coresys.criteria.model import QUANTILES, CriteriaFile, Criterion
+from pytest_coresys.criteria.model import LARGEST, QUANTILES, CriteriaFile, Criterion
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.measures import MEASURES
 
@@ -242,8 +242,8 @@ def _number(criterion: Criterion, value: float | str) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no number") from None
-    if number != number or number in (float("inf"), float("-inf")):
-        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no finite number")
+    if not abs(number) <= LARGEST:  # nor is "nan"
+        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no finite number, or beyond {LARGEST:g}")
     return number
 
 

@@ -2,7 +2,8 @@
 
 Where each side has many figures (samples of a criterion, repetitions of a test) they are compared by their ranks: the
 test of Mann and Whitney, with ties, at the level of one in a thousand, for there are many rows; and the middle has to
-have moved by a tenth. Where each has one, nothing proves that it is no noise: it is told only if its verdict changed.
+have moved by a tenth. If the quantile that is judged went the other way meanwhile, it is neither worse nor better. Where
+each side has one, nothing proves that it is no noise: it is told only if its verdict changed.
 Source: H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
 other", Annals of Mathematical Statistics 18 (1947).
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erfc, sqrt
 from typing import Any
 
@@ -85,7 +86,11 @@ def _criterion(was: Mapping[str, Any], now: Mapping[str, Any], same: bool) -> Ch
         return None
     if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted) or now["statistic"] not in _BY_RANK:
         return Change(NOTHING, now["id"], *texts) if was["value"] != now["value"] else None
-    return _by_rank(now["id"], counted[0], counted[1], texts, higher_is_worse=now["comparison"] in ("<", "<="))
+    upwards = now["comparison"] in ("<", "<=")
+    row = _by_rank(now["id"], counted[0], counted[1], texts, higher_is_worse=upwards)
+    moved = now["value"] - was["value"]
+    against = row.word in ("worse", "better") and moved != 0 and ((moved > 0) is upwards) is not (row.word == "worse")
+    return replace(row, word="changed") if against else row  # the middle went one way, what is judged the other
 
 
 _BY_RANK = ("p50", "p95", "p99")
@@ -139,7 +144,7 @@ def _series(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tu
     if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted):
         return None
     row = _by_rank(what, counted[0], counted[1], texts, higher_is_worse=True)
-    return row if row is not None and row.word != NOTHING else None
+    return row if row.word != NOTHING else None
 
 
 # -- findings of the run --------------------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ def _name(finding: Mapping[str, Any]) -> str:
 # -- ranks ----------------------------------------------------------------------------------------------------------
 
 
-def _by_rank(what: str, was: Counted, now: Counted, texts: tuple[str, str], *, higher_is_worse: bool) -> Change | None:
+def _by_rank(what: str, was: Counted, now: Counted, texts: tuple[str, str], *, higher_is_worse: bool) -> Change:
     chance = mann_whitney(was, now)
     before, after = _median(was), _median(now)
     moved = abs(after - before) > LEAST_CHANGE * abs(before)

@@ -115,6 +115,12 @@ derived_from = ["shop.*"]
         (ONE.replace("p99", "p999"), 'own.toml:3: [[criterion]] statistic: unknown "p999"; did you mean "p99"?'),
         (ONE.replace('"<"', '"=<"'), 'own.toml:4: [[criterion]] comparison: unknown "=<"'),
         (ONE.replace("limit = 50\n", ""), "own.toml:1: [[criterion]] limit is missing"),
+        (
+            ONE.replace("limit = 50", "limit = inf"),
+            "own.toml:5: [[criterion]] limit: Infinity is no figure that anything",
+        ),
+        (ONE.replace("limit = 50", "limit = nan"), "own.toml:5: [[criterion]] limit: NaN is no figure that anything"),
+        (ONE.replace("limit = 50", f"limit = 1{'0' * 400}"), "own.toml:5: [[criterion]] limit: 1000"),
         (ONE.replace("limit = 50", "limit = true"), "own.toml:5: [[criterion]] limit: true is no figure"),
         (ONE.replace('unit = "ms"\n', ""), "own.toml:1: [[criterion]] unit is missing"),
         (ONE.replace('"ms"', '"MS"'), 'own.toml:6: [[criterion]] unit: unknown unit "MS"; did you mean "ms"?'),

@@ -83,6 +83,7 @@ def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: 
         (lambda criteria: criteria.record("success.state_clean", 1.0), "nothing: others decide it"),
         (lambda criteria: criteria.record(TIME, "4 MB"), "unknown unit"),
         (lambda criteria: criteria.record(TIME, float("nan")), "no finite number"),
+        (lambda criteria: criteria.record(TIME, 1.5e308), "no finite number"),
         (lambda criteria: criteria.record(TIME, None), "None is no number"),
         (lambda criteria: criteria.check(TIME, True), 'its statistic is "p99"'),
         (lambda criteria: criteria.slope(TIME, 1, 0, 2), "takes record(), not slope()"),

@@ -92,6 +92,8 @@ FAST = [0.001 + at * 1e-6 for at in range(100)]
         (criterion(FAST), criterion([], "not_measured"), "changed"),
         (criterion(FAST, "over"), criterion([], "not_measured"), "better"),
         (criterion(FAST, comparison=">"), criterion([value * 2 for value in FAST], comparison=">"), "better"),
+        (criterion([*FAST, 0.03]), criterion([*(value * 1.5 for value in FAST), 0.01]), "changed"),
+        (criterion([*FAST, 0.01]), criterion([*(value * 0.5 for value in FAST), 0.03]), "changed"),
         (
             criterion([0.04], statistic="value"),
             criterion([0.001], statistic="value"),
