@@ -257,7 +257,7 @@ class BudgetSession:
         self.foreign: Foreign | None = None
         self.notes: list[str] = []
         self.failures: dict[
-            tuple[str, str | None], Any
+            tuple[str, str | None], list[Any]
         ] = {}  # reports of tests that failed by themselves, until they are over
         self.captured = Captured(config.getoption("showcapture", "all"))
         self.marked: Sequence[str] = ()  # the criteria that the test that runs is evidence for
@@ -553,8 +553,9 @@ class BudgetSession:
         else:
             failure.longrepr = f"{failure.longrepr}\n\n{text}"
 
-    def _captured(self, teardown: Any, failure: Any, record: dict[str, Any]) -> list[dict[str, str]]:
-        return self.captured.of(record, "" if failure is None else failure.longreprtext, teardown.sections)
+    def _captured(self, teardown: Any, failures: list[Any], record: dict[str, Any]) -> list[dict[str, str]]:
+        text = "\n\n".join(failure.longreprtext for failure in failures)
+        return self.captured.of(record, text, teardown.sections)
 
     def _attach(self, teardown: Any, record: dict[str, Any]) -> None:
         """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
@@ -669,15 +670,15 @@ class BudgetSession:
             return
         record = getattr(report, "coresys", None)
         if report.failed and not getattr(report, "coresys_amended", False):
-            self.failures[_who(report)] = report
+            self.failures.setdefault(_who(report), []).append(report)
         who = _who(report)
         if record is not None:
-            failure = self.failures.pop(who, None)
-            texts = self._safely(self._captured, report, failure, record)
+            failures = self.failures.pop(who, [])
+            texts = self._safely(self._captured, report, failures, record)
             if texts:
                 record = {**record, "captured": texts}
-            if failure is not None:
-                self._safely(self._tell_after_its_own, failure, record)
+            if failures:
+                self._safely(self._tell_after_its_own, failures[-1], record)
         _, worker = who
         if marked := getattr(report, "coresys_marked", None):
             self.report.begun(report.nodeid, marked, worker)

@@ -2,8 +2,8 @@
 
 Where each side has many figures (samples of a criterion, repetitions of a test) they are compared by their ranks: the
 test of Mann and Whitney, with ties, at the level of one in a thousand, for there are many rows; and the middle has to
-have moved by a tenth. If the quantile that is judged went the other way meanwhile, it is neither worse nor better. Where
-each side has one, nothing proves that it is no noise: it is told only if its verdict changed.
+have moved by a tenth. If the quantile that is judged went the other way meanwhile, it is neither worse nor better. Of
+one figure on each side nothing proves that it is no noise: it is told only if its verdict changed.
 Source: H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
 other", Annals of Mathematical Statistics 18 (1947).
 """

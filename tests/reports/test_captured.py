@@ -57,6 +57,12 @@ def test_of_a_real_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> N
             print("of the call")
             logging.warning("of the log")
             assert 1 == 2
+        @pytest.fixture
+        def breaking():
+            yield
+            raise RuntimeError("in its teardown")
+        def test_fails_twice(breaking):
+            assert "the call" == "well"
         def test_leaks():
             print("leaking", file=sys.stderr)
             KEPT.append(os.open(os.devnull, os.O_RDONLY))
@@ -73,4 +79,7 @@ def test_of_a_real_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> N
     assert texts["Captured stdout call"] == "of the call\n"
     assert texts["Captured stdout teardown"] == "torn down\n"
     assert "of the log" in texts["Captured log call"]
+    (twice,) = found["test_fails_twice"]
+    assert "assert 'the call' == 'well'" in twice["text"]
+    assert "RuntimeError: in its teardown" in twice["text"]
     assert found["test_leaks"] == [{"name": "Captured stderr call", "text": "leaking\n"}]
