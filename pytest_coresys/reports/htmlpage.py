@@ -32,7 +32,7 @@ _FIRST_ROWS = 40
 
 
 class PageError(CoreSysError):
-    """The run is none that a page can be made of. ``problem`` says what is missing or wrong."""
+    """No page can be made of the run, or none here. ``problem`` says what is missing or wrong."""
 
     def __init__(self, *, problem: str) -> None:
         self.problem = problem
@@ -110,8 +110,10 @@ def _asset(name: str) -> str:
 
 
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined  # only wanted where a report is
-
+    try:
+        from jinja2 import Environment, FunctionLoader, StrictUndefined  # only wanted where a report is
+    except ImportError:
+        raise PageError(problem="that needs Jinja2, which is not installed") from None
     environment = Environment(
         loader=FunctionLoader(_asset),
         autoescape=True,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_coresys import cli
+from pytest_coresys.reports import runfile
+from pytest_coresys.reports.model import RunReport
 
 SUITE = """
 import os
@@ -155,3 +157,17 @@ def test_a_report_that_can_go_nowhere_is_one_line_and_status_2(
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be written: is a directory" in line
+
+
+def test_without_jinja2_the_command_says_so_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    run = RunReport(mode="budget").finish(1.0)
+    runfile.write(tmp_path / "run.json", run)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path / "run.html")])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("that needs Jinja2, which is not installed")
+    assert not (tmp_path / "run.html").exists()
