@@ -694,6 +694,8 @@ class BudgetSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         self.report.collected(ids)
+        if uid := getattr(node, "workerinput", {}).get("testrunuid"):  # in time for a run that is interrupted
+            self.quiet = Quiet(str(uid))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
@@ -829,8 +831,6 @@ class BudgetSession:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
-        if uid := getattr(node, "workerinput", {}).get("testrunuid"):
-            self.quiet = Quiet(str(uid))
         if self.soak is not None:
             self.soak.take(getattr(getattr(node, "gateway", None), "id", None), output.get("soak"))
         book = self.repeater.book

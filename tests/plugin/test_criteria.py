@@ -246,6 +246,32 @@ def test_evidence_that_kills_its_worker_is_evidence_that_failed(pytester: pytest
     assert audited["why"] == "a test that is evidence for it failed: test_shop.py::test_that_kills_its_worker"
 
 
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_no_files_of_tests_that_run_alone(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_runtest_logreport(report):
+            if hasattr(report, "node") and report.when == "call":
+                raise KeyboardInterrupt
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+        @pytest.mark.coresys_alone
+        def test_alone(): pass
+        def test_other(): pass
+        """
+    )
+    temporary = pytester.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    result, _ = run(pytester, "--coresys-budget", "-n", "2")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert not list(temporary.glob("coresys-*"))
+
+
 def test_the_builtin_set_is_listed_and_silent_where_no_test_speaks_of_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop="def test_it(): pass")
     result, facts = run(pytester, "--coresys-budget")
