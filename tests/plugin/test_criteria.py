@@ -119,7 +119,15 @@ def test_criteria_of_a_team_are_judged(
     monkeypatch.setenv("TMPDIR", str(temporary))
     (pytester.path / "own.toml").write_text(CRITERIA, encoding="utf-8")
     result, facts = run(
-        pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "--coresys-set", "threads.peak=100", *workers
+        pytester,
+        "--coresys-budget",
+        "--coresys-criteria",
+        "own.toml",
+        "--coresys-set",
+        "threads.peak=100",
+        "--coresys-profile",
+        "strict",
+        *workers,
     )
     assert result.ret == 1
     found = {each["id"]: each for each in facts["criteria"]}
