@@ -15,6 +15,7 @@ from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.model import Result
 from pytest_coresys.criteria.recorder import CriteriaRecorder, collector_without_a_run
 from validation_suites.conftest import Effort, Subject
+from validation_suites.keeping import Kept
 
 SMALL = Effort(soak=False, kills=10, storm_seconds=0.2, growth_seconds=1.0)
 
@@ -26,7 +27,14 @@ def results(
     collector = collector_without_a_run(None, Path())
     collector.begin()
     subject = Subject(dict(factories or {}))
-    given = {"subject": subject, "coresys_criteria": CriteriaRecorder(collector), "effort": SMALL, **fixtures}
+    kept = Kept(None, "", "", ())
+    given = {
+        "subject": subject,
+        "coresys_criteria": CriteriaRecorder(collector),
+        "effort": SMALL,
+        "kept": kept,
+        **fixtures,
+    }
     try:
         test(**{name: given[name] for name in inspect.signature(test).parameters})
     finally:
