@@ -103,8 +103,11 @@ def _there(module: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """What the run writes, and where: by the controller alone. A worker may be on a machine where no such place is."""
+class _Writes:
+    """What the run writes, and where: absolute, for a test may change the working directory.
+
+    The controller alone does: a worker may be on a machine where no such place is.
+    """
 
     target: Path | None = None
     page_target: Path | None = None
@@ -112,7 +115,7 @@ class _Written:
     outputs: Outputs = field(default_factory=Outputs)
 
 
-def _what_is_written(config: pytest.Config) -> _Written:
+def _what_is_written(config: pytest.Config) -> _Writes:
     history = config.getoption("coresys_history") or opening.DEFAULT
     outputs = ci_outputs(config.getoption("coresys_ci"), os.environ)
     if problem := opening.check_url(history):
@@ -120,7 +123,7 @@ def _what_is_written(config: pytest.Config) -> _Written:
     target, page_target = _target(config, "json"), _target(config, "report")
     if page_target is not None and not _there("jinja2"):
         raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
-    return _Written(target, page_target, history, outputs)
+    return _Writes(target, page_target, history, outputs)
 
 
 def _given_file(config: pytest.Config, path: str) -> Path:
@@ -147,7 +150,7 @@ def open_session(config: pytest.Config) -> None:
         )
         known = _baseline_of(config)
         check_subjects(config.getoption("coresys_subject"))
-        written = _Written() if hasattr(config, "workerinput") else _what_is_written(config)
+        writes = _Writes() if hasattr(config, "workerinput") else _what_is_written(config)
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None
     key = config.getoption("coresys_explain")
@@ -157,8 +160,7 @@ def open_session(config: pytest.Config) -> None:
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
-    session.baseline, session.history, session.outputs = known, written.history, written.outputs
-    session.target, session.page_target = written.target, written.page_target
+    session.baseline, session.writes = known, writes
     config.stash[ENVIRONMENTS] = session.environments
     config.stash[COLLECTOR] = session.collector
     own: list[Probe] = [
@@ -187,7 +189,7 @@ def open_session(config: pytest.Config) -> None:
             lambda report: session.report.record_of(*_who(report)),
             session.report.verdicts,
             observe=session.observe,
-            own=written.page_target,
+            own=writes.page_target,
             theirs=html_path(config),
         )
         config.pluginmanager.register(column, "coresys-html-column")
@@ -266,10 +268,7 @@ class BudgetSession:
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
         self.baseline: Baseline | None = None
-        self.history = opening.NONE
-        self.outputs = Outputs()
-        self.target: Path | None = None  # absolute: a test may change the working directory
-        self.page_target: Path | None = None
+        self.writes = _Writes()
         self.written: Written = None, None
         self.page_written: Written = None, None
 
@@ -668,10 +667,9 @@ class BudgetSession:
             if report.when == "setup" and self.marked:
                 report.coresys_marked = list(self.marked)
             return
-        record = getattr(report, "coresys", None)
+        record, who = getattr(report, "coresys", None), _who(report)
         if report.failed and not getattr(report, "coresys_amended", False):
-            self.failures.setdefault(_who(report), []).append(report)
-        who = _who(report)
+            self.failures.setdefault(who, []).append(report)
         if record is not None:
             failures = self.failures.pop(who, [])
             texts = self._safely(self._captured, report, failures, record)
@@ -744,11 +742,11 @@ class BudgetSession:
         history = self._history_of_earlier_runs()
         self._finished(session)
         self._tell_notes()
-        self.written = self._write("json", self.target, lambda: runfile.encoded(self.run))
-        self.page_written = self._write("report", self.page_target, self._page)
+        self.written = self._write("json", self.writes.target, lambda: runfile.encoded(self.run))
+        self.page_written = self._write("report", self.writes.page_target, self._page)
         if history is not None:
             self._about_history("this run is not in the history", lambda: self._keep_in(history))
-        for note in self._safely(self.outputs.write, self.run, self.config.invocation_params.dir) or ():
+        for note in self._safely(self.writes.outputs.write, self.run, self.config.invocation_params.dir) or ():
             self.complain(note)
         if self.baseline is not None:
             self._safely(self._end_of_baseline, self.baseline)
@@ -759,11 +757,11 @@ class BudgetSession:
 
     def _history_of_earlier_runs(self) -> HistoryStore | None:
         """Where this one is to be kept, whose trends are in it now; None where it is not to be, or cannot."""
-        if self.history == opening.NONE or not has_run(self.run):
+        if self.writes.history == opening.NONE or not has_run(self.run):
             return None
 
         def look() -> HistoryStore:
-            store = opening.open_store(self.history, self.config.rootpath)
+            store = opening.open_store(self.writes.history, self.config.rootpath)
             put_trends(self.run, store)
             return store
 
@@ -867,7 +865,7 @@ class BudgetSession:
             terminalreporter.write_sep("=", "coresys")
         for text, markup in lines:
             terminalreporter.write_line(text, **markup)
-        for text in self.outputs.printed(self.run):
+        for text in self.writes.outputs.printed(self.run):
             terminalreporter.write_line(text)
 
     def _write(self, option: str, target: Path | None, made: Callable[[], bytes]) -> Written:

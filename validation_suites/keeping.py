@@ -11,8 +11,9 @@ import hashlib
 import importlib.util
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import coresys
 import pytest_coresys
@@ -20,6 +21,11 @@ import validation_suites
 from pytest_coresys.checkpoint import Checkpoint, Identity
 from pytest_coresys.reports.runfile import OutputError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+_NAME = "validation-"  # what names of checkpoints begin with
 _DIGITS = 12  # of a digest, in the name of a file
 _CODE = frozenset({".py", ".toml", ".c"})
 
@@ -40,6 +46,17 @@ def state_of(subjects: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
+def checkpoint_of(root: Path, state: str, what: str) -> Checkpoint:
+    """Where ``what`` is kept below the root of a run, for runs of the same ``state``."""
+    digest = hashlib.sha256(what.encode()).hexdigest()[:_DIGITS]
+    return Checkpoint(root, Identity(f"{_NAME}{digest}", state))
+
+
+def _add(total: Any, piece: Mapping[str, Any]) -> None:
+    for name, value in piece.items():
+        setattr(total, name, getattr(total, name) + value)
+
+
 class Kept:
     """What one test keeps. ``tests`` are the ids of all tests of the run that keep something.
 
@@ -47,34 +64,33 @@ class Kept:
     """
 
     def __init__(self, root: Path | None, state: str, test: str, tests: Iterable[str]) -> None:
-        self.root, self.state = root, state
+        self._root, self._state = root, state
         self._test, self._tests = test, [test] if root is None else list(tests)
         self.earlier = 0.0
-        """How much of what ``in_pieces`` returned last is of a run before this one."""
+        """How much of what ``in_pieces`` measured last is of a run before this one."""
         self.unkept = ""
         """Why something could not be kept, so that a soak that is stopped cannot go on."""
 
-    def checkpoint(self, what: str) -> Checkpoint:
-        """Where ``what`` is kept."""
-        assert self.root is not None
-        digest = hashlib.sha256(what.encode()).hexdigest()[:_DIGITS]
-        return Checkpoint(self.root, Identity(f"validation-{digest}", self.state))
+    def in_pieces(self, total: T, what: str, whole: float, piece: float, measure: Callable[[float, float], T]) -> None:
+        """Measure ``what`` piece by piece, and add each, field by field, to ``total``: a record of numbers and lists.
 
-    def in_pieces(self, what: str, whole: float, piece: float, measure: Callable[[float, float], Any]) -> list[Any]:
-        """What ``measure(done, amount)`` returns, plain values, where so much is done: one for each ``piece`` of the
-        whole. Those that a run before has measured are not measured again."""
-        if self.root is None:
-            return [measure(0.0, whole)]
-        checkpoint = self.checkpoint(f"{self._test} {what}")
+        ``measure(done, amount)`` returns such a record of ``amount`` more, where so much is done already. Pieces that a
+        run before has measured are not measured again.
+        """
+        if self._root is None:
+            _add(total, asdict(measure(0.0, whole)))
+            return
+        checkpoint = checkpoint_of(self._root, self._state, f"{self._test} {what}")
         found, _ = checkpoint.load()
         done, pieces = (0.0, []) if found is None else (found["done"], list(found["pieces"]))
         self.earlier = done
         while done < whole:
             amount = min(piece, whole - done)
-            pieces.append(measure(done, amount))
+            pieces.append(asdict(measure(done, amount)))
             done += amount
             self._save(checkpoint, {"done": done, "pieces": pieces})
-        return pieces
+        for each in pieces:
+            _add(total, each)
 
     def _save(self, checkpoint: Checkpoint, data: Mapping[str, Any]) -> None:
         try:
@@ -83,15 +99,17 @@ class Kept:
             self.unkept = str(error)
 
     def remark(self, unit: str) -> str:
-        """What there is to say of what ``in_pieces`` returned last, beside what it came to; empty if nothing is."""
+        """What there is to say of what ``in_pieces`` measured last, beside what it came to; empty if nothing is."""
         earlier = f", {self.earlier:g} {unit} of a run before this one, which was stopped" if self.earlier else ""
         return earlier + (f", which is not kept: {self.unkept}" if self.unkept else "")
 
     def over(self) -> None:
         """This test has come to its end. If all have, everything that was kept is removed."""
-        if self.root is None:
+        if self._root is None:
             return
-        self._save(self.checkpoint(f"{self._test} over"), {})
-        if all(self.checkpoint(f"{test} over").load()[0] is not None for test in self._tests):
-            for path in self.root.glob(f"{self.checkpoint('').path.parent.name}/soak-validation-*.json"):
+        own = checkpoint_of(self._root, self._state, f"{self._test} over")
+        self._save(own, {})
+        ends = (checkpoint_of(self._root, self._state, f"{test} over") for test in self._tests)
+        if all(end.load()[0] is not None for end in ends):
+            for path in own.path.parent.glob(f"soak-{_NAME}*.json"):
                 path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.model import breaches
 from pytest_coresys.reports.terminal import criterion_text
-from pytest_coresys.reports.words import share_of
+from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
 
 Run = Mapping[str, Any]
 MOST_ANNOTATIONS = 10  # GitHub shows so many of a step, and no more
@@ -120,10 +120,7 @@ def github_summary(run: Run) -> str:
     word = "compliant" if summary["compliant"] else "not compliant"
     lines.append(f"### coresys: {word}")
     lines.append("")
-    counts = ", ".join(
-        f"{summary[name]} {name.replace('_', ' ')}" for name in ("within", "near", "over", "not_measured")
-    )
-    lines.append(f"{summary['tests']} tests: {counts}.")
+    lines.append(f"{summary['tests']} tests: {verdicts_text(summary)}.")
     told = [each for each in problems(run) if each.level == "error"]
     if told:
         lines += ["", "| measure | what | of | where |", "|---|---|---|---|"]
@@ -204,9 +201,8 @@ def openmetrics(run: Run) -> str:
             lines.extend(f"{name}{_labels(labels)} {value:.17g}" for labels, value in samples)
 
     summary = run["summary"]
-    verdicts = ("within", "near", "over", "not_measured")
     family("coresys_compliant", "Whether the run is compliant.", "", [({}, float(summary["compliant"]))])
-    family("coresys_tests", "Tests by verdict.", "", [({"verdict": name}, summary[name]) for name in verdicts])
+    family("coresys_tests", "Tests by verdict.", "", [({"verdict": name}, summary[name]) for name in VERDICTS])
     found = Counter((each.key, each.level) for each in problems(run))
     family(
         "coresys_findings",

@@ -103,9 +103,11 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
     samples: dict[str, Samples] = {}
     unrun: dict[str, Samples] = {}  # of shards whose tests were all skipped: they count where no other shard has any
     evidence: dict[str, dict[str, None]] = {}
+    entries: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         for entry in run["criteria"]:
             name = entry["id"]
+            entries.setdefault(name, []).append(entry)
             known = criteria.setdefault(name, criterion_from_dict(entry))
             if (known.limit, known.comparison, known.statistic) != (
                 entry["limit"],
@@ -124,13 +126,12 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
     file = CriteriaFile("", lambda: criteria)
     recorded = {name: each for name, each in samples.items() if each.number or each.unmeasured}
     results = judge_all(file, {**unrun, **recorded}, {name: list(each) for name, each in evidence.items()}, failed)
-    return [_at_level(result_to_dict(result), runs) for result in results.values()]
+    return [_at_level(result_to_dict(result), entries[name]) for name, result in results.items()]
 
 
-def _at_level(merged: dict[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A criterion at the worst level that it has in a shard: of one that is over, in a shard where it is. A baseline
     may have made it a warning in one shard, and not in another, where it is worse than what is known."""
-    entries = [entry for run in runs for entry in run["criteria"] if entry["id"] == merged["id"]]
     over = [entry for entry in entries if entry["verdict"] == "over"] if merged["verdict"] == "over" else []
     levels = {entry.get("level", "error") for entry in over or entries}
     return {**merged, "level": "error" if "error" in levels else "warn"}

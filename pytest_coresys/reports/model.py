@@ -23,6 +23,7 @@ from pytest_coresys.criteria.run import RunCriteria, told
 from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
+from pytest_coresys.reports.words import verdicts_text
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
 
 DIED = "its worker died while it ran"
@@ -110,9 +111,7 @@ class RunReport:
 
     def verdicts(self) -> str:
         """How many tests there are of each verdict so far, in words."""
-        counts = Counter(test["verdict"] for test in self._tests())
-        told = ((verdict, verdict.replace("_", " ")) for verdict in ("within", "near", "over", "not_measured"))
-        return ", ".join(f"{counts[verdict]:,} {words}" for verdict, words in told)
+        return verdicts_text(Counter(test["verdict"] for test in self._tests()))
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
@@ -316,11 +315,10 @@ def _matches(key: str, patterns: Sequence[str]) -> bool:
 
 def summary_of(run: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, Any]:
     """The ``summary`` of a run whose other parts are there."""
-    verdicts = [test["verdict"] for test in run["tests"]]
-    counts = {verdict: verdicts.count(verdict) for verdict in ("over", "near", "within", "not_measured")}
+    counts = Counter(test["verdict"] for test in run["tests"])
     return {
-        "tests": len(verdicts),
-        **counts,
+        "tests": len(run["tests"]),
+        **{verdict: counts[verdict] for verdict in ("over", "near", "within", "not_measured")},
         "compliant": not breaches(run, patterns),
         "required_unmeasured": required_unmeasured(run, patterns),
     }

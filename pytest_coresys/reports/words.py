@@ -27,6 +27,7 @@ UNMEASURED = State("none", "not measured")
 ALL_STATES = (OVER, WARN, NEAR, UNMEASURED, WITHIN)  # the worst first, but that what is not measured may be worse
 STATES: Mapping[str, State] = {"over": OVER, "near": NEAR, "within": WITHIN, "not_measured": UNMEASURED}
 SIGNS = {"<": "<", "<=": "\u2264", "==": "=", ">=": "\u2265", ">": ">"}
+VERDICTS = ("within", "near", "over", "not_measured")
 WORST_FIRST = tuple(state.name for state in ALL_STATES)
 
 
@@ -35,6 +36,11 @@ def state_of(entry: Mapping[str, Any]) -> State:
     if entry["verdict"] == "over" and entry.get("level") == "warn":
         return WARN
     return STATES[entry["verdict"]]
+
+
+def verdicts_text(counts: Mapping[str, int]) -> str:
+    """How many there are of each verdict: ``53 within, 0 near, 1 over, 4 not measured``."""
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in VERDICTS)
 
 
 @lru_cache(maxsize=8192, typed=True)  # typed: True and 1 are written differently

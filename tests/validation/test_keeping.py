@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from coresys.monitoring.growth import judge_growth
-from validation_suites.keeping import Kept, state_of
+from validation_suites.keeping import Kept, checkpoint_of, state_of
 from validation_suites.soak import growth
 
 PLANTED = growth.PLANTED
@@ -24,13 +25,20 @@ class Stopped(Exception):
     """As a run is, within a piece."""
 
 
+@dataclass
+class Turns:
+    each: list[list[float]] = field(default_factory=list)
+
+
 def measured(kept: Kept, whole: float, *, stop_at: float | None = None) -> list[list[float]]:
-    def measure(done: float, amount: float) -> list[float]:
+    def measure(done: float, amount: float) -> Turns:
         if done == stop_at:
             raise Stopped
-        return [done, amount]
+        return Turns([[done, amount]])
 
-    return kept.in_pieces("turns", whole, 10, measure)
+    turns = Turns()
+    kept.in_pieces(turns, "turns", whole, 10, measure)
+    return turns.each
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
@@ -118,7 +126,7 @@ def test_a_few_readings_more_are_no_window_and_change_nothing() -> None:
 
 
 def test_a_window_that_was_stopped_goes_on_with_what_is_left(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, "state", "", ()).checkpoint("growth of lending")
+    kept = checkpoint_of(tmp_path, "state", "growth of lending")
     ticks = time.monotonic() + 2.0
     first = growth.measure("lending", 6.0, {}, lambda: time.monotonic() < ticks, kept)
     assert 0.0 < first.seconds < 3.0

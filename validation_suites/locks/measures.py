@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,12 +60,6 @@ class SystemStorm:
     faults: list[str] = field(default_factory=list)
     rounds: int = 0
     refused: int = 0
-
-    def add(self, other: Mapping[str, Any]) -> None:
-        """What came of another, by the names of what there is here."""
-        self.faults += other["faults"]
-        self.rounds += other["rounds"]
-        self.refused += other["refused"]
 
 
 def system_storm(

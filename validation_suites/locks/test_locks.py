@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,13 +31,12 @@ def test_the_order_of_locks_holds_across_coordinators(
 ) -> None:
     came = measures.SystemStorm()
 
-    def storm(before: float, seconds: float) -> dict[str, Any]:
+    def storm(before: float, seconds: float) -> measures.SystemStorm:
         with ours.system(ranks=RANKS, sampling=10.0) as system:
-            return asdict(measures.system_storm(system, RANKS, seconds, seed=int(before)))
+            return measures.system_storm(system, RANKS, seconds, seed=int(before))
 
     def faults() -> list[str]:
-        for each in kept.in_pieces("storm", effort.storm_seconds, effort.storm_each, storm):
-            came.add(each)
+        kept.in_pieces(came, "storm", effort.storm_seconds, effort.storm_each, storm)
         return came.faults
 
     found = count(coresys_criteria, "locks.hierarchy_enforced", faults)

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -289,16 +290,8 @@ def measure(
     name: str, seconds: float, subjects: Subjects, goes_on: Goes = None, checkpoint: Checkpoint | None = None
 ) -> Growth:
     """What is found of one load, in this process; a problem where it cannot go on."""
-    from pytest_coresys.reports.runfile import OutputError
-
     found = checkpoint.load()[0] if checkpoint is not None else None
     earlier: Readings = (found["times"], found["values"]) if found is not None else ([], [])
-
-    def keep(readings: Readings) -> None:
-        assert checkpoint is not None
-        with suppress(OutputError):  # told by the tests that keep something themselves
-            checkpoint.save({"times": readings[0], "values": readings[1]})
-
     try:
         verdict = watched(
             LOADS[name](subjects),
@@ -306,7 +299,7 @@ def measure(
             settle=min(_SETTLE, seconds / 10),
             goes_on=goes_on,
             earlier=earlier,
-            keep=None if checkpoint is None else keep,
+            keep=None if checkpoint is None else partial(_keep, checkpoint),
         )
     except Exception as error:  # a stranger's subject, or a system that has no such counters
         return Growth("unclear", 0.0, 0.0, 0.0, 0, 0.0, "", f"{type(error).__name__}: {error}")
@@ -322,14 +315,21 @@ def measure(
     )
 
 
+def _keep(checkpoint: Checkpoint, readings: Readings) -> None:
+    from pytest_coresys.reports.runfile import OutputError
+
+    with suppress(OutputError):  # told by the tests that keep something themselves
+        checkpoint.save({"times": readings[0], "values": readings[1]})
+
+
 def _alone(name: str, given: Mapping[str, Any]) -> None:
     """In a process of its own: measure, and leave the verdict where others find it, whole."""
-    from validation_suites.keeping import Kept
+    from validation_suites.keeping import checkpoint_of
     from validation_suites.memory import is_running
 
     os.nice(15)
     folder, root = Path(given["folder"]), given["root"]
-    kept = None if root is None else Kept(Path(root), given["state"], "", ()).checkpoint(f"growth of {name}")
+    kept = None if root is None else checkpoint_of(Path(root), given["state"], f"growth of {name}")
     found = measure(name, given["seconds"], given["subjects"], lambda: is_running(given["watched"]), kept)
     draft = folder / f"{name}.draft"
     draft.write_text(json.dumps(found._asdict()), encoding="utf-8")

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -75,28 +75,20 @@ class Storms:
     acknowledged: int = 0
     kills: int = 0
 
-    def add(self, other: Mapping[str, Any]) -> None:
-        """What came of others, by the names of what there is here."""
-        self.lost += other["lost"]
-        self.inconsistent += other["inconsistent"]
-        self.acknowledged += other["acknowledged"]
-        self.kills += other["kills"]
-
 
 def killed_in_pieces(
     factory: Callable[..., Any], options: Mapping[str, Any], kills: int, longest: float, *, kept: Kept, each: int
 ) -> Storms:
     """As ``killed_storms``, a store for every ``each`` kills; what of them is kept is not done again."""
 
-    def piece(before: float, number: float) -> dict[str, Any]:
+    def piece(before: float, number: float) -> Storms:
         folder = Path(options["path"]) / f"{before:g}"
         folder.mkdir()
         mine = {**options, "path": str(folder)}
-        return asdict(killed_storms(factory, mine, int(number), seed=7 + int(before), longest=longest))
+        return killed_storms(factory, mine, int(number), seed=7 + int(before), longest=longest)
 
     seen = Storms()
-    for found in kept.in_pieces(f"{options.get('durability', 'its own')} durability", kills, each, piece):
-        seen.add(found)
+    kept.in_pieces(seen, f"{options.get('durability', 'its own')} durability", kills, each, piece)
     return seen
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from time import perf_counter
 from typing import Any
@@ -184,14 +184,6 @@ class Storm:
     still: list[str] = field(default_factory=list)
     twice: int = 0
 
-    def add(self, other: Mapping[str, Any]) -> None:
-        """What came of another, by the names of what there is here."""
-        self.taken += other["taken"]
-        self.refused += other["refused"]
-        self.missed += other["missed"]
-        self.still += other["still"]
-        self.twice += other["twice"]
-
 
 def storm(
     manager: MakesLocks,
@@ -244,7 +236,10 @@ def storm(
     hanging = sum(runner.is_alive() for runner in runners)
     whole = Storm(twice=sum(mark.twice for row in marks for mark in row))
     for result in results:
-        whole.add(asdict(result))
+        whole.taken += result.taken
+        whole.refused += result.refused
+        whole.missed += result.missed
+        whole.still += result.still
     whole.still += [f"{hanging} of {threads} threads hang"] if hanging else []
     whole.missed += [runner.problem for runner in runners if runner.problem is not None]
     return whole

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from typing import Any
 
 import pytest
 
@@ -52,12 +50,11 @@ def test_a_storm_of_locks_goes_on_and_circles_are_named(
             return
         came = locking.Storm()
 
-        def storm(before: float, seconds: float) -> dict[str, Any]:
-            return asdict(locking.storm(manager, seconds, seed=int(before)))
+        def storm(before: float, seconds: float) -> locking.Storm:
+            return locking.storm(manager, seconds, seed=int(before))
 
         def faults_of_storm() -> list[str]:
-            for each in kept.in_pieces("storm", effort.storm_seconds, effort.storm_each, storm):
-                came.add(each)
+            kept.in_pieces(came, "storm", effort.storm_seconds, effort.storm_each, storm)
             return [*came.still, *came.missed]
 
         count(coresys_criteria, identity, faults_of_storm)
