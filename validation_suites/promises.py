@@ -17,6 +17,7 @@ from coresys.errors.hierarchy import (
 from coresys.interfaces import Environment, ICleanupManager, IResourceManager, IStateManager, ITestManager
 from coresys.system_records import CleanupStep, EnvironmentSpec
 from validation_suites.conforming import departures
+from validation_suites.resources.measures import whole
 from validation_suites.state.measures import DOOR
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ def of_resources(resources: IResourceManager) -> list[str]:
     if missing := departures(IResourceManager, resources):
         return missing
     closed: list[str] = []
-    resources.limit("promised", lease=4096)
-    lease = resources.lease(4096, owner="promised")
-    faults = _unless(len(lease.view) == 4096, "a buffer is not as long as was asked for")
+    size = whole(resources, 4096)  # of others' tiers too
+    resources.limit("promised", lease=size)
+    lease = resources.lease(size, owner="promised", timeout=0.0)
+    faults = _unless(len(lease.view) == size, "a buffer is not as long as was asked for")
     faults += _refuses("a lease beyond the limit", LeaseLimitError, lambda: resources.lease(1, owner="promised"))
     resources.register("file", owner="promised", close=lambda: closed.append("file"))
     usage = resources.usage("promised")
-    faults += _unless((usage.leased, usage.resources) == (4096, 1), f"what an owner holds is told as {usage}")
+    faults += _unless((usage.leased, usage.resources) == (size, 1), f"what an owner holds is told as {usage}")
     faults += _unless(resources.release_owner("promised") == 2, "not all that an owner held was taken back")
     faults += _unless(closed == ["file"], "what was registered is not closed")
     return faults + _refuses("a second release", LeaseReleasedError, lease.release)

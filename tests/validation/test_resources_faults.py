@@ -207,7 +207,7 @@ def test_a_component_that_hoards_is_seen() -> None:
 
 
 def test_buffers_that_are_free_and_of_no_use_are_seen() -> None:
-    found = patterns.run_pattern(faulty.OneLarge(), "steady", steps=200)
+    found = patterns.run_pattern(faulty.OneLarge(), "steady", steps=200, mix=patterns.OURS)
     assert found.refused > 0
     assert _verdict("resources.pool_fragmentation", found.external) == "over"
 

@@ -40,8 +40,10 @@ def test_the_report_tells_who_asked_for_what(subject: Subject, coresys_criteria:
         coordinator = MonitoringCoordinator(
             monitoring=subject("monitoring"), threads=subject("threads"), resources=resources
         )
-        faults = measures.missing_patterns(coordinator, resources)
-        record_faults(coresys_criteria, "coordination.allocation_patterns", faults)
+        untold = measures.missing_patterns(coordinator, resources)
+        record_faults(coresys_criteria, "coordination.allocation_patterns", untold.faults)
+        if untold.why:
+            coresys_criteria.unmeasured("coordination.allocation_patterns", untold.why)
 
 
 @pytest.mark.coresys_no_repeat(reason="a thousand chains")

@@ -22,6 +22,21 @@ def with_tier(name: str, slots: int) -> ResourceManager:
     return ResourceManager(BufferPools(tiers))
 
 
+class OneMoreThanItSays(Passing):
+    """A tier that has one buffer more than its figures say."""
+
+    def __init__(self, name: str, slots: int) -> None:
+        super().__init__(with_tier(name, slots))
+        self._name, self._slots = name, slots
+
+    def statistics(self) -> tuple[PoolStatistics, ...]:
+        """One less of that tier."""
+        return tuple(
+            replace(tier, slots=self._slots - 1) if tier.tier == self._name else tier
+            for tier in self.inner.statistics()
+        )
+
+
 def never_zeroed() -> ResourceManager:
     """A fresh lease has what its last owner wrote."""
     return ResourceManager(BufferPools(zeroing="never"))

@@ -12,17 +12,18 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from coresys.errors.hierarchy import LeaseLimitError, PoolExhaustedError
+from coresys.errors.hierarchy import LeaseLimitError, LeaseSizeError, PoolExhaustedError
 from validation_suites.memory import resident
 from validation_suites.running import at_once, meanwhile
 
 if TYPE_CHECKING:
     from coresys.interfaces import IResourceManager, Lease
+    from coresys.system_records import LeaseRecord
 
 KIB, MIB = 1024, 1024 * 1024
 SMALL, MEDIUM, LARGE = 4 * KIB, 64 * KIB, MIB
 COUNTS = {SMALL: 500, MEDIUM: 250, LARGE: 125}
-REFUSED = (PoolExhaustedError, LeaseLimitError)
+REFUSED = (PoolExhaustedError, LeaseLimitError, LeaseSizeError)
 _MOST = 5000  # leases, where a tier has no end
 _BREATH = 0.0002  # seconds
 
@@ -46,6 +47,38 @@ def give_back(leases: list[Lease]) -> None:
         leases.pop().release()
 
 
+def slots_of(manager: IResourceManager) -> dict[int, int]:
+    """How many buffers of which size there are, the smallest first, as the manager says itself: others have other tiers
+    than ours, and what is asked of all is asked in sizes of their own."""
+    found: dict[int, int] = {}
+    for tier in sorted(manager.statistics(), key=lambda tier: tier.slot):
+        found[tier.slot] = found.get(tier.slot, 0) + tier.slots
+    return found
+
+
+def whole(manager: IResourceManager, size: int) -> int:
+    """The bytes of a whole slot in which ``size`` has room; of the largest one where there is none. Who asks for these
+    has taken as many by each way of counting: what was asked for, and what was lent."""
+    slots = list(slots_of(manager))
+    return next((slot for slot in slots if slot >= size), max(slots, default=size))
+
+
+def counted_as(manager: IResourceManager) -> Callable[[LeaseRecord], int]:
+    """What a lease counts for: all of its buffer, or what was asked for of it. Either is right, if it always is so."""
+    lease = manager.lease(1, owner="weighed", timeout=0.0)
+    record, leased = lease.record, manager.usage("weighed").leased
+    lease.release()
+    return _requested if leased == record.requested != record.size else _size
+
+
+def _requested(record: LeaseRecord) -> int:
+    return record.requested
+
+
+def _size(record: LeaseRecord) -> int:
+    return record.size
+
+
 # -- how many there are ------------------------------------------------------------------------------------------------
 
 
@@ -53,6 +86,7 @@ def sound_buffers(manager: IResourceManager, size: int) -> tuple[int, list[str]]
     """How many buffers of exactly that size can be held at once, each as long as it says and overlapping no other; and
     what was wrong with the rest."""
     leases: list[Lease] = []
+    slot = {tier.tier: tier.slot for tier in manager.statistics()}
     try:
         while len(leases) < _MOST:
             try:
@@ -60,12 +94,15 @@ def sound_buffers(manager: IResourceManager, size: int) -> tuple[int, list[str]]
             except REFUSED:
                 break
             leases.append(lease)
-            if lease.record.size != size:  # of another tier: this one has no more
+            if slot.get(lease.record.tier) != size:  # of another tier: this one has no more
                 break
-        own = [lease for lease in leases if lease.record.size == size]
+        own = [lease for lease in leases if slot.get(lease.record.tier) == size]
         faults = {number: fault for number, fault in enumerate(map(partial(_wrong_length, size), own)) if fault}
         faults.update(_overlapping(own))
-        return len(own) - len(faults), list(faults.values())
+        told = list(faults.values())
+        if size not in slot.values():
+            told.append(f"there is no tier of {size} bytes, but of {', '.join(map(str, slots_of(manager)))}")
+        return len(own) - len(faults), told
     finally:
         give_back(leases)
 
@@ -104,7 +141,9 @@ def resident_at_creation(make: Callable[[], object]) -> int:
 def channel_faults(manager: IResourceManager, channels: int = 16, threads: int = 8, rounds: int = 400) -> list[str]:
     """Random leases for many owners from many threads: grants beyond an owner's limit, and bytes of another owner in
     what was just lent. Two threads share each pair of owners."""
-    limit = 4 * MEDIUM
+    small, medium = whole(manager, SMALL), whole(manager, MEDIUM)
+    sizes, limit = (min(1000, small), small, min(small + KIB, medium), medium), 4 * medium
+    counted = counted_as(manager)
     names = [f"channel {number}" for number in range(channels)]
     for name in names:
         manager.limit(name, lease=limit)
@@ -120,15 +159,15 @@ def channel_faults(manager: IResourceManager, channels: int = 16, threads: int =
             if len(mine) > 6 or (mine and dice.random() < 0.4):
                 name, lease = mine.pop(dice.randrange(len(mine)))
                 with lock:  # before it is given back: what is counted is never more than what is held
-                    held[name] -= lease.record.size
+                    held[name] -= counted(lease.record)
                 lease.release()
                 continue
             try:
-                lease = manager.lease(dice.choice((1000, SMALL, 5000, MEDIUM)), owner=names[at], timeout=0.0)
+                lease = manager.lease(dice.choice(sizes), owner=names[at], timeout=0.0)
             except REFUSED:
                 continue
             with lock:
-                held[names[at]] += lease.record.size
+                held[names[at]] += counted(lease.record)
                 if held[names[at]] > limit:
                     faults.append(f"{names[at]} holds {held[names[at]]} bytes, of {limit}")
             mark = bytes((at + 1,))
@@ -139,7 +178,7 @@ def channel_faults(manager: IResourceManager, channels: int = 16, threads: int =
             mine.append((names[at], lease))
         for name, lease in mine:
             with lock:
-                held[name] -= lease.record.size
+                held[name] -= counted(lease.record)
             lease.release()
 
     faults += at_once(partial(work, number) for number in range(threads))
@@ -149,45 +188,49 @@ def channel_faults(manager: IResourceManager, channels: int = 16, threads: int =
 def over_limit_grants(manager: IResourceManager) -> list[str]:
     """Grants beyond what a tier has, and beyond the limit of an owner: at the boundary, and by one large request."""
     faults = []
-    for size, count in COUNTS.items():
+    for size, count in slots_of(manager).items():
         found, wrong = sound_buffers(manager, size)
         faults += wrong
         if found > count:
             faults.append(f"{found} buffers of {size} bytes, of {count}")
+    small, large = whole(manager, SMALL), whole(manager, LARGE)
     for slots in (0, 1, 3):
-        owner, limit = f"with {slots}", slots * SMALL
+        owner, limit = f"with {slots}", slots * small
         manager.limit(owner, lease=limit)
-        leases = taken_until_refused(manager, SMALL, owner, most=slots + 2)
+        leases = taken_until_refused(manager, small, owner, most=slots + 2)
         held = sum(lease.record.size for lease in leases)
         if held > limit:
             faults.append(f"{owner!r} holds {held} bytes, of {limit}")
         if held < limit:
             faults.append(f"{owner!r} was refused at {held} bytes, of {limit}")
         give_back(leases)
-        large = taken_until_refused(manager, LARGE, owner, most=1)
-        if large:
-            faults.append(f"{owner!r} got {large[0].record.size} bytes at once, of {limit}")
-        give_back(large)
+        large_ones = taken_until_refused(manager, large, owner, most=1) if large > limit else []
+        if large_ones:
+            faults.append(f"{owner!r} got {large_ones[0].record.size} bytes at once, of {limit}")
+        give_back(large_ones)
     return faults
 
 
 def over_channel_grants(view: IResourceManager, limit: int) -> list[str]:
     """Grants to several owners of one channel that are more, together, than ``limit``, which is that of the channel."""
-    leases = [lease for owner in "abc" for lease in taken_until_refused(view, SMALL, owner, most=limit // SMALL + 1)]
+    small = whole(view, SMALL)
+    leases = [lease for owner in "abc" for lease in taken_until_refused(view, small, owner, most=limit // small + 1)]
     held = sum(lease.record.size for lease in leases)
     give_back(leases)
     if held > limit:
         return [f"a channel holds {held} bytes, of {limit}"]
-    return [f"a channel was refused at {held} bytes, of {limit}"] if held < limit // SMALL * SMALL else []
+    return [f"a channel was refused at {held} bytes, of {limit}"] if held < limit // small * small else []
 
 
 def reserve_refusals(manager: IResourceManager, reserve: int = MIB, threads: int = 4, rounds: int = 40) -> list[str]:
     """Requests of B within its reserve that were refused: while A holds all that it can get, and while it takes and
-    gives back without end."""
+    gives back without end. A reserve that a tier has no room for is none: then it is as much as the least of them."""
+    tiers = slots_of(manager)
+    reserve = min(reserve, *(size * slots for size, slots in tiers.items()))
     manager.limit("b", reserve=reserve)
     faults = []
-    for size in COUNTS:
-        greedy = [lease for each in COUNTS for lease in taken_until_refused(manager, each, "a")]
+    for size in tiers:
+        greedy = [lease for each in tiers for lease in taken_until_refused(manager, each, "a")]
         mine = taken_until_refused(manager, size, "b", most=reserve // size)
         if len(mine) < reserve // size:
             faults.append(
@@ -201,10 +244,11 @@ def reserve_refusals(manager: IResourceManager, reserve: int = MIB, threads: int
 def _refusals_in_turmoil(manager: IResourceManager, reserve: int, threads: int, rounds: int) -> list[str]:
     done = threading.Event()
     refused: list[str] = []
+    size = max(each for each in (*slots_of(manager), 0) if each <= max(MEDIUM, min(slots_of(manager))))
 
     def greedy(number: int) -> None:
         while not done.is_set():
-            leases = taken_until_refused(manager, MEDIUM, f"a{number}")
+            leases = taken_until_refused(manager, size, f"a{number}")
             give_back(leases)
 
     def modest() -> None:
@@ -212,8 +256,8 @@ def _refusals_in_turmoil(manager: IResourceManager, reserve: int, threads: int, 
             for turn in range(rounds):
                 leases: list[Lease] = []
                 try:
-                    for _ in range(reserve // MEDIUM):
-                        leases.append(manager.lease(MEDIUM, owner="b", timeout=0.0))
+                    for _ in range(reserve // size):
+                        leases.append(manager.lease(size, owner="b", timeout=0.0))
                 except REFUSED as error:
                     refused.append(f"b was refused in round {turn}, with {len(leases)} held: {error}")
                 give_back(leases)
@@ -244,14 +288,14 @@ def allocation(
 
 def first_touches(manager: IResourceManager, now: Now = perf_counter, count: int = 32) -> list[float]:
     """Seconds of writing all of a large buffer, each of which nobody used before."""
-    data, leases, seen = b"x" * LARGE, [], []
-    for _ in range(count):
-        leases.append(manager.lease(LARGE, owner="first"))
-        view = leases[-1].view
+    size, seen = whole(manager, LARGE), []
+    data, leases = b"x" * size, taken_until_refused(manager, size, "first", most=count)
+    for lease in leases:
+        view = lease.view
         began = now()
         view[:] = data
         seen.append(now() - began)
-    del view
+        del view
     give_back(leases)
     return seen
 
@@ -259,8 +303,10 @@ def first_touches(manager: IResourceManager, now: Now = perf_counter, count: int
 def release_of_one(manager: IResourceManager, now: Now = perf_counter) -> Callable[[], float]:
     """Seconds of one release."""
 
+    small = whole(manager, SMALL)
+
     def one_release() -> float:
-        lease = manager.lease(SMALL, owner="timed")
+        lease = manager.lease(small, owner="timed")
         began = now()
         lease.release()
         return now() - began
@@ -273,8 +319,10 @@ def release_of_all(
 ) -> Callable[[], float]:
     """Seconds of taking back all that one owner holds."""
 
+    sizes = whole(manager, SMALL), whole(manager, MEDIUM)
+
     def all_of_an_owner() -> float:
-        held = [manager.lease((SMALL, MEDIUM)[at % 2], owner="part") for at in range(leases)]
+        held = [lease for at in range(leases) for lease in taken_until_refused(manager, sizes[at % 2], "part", most=1)]
         for number in range(others):
             manager.register(f"thing {number}", owner="part", close=bool)
         began = now()
@@ -292,11 +340,13 @@ def operations(manager: IResourceManager, now: Now = perf_counter) -> dict[str, 
     The protocol knows no other way to a larger buffer, or one of another owner, than to lease that and copy.
     """
 
+    small, medium = whole(manager, SMALL), whole(manager, MEDIUM)
+
     def moved(size: int, owner: str) -> float:
-        old = manager.lease(SMALL, owner="first")
+        old = manager.lease(small, owner="first")
         began = now()
         new = manager.lease(size, owner=owner)
-        new.view[:SMALL] = old.view
+        new.view[:small] = old.view
         old.release()
         took = now() - began
         new.release()
@@ -309,8 +359,8 @@ def operations(manager: IResourceManager, now: Now = perf_counter) -> dict[str, 
         return now() - began
 
     return {
-        "resize": partial(moved, MEDIUM, "first"),
-        "transfer": partial(moved, SMALL, "second"),
+        "resize": partial(moved, medium, "first"),
+        "transfer": partial(moved, small, "second"),
         "query": asked,
         "release": release_of_one(manager, now),
     }
@@ -320,7 +370,9 @@ def others_at_work(manager: IResourceManager, threads: int = 7) -> AbstractConte
     """So many threads that lease and give back, meanwhile, each with a breath between: without one they would measure
     how the interpreter shares itself out among eight that never wait."""
 
+    small = whole(manager, SMALL)
+
     def work(owner: str) -> None:
-        manager.lease(SMALL, owner=owner).release()
+        manager.lease(small, owner=owner).release()
 
     return meanwhile([partial(work, f"other {number}") for number in range(threads)], _BREATH)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from coresys.cleanup.verify import Baseline, lease_probe, process_probes
 from coresys.resources.tiers import DEFAULT_TIERS
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec
-from validation_suites.resources.measures import MEDIUM, SMALL, Now
+from validation_suites.resources.measures import MEDIUM, SMALL, Now, taken_until_refused, whole
 from validation_suites.running import WATCHDOG
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def channels_left_open(cleanup: ICleanupManager, resources: IResourceManager, ch
     with something_that_hangs() as hangs:
         for number in range(channels):
             owner = f"channel {number}"
-            kept += [resources.lease(size, owner=owner) for size in (SMALL, MEDIUM)]
+            for size in (SMALL, MEDIUM):  # as far as there are so many
+                kept += taken_until_refused(resources, size, owner, most=1)
             resources.register("socket", owner=owner, close=partial(closed.append, owner))
             wrong = {0: fails, 1: hangs}.get(number % 4)
             before: tuple[str, ...] = ()
@@ -200,15 +201,16 @@ def _hold_some_of_each(manager: IResourceManager, owner: str, ends: list[Callabl
     ends += [end_thread, mapping.close, file.close]
     for name, close in (("file", file.close), ("mapping", mapping.close), ("thread", end_thread)):
         manager.register(name, owner=owner, close=close)
-    for size in (SMALL, MEDIUM, SMALL):
-        manager.lease(size, owner=owner).view[:1] = b"x"
+    for size in (SMALL, MEDIUM, SMALL):  # as far as there are so many
+        for lease in taken_until_refused(manager, size, owner, most=1):
+            lease.view[:1] = b"x"
 
 
 def unreported(tests: ITestManager) -> list[str]:
     """Planted leaks of an environment that its end does not name, with the place where each was taken."""
     tests.open_environment(EnvironmentSpec("leaky", timeout=WATCHDOG))
     own = tests.environment("leaky")
-    leases = [own.resources.lease(SMALL, owner=owner) for owner in ("upload", "index")]
+    leases = [own.resources.lease(SMALL, owner=owner, timeout=0.0) for owner in ("upload", "index")]
     record = tests.close_environment("leaky")
     faults = []
     for lease, owner in zip(leases, ("upload", "index"), strict=True):
@@ -265,7 +267,7 @@ def markers_found(tests: ITestManager, environments: int = 12) -> list[str]:
 def _found(own: Environment) -> Iterator[str]:
     if _MARK in own.state.names():
         yield "a machine"
-    if own.resources.leases(_MARK) or own.resources.usage(_MARK).lease_limit == SMALL:
+    if own.resources.leases(_MARK) or own.resources.usage(_MARK).lease_limit == whole(own.resources, SMALL):
         yield "a lease, or a limit"
     if any(error.component == _MARK for error in own.errors.recent()) or own.errors.statistics().seen:
         yield "an error"
@@ -285,9 +287,10 @@ def _plant(own: Environment) -> None:
 
     own.state.define(_MARK, DOOR)
     own.state.fire(_MARK, "push")
-    own.resources.limit(_MARK, lease=SMALL)
-    with own.resources.lease(SMALL, owner=_MARK) as view:
-        view[:] = b"m" * SMALL
+    small = whole(own.resources, SMALL)
+    own.resources.limit(_MARK, lease=small)
+    with own.resources.lease(small, owner=_MARK) as view:
+        view[:] = b"m" * small
     own.errors.report(OSError(_MARK), component=_MARK)
     own.threads.submit(bool).result(WATCHDOG)
     own.monitoring.count(_MARK, component=_MARK)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from coresys.errors.hierarchy import LockOwnershipError
 from coresys.measure import meters
+from validation_suites.resources.measures import whole
 from validation_suites.running import PATIENCE, Runner, at_once, in_words, switching
 from validation_suites.state.measures import DOOR
 from validation_suites.threads.racing import Lock, until
@@ -449,6 +450,7 @@ def slot_faults(resources: IResourceManager, threads: int = 8, turns: int = 150,
     """Buffers that threads take, mark, keep for a moment and give back: two with one, another owner's bytes in a fresh
     one, and an account that is not at zero in the end."""
     faults: Counter[str] = Counter()
+    size = whole(resources, size)
 
     def work(number: int) -> None:
         mark, owner = bytes([number + 1]) * 64, f"storm-{number}"

@@ -15,6 +15,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from validation_suites.resources.measures import taken_until_refused, whole
 from validation_suites.running import PATIENCE, Runner
 from validation_suites.threads.racing import MakesLocks, until
 
@@ -451,8 +452,10 @@ def statistics_of(manager: IThreadManager, name: str) -> LockStatistics | None:
 
 def lease_readings(resources: IResourceManager, number: int = 20, size: int = 4096) -> list[Reading]:
     """Buffers that are lent: as many as were taken."""
+    size = whole(resources, size)
     before = sum(pool.busy for pool in resources.statistics())
-    leases = [resources.lease(size, owner="readings") for _ in range(number)]
+    leases = taken_until_refused(resources, size, "readings", most=number)
+    number = len(leases)
     busy = sum(pool.busy for pool in resources.statistics()) - before
     usage = resources.usage("readings")
     for lease in leases:
