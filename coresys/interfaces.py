@@ -8,6 +8,8 @@ its values, and a method that raises has changed nothing, unless it says otherwi
 than those that were given: a part of a manager raises its manager's errors, which tell names in full. What nobody may
 give at all (no name for what has one, a priority that there is not) is a ValueError. ``close`` (or ``shutdown``) may
 be called twice. What a ``statistics`` method returns is a record as of one moment, and reading it disturbs nobody.
+Times are in seconds, sizes in bytes. What a manager does not have at all, such as a way back, raises
+NotImplementedError: the suites ask no more of that then.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ class IMonitoringManager(Protocol):
         """Add a value to a distribution."""
 
     def snapshot(self) -> MonitoringSnapshot:
-        """Everything so far."""
+        """Everything so far. A distribution has at least the quantiles 0.5 and 0.99, each right to 2 %."""
 
 
 class IStateManager(Protocol):
@@ -73,7 +75,12 @@ class IStateManager(Protocol):
     """
 
     def define(self, name: str, definition: StateDefinition) -> None:
-        """Hold a new machine in its initial state. Raises DuplicateMachineError, or TableError."""
+        """Hold a new machine in its initial state. Raises DuplicateMachineError, or TableError, and holds nothing then.
+
+        A table is wrong, and the TableError's text names the state or the event that makes it so, where it has no
+        states, or one twice; where its initial or its error state, or a source or a target of a transition, is none of
+        them; where no way leads to a state from the initial one (to the error state none has to); where an event has no
+        name, leads from one state to two, or leads out of a final state."""
 
     def names(self) -> tuple[str, ...]:
         """The machines that are held, each once."""
@@ -87,7 +94,10 @@ class IStateManager(Protocol):
     def fire(
         self, name: str, event: str, payload: Any = None, *, cause: str | None = None, actor: str | None = None
     ) -> TransitionRecord | None:
-        """Make a transition; None where it was queued, for it was fired from inside one of the same machine."""
+        """Make a transition; None where it was queued, for it was fired from inside one of the same machine.
+
+        Raises TransitionRefusedError where the event is not declared in the state it is in: state, number and history
+        are as before. What was made is in the history when this returns."""
 
     def fire_all(
         self,
@@ -97,10 +107,11 @@ class IStateManager(Protocol):
         cause: str | None = None,
         actor: str | None = None,
     ) -> tuple[TransitionRecord, ...]:
-        """One transition of each machine that is named: all, or none."""
+        """One transition of each machine that is named: all, or none. Raises as ``fire``, for any of them."""
 
     def history(self, name: str, last: int | None = None) -> tuple[TransitionRecord, ...]:
-        """The last transitions that are kept, oldest first, without a gap."""
+        """The last transitions that are kept, oldest first, without a gap; None: all of them, 0: none. How many are
+        kept is a matter of the manager; the last one always is."""
 
     def rollback(
         self,
@@ -112,13 +123,17 @@ class IStateManager(Protocol):
         cause: str | None = None,
         actor: str | None = None,
     ) -> str:
-        """Go back to an earlier state, as a transition of its own; returns it. Raises RollbackError."""
+        """Go back to an earlier state; returns it. Raises RollbackError where there is no such.
+
+        It is a transition of its own, with the next number, and ``rollback`` for its event: nothing is taken out of the
+        history. ``steps``: to where it stood so many transitions ago, one where nothing is said; ``to_sequence``: to
+        where the transition of that number led to, 0: the initial state; ``to_snapshot``: to where it stood then."""
 
     def snapshot(self, name: str, label: str) -> int:
         """Remember where a machine stands under a label; returns the number of its last transition."""
 
     def release(self, name: str) -> None:
-        """Hold it no longer."""
+        """Hold it no longer: it is unknown then, and its name free."""
 
     def statistics(self) -> StateStatistics:
         """What is held, and what became of events."""
@@ -132,13 +147,19 @@ class IErrorManager(Protocol):
     """
 
     def route(self, component: str, to: str) -> None:
-        """Errors of ``component`` go on to ``to``: another component, or a sink. Raises where that closes a circle."""
+        """Errors of ``component`` go on to ``to``: another component, or a sink, which may be declared later. Raises
+        where that closes a circle."""
 
     def sink(self, name: str, receive: Callable[[ErrorRecord], object]) -> None:
-        """Declare an end of paths."""
+        """Declare an end of paths: ``receive`` is called with each error that comes there, once, a group being one,
+        before ``report`` returns."""
 
     def report(self, error: BaseException, *, component: str, severity: str = "error") -> ErrorRecord:
-        """Capture an error, in the thread it happened in, and send it along its path."""
+        """Capture an error, in the thread it happened in, and send it along its path.
+
+        The record has its text as ``message``, what it was raised from as ``causes``, and what a group has in it as
+        ``members``. A group is not counted, nor told to monitoring: each error in it is, at whatever depth. An error
+        object that was reported before, by whichever component it passed, is not counted or sent again."""
 
     def recent(self, component: str | None = None) -> tuple[ErrorRecord, ...]:
         """The last errors that are kept, oldest first; of one kind from one place perhaps only the last."""
@@ -164,19 +185,23 @@ class IThreadManager(Protocol):
     ) -> Future[T]:
         """Run a function at a priority (``system``, ``processing``, ``monitoring``), perhaps in a channel's order.
 
+        What is queued is begun by priority, the highest first, but for one in eight at most, by which what is low
+        begins though there is always something higher. A channel keeps its order whatever the priorities of its tasks.
+
         Raises ValueError for another priority, and RuntimeError after ``shutdown``."""
 
     def statistics(self) -> ThreadPoolStatistics:
-        """Workers, queues, and what became of tasks."""
+        """Workers, queues, and what became of tasks: one is counted before its future is done."""
 
     def threads(self) -> tuple[ThreadRecord, ...]:
         """The threads of this process, with what the kernel knows of them."""
 
     def locks(self) -> tuple[LockStatistics, ...]:
-        """The ranked locks that were made here."""
+        """The ranked locks that were made here; none, where it makes none."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; with ``wait``, return when those that were taken are done."""
+        """Take no more tasks; with ``wait``, return when those that were taken are done, and its threads have ended.
+        ``cancel_futures``: those that have not begun are cancelled."""
 
 
 class Lease(Protocol):
@@ -184,14 +209,14 @@ class Lease(Protocol):
 
     @property
     def view(self) -> memoryview:
-        """The bytes, as many as were asked for."""
+        """The bytes, as many as were asked for: to be written to, and nobody else's meanwhile."""
 
     @property
     def record(self) -> LeaseRecord:
         """To whom, and where."""
 
     def release(self) -> None:
-        """Give it back. Raises when that was done before."""
+        """Give it back. Raises LeaseReleasedError when that was done before, also by ``release_owner``."""
 
     def __enter__(self) -> memoryview: ...
 
@@ -203,25 +228,32 @@ class IResourceManager(Protocol):
 
     It must guarantee: no owner gets more than its limit, which is looked at before anything is taken; an owner gets its
     reserve whatever others hold; a fresh lease has no bytes of another owner.
+
+    Which tiers there are, and of how many buffers, is its own matter, and told by ``statistics``. A lease counts for
+    all of its buffer, or for what was asked for: always for the same of the two, in limits and in ``usage``.
     """
 
     def lease(self, size: int, *, owner: str, timeout: float | None = None) -> Lease:
-        """A buffer of at least ``size`` bytes; its record has the owner's name as it was given. Raises LeaseSizeError
-        where no tier is so large, LeaseLimitError, and PoolExhaustedError where none was free within ``timeout``
-        seconds."""
+        """A buffer of at least ``size`` bytes; its record has the owner's name as it was given, and ``size`` as what
+        was ``requested``. Raises LeaseSizeError where no tier is so large, LeaseLimitError, and PoolExhaustedError
+        where none was free within ``timeout`` seconds: 0 is at once, None never."""
 
     def limit(self, owner: str, *, lease: int | None = None, reserve: int = 0) -> None:
-        """What an owner may hold, and what is kept for it, in bytes."""
+        """What an owner may hold, and what is kept for it, in bytes, in the place of what was said before; ``lease``
+        None: no limit.
+
+        A reserve is kept in each tier: as many whole buffers as go into it. It may be refused, by LeaseLimitError,
+        where a tier has not so many."""
 
     def register(self, name: str, *, owner: str, close: Callable[[], object]) -> None:
-        """Put anything else that has to be closed in an owner's hands. Raises DuplicateResourceError where it has one
-        of that name."""
+        """Put anything else that has to be closed in an owner's hands: what came last is closed first. Raises
+        DuplicateResourceError where it has one of that name."""
 
     def leases(self, owner: str | None = None) -> tuple[LeaseRecord, ...]:
-        """What is lent now."""
+        """What is lent now, to an owner or to all."""
 
     def release_owner(self, owner: str) -> int:
-        """Take back and close all that an owner holds; returns how many things that were.
+        """Take back and close all that an owner holds; returns how many buffers and other things that were.
 
         All is attempted: where something failed to close, ResourcesNotClosedError is raised in the end."""
 
@@ -229,7 +261,7 @@ class IResourceManager(Protocol):
         """What an owner holds and may hold."""
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
-        """One record for each tier."""
+        """One record for each tier: ``busy`` are the buffers of it that are lent, whatever size was asked for."""
 
 
 class IComponentManager(Protocol):
@@ -247,13 +279,14 @@ class IComponentManager(Protocol):
         stop: Callable[[], object],
         healthy: Callable[[], bool] | None = None,
     ) -> None:
-        """Declare a component. Raises where its name is taken, or it needs itself, through whatever others."""
+        """Declare a component. What it needs may be declared later. Raises where its name is taken, or it needs itself,
+        through whatever others."""
 
     def start(self, name: str | None = None) -> None:
         """Start a component and what it needs; None: all.
 
-        Where one fails, what this has started is stopped again, and StartFailedError raised; an interruption is raised
-        as it is."""
+        What runs is left alone. Where one fails, what this has started is stopped again, and StartFailedError raised;
+        an interruption is raised as it is."""
 
     def stop(self, name: str | None = None) -> None:
         """Stop a component and those that need it; None: all.
@@ -262,7 +295,12 @@ class IComponentManager(Protocol):
         is."""
 
     def restart(self, name: str, *, cause: str | None = None) -> bool:
-        """Stop and start it, and by its strategy others too; False where it has been restarted too often."""
+        """Stop and start it, and those that need it and run; by the strategy ``rest-for-one`` all that start after it
+        and run too, and no other. What fails to stop is started all the same.
+
+        StartFailedError where one does not start: that one, and what needs it, does not run then; whether others do
+        that were stopped along with it is the manager's matter. False where it was restarted ``spec.restarts`` times
+        within the last ``spec.within`` seconds: it is ``failed`` then, and what needs it is stopped."""
 
     def status(self, name: str) -> ComponentRecord:
         """Where it stands."""
@@ -300,7 +338,8 @@ class Environment(Protocol):
     def cleanup(self) -> ICleanupManager: ...
 
     def left(self) -> tuple[str, ...]:
-        """What is there now that a test should have given back: a line for each, with the place where it came from.
+        """What is there now that a test should have given back: a line for each, with the name of its owner, and the
+        place (file and line) where it came from.
 
         Nothing is taken away, and nothing waited for."""
 
@@ -316,7 +355,7 @@ class ITestManager(Protocol):
     """
 
     def open_environment(self, spec: EnvironmentSpec) -> EnvironmentRecord:
-        """Open an environment. Raises where one of that name is open."""
+        """Open an environment. Raises DuplicateEnvironmentError where one of that name is open."""
 
     def environment(self, name: str) -> Environment:
         """The managers of one that is open. Raises UnknownEnvironmentError."""
@@ -325,7 +364,8 @@ class ITestManager(Protocol):
         """What is left in it now, of what a test should have given back; nothing is taken away."""
 
     def close_environment(self, name: str) -> EnvironmentRecord:
-        """Close it; the record says what was left behind in it."""
+        """Close it; the record says what was left behind in it, by the lines of ``Environment.left``. Its threads take
+        no more tasks then (RuntimeError), its leases are taken back, and its name is unknown."""
 
     def environments(self) -> tuple[EnvironmentRecord, ...]:
         """Those that are open."""
@@ -339,11 +379,17 @@ class ICleanupManager(Protocol):
     """
 
     def add(self, step: CleanupStep, run: Callable[[], object]) -> None:
-        """Declare a step. Raises where its name is taken, or it comes after itself, through whatever others."""
+        """Declare a step. What it comes after may be declared later. Raises CleanupOrderError where its name is taken,
+        or it comes after itself, through whatever others."""
 
     def run(self, *, channel: str | None = None, deadline: float | None = None) -> CleanupReport:
         """Run the steps of a channel and of those within it (``orders`` has ``orders/eu``), or all, within
-        ``deadline`` seconds. An interruption of a step is raised when all were begun."""
+        ``deadline`` seconds; with a channel's, those that they come after. An interruption of a step is raised when all
+        were begun.
+
+        Phases go in their order: stop-intake, drain, flush, release, verify. A step that raises has failed, and is told
+        with the text of its error; one that is not over at its deadline hangs, and nothing waits for it; all others are
+        done."""
 
 
 __all__ = [

@@ -69,7 +69,8 @@ class StateStatistics:
 class StateDefinition:
     """A transition table as plain values, for whoever holds machines by other means than ours.
 
-    ``transitions`` are event, source and target of each, in the order they are tried in.
+    ``transitions`` are event, source and target of each; from one state an event leads to one other. What makes a table
+    wrong is said at ``IStateManager.define``.
     """
 
     name: str
@@ -201,7 +202,10 @@ class ThreadRecord:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """A buffer that is lent: to whom, how large it is, how much was asked for, and where that was."""
+    """A buffer that is lent: to whom, how large it is, how much was asked for, and where that was.
+
+    ``size`` is that of the buffer, ``requested`` or more, and ``tier`` the name of the tier that it is of.
+    """
 
     number: int
     owner: str
@@ -213,10 +217,12 @@ class LeaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """One tier of buffers. ``external``, ``internal`` and ``idle`` are shares from 0 to 1.
+    """One tier of buffers, of ``slot`` bytes each. ``external``, ``internal`` and ``idle`` are shares from 0 to 1.
 
-    External: free bytes that are of no use to requests that were refused; internal: lent and not asked for; idle:
-    touched before and not lent now.
+    ``refused`` are requests for a buffer of this size that were refused, whether none was free or its owner may have no
+    more. External: free bytes that are of no use to requests that were refused; 0 where free buffers take no memory.
+    Internal: of what is lent, what was not asked for; 0 where a lease counts for what was asked for. Idle: touched
+    before and not lent now; 0 where memory goes back at once.
     """
 
     tier: str
@@ -252,7 +258,7 @@ class OwnerUsage:
     """What an owner (a component, channel or environment) holds, and may hold, in bytes; ``limit`` None: no limit.
 
     ``lease_granted``: what it may hold beside its limit, by explicit grants. ``heap``: what it holds there, where that
-    was measured; an account apart from that of leases.
+    was measured; an account apart from that of leases. ``leased``: what its leases count for, see IResourceManager.
     """
 
     owner: str

@@ -51,6 +51,7 @@ OF_MANAGERS: dict[str, tuple[Callable[..., object], tuple[tuple[str, Callable[..
             ("components", faults.ForgetsNeeds),
             ("components", faults.RestartsTooOften),
             ("components", faults.LeavesDependents),
+            ("components", faults.LeavesTheRest),
         ),
     ),
 }

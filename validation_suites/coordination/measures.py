@@ -371,28 +371,30 @@ def _half_moved_inside(manager: Any) -> list[str]:
 # -- histories -------------------------------------------------------------------------------------------------------
 
 
-def history_gaps(memory: IStateManager, disk: Callable[[], Any], each: int = 300) -> list[str]:
+def history_gaps(
+    memory: IStateManager, disk: Callable[[], Any], each: int = 300, *, keeps_all: bool = True
+) -> list[str]:
     """Threads fire at machines in memory and on disk; the second is closed and opened again, and goes on.
 
-    ``disk`` opens it, with what it has of before.
+    ``disk`` opens it, with what it has of before. ``keeps_all``: it was told to keep as many; else that is its matter.
     """
-    faults = [f"memory: {fault}" for fault in storm_faults(memory, each=each, kept=4 * each)]
+    kept = 4 * each if keeps_all else 1
+    faults = [f"memory: {fault}" for fault in storm_faults(memory, each=each, kept=kept)]
     first = disk()
     try:
-        faults += [f"disk: {fault}" for fault in storm_faults(first, each=each, kept=4 * each)]
+        faults += [f"disk: {fault}" for fault in storm_faults(first, each=each, kept=kept)]
     finally:
         close(first)
     for times in (1, 2):
         again = disk()
         try:
             least = 4 * each + 10 * (times - 1)
-            faults += [
-                f"recovered: {fault}" for fault in history_faults(again, "shared", FLIP, least=least, kept=least)
-            ]
+            kept = least if keeps_all else 1
+            faults += [f"recovered: {fault}" for fault in history_faults(again, "shared", FLIP, least=least, kept=kept)]
             for _ in range(10):
                 again.fire("shared", "go")
             least += 10
-            faults += [f"and on: {fault}" for fault in history_faults(again, "shared", FLIP, least=least, kept=least)]
+            faults += [f"and on: {fault}" for fault in history_faults(again, "shared", FLIP, least=least, kept=kept)]
         finally:
             close(again)
     return faults
@@ -670,11 +672,13 @@ class _Graph:
         self.failing: set[str] = set()
         self.faults: list[str] = []
         self.needs: dict[str, tuple[str, ...]] = {}
+        self.strategies: dict[str, str] = {}
+        self.log: list[tuple[str, str]] = []
         for number in range(dice.randint(3, 7)):
             name = f"c{number}"
             self.needs[name] = tuple(each for each in self.needs if dice.random() < 0.4)
         for name in dice.sample(list(self.needs), len(self.needs)):
-            strategy = dice.choice(("one-for-one", "rest-for-one"))
+            strategy = self.strategies[name] = dice.choice(("one-for-one", "rest-for-one"))
             spec = ComponentSpec(name, self.needs[name], restarts=restarts, within=3600.0, strategy=strategy)
             coordinator.register(spec, start=partial(self._start, name), stop=partial(self._stop, name))
 
@@ -686,12 +690,21 @@ class _Graph:
                 found.add(each)
         return found - {name}
 
+    def along(self, name: str) -> set[str]:
+        """Those that are restarted with it: which need it, and by ``rest-for-one`` all that start after it."""
+        rest: set[str] = set()
+        if self.strategies[name] == "rest-for-one":
+            order = [each.name for each in self.coordinator.components.components()]
+            rest = {*order[order.index(name) + 1 :]}
+        return rest | self.dependents(name)
+
     def _start(self, name: str) -> None:
         for each in self.needs[name]:
             if each not in self.running:
                 self.faults.append(f"{name} was started, and {each}, which it needs, does not run")
         if name in self.running:
             self.faults.append(f"{name} was started twice")
+        self.log.append(("start", name))
         if name in self.failing:
             raise Planted(name)
         self.running.add(name)
@@ -700,12 +713,22 @@ class _Graph:
         for each in self.running:
             if name in self.needs[each]:
                 self.faults.append(f"{name} was stopped, and {each}, which needs it, runs")
+        self.log.append(("stop", name))
         self.running.discard(name)
 
-    def check(self, what: str, down: Collection[str]) -> None:
-        """All run but those."""
-        expected = set(self.needs) - set(down)
-        if self.running != expected:
+    def check_restarted(self, what: str, name: str) -> None:
+        """Since the log was cleared it was stopped and started once, with those that go along with it; and no other."""
+        along = {name, *self.along(name)}
+        for action in ("stop", "start"):
+            seen = sorted(each for done, each in self.log if done == action)
+            if seen != sorted(along):
+                strategy = self.strategies[name]
+                self.faults.append(f"{what}, {strategy}: {action} of {seen}, and not of {sorted(along)}")
+
+    def check(self, what: str, down: Collection[str], either: Collection[str] = ()) -> None:
+        """All run but those; of some either is right."""
+        expected = set(self.needs) - set(down) - set(either)
+        if self.running - set(either) != expected:
             self.faults.append(f"{what}: {sorted(self.running)} run, and not {sorted(expected)}")
         states = {each.name: each.state for each in self.coordinator.components.components()}
         told = {name for name, state in states.items() if state == "running"}
@@ -753,9 +776,11 @@ def _recover(graph: _Graph, dice: random.Random) -> None:
     _start_and_stop(graph, dice.choice(list(graph.needs)))
     one, other = dice.sample(list(graph.needs), 2)
     for time in range(graph.restarts):
+        graph.log.clear()
         if coordinator.restart(one, cause="planted") is not True:
             graph.faults.append(f"restart {time + 1} of {one} was refused")
         graph.check(f"restart {time + 1} of {one}", ())
+        graph.check_restarted(f"restart {time + 1} of {one}", one)
     if coordinator.restart(one, cause="planted") is not False:
         graph.faults.append(f"{one} was restarted more than {graph.restarts} times")
         return
@@ -769,4 +794,5 @@ def _recover(graph: _Graph, dice: random.Random) -> None:
     with suppress(CoreSysError):
         coordinator.restart(other, cause="planted")
         graph.faults.append(f"{other} did not start again, and nobody heard of it")
-    graph.check(f"{other} does not start", down | {other} | graph.dependents(other))
+    gone = down | {other} | graph.dependents(other)
+    graph.check(f"{other} does not start", gone, either=graph.along(other) - gone)

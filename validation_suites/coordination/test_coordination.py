@@ -91,7 +91,9 @@ def test_histories_have_no_gaps(subject: Subject, coresys_criteria: CriteriaReco
         bound = {"kept": 10_000}
         options = {"path": str(tmp_path), **bound}
         factory = subject.factory("state")
-        faults = measures.history_gaps(subject("state", **bound), lambda: reopen(factory, options))
+        faults = measures.history_gaps(
+            subject("state", **bound), lambda: reopen(factory, options), keeps_all=subject.takes("state", "kept")
+        )
         record_faults(coresys_criteria, "coordination.history_gaps", faults)
 
 

@@ -106,6 +106,13 @@ class RestartsTooOften(ComponentManager):
         super().register(replace(spec, restarts=spec.restarts + 1), **calls)
 
 
+class LeavesTheRest(ComponentManager):
+    """``rest-for-one`` is taken for ``one-for-one``."""
+
+    def register(self, spec: ComponentSpec, **calls: Any) -> None:
+        super().register(replace(spec, strategy="one-for-one"), **calls)
+
+
 class LeavesDependents(ComponentManager):
     """A component is restarted, and those that need it are not started again."""
 

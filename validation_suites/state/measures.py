@@ -6,6 +6,7 @@ needs that says so by ``takes_tables``.
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +30,12 @@ ALL = 1_000_000  # of a history: as many as there are
 
 def takes_tables(manager: object) -> bool:
     """Whether it takes tables with guards and observers, as ours does, beside definitions of plain values."""
-    return callable(getattr(manager, "add", None))
+    add = getattr(manager, "add", None)
+    try:
+        inspect.signature(add).bind("name", None)  # type: ignore[arg-type]  # None raises TypeError
+    except (TypeError, ValueError):  # what a stranger calls so may be anything
+        return False
+    return True
 
 
 def machines_missing_or_doubled(manager: IStateManager, machines: int = 100, threads: int = 8) -> list[str]:
