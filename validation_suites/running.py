@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager, nullcontext
 from statistics import median
 from time import monotonic, perf_counter, sleep
 from typing import Any
+
+from coresys.errors.hierarchy import CoreSysError
 
 PATIENCE = 15.0
 """Seconds. What should come at once has come by then, on whatever machine."""
@@ -24,6 +27,29 @@ def in_words(error: BaseException) -> str:
     except Exception:
         text = "(its text cannot be had)"
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+class CannotBeNamed(Exception):
+    """A factory that another process cannot find by a name."""
+
+
+def name_of(factory: Callable[..., Any]) -> str:
+    """``MODULE:FACTORY``, by which another process finds it. Raises CannotBeNamed."""
+    from pytest_coresys.subjects import load_factory
+
+    name = f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', '')}"
+    try:
+        found = None if "__main__" in name or "<" in name else load_factory("subject", name)
+    except CoreSysError:
+        found = None
+    if found != factory:
+        raise CannotBeNamed(f"{factory!r}: another process could not find it by the name {name}")
+    return name
+
+
+def environment() -> dict[str, str]:
+    """That of another process which is to find the modules that this one finds."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @contextmanager

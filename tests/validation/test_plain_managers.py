@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from judged_suites import results
-from plain_managers import PLAIN, PlainResources, PlainStates, exact, other_tiers
+from plain_managers import PLAIN, PlainResources, PlainStates, PlainThreads, exact, other_tiers
 
 from coresys.errors.hierarchy import TransitionRefusedError
 from coresys.system_records import AllocationRecord, LeaseRecord, OwnerUsage
@@ -21,10 +22,13 @@ from validation_suites.errors import test_errors as of_errors
 from validation_suites.resources import measures
 from validation_suites.resources import test_planted as of_planted
 from validation_suites.resources import test_resources as of_resources
+from validation_suites.running import at_once, name_of
+from validation_suites.soak import growth
 from validation_suites.state import measures as of_states
 from validation_suites.state import test_state as of_state
 from validation_suites.testing import test_testing as of_testing
 from validation_suites.threads import test_threads as of_threads
+from validation_suites.threads.measures import worker_stack
 
 Test = Callable[..., object]
 
@@ -201,6 +205,23 @@ def test_limits_and_reserves_of_other_tiers_are_asked_for() -> None:
     assert measures.over_limit_grants(other_tiers()) == measures.reserve_refusals(other_tiers(), rounds=5) == []
     assert any("holds" in fault for fault in measures.over_limit_grants(_more_than_its_limit()))
     assert any("b was refused" in fault for fault in measures.reserve_refusals(_nothing_kept(), rounds=5))
+
+
+def test_a_load_that_lends_waits_for_no_buffer_that_there_is_not() -> None:
+    load = growth.lending({"resources": "plain_managers:other_tiers"})
+    assert at_once([load.tick], patience=10.0) == []
+    load.end()
+
+
+def test_what_another_process_cannot_find_is_not_measured_there() -> None:
+    assert name_of(PlainThreads) == "plain_managers:PlainThreads"
+    for factory in (partial(PlainThreads, 20), lambda: PlainThreads()):
+        found = results(of_threads.test_the_stack_of_a_worker_is_small_and_safe, {"threads": factory})
+        result = found["threads.stack_size"]
+        assert (result.verdict, result.why is not None and "could not find it" in result.why) == ("not_measured", True)
+    found = results(of_threads.test_the_stack_of_a_worker_is_small_and_safe, {"threads": PlainThreads})
+    result = found["threads.stack_size"]  # the child has found it, and only the size is judged
+    assert (result.value, result.details) == (worker_stack(PlainThreads()), ())
 
 
 class MovesBeforeItLooks(PlainStates):

@@ -82,6 +82,10 @@ def missing_patterns(coordinator: MonitoringCoordinator, resources: IResourceMan
     return Untold((*faults, *untold))
 
 
+WAYS = ("size", "requested")
+"""What a lease may count for, by its record."""
+
+
 class _Ledger:
     """What a thread holds, as it knows itself: the buffers that it was given, by who has them."""
 
@@ -110,16 +114,18 @@ def usage_error(
     look: Callable[[], Mapping[str, float]] | None = None,
     threads: int = 4,
     rounds: int = 20,
+    ways: Sequence[str] = WAYS,
 ) -> tuple[float, str]:
     """The largest relative error of what is tracked, after each round of a random storm, and where that was.
 
     Compared are the bytes of each owner, the buffers of each tier, and, where ``look`` reads them, the gauges of
     monitoring, with what the threads that hold them know. A lease may count for all of its buffer, or for what was
-    asked for of it: either is right, if it is so of all and throughout; the less wrong of the two is told.
+    asked for of it: either is right, if it is so of all and throughout; the less wrong of the two is told. ``ways``:
+    of a manager that says which of them it does.
     """
     owners = ("uploads", "mail", "search")
     ledgers = [_Ledger(resources, owners, seed) for seed in range(threads)]
-    worst = {"size": (0.0, ""), "requested": (0.0, "")}
+    worst = dict.fromkeys(ways, (0.0, ""))
 
     def storm(ledger: _Ledger) -> None:
         for _ in range(100):

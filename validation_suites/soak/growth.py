@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -142,7 +143,10 @@ def _fill_distributions(monitoring: Any) -> None:
 
 
 def lending(subjects: Subjects) -> Load:
-    """Nothing but leases and releases, of every tier and by many owners."""
+    """Nothing but leases and releases, of every tier and by many owners. What is not free, or too large, is not waited
+    for: there may be other tiers than ours, and fewer buffers."""
+    from validation_suites.resources.measures import taken_until_refused
+
     resources = made(subjects, "resources")
     sizes, turn = (1000, 4096, 60_000, 1 << 20), [0]
 
@@ -150,7 +154,8 @@ def lending(subjects: Subjects) -> Load:
         leases = []
         for _ in range(20):
             turn[0] += 1
-            leases.append(resources.lease(sizes[turn[0] % len(sizes)], owner=f"owner {turn[0] % 7}"))
+            size, owner = sizes[turn[0] % len(sizes)], f"owner {turn[0] % 7}"
+            leases += taken_until_refused(resources, size, owner, most=1)
         for lease in leases:
             lease.release()
 
@@ -328,6 +333,7 @@ def _alone(name: str, given: Mapping[str, Any]) -> None:
     from validation_suites.memory import is_running
 
     os.nice(15)
+    signal.alarm(int(given["seconds"] + 2 * _GRACE) + 1)  # a subject that hangs is not to be there for ever
     folder, root = Path(given["folder"]), given["root"]
     kept = None if root is None else checkpoint_of(Path(root), given["state"], f"growth of {name}")
     found = measure(name, given["seconds"], given["subjects"], lambda: is_running(given["watched"]), kept)

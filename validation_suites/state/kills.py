@@ -16,31 +16,25 @@ from typing import Any
 from coresys.errors.hierarchy import CoreSysError
 from validation_suites.conftest import close
 from validation_suites.keeping import Kept
-from validation_suites.running import in_words
+from validation_suites.running import environment, in_words, name_of
 from validation_suites.state.child import PAIR, SINGLE, reopen
 from validation_suites.state.measures import FLIP, history_faults
 
 CAN_FORK = hasattr(os, "fork")
 
 
-class CannotBeNamed(Exception):
-    """A factory that another process cannot find by a name."""
-
-
 class Killed:
     """The process that forks others and kills them: see ``child``. A context manager."""
 
     def __init__(self, factory: Callable[..., Any]) -> None:
-        name = f"{factory.__module__}:{factory.__qualname__}"
-        if "<" in name or "__main__" in name:
-            raise CannotBeNamed(f"{name}: another process could not find it by that name")
+        name = name_of(factory)
         self._factory = factory
         self._process = subprocess.Popen(
             [sys.executable, "-m", "validation_suites.state.child", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment(),
         )
 
     def ask(self, do: str, options: Mapping[str, Any], *, until: str = "ready", after: float = 0.0) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites.asking import judging, record_faults
 from validation_suites.conftest import Effort, Subject
 from validation_suites.keeping import Kept
-from validation_suites.running import as_long_as
+from validation_suites.running import CannotBeNamed, as_long_as
 from validation_suites.state import measures, timings
-from validation_suites.state.kills import CAN_FORK, CannotBeNamed, killed_in_pieces
+from validation_suites.state.kills import CAN_FORK, killed_in_pieces
 from validation_suites.tally import Tally, counted
 
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_coresys.criteria.recorder import CriteriaRecorder
 from validation_suites.asking import judging
 from validation_suites.conftest import Subject, close
-from validation_suites.running import as_long_as
+from validation_suites.running import CannotBeNamed, as_long_as
 from validation_suites.state import kills, timings
 from validation_suites.state.child import reopen
 
@@ -46,7 +46,7 @@ def test_a_store_with_a_long_history_is_up_again_soon(
     with judging(coresys_criteria, "state.recovery_time"):
         try:
             killed = kills.Killed(factory)
-        except kills.CannotBeNamed as why_not:
+        except CannotBeNamed as why_not:
             coresys_criteria.unmeasured("state.recovery_time", str(why_not))
             return
         with killed:

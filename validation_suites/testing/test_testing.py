@@ -53,6 +53,7 @@ def test_an_environment_costs_a_test_little(
     time_it(coresys_criteria, f"testing.{part}_time", make, _threads_and_their_end, 1000 if effort.soak else 150)
 
 
+@pytest.mark.coresys_alone(reason="what watches locks and threads notes each of them until the test is over")
 @pytest.mark.coresys_no_repeat(reason="it is a series of repetitions itself")
 @pytest.mark.coresys_criterion("testing.isolation_leaks")
 def test_an_environment_that_was_closed_keeps_no_byte(subject: Subject, coresys_criteria: CriteriaRecorder) -> None:

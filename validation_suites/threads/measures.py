@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from coresys.errors.hierarchy import LockOwnershipError
 from coresys.measure import meters
 from validation_suites.resources.measures import whole
-from validation_suites.running import PATIENCE, Runner, at_once, in_words, switching
+from validation_suites.running import PATIENCE, Runner, at_once, environment, in_words, name_of, switching
 from validation_suites.state.measures import DOOR
 from validation_suites.threads.racing import Lock, until
 
@@ -236,12 +236,13 @@ def worker_stack(manager: IThreadManager) -> int | None:
 def deep_recursion_faults(factory: Callable[..., Any], patience: float = 120.0) -> list[str]:
     """What becomes of a process whose worker recurses as deep as it can, in Python and in C: it must go on.
 
-    In a process of its own, which makes the manager by the factory's name.
+    In a process of its own, which makes the manager by the factory's name. Raises CannotBeNamed.
     """
-    name = f"{factory.__module__}:{factory.__qualname__}"
-    command = [sys.executable, "-m", "validation_suites.threads.deep", name]
+    command = [sys.executable, "-m", "validation_suites.threads.deep", name_of(factory)]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
+        found = subprocess.run(
+            command, capture_output=True, text=True, timeout=patience, check=False, env=environment()
+        )
     except subprocess.TimeoutExpired:
         return [f"deep recursion did not end within {patience:.0f} s"]
     told = found.stdout.split()
