@@ -43,7 +43,7 @@ def name_of(factory: Callable[..., Any]) -> str:
     except CoreSysError:
         found = None
     if found != factory:
-        raise CannotBeNamed(f"{factory!r}: another process could not find it by the name {name}")
+        raise CannotBeNamed(f"{name.strip(':') or repr(factory)}: another process could not find it by that name")
     return name
 
 

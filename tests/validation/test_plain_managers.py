@@ -218,7 +218,10 @@ def test_what_another_process_cannot_find_is_not_measured_there() -> None:
     for factory in (partial(PlainThreads, 20), lambda: PlainThreads()):
         found = results(of_threads.test_the_stack_of_a_worker_is_small_and_safe, {"threads": factory})
         result = found["threads.stack_size"]
-        assert (result.verdict, result.why is not None and "could not find it" in result.why) == ("not_measured", True)
+        assert (result.verdict, result.why is not None and "could not find it by that name" in result.why) == (
+            "not_measured",
+            True,
+        )
     found = results(of_threads.test_the_stack_of_a_worker_is_small_and_safe, {"threads": PlainThreads})
     result = found["threads.stack_size"]  # the child has found it, and only the size is judged
     assert (result.value, result.details) == (worker_stack(PlainThreads()), ())

@@ -17,7 +17,7 @@ from validation_suites.state.kills import CAN_FORK, killed_storms
 from validation_suites.state.measures import storm_faults, wrong_decisions, wrong_guarding
 from validation_suites.state.timings import validation_impact
 
-MOST_IMPACT = 20  # times a transition without checks; ours comes to 1.3, a guard that takes 0.2 ms to a hundred
+MOST_IMPACT = 20  # times a transition without checks; ours comes to 1.3, a guard that takes a millisecond to a hundred
 
 
 def not_told_apart(
