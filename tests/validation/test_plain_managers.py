@@ -15,6 +15,7 @@ from plain_managers import PLAIN, PlainResources, PlainStates, PlainThreads, exa
 
 from coresys.errors.hierarchy import TransitionRefusedError
 from coresys.system_records import AllocationRecord, LeaseRecord, OwnerUsage
+from validation_suites import ours
 from validation_suites.cleanup import test_cleanup as of_cleanup
 from validation_suites.components import test_components as of_components
 from validation_suites.coordination import test_coordination as of_coordination
@@ -205,6 +206,30 @@ def test_limits_and_reserves_of_other_tiers_are_asked_for() -> None:
     assert measures.over_limit_grants(other_tiers()) == measures.reserve_refusals(other_tiers(), rounds=5) == []
     assert any("holds" in fault for fault in measures.over_limit_grants(_more_than_its_limit()))
     assert any("b was refused" in fault for fault in measures.reserve_refusals(_nothing_kept(), rounds=5))
+
+
+class HasAView(PlainResources):
+    """Whose limit it forgets."""
+
+    def view(self, name: str, *, lease: int | None = None) -> PlainResources:
+        return PlainResources()
+
+
+class HasAnotherView(PlainResources):
+    """Of its bytes, say."""
+
+    def view(self, *what: str, **more: int) -> object:
+        return memoryview(b"")
+
+
+def test_a_view_is_judged_where_it_is_a_manager() -> None:
+    view = measures.channel_of(HasAView(), 8192)
+    assert view is not None
+    assert measures.over_channel_grants(view, 8192) == [f"a channel holds {9 * 4096} bytes, of 8192"]
+    assert measures.channel_of(HasAnotherView(), 8192) is measures.channel_of(PlainResources(), 8192) is None
+    ours_too = measures.channel_of(ours.resources(), 8192)
+    assert ours_too is not None
+    assert measures.over_channel_grants(ours_too, 8192) == []
 
 
 def test_a_load_that_lends_waits_for_no_buffer_that_there_is_not() -> None:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coresys.errors.hierarchy import LeaseLimitError, LeaseSizeError, PoolExhaustedError
+from coresys.interfaces import IResourceManager
+from validation_suites.conforming import departures
 from validation_suites.memory import resident
 from validation_suites.running import at_once, meanwhile
 
 if TYPE_CHECKING:
-    from coresys.interfaces import IResourceManager, Lease
+    from coresys.interfaces import Lease
     from coresys.system_records import LeaseRecord
 
 KIB, MIB = 1024, 1024 * 1024
@@ -209,6 +211,16 @@ def over_limit_grants(manager: IResourceManager) -> list[str]:
             faults.append(f"{owner!r} got {large_ones[0].record.size} bytes at once, of {limit}")
         give_back(large_ones)
     return faults
+
+
+def channel_of(manager: Any, limit: int) -> IResourceManager | None:
+    """A view of it, whose owners may hold so much together; None where it has none. The protocol knows no views: what a
+    stranger calls so may be anything, and is asked only if that is a manager of resources itself."""
+    try:
+        view: IResourceManager = manager.view("channel", lease=limit)
+    except Exception:  # of whatever kind, as of whatever it is
+        return None
+    return view if not departures(IResourceManager, view) else None
 
 
 def over_channel_grants(view: IResourceManager, limit: int) -> list[str]:
