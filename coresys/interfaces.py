@@ -44,11 +44,12 @@ T = TypeVar("T")
 
 
 class IMonitoringManager(Protocol):
-    """Takes note of what happens. It must not raise, wait, or call back into whoever tells it."""
+    """Takes note of what happens. It must not raise, wait, or call back into whoever tells it: what is no number, or
+    would have a counter fall, is taken for nothing."""
 
     def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
         """A transition was made; every one is told once. ``seconds``: what it took; the other: how long the state
-        was that it left."""
+        was that it left. It is counted, and both are values of a distribution each."""
 
     def error_seen(self, record: ErrorRecord) -> None:
         """An error was captured; every one is told once, however many components it passes."""
@@ -152,14 +153,15 @@ class IErrorManager(Protocol):
 
     def sink(self, name: str, receive: Callable[[ErrorRecord], object]) -> None:
         """Declare an end of paths: ``receive`` is called with each error that comes there, once, a group being one,
-        before ``report`` returns."""
+        before ``report`` returns. What it raises is not raised there: the error is undelivered then."""
 
     def report(self, error: BaseException, *, component: str, severity: str = "error") -> ErrorRecord:
         """Capture an error, in the thread it happened in, and send it along its path.
 
         The record has its text as ``message``, what it was raised from as ``causes``, and what a group has in it as
         ``members``. A group is not counted, nor told to monitoring: each error in it is, at whatever depth. An error
-        object that was reported before, by whichever component it passed, is not counted or sent again."""
+        object that was reported to this manager before, by whichever component it passed, is not counted or sent
+        again."""
 
     def recent(self, component: str | None = None) -> tuple[ErrorRecord, ...]:
         """The last errors that are kept, oldest first; of one kind from one place perhaps only the last."""
@@ -205,7 +207,8 @@ class IThreadManager(Protocol):
 
 
 class Lease(Protocol):
-    """A buffer that is lent. Leaving its ``with`` block gives it back; what is used after that raises."""
+    """A buffer that is lent. Leaving its ``with`` block gives it back; what is used after that raises a ValueError
+    that says ``released``, views that were had before among it."""
 
     @property
     def view(self) -> memoryview:
@@ -279,8 +282,8 @@ class IComponentManager(Protocol):
         stop: Callable[[], object],
         healthy: Callable[[], bool] | None = None,
     ) -> None:
-        """Declare a component. What it needs may be declared later. Raises where its name is taken, or it needs itself,
-        through whatever others."""
+        """Declare a component. What it needs may be declared later. Raises a ComponentError where it has no name, its
+        name is taken, or it needs itself, through whatever others."""
 
     def start(self, name: str | None = None) -> None:
         """Start a component and what it needs; None: all.
@@ -303,7 +306,8 @@ class IComponentManager(Protocol):
         within the last ``spec.within`` seconds: it is ``failed`` then, and what needs it is stopped."""
 
     def status(self, name: str) -> ComponentRecord:
-        """Where it stands."""
+        """Where it stands; of one that is ``failed`` with the problem, in words. Raises UnknownComponentError, as do
+        all that take a name."""
 
     def components(self) -> tuple[ComponentRecord, ...]:
         """All of them, in the order they start in."""
@@ -339,12 +343,14 @@ class Environment(Protocol):
 
     def left(self) -> tuple[str, ...]:
         """What is there now that a test should have given back: a line for each, with the name of its owner, and the
-        place (file and line) where it came from.
+        place (file and line) where it came from: buffers that are lent, tasks that are not done. Components that run
+        and what is registered are none of it: they end with it.
 
         Nothing is taken away, and nothing waited for."""
 
     def close(self) -> tuple[str, ...]:
-        """Take everything down, and away; what was left behind, and what could not be taken down, by lines as above."""
+        """Take everything down, and away; what was left behind, and what could not be taken down, by lines as above. A
+        second time tells the same."""
 
 
 class ITestManager(Protocol):

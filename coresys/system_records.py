@@ -172,7 +172,8 @@ class LockStatistics:
 class ThreadPoolStatistics:
     """An executor: its workers, what is queued by priority (system, processing, monitoring), and what became of tasks.
 
-    ``waits`` are the longest time that a task of each priority was queued, in seconds, since the start.
+    ``completed`` are all that were run to their end, ``failed`` those of them that raised. ``waits`` are the longest
+    time that a task of each priority was queued, in seconds, since the start.
     """
 
     workers: int
@@ -446,7 +447,8 @@ class CleanupReport:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
-    """What a test's environment may use. Limits in bytes; None: the default of whoever opens it.
+    """What a test's environment may use. Limits in bytes, of all its owners together; None: the default of whoever
+    opens it.
 
     ``ranks`` is the order of its locks, outermost first.
     """

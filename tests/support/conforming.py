@@ -18,6 +18,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import pytest
+from plain_managers import PLAIN, PlainResources, PlainTests, PlainThreads
 
 from coresys.cleanup.manager import CleanupManager
 from coresys.components.manager import ComponentManager
@@ -91,7 +92,7 @@ def promises_of(suite: object) -> dict[str, Callable[..., object]]:
 
 def _end(manager: Any) -> None:
     """Whatever has an end has it twice, as the protocols allow; a test that failed may have left environments open."""
-    if isinstance(manager, TestManager):
+    if isinstance(manager, TestManager | PlainTests):
         for each in manager.environments():
             manager.close_environment(each.name)
     end = getattr(manager, "close", None) or getattr(manager, "shutdown", None)
@@ -281,6 +282,13 @@ SUBJECTS: dict[str, dict[str, Subject]] = {
     },
 }
 """By the role of a manager, as ``--coresys-subject`` will name it: what is asked whether it keeps the protocol."""
+
+_SMALLER: dict[str, Callable[[], Any]] = {
+    "threads": lambda: PlainThreads(4),
+    "resources": lambda: PlainResources(tuple((tier.name, tier.slot, tier.slots) for tier in TIERS)),
+}
+for _role, _make in PLAIN.items():
+    SUBJECTS[_role]["written by the docstrings"] = alone(_SMALLER.get(_role, _make))
 
 
 def _inner(scoped: Callable[[Any, str], Any], whole: Any) -> Pair:

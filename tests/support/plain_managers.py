@@ -6,12 +6,16 @@ suites find wrong with them is wrong with the suites, or missing in a docstring.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+import traceback
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from coresys.errors.hierarchy import (
     CleanupOrderError,
     ComponentCycleError,
+    ComponentSpecError,
     DuplicateComponentError,
     DuplicateEnvironmentError,
     DuplicateMachineError,
@@ -50,6 +55,7 @@ from coresys.system_records import (
     EnvironmentSpec,
     ErrorRecord,
     ErrorStatistics,
+    FrameRecord,
     LeaseRecord,
     LockStatistics,
     MachineRecord,
@@ -124,6 +130,8 @@ class PlainStates:
         self._refused = 0
 
     def define(self, name: str, definition: StateDefinition) -> None:
+        if not name:
+            raise ValueError("a machine has a name")
         with self._lock:
             if name in self._machines:
                 raise DuplicateMachineError(machine=name, where="a dictionary")
@@ -243,7 +251,9 @@ class PlainStates:
     def statistics(self) -> StateStatistics:
         with self._lock:
             made = sum(len(it.made) for it in self._machines.values())
-            return StateStatistics(len(self._machines), made, self._refused, 0)
+            standing = Counter((it.definition.name, it.state) for it in self._machines.values())
+            in_state = tuple((table, state, count) for (table, state), count in standing.items())
+            return StateStatistics(len(self._machines), made, self._refused, 0, in_state)
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------
@@ -262,13 +272,17 @@ class PlainLease:
 
     def __init__(self, pool: PlainResources, record: LeaseRecord) -> None:
         self._pool, self._record = pool, record
-        self._buffer = bytearray(record.requested)
+        self._view = memoryview(bytearray(record.requested))
         self.released = False
 
     @property
     def view(self) -> memoryview:
         self._check()
-        return memoryview(self._buffer)
+        return self._view
+
+    def end(self) -> None:
+        self._view.release()
+        self.released = True
 
     @property
     def record(self) -> LeaseRecord:
@@ -294,9 +308,9 @@ class PlainResources:
     whole slots."""
 
     def __init__(
-        self, tiers: tuple[tuple[str, int, int], ...] = USUAL, *, exact: bool = False, limits: int | None = None
+        self, tiers: tuple[tuple[str, int, int], ...] = USUAL, *, exact: bool = False, most: int | None = None
     ) -> None:
-        self._tiers, self._exact, self._default = tiers, exact, limits
+        self._tiers, self._exact, self._all = tiers, exact, most
         self._free = threading.Condition()
         self._lent: dict[int, PlainLease] = {}
         self._limits: dict[str, tuple[int | None, int]] = {}
@@ -328,11 +342,13 @@ class PlainResources:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._free:
             while True:
-                limit = self._limits.get(owner, (self._default, 0))[0]
-                held = sum(map(self._counted, self._held(owner)))
-                if limit is not None and held + self._counted(record) > limit:
-                    self._refused[tier] += 1
-                    raise LeaseLimitError(owner=owner, wanted=self._counted(record), held=held, limit=limit)
+                everybody = [each.record for each in self._lent.values()]
+                limit = self._limits.get(owner, (None, 0))[0]
+                for most, theirs in ((limit, self._held(owner)), (self._all, everybody)):
+                    held = sum(map(self._counted, theirs))
+                    if most is not None and held + self._counted(record) > most:
+                        self._refused[tier] += 1
+                        raise LeaseLimitError(owner=owner, wanted=self._counted(record), held=held, limit=most)
                 busy = sum(each.record.tier == tier for each in self._lent.values())
                 if busy + self._kept_for_others(owner, tier, slot) < slots:
                     break
@@ -352,7 +368,7 @@ class PlainResources:
         with self._free:
             if lease.released:
                 raise LeaseReleasedError(number=lease.record.number, owner=lease.record.owner)
-            lease.released = True
+            lease.end()
             del self._lent[lease.record.number]
             self._free.notify_all()
 
@@ -391,7 +407,7 @@ class PlainResources:
 
     def usage(self, owner: str) -> OwnerUsage:
         with self._free:
-            limit, reserve = self._limits.get(owner, (self._default, 0))
+            limit, reserve = self._limits.get(owner, (None, 0))
             mine = self._held(owner)
             things = len(self._owned.get(owner, ()))
             return OwnerUsage(owner, sum(map(self._counted, mine)), limit, reserve, len(mine), things)
@@ -420,6 +436,13 @@ class PlainResources:
 _KNOWN = "plainly reported"
 
 
+def _counted_in(record: ErrorRecord) -> Iterator[ErrorRecord]:
+    if record.number:
+        yield record
+    for each in record.members:
+        yield from _counted_in(each)
+
+
 class PlainErrors:
     """Routes in a dictionary; what was reported is known by the error itself."""
 
@@ -429,6 +452,7 @@ class PlainErrors:
         self._sinks: dict[str, Callable[[ErrorRecord], object]] = {}
         self._recent: deque[ErrorRecord] = deque(maxlen=100)
         self._seen = self._delivered = 0
+        self._components, self._kinds = Counter[str](), Counter[str]()
 
     def route(self, component: str, to: str) -> None:
         with self._lock:
@@ -445,7 +469,7 @@ class PlainErrors:
 
     def report(self, error: BaseException, *, component: str, severity: str = "error") -> ErrorRecord:
         with self._lock:
-            known: ErrorRecord | None = error.__dict__.get(_KNOWN)
+            known: ErrorRecord | None = error.__dict__.get(_KNOWN, {}).get(self)
             if known is not None:
                 return known
             record = self._captured(error, component, severity, counted=True)
@@ -455,9 +479,10 @@ class PlainErrors:
                 path.append(self._routes[path[-1]])
             receive = self._sinks.get(path[-1])
         if receive is not None:
-            receive(replace(record, route=tuple(path)))
-            with self._lock:
-                self._delivered += 1
+            with suppress(Exception):
+                receive(replace(record, route=tuple(path)))
+                with self._lock:
+                    self._delivered += len(list(_counted_in(record)))
         return record
 
     def _captured(self, error: BaseException, component: str, severity: str, *, counted: bool) -> ErrorRecord:
@@ -466,6 +491,8 @@ class PlainErrors:
         if counted and not inner:
             self._seen += 1
             number = self._seen
+            self._components[component] += 1
+            self._kinds[type(error).__qualname__] += 1
         causes = []
         at = error.__cause__ or error.__context__
         while at is not None:
@@ -475,9 +502,13 @@ class PlainErrors:
             number, time.time(), type(error).__qualname__, str(error), component, type(error).__qualname__,
             threading.current_thread().name, severity=severity, causes=tuple(causes),
             members=tuple(self._captured(each, component, severity, counted=counted) for each in inner),
+            frames=tuple(
+                FrameRecord(frame.filename, frame.lineno or 0, frame.name)
+                for frame in traceback.extract_tb(error.__traceback__)
+            ),
         )  # fmt: skip
         if counted:
-            error.__dict__[_KNOWN] = record
+            error.__dict__.setdefault(_KNOWN, weakref.WeakKeyDictionary())[self] = record
             if not inner and self._monitoring is not None:
                 self._monitoring.error_seen(record)
         return record
@@ -488,7 +519,10 @@ class PlainErrors:
 
     def statistics(self) -> ErrorStatistics:
         with self._lock:
-            return ErrorStatistics(self._seen, self._delivered, 0, 0, self._seen - self._delivered, 0.0)
+            return ErrorStatistics(
+                self._seen, self._delivered, 0, 0, self._seen - self._delivered, 0.0,
+                tuple(self._components.items()), tuple(self._kinds.items()),
+            )  # fmt: skip
 
 
 # -- threads -----------------------------------------------------------------------------------------------------------
@@ -522,7 +556,7 @@ class PlainThreads:
         self._queues: tuple[deque[_Task], ...] = tuple(deque() for _ in PRIORITIES)
         self._behind: dict[str, deque[_Task]] = {}  # of a channel: what waits for the one before it
         self._workers: list[threading.Thread] = []
-        self._idle = self._turn = 0
+        self._idle = self._turn = self._busy = 0
         self._ended = False
         self._counts = {"submitted": 0, "completed": 0, "failed": 0, "cancelled": 0}
         self._waits = [0.0, 0.0, 0.0]
@@ -594,10 +628,12 @@ class PlainThreads:
             if not task.future.set_running_or_notify_cancel():
                 self._count("cancelled")
                 return
+            with self._wake:
+                self._busy += 1
             try:
                 result = task.context.run(task.function)
             except BaseException as error:
-                self._count("failed")
+                self._count("completed", "failed")
                 task.future.set_exception(error)
             else:
                 self._count("completed")
@@ -611,15 +647,17 @@ class PlainThreads:
                     else:
                         del self._behind[task.channel]
 
-    def _count(self, what: str) -> None:
+    def _count(self, *became: str) -> None:
         with self._wake:
-            self._counts[what] += 1
+            self._busy -= "completed" in became
+            for each in became:
+                self._counts[each] += 1
 
     def statistics(self) -> ThreadPoolStatistics:
         with self._wake:
             queued = tuple(map(len, self._queues))
             return ThreadPoolStatistics(
-                len(self._workers), self._most, len(self._workers) - self._idle, (queued[0], queued[1], queued[2]),
+                len(self._workers), self._most, self._busy, (queued[0], queued[1], queued[2]),
                 **self._counts, waits=(self._waits[0], self._waits[1], self._waits[2]),
             )  # fmt: skip
 
@@ -658,21 +696,25 @@ class PlainMonitoring:
     def transition_made(self, record: TransitionRecord, *, seconds: float, seconds_in_source: float) -> None:
         self.count("transitions", component=record.machine)
         self.record("transition time", seconds, unit="seconds", component=record.machine)
+        self.record("time in a state", seconds_in_source, unit="seconds", component=record.machine)
 
     def error_seen(self, record: ErrorRecord) -> None:
         self.count("errors", component=record.component)
 
     def count(self, name: str, value: float = 1, *, component: str = "") -> None:
-        with self._lock:
-            self._counters[name, component] = self._counters.get((name, component), 0) + value
+        if value >= 0 and math.isfinite(value):
+            with self._lock:
+                self._counters[name, component] = self._counters.get((name, component), 0) + value
 
     def gauge(self, name: str, value: float, *, component: str = "") -> None:
-        with self._lock:
-            self._gauges[name, component] = value
+        if math.isfinite(value):
+            with self._lock:
+                self._gauges[name, component] = value
 
     def record(self, name: str, value: float, *, unit: str, component: str = "") -> None:
-        with self._lock:
-            self._values.setdefault((name, component, unit), []).append(value)
+        if math.isfinite(value):
+            with self._lock:
+                self._values.setdefault((name, component, unit), []).append(value)
 
     def snapshot(self) -> MonitoringSnapshot:
         with self._lock:
@@ -799,7 +841,8 @@ class _Component:
         healthy: Callable[[], bool] | None,
     ) -> None:  # fmt: skip
         self.spec, self.start, self.stop, self.healthy = spec, start, stop, healthy
-        self.state, self.problem = "stopped", None if spec else ""
+        self.state = "stopped"
+        self.problem: str | None = None
         self.restarts: list[float] = []
         self.restarted = 0
 
@@ -819,6 +862,8 @@ class PlainComponents:
         stop: Callable[[], object],
         healthy: Callable[[], bool] | None = None,
     ) -> None:
+        if not spec.name:
+            raise ComponentSpecError(component=spec.name, problem="it has no name")
         with self._lock:
             if spec.name in self._all:
                 raise DuplicateComponentError(component=spec.name)
@@ -874,13 +919,14 @@ class PlainComponents:
                 it.start()
             except BaseException as error:
                 it.state, problem = "failed", f"{type(error).__name__}: {error}"
+                it.problem = problem
                 others = self._stop(list(reversed(started)))
                 if not isinstance(error, Exception):
                     raise
                 raise StartFailedError(
                     component=name, action=action, problems=((name, problem), *others), causes=(error,)
                 ) from error
-            it.state = "running"
+            it.state, it.problem = "running", None
             started.append(name)
 
     def stop(self, name: str | None = None) -> None:
@@ -902,8 +948,8 @@ class PlainComponents:
                 it.stop()
                 it.state = "stopped"
             except BaseException as error:
-                it.state = "failed"
-                problems.append((name, f"{type(error).__name__}: {error}"))
+                it.state, it.problem = "failed", f"{type(error).__name__}: {error}"
+                problems.append((name, it.problem))
                 interrupted = interrupted or (None if isinstance(error, Exception) else error)
         if interrupted is not None:
             raise interrupted
@@ -921,7 +967,7 @@ class PlainComponents:
             running = [each for each in order if each in along and (each == name or self._all[each].state == "running")]
             if len(it.restarts) >= it.spec.restarts:
                 self._stop([each for each in reversed(order) if each in self._dependents({name})])
-                it.state = "failed"
+                it.state, it.problem = "failed", "it was restarted too often"
                 return False
             it.restarts.append(now)
             it.restarted += 1
@@ -933,7 +979,7 @@ class PlainComponents:
     def status(self, name: str) -> ComponentRecord:
         with self._lock:
             it = self._get(name)
-            return ComponentRecord(name, it.state, it.spec.needs, it.restarted)
+            return ComponentRecord(name, it.state, it.spec.needs, it.restarted, problem=it.problem)
 
     def components(self) -> tuple[ComponentRecord, ...]:
         with self._lock:
@@ -950,7 +996,8 @@ class PlainEnvironment:
         self.name = spec.name
         self.monitoring: IMonitoringManager = PlainMonitoring()
         self.state: IStateManager = PlainStates(self.monitoring)
-        self._resources = PlainResources(limits=spec.lease)
+        self._resources = PlainResources(most=spec.lease)
+        self._closed: tuple[str, ...] | None = None
         self.errors: IErrorManager = PlainErrors(self.monitoring)
         self.threads: IThreadManager = PlainThreads(spec.threads or 4)
         self.components: IComponentManager = PlainComponents()
@@ -961,23 +1008,26 @@ class PlainEnvironment:
         return self._resources
 
     def left(self) -> tuple[str, ...]:
-        lent = [f"{each.requested} bytes of {each.owner}, taken at {each.where}" for each in self._resources.leases()]
-        return (*lent, *(f"things of {owner}" for owner in self._resources.owners()))
+        return tuple(
+            f"{each.requested} bytes of {each.owner}, taken at {each.where}" for each in self._resources.leases()
+        )
 
     def close(self) -> tuple[str, ...]:
+        if self._closed is not None:
+            return self._closed
         left = list(self.left())
-        for end in (self.components.stop, self.cleanup.run, self.threads.shutdown):
+        owners = {each.owner for each in self._resources.leases()} | set(self._resources.owners())
+        release: list[Callable[[], object]] = [
+            partial(self._resources.release_owner, owner) for owner in sorted(owners)
+        ]
+        ends: list[Callable[[], object]] = [self.components.stop, self.cleanup.run, self.threads.shutdown]
+        for end in (*ends, *release):
             try:
                 end()
             except Exception as error:
                 left.append(f"{type(error).__name__}: {error}")
-        owners = {each.owner for each in self._resources.leases()} | set(self._resources.owners())
-        for owner in sorted(owners):
-            try:
-                self._resources.release_owner(owner)
-            except Exception as error:
-                left.append(f"{type(error).__name__}: {error}")
-        return tuple(left)
+        self._closed = tuple(left)
+        return self._closed
 
 
 class PlainTests:
