@@ -24,9 +24,9 @@ from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
 from pytest_coresys.reports.words import verdicts_text
-from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
+from pytest_coresys.wire import NO_BUDGET, SCHEMA, WORKER_DIED, plain, plain_number, plain_text
 
-DIED = "its worker died while it ran"
+DIED = WORKER_DIED
 NOT_RUN = "not run: the session stopped before it"
 NOT_JUDGED = "not judged: the session was ended before it was"
 

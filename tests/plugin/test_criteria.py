@@ -48,6 +48,17 @@ def test_that_fails(coresys_criteria):
 def test_that_is_skipped(coresys_criteria):
     pytest.skip("not today")
 
+@pytest.fixture
+def broken():
+    raise RuntimeError
+
+@pytest.mark.coresys_criterion("shop.set_up")
+def test_whose_setup_fails(broken):
+    pass
+
+def test_with_a_sample_of_the_same(coresys_criteria):
+    coresys_criteria.check("shop.set_up", True)
+
 @pytest.mark.coresys_criterion("shop.order_tine")
 def test_of_an_unknown_criterion():
     pass
@@ -83,6 +94,10 @@ statistic = "check"
 
 [[criterion]]
 id = "shop.skipped"
+statistic = "check"
+
+[[criterion]]
+id = "shop.set_up"
 statistic = "check"
 
 [[criterion]]
@@ -132,7 +147,7 @@ def test_criteria_of_a_team_are_judged(
     assert result.ret == 1
     found = {each["id"]: each for each in facts["criteria"]}
     assert list(found) == ["shop.order_time", "shop.orders_lost", "shop.growth", "shop.audited", "shop.reviewed",
-                           "shop.skipped", "shop.threads", "shop.ready"]  # fmt: skip
+                           "shop.skipped", "shop.set_up", "shop.threads", "shop.ready"]  # fmt: skip
 
     quick = found["shop.order_time"]
     assert (quick["verdict"], quick["samples"], quick["unit"], quick["limit"]) == ("within", 204, "s", 0.005)
@@ -151,9 +166,17 @@ def test_criteria_of_a_team_are_judged(
     assert (growth["verdict"], growth["interval"], growth["details"]) == ("within", [1000, 3000], ["of 60 s"])
     assert (found["shop.audited"]["verdict"], found["shop.audited"]["value"]) == ("within", True)
     assert found["shop.reviewed"]["verdict"] == "not_measured"
-    assert "a test that is evidence for it failed" in found["shop.reviewed"]["why"]
+    assert found["shop.reviewed"]["why"] == (
+        "a test that is evidence for it did not pass: test_shop.py::test_that_fails (failed)"
+    )
     assert found["shop.skipped"]["verdict"] == "not_measured"
-    assert "test_that_is_skipped" in found["shop.skipped"]["why"]
+    assert found["shop.skipped"]["why"] == (
+        "a test that is evidence for it did not pass: test_shop.py::test_that_is_skipped (skipped)"
+    )
+    (erring,) = (test for test in facts["tests"] if test["nodeid"].endswith("test_whose_setup_fails"))
+    assert erring["outcome"] == "error"
+    assert (found["shop.set_up"]["verdict"], found["shop.set_up"]["samples"]) == ("not_measured", 1)
+    assert found["shop.set_up"]["why"].endswith("test_whose_setup_fails (error in its setup or teardown)")
     assert found["shop.threads"]["verdict"] in ("within", "near")
     assert len(found["shop.threads"]["evidence"]) > 4
     assert found["shop.ready"]["verdict"] == "over"
@@ -251,7 +274,8 @@ def test_evidence_that_kills_its_worker_is_evidence_that_failed(pytester: pytest
     _, facts = run(pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "-n", "2")
     (audited,) = facts["criteria"]
     assert (audited["verdict"], audited["samples"]) == ("not_measured", 1)
-    assert audited["why"] == "a test that is evidence for it failed: test_shop.py::test_that_kills_its_worker"
+    died = "test_shop.py::test_that_kills_its_worker (its worker died while it ran)"
+    assert audited["why"] == f"a test that is evidence for it did not pass: {died}"
 
 
 @pytest.mark.slow
