@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from coresys.budgets.model import Level
-from coresys.budgets.units import parse_quantity
-from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.documents import Document, read_tables
 from pytest_coresys.config.errors import ConfigError, ValueProblem
 from pytest_coresys.config.keys import check_key, suggestion, unknown
@@ -25,10 +22,11 @@ from pytest_coresys.criteria.model import (
     LARGEST,
     QUANTILES,
     STATISTICS,
-    UNITS,
     CriteriaFile,
     Criterion,
+    NamedFile,
 )
+from pytest_coresys.criteria.units import alike, is_count, parse_figure, unit_of
 from pytest_coresys.measures import MEASURES, Measure
 
 BUILTIN = Path(__file__).with_name("criteria.toml")
@@ -47,21 +45,23 @@ def builtin() -> CriteriaFile:
     )
 
 
-def chosen(path: str | None, measures: Mapping[str, Measure], find: Callable[[str], Path]) -> CriteriaFile:
-    """The set of a run: the file at ``path``, which ``find`` finds, or the one that is built in."""
-    return builtin() if path is None else read(find(path), measures, name=path)
+def chosen(named: NamedFile | None, measures: Mapping[str, Measure], find: Callable[[NamedFile], Path]) -> CriteriaFile:
+    """The set of a run: the file that was named, which ``find`` finds, or the one that is built in."""
+    return builtin() if named is None else read(find(named), measures, name=named.path, origin=named.origin)
 
 
-def read(path: Path, measures: Mapping[str, Measure], *, name: str) -> CriteriaFile:
-    """Read a criteria file; ``name`` is what it is called in errors. Raises ConfigError."""
-    criteria = _criteria(path, measures, name=name)
-    return CriteriaFile(name, lambda: criteria)
+def read(path: Path, measures: Mapping[str, Measure], *, name: str, origin: str = "") -> CriteriaFile:
+    """Read a criteria file; ``name`` is what it is called in errors, ``origin`` who named it. Raises ConfigError."""
+    criteria = _criteria(path, measures, name=name, origin=origin)
+    return CriteriaFile(name, lambda: criteria, origin=origin)
 
 
-def _criteria(path: Path, measures: Mapping[str, Measure], *, name: str, lines: bool = True) -> dict[str, Criterion]:
+def _criteria(
+    path: Path, measures: Mapping[str, Measure], *, name: str, lines: bool = True, origin: str = ""
+) -> dict[str, Criterion]:
     found = read_tables(path, name, lines=lines)
     if found is None:
-        raise ConfigError(place=name, problem="there is no such file")
+        raise ConfigError(place=origin or name, problem=f'criteria = "{name}": there is no such file')
     document = Document(name, (), *found)
     return _Reader(document, TableReader(document, measures), measures).all(found[0])
 
@@ -172,29 +172,32 @@ class _Reader:
             self._document.fail(
                 path, 'unit is missing: a figure without one says nothing (counts too: "count")', table=path
             )
-        base, factor = UNITS.get(unit, (unit, 1.0))
+        base, factor = self._unit(path, unit, of_measure)
+        return float(given) * factor, base, f"{given} {unit.removeprefix('count of ')}".removesuffix(" count")
+
+    def _unit(self, path: KeyPath, unit: str, of_measure: str | None) -> tuple[str, float]:
+        try:
+            base, factor = unit_of(unit)
+        except ValueProblem as problem:
+            self._fail(path, "unit", problem.problem)
         if base == "bool":
             self._fail(path, "unit", 'a figure is no "bool": write statistic = "check"')
-        if near := suggestion_of_unit(unit):
-            self._fail(path, "unit", f'unknown unit "{unit}"; did you mean "{near}"?')
         self._same_as(path, base, of_measure)
-        return float(given) * factor, base, f"{given} {unit}".removesuffix(" count")
+        return base, factor
 
     def _written(self, path: KeyPath, text: str, unit: str | None, of_measure: str | None) -> tuple[float, str, str]:
-        bases = [UNITS.get(unit, (unit, 1.0))[0]] if unit is not None else ["s", "B", "ratio", "B/h"]
-        problem = ""
-        for base in bases:
-            try:
-                value = parse_quantity(text, base)
-            except UnitError as error:
-                problem = problem or error.problem
-                continue
-            self._same_as(path, base, of_measure)
-            return value, base, text
-        return self._fail(path, "limit", f"{show(text)}: {problem}")
+        asked = None if unit is None else self._unit(path, unit, of_measure)[0]
+        try:
+            value, base = parse_figure(text, asked, unit if asked is not None and is_count(asked) else None)
+        except ValueProblem as problem:
+            self._fail(path, "limit", f"{show(text)}: {problem.problem}")
+        if base == "bool":
+            self._fail(path, "limit", f'{show(text)}: a figure is no "bool": write statistic = "check"')
+        self._same_as(path, base, of_measure)
+        return value, base, text.replace("count of ", "")
 
     def _same_as(self, path: KeyPath, base: str, of_measure: str | None) -> None:
-        if of_measure is not None and base != of_measure:
+        if of_measure is not None and not alike(base, of_measure):
             self._fail(path, "unit", f"the measure is in {of_measure}, not in {base}")
 
     def _samples(self, path: KeyPath, row: Mapping[str, object], usual: int) -> int:
@@ -240,17 +243,16 @@ class _Reader:
         self._document.fail((*path, name), f"{name}: {problem}", table=path)
 
 
-def suggestion_of_unit(unit: str) -> str | None:
-    """A unit that was meant by one that there is not; None where it may be the name of what is counted."""
-    if unit in UNITS:
-        return None
-    if lower := next((known for known in UNITS if known.lower() == unit.lower()), None):
-        return lower
-    near = difflib.get_close_matches(unit, [known for known in UNITS if len(known) > 2], n=1, cutoff=0.75)
-    return near[0] if near else None
-
-
-def check_id(identity: str, file: CriteriaFile) -> None:
+def check_id(identity: object, file: CriteriaFile) -> None:
     """Raise ValueProblem unless there is such a criterion."""
-    if identity not in file.criteria:
-        raise ValueProblem(f'there is no criterion "{identity}" in {file.name}{suggestion(identity, file.criteria)}')
+    if not isinstance(identity, str):
+        raise ValueProblem(f"{show(identity)} is no id of a criterion: write text")
+    if identity in file.criteria:
+        return
+    hint = suggestion(identity, file.criteria)
+    if file.builtin:  # whose file has the same name as that of many a team
+        where = "the set that is built in"
+        hint += "; --coresys-criteria FILE, or criteria in the configuration, names a file of your own"
+    else:
+        where = file.name
+    raise ValueProblem(f'there is no criterion "{identity}" in {where}{hint}')

@@ -9,7 +9,7 @@ import pytest
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.toml import loads
 from pytest_coresys.criteria.loading import BUILTIN, builtin, chosen, read
-from pytest_coresys.criteria.model import CriteriaFile
+from pytest_coresys.criteria.model import CriteriaFile, NamedFile
 from pytest_coresys.measures import MEASURES
 
 ONE = """\
@@ -165,6 +165,66 @@ def test_each_mistake_is_told_with_its_line_and_what_to_write(tmp_path: Path, te
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^none\.toml: there is no such file$"):
-        chosen("none.toml", MEASURES, tmp_path.joinpath)
-    assert chosen(None, MEASURES, tmp_path.joinpath) is builtin()
+    named = NamedFile("none.toml", "pyproject.toml:3")
+    with pytest.raises(ConfigError, match=r'^pyproject\.toml:3: criteria = "none\.toml": there is no such file$'):
+        chosen(named, MEASURES, lambda each: tmp_path / each.path)
+    assert chosen(None, MEASURES, lambda each: tmp_path / each.path) is builtin()
+
+
+VALUE = '[[criterion]]\nid = "a.b"\nstatistic = "value"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "unit", "shown"),
+    [
+        ('limit = 500\nunit = "count of orders"', 500, "orders", "500 orders"),
+        ('limit = "500 count of orders"', 500, "orders", "500 orders"),
+        ('limit = "500"\nunit = "count of orders"', 500, "orders", "500"),
+        ('limit = "500 orders"\nunit = "count of orders"', 500, "orders", "500 orders"),
+        ('limit = 500\nunit = "buffers"', 500, "buffers", "500 buffers"),
+        ('limit = "500 buffers"', 500, "buffers", "500 buffers"),
+        ('limit = 3\nunit = "count"', 3, "count", "3"),
+        ('limit = "3"\nunit = "count"', 3, "count", "3"),
+        ('limit = "50 ms"', 0.05, "s", "50 ms"),
+        ('limit = "50 ms"\nunit = "us"', 0.05, "s", "50 ms"),
+        ('limit = "512 bytes"', 512, "B", "512 bytes"),
+        ('limit = "0.5 ratio"', 0.5, "ratio", "0.5 ratio"),
+        ('limit = 2\nunit = "GiB"', 2 * 1024**3, "B", "2 GiB"),
+        ('limit = 3\nunit = "threads"\nmeasure = "threads.peak"', 3, "threads", "3 threads"),
+    ],
+)
+def test_a_limit_has_a_unit_that_is_known_or_says_what_is_counted(
+    tmp_path: Path, text: str, limit: float, unit: str, shown: str
+) -> None:
+    found = load(tmp_path, f"{VALUE}{text}\n").criteria["a.b"]
+    assert found.limit == pytest.approx(limit)
+    assert found.unit == unit
+    assert found.shown_limit.removesuffix(" count") == shown
+
+
+KNOWN = "known: us, ms, s, min, h, B, bytes, KB, KiB, MB, MiB, GB, GiB, B/h, KB/h, MB/h, GB/h, %, ratio, count"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('limit = 50\nunit = "mss"', 'own.toml:5: [[criterion]] unit: unknown unit "mss"; did you mean "ms"?'),
+        ('limit = 50\nunit = "Kb"', 'own.toml:5: [[criterion]] unit: unknown unit "Kb"; did you mean "KB"?'),
+        ('limit = 50\nunit = "seconds"', 'own.toml:5: [[criterion]] unit: unknown unit "seconds"; did you mean "s"?'),
+        ('limit = 50\nunit = "orders"', f'own.toml:5: [[criterion]] unit: unknown unit "orders" ({KNOWN}'),
+        ('limit = 50\nunit = "orders"', 'what is counted is written "count of orders")'),
+        ('limit = 50\nunit = "count of "', "own.toml:5: [[criterion]] unit"),
+        ('limit = 50\nunit = "count of ms"', '"ms" is a unit, and nothing that is counted'),
+        ('limit = "50 parsec"', 'own.toml:4: [[criterion]] limit: "50 parsec": unknown unit "parsec" (known: us'),
+        ('limit = "50 mss"', 'unknown unit "mss"; did you mean "ms"?'),
+        ('limit = "50"', 'own.toml:4: [[criterion]] limit: "50": a bare number: write a unit, such as "50 ms"'),
+        ('limit = "-5 ms"', "a negative quantity"),
+        ('limit = "ms 5"', 'no figure: write a number and a unit, such as "50 ms"'),
+        ('limit = "1.5 buffers"', "no count: write a whole number"),
+        ('limit = "5 MB"\nunit = "ms"', 'own.toml:4: [[criterion]] limit: "5 MB": that is in B, not in s'),
+        ('limit = "5 bool"', 'own.toml:4: [[criterion]] limit: "5 bool"'),
+        ('limit = 3\nunit = "buffers"\nmeasure = "locks.wait"', "the measure is in s, not in buffers"),
+    ],
+)
+def test_a_unit_that_is_not_known_is_no_count(tmp_path: Path, text: str, told: str) -> None:
+    assert told in problem(tmp_path, f"{VALUE}{text}\n")

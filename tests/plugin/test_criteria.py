@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from pytest_coresys.criteria.model import NamedFile
+from pytest_coresys.given import criteria_of
+from pytest_coresys.measures import MEASURES
 
 SUITE = """
 import _thread
@@ -222,7 +227,10 @@ def test_what_a_criterion_does_to_the_exit_status(pytester: pytest.Pytester) -> 
 def test_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop="def test_it(): pass")
     for options, told in (
-        (("--coresys-criteria", "none.toml"), "coresys: none.toml: there is no such file"),
+        (
+            ("--coresys-criteria", "none.toml"),
+            'coresys: --coresys-criteria: criteria = "none.toml": there is no such file',
+        ),
         (("--coresys-subject", "state"), "write ROLE=MODULE:FACTORY"),
         (("--coresys-subject", "stat=a:b"), 'unknown role "stat"; did you mean "state"?'),
         (("--coresys-subject", "state=no_such_module:make"), "state=no_such_module:make: ModuleNotFoundError"),
@@ -240,17 +248,111 @@ def test_without_the_flag_the_fixture_checks_and_drops(pytester: pytest.Pytester
         test_shop="""
         import pytest
 
-        @pytest.mark.coresys_criterion("state.centralised")
+        @pytest.mark.coresys_criterion("own.id")
         @pytest.mark.coresys_alone
         def test_it(coresys_criteria):
             coresys_criteria.check("state.centralised", False)
-            with pytest.raises(Exception, match="did you mean"):
-                coresys_criteria.check("state.centralized", True)
+            coresys_criteria.record("own.id", "3 ms")
+            with pytest.raises(Exception, match="is no number"):
+                coresys_criteria.record("own.id", None)
         """
     )
-    result = pytester.runpytest_inprocess("--strict-markers", *LEAN)
+    options = ("--strict-markers", "--coresys-criteria", "none.toml", *LEAN)
+    result = pytester.runpytest_inprocess(*options)  # a file that is wanted by measuring runs only
     result.assert_outcomes(passed=1)
     assert "criteria" not in result.stdout.str()
+
+
+@pytest.mark.slow
+def test_the_configuration_names_a_file_and_the_option_is_stronger(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is looked for from the folder of the configuration, wherever pytest was started."""
+    folder, quality = pytester.mkdir("inner"), pytester.mkdir("quality")
+    (pytester.path / "coresys.toml").write_text('criteria = "quality/own.toml"\n', "utf-8")
+    (pytester.path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    (quality / "own.toml").write_text(FILE, "utf-8")
+    (quality / "lenient.toml").write_text(FILE.replace("50 ms", "500 ms"), "utf-8")
+    (folder / "test_shop.py").write_text(ONE, "utf-8")
+    monkeypatch.chdir(folder)
+    result, facts = run(pytester, "--coresys-budget", "-n", "1")
+    assert (result.ret, facts["run"]["criteria"]["file"]) == (1, "quality/own.toml")
+    assert [each["verdict"] for each in facts["criteria"]] == ["over"]
+    result, facts = run(pytester, "--coresys-budget", "--coresys-criteria", "../quality/lenient.toml")
+    assert (result.ret, [each["verdict"] for each in facts["criteria"]]) == (0, ["within"])
+
+
+@pytest.mark.parametrize(
+    ("option", "worker", "read"),
+    [
+        ("own.toml", False, "here/own.toml"),
+        ("own.toml", True, "here/own.toml"),
+        ("far.toml", True, "root/far.toml"),  # a worker on another machine is not where the run was started
+        (None, False, "root/configured.toml"),
+        (None, True, "root/configured.toml"),
+    ],
+)
+def test_a_worker_finds_the_file_where_it_has_it(tmp_path: Path, option: str | None, worker: bool, read: str) -> None:
+    for name in ("here/own.toml", "root/far.toml", "root/configured.toml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(FILE.replace("shop.order_time", name), "utf-8")
+    config: Any = SimpleNamespace(
+        getoption=lambda name: option,
+        invocation_params=SimpleNamespace(dir=tmp_path / "here"),
+        rootpath=tmp_path / "root",
+        **({"workerinput": {}} if worker else {}),
+    )
+    file = criteria_of(config, NamedFile("configured.toml", "coresys.toml:2"), MEASURES)
+    assert list(file.criteria) == [read]
+    assert file.origin == ("coresys.toml:2" if option is None else "--coresys-criteria")
+
+
+def test_where_the_criteria_are_from_is_explained(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_shop="""
+        import pytest
+        @pytest.mark.coresys_criterion("shop.order_time")
+        def test_marked(): pass
+        def test_other(): pass
+        """
+    )
+
+    def told(*options: str) -> list[str]:
+        return [str(line) for line in pytester.runpytest_inprocess(*LEAN, *options).stdout.lines]
+
+    assert "criteria: criteria.toml (built in)" in told("--coresys-explain", "criteria")
+    assert not any(line.startswith("criteria:") for line in told("--coresys-explain", "memory.growth"))
+    (pytester.path / "own.toml").write_text(FILE, "utf-8")
+    (pytester.path / "coresys.toml").write_text('profile = "ci"\ncriteria = "own.toml"\n', "utf-8")
+    assert "criteria: own.toml (coresys.toml:2)" in told("--coresys-explain", "memory.growth")
+    (pytester.path / "other.toml").write_text(FILE, "utf-8")
+    lines = told("--coresys-explain", "shop.order_time", "--coresys-criteria", "other.toml")
+    at = lines.index("criteria: other.toml (--coresys-criteria)")
+    assert lines[at + 1 : at + 4] == [
+        "shop.order_time: value <= 50 ms (other.toml:2)",
+        "test_shop.py::test_marked",
+        "  evidence, by its marker",
+    ]
+    assert "test_shop.py::test_other" not in lines
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ('profile = "ci"\ncriteria = "none.toml"\n', 'coresys.toml:2: criteria = "none.toml": there is no such file'),
+        ("criteria = 5\n", "coresys.toml:1: criteria = 5: write some text in quotes"),
+        ('criterion = "own.toml"\n', 'coresys.toml:1: unknown key "criterion"; did you mean "criteria"?'),
+        ('criteria = "own.toml"\n', 'own.toml:3: [[criterion]] statistic: unknown "valeu"; did you mean "value"?'),
+    ],
+)
+def test_a_mistake_in_naming_a_file_is_a_usage_error(pytester: pytest.Pytester, config: str, told: str) -> None:
+    pytester.makepyfile(test_shop="def test_it(): pass")
+    (pytester.path / "coresys.toml").write_text(config, "utf-8")
+    (pytester.path / "own.toml").write_text(FILE.replace('"value"', '"valeu"'), "utf-8")
+    result = pytester.runpytest_inprocess("--coresys-budget", *LEAN)
+    assert result.ret == 4
+    assert told in result.stderr.str()
 
 
 DYING = """
