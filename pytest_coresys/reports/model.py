@@ -197,7 +197,12 @@ class RunReport:
             "soak": {} if soak is None else plain(soak["series"]),
             "locks": plain(self.orders.section()),
         }
-        run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
+        file = self._criteria.file
+        run["run"]["criteria"] = {
+            "file": plain_text(file.name),
+            "told": self._criteria.has_evidence,
+            "origin": plain_text(file.origin),
+        }
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])
         run["summary"] = summary_of(run, self.require_measured)
