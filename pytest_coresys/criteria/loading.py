@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -27,8 +28,9 @@ from pytest_coresys.criteria.model import (
     NamedFile,
 )
 from pytest_coresys.criteria.units import alike, is_count, parse_figure, unit_of
-from pytest_coresys.measures import MEASURES, Measure
+from pytest_coresys.measures import MEASURES, OF_SOAK, Measure
 
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")  # as the schema of the run file has it
 BUILTIN = Path(__file__).with_name("criteria.toml")
 
 _TEXTS = ("title", "area", "measured", "goal", "source", "needs")
@@ -72,7 +74,7 @@ class _Reader:
 
     def all(self, tables: Mapping[str, object]) -> dict[str, Criterion]:
         self._tables.check_names((), tables, ("criterion",))
-        if "criterion" not in tables:
+        if tables.get("criterion", []) == []:
             self._document.fail((), "has no criterion: write [[criterion]] tables")
         found: dict[str, Criterion] = {}
         derived: list[tuple[KeyPath, str, tuple[str, ...]]] = []
@@ -95,7 +97,7 @@ class _Reader:
         for name in ("id", "statistic"):
             if name not in row:
                 self._document.fail(path, f"{name} is missing", table=path)
-        identity = self._tables.text((*path, "id"), row["id"])
+        identity = self._id(path, self._tables.text((*path, "id"), row["id"]))
         statistic = self._word(path, row, "statistic", STATISTICS)
         texts = {name: self._tables.text((*path, name), row[name]) for name in _TEXTS if name in row}
         place = self._document.lines.get((*path, "id"))
@@ -114,7 +116,21 @@ class _Reader:
             return self._check(path, row, common)
         return self._figure(path, row, common, statistic)
 
+    def _id(self, path: KeyPath, identity: str) -> str:
+        """Ids stand beside keys of measures, in globs, links and names of metrics: they look the same, and differ."""
+        if not _ID.fullmatch(identity):
+            example = re.sub(r"[^A-Za-z0-9_-]+", "_", identity).strip("_") or "x"
+            problem = (
+                f'"{identity}": write a group and a name, of letters, digits, "_" and "-", such as "shop.{example}"'
+            )
+            self._fail(path, "id", problem)
+        if identity in self._measures:
+            self._fail(path, "id", f'"{identity}" is a measure; a criterion that it feeds has measure = "{identity}"')
+        return identity
+
     def _derived(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any]) -> Criterion:
+        if "min_samples" in row:
+            self._fail(path, "min_samples", "belongs to what has samples, which a derived one has not")
         if "derived_from" not in row:
             self._document.fail(path, "derived_from is missing: name the criteria that it rests on", table=path)
         self._truth(path, row)
@@ -134,6 +150,11 @@ class _Reader:
             self._fail(path, "unit", 'of a check there is none but "bool"')
         if "measure" in row:
             self._fail(path, "measure", "figures of budgets are no checks")
+        self._check_tests(path, row)
+
+    def _check_tests(self, path: KeyPath, row: Mapping[str, object]) -> None:
+        if "tests" in row and "measure" not in row:
+            self._fail(path, "tests", "belongs to a measure: it says whose figures feed the criterion")
 
     def _figure(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any], statistic: str) -> Criterion:
         measure = None
@@ -142,13 +163,19 @@ class _Reader:
             self._tables.checked((*path, "measure"), lambda: check_key(measure, self._measures), table=path)
             if statistic in (*QUANTILES, "slope"):
                 self._fail(path, "measure", 'feeds one figure for each test: statistic is "value" or "total"')
+            if measure in OF_SOAK:
+                self._fail(path, "measure", f'"{measure}" is measured of a soak, and of none of its tests')
+        self._check_tests(path, row)
         if "limit" not in row:
             self._document.fail(path, "limit is missing", table=path)
         unit_of_measure = None if measure is None else self._measures[measure].unit
         limit, unit, shown = self._limit(path, row, unit_of_measure)
+        comparison = self._word(path, row, "comparison", COMPARISONS, "<=")
+        if statistic == "slope" and comparison == "==":
+            self._fail(path, "comparison", "a slope is known as an interval, which is never equal to a limit")
         return Criterion(
             statistic=statistic,
-            comparison=self._word(path, row, "comparison", COMPARISONS, "<="),
+            comparison=comparison,
             limit=limit,
             unit=unit,
             shown_limit=shown,
@@ -216,13 +243,18 @@ class _Reader:
 
     def _parts(self, path: KeyPath, name: str, globs: Iterable[str], ids: list[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
+        others = [each for each in ids if each != name]
         for glob in globs:
+            if glob == name:
+                self._fail(path, "derived_from", f'"{name}" rests on itself')
             # Most are ids: to match each of these against all others took longer than to read the file.
             named = [glob] if glob in ids else [each for each in ids if fnmatchcase(each, glob)]
             matching = [each for each in named if each != name]
             if not matching:
-                self._fail(path, "derived_from", f'"{glob}" matches no criterion{suggestion(glob, ids)}')
+                self._fail(path, "derived_from", f'"{glob}" matches no other criterion{suggestion(glob, others)}')
             found.update(dict.fromkeys(matching))
+        if not found:
+            self._fail(path, "derived_from", "names nothing that it could rest on")
         return tuple(found)
 
     def _check_circles(
@@ -230,14 +262,14 @@ class _Reader:
     ) -> None:
         for path, name, _ in derived:
             seen: set[str] = set()
-            ahead = list(found[name].parts)
+            ahead: list[tuple[str, tuple[str, ...]]] = [(part, (name,)) for part in found[name].parts]
             while ahead:
-                part = ahead.pop()
+                part, way = ahead.pop()
                 if part == name:
-                    self._fail(path, "derived_from", f'"{name}" rests on itself')
+                    self._fail(path, "derived_from", f'"{name}" rests on itself: {" -> ".join((*way, part))}')
                 if part not in seen:
                     seen.add(part)
-                    ahead += found[part].parts
+                    ahead += [(each, (*way, part)) for each in found[part].parts]
 
     def _fail(self, path: KeyPath, name: str, problem: str) -> NoReturn:
         self._document.fail((*path, name), f"{name}: {problem}", table=path)

@@ -54,6 +54,7 @@ _SPELT: Mapping[str, str] = {
     **dict.fromkeys(("gigabyte", "gigabytes", "g"), "GB"),
     **dict.fromkeys(("percent", "pct"), "%"),
 }
+_NOUN = re.compile(r"[^\W\d_][\w-]*")
 _FIGURE = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(?P<unit>.*)", re.ASCII | re.DOTALL)
 
 
@@ -72,13 +73,16 @@ def unit_of(text: str) -> tuple[str, float]:
         return UNITS[text]
     if text.startswith(_COUNT_OF):
         noun = text.removeprefix(_COUNT_OF).strip()
-        if not is_count(UNITS.get(noun, (noun, 1.0))[0]) or not noun:
+        if not _NOUN.fullmatch(noun):
+            raise ValueProblem(f'"{text}": name what is counted by one word, such as "{_COUNT_OF}orders"')
+        if not is_count(UNITS.get(noun, (noun, 1.0))[0]):
             raise ValueProblem(f'"{text}": "{noun}" is a unit, and nothing that is counted')
         return noun, 1.0
     near = _SPELT.get(text.lower())
     hint = f'; did you mean "{near}"?' if near else suggestion(text, UNITS)
-    counted = "" if near else f'; what is counted is written "{_COUNT_OF}{text}"'
-    raise ValueProblem(f'unknown unit "{text}"{hint} (known: {", ".join(UNITS)}{counted})')
+    counted = f'; what is counted is written "{_COUNT_OF}{text}"' if not near and _NOUN.fullmatch(text) else ""
+    known = ", ".join(each for each in UNITS if each != "bool")
+    raise ValueProblem(f'unknown unit "{text}"{hint} (known: {known}{counted})')
 
 
 def parse_figure(text: str, base: str | None = None, unit: str | None = None) -> tuple[float, str]:

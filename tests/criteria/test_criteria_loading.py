@@ -108,10 +108,46 @@ derived_from = ["shop.*"]
     ("text", "told"),
     [
         ("", "own.toml: has no criterion: write [[criterion]] tables"),
+        ("criterion = []\n", "own.toml: has no criterion: write [[criterion]] tables"),
         ("[criteria]\n", 'own.toml:1: unknown key "criteria"; did you mean "criterion"?'),
         ("[[criterion]\n", "own.toml:1: not valid TOML"),
-        ('[[criterion]]\nid = "a"\n', "own.toml:1: [[criterion]] statistic is missing"),
+        ('[[criterion]]\nid = "x.a"\n', "own.toml:1: [[criterion]] statistic is missing"),
         (ONE.replace('id = "shop', 'name = "shop'), 'own.toml:2: [[criterion]] unknown key "name"'),
+        (
+            ONE.replace("shop.order_time", "order time"),
+            'own.toml:2: [[criterion]] id: "order time": write a group and a name, of letters, digits, "_" and "-", '
+            'such as "shop.order_time"',
+        ),
+        (ONE.replace("shop.order_time", "shop.*"), 'own.toml:2: [[criterion]] id: "shop.*": write a group and a name'),
+        (
+            ONE.replace("shop.order_time", "locks.wait"),
+            'own.toml:2: [[criterion]] id: "locks.wait" is a measure; a criterion that it feeds has measure =',
+        ),
+        (ONE + 'tests = "a/*"\n', "own.toml:7: [[criterion]] tests: belongs to a measure"),
+        (
+            ONE.replace("p99", "value").replace('"ms"', '"MB/h"') + 'measure = "memory.growth_rate"\n',
+            'own.toml:7: [[criterion]] measure: "memory.growth_rate" is measured of a soak, and of none of its tests',
+        ),
+        (
+            ONE.replace("p99", "slope").replace('"<"', '"=="'),
+            "own.toml:4: [[criterion]] comparison: a slope is known as an interval",
+        ),
+        (
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = []\n',
+            "own.toml:10: [[criterion]] derived_from: names nothing that it could rest on",
+        ),
+        (
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = ["x.all"]\n',
+            'own.toml:10: [[criterion]] derived_from: "x.all" rests on itself',
+        ),
+        (
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = ["x.al"]\n',
+            'own.toml:10: [[criterion]] derived_from: "x.al" matches no other criterion',
+        ),
+        (
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = ["s*"]\nmin_samples = 3\n',
+            "own.toml:11: [[criterion]] min_samples: belongs to what has samples",
+        ),
         (ONE.replace("p99", "p999"), 'own.toml:3: [[criterion]] statistic: unknown "p999"; did you mean "p99"?'),
         (ONE.replace('"<"', '"=<"'), 'own.toml:4: [[criterion]] comparison: unknown "=<"'),
         (ONE.replace("limit = 50\n", ""), "own.toml:1: [[criterion]] limit is missing"),
@@ -141,21 +177,21 @@ derived_from = ["shop.*"]
             "own.toml:6: [[criterion]] unit: the measure is in ratio, not in s",
         ),
         (
-            ONE + '[[criterion]]\nid = "all"\nstatistic = "derived"\n',
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\n',
             "own.toml:7: [[criterion]] derived_from is missing",
         ),
         (
-            ONE + '[[criterion]]\nid = "all"\nstatistic = "derived"\nderived_from = ["shop.order_tine"]\n',
-            'own.toml:10: [[criterion]] derived_from: "shop.order_tine" matches no criterion; '
+            ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = ["shop.order_tine"]\n',
+            'own.toml:10: [[criterion]] derived_from: "shop.order_tine" matches no other criterion; '
             'did you mean "shop.order_time"?',
         ),
         (
-            '[[criterion]]\nid = "a"\nstatistic = "derived"\nderived_from = ["b"]\n'
-            '[[criterion]]\nid = "b"\nstatistic = "derived"\nderived_from = ["a"]\n',
-            'own.toml:4: [[criterion]] derived_from: "a" rests on itself',
+            '[[criterion]]\nid = "x.a"\nstatistic = "derived"\nderived_from = ["x.b"]\n'
+            '[[criterion]]\nid = "x.b"\nstatistic = "derived"\nderived_from = ["x.a"]\n',
+            'own.toml:4: [[criterion]] derived_from: "x.a" rests on itself: x.a -> x.b -> x.a',
         ),
         (
-            '[[criterion]]\nid = "a"\nstatistic = "check"\nlimit = 3\n',
+            '[[criterion]]\nid = "x.a"\nstatistic = "check"\nlimit = 3\n',
             "own.toml:4: [[criterion]] limit: of a check there is none but true",
         ),
     ],
@@ -214,6 +250,8 @@ KNOWN = "known: us, ms, s, min, h, B, bytes, KB, KiB, MB, MiB, GB, GiB, B/h, KB/
         ('limit = 50\nunit = "orders"', f'own.toml:5: [[criterion]] unit: unknown unit "orders" ({KNOWN}'),
         ('limit = 50\nunit = "orders"', 'what is counted is written "count of orders")'),
         ('limit = 50\nunit = "count of "', "own.toml:5: [[criterion]] unit"),
+        ('limit = 50\nunit = "count of open orders"', 'name what is counted by one word, such as "count of orders"'),
+        ('limit = 50\nunit = "MB/s"', 'unknown unit "MB/s"; did you mean "MB/h"? (known: us, ms'),
         ('limit = 50\nunit = "count of ms"', '"ms" is a unit, and nothing that is counted'),
         ('limit = "50 parsec"', 'own.toml:4: [[criterion]] limit: "50 parsec": unknown unit "parsec" (known: us'),
         ('limit = "50 mss"', 'unknown unit "mss"; did you mean "ms"?'),
