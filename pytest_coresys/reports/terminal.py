@@ -458,9 +458,12 @@ def _open(unmeasured: Sequence[Mapping[str, Any]], style: _Style) -> list[Line]:
     names = [each["id"] for each in unmeasured if each["statistic"] != "derived"]
     if not names:
         return []
-    more = len(names) - _MOST_SMALL
-    some = ", ".join(names[:_MOST_SMALL]) + (f" and {more} more" if more > 0 else "")
-    return [style.line(f"  open    {len(names)} not measured: {some}")]
+    for number in range(min(len(names), _MOST_SMALL), -1, -1):  # as many as there is room for
+        more = f" and {len(names) - number} more" if number < len(names) else ""
+        text = f"  open    {len(names)} not measured: {', '.join(names[:number])}{more if number else ''}".rstrip(": ")
+        if len(text) <= style.width:
+            break
+    return [style.line(text)]
 
 
 _CRITERIA_MARKUP: dict[str, dict[str, bool]] = {"over": _RED, "near": _YELLOW, "not_measured": {}}

@@ -636,6 +636,8 @@ def test_with_q_what_is_open_is_one_line() -> None:
     quiet = run.texts(verbose=-1)
     assert "  open    7 not measured: b.x0, b.x1, b.x2, b.x3, b.x4 and 2 more" in quiet
     assert sum("b.x" in line for line in quiet) == 1
+    assert "  open    7 not measured: b.x0, b.x1 and 5 more" in run.texts(verbose=-1, width=50)
+    assert "  open    7 not measured" in run.texts(verbose=-1, width=30)
     assert not any("c.near" in line for line in quiet)
     usual = run.texts()
     assert "  open    b.x0  no test is evidence for it" in usual
