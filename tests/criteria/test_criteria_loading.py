@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.config.sources import named_criteria
 from pytest_coresys.config.toml import loads
 from pytest_coresys.criteria.loading import BUILTIN, builtin, chosen, read
 from pytest_coresys.criteria.model import CriteriaFile, NamedFile
@@ -205,6 +206,21 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r'^pyproject\.toml:3: criteria = "none\.toml": there is no such file$'):
         chosen(named, MEASURES, lambda each: tmp_path / each.path)
     assert chosen(None, MEASURES, lambda each: tmp_path / each.path) is builtin()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("pyproject.toml", '[tool.coresys]\ncriteria = "q/own.toml"\n', NamedFile("q/own.toml", "pyproject.toml:2")),
+        ("coresys.toml", 'criteria = "q/own.toml"\n', NamedFile("q/own.toml", "coresys.toml:1")),
+        ("pyproject.toml", '[tool.other]\ncriteria = "q/own.toml"\n', None),
+        ("coresys.toml", 'profile = "ci"\n', None),
+        ("none.toml", "", None),
+    ],
+)
+def test_the_configuration_may_name_the_file(tmp_path: Path, name: str, text: str, named: NamedFile | None) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert named_criteria(tmp_path) == named
 
 
 VALUE = '[[criterion]]\nid = "a.b"\nstatistic = "value"\n'
