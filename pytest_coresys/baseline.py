@@ -17,6 +17,7 @@ from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.criteria.records import softened
 from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
 SCHEMA = 1
@@ -118,19 +119,18 @@ class Baseline:
         return {**found, "level": "warn"} if known else found
 
     def of_criteria(self, criteria: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """All criteria of a run. What rests on others is over by what is known if each part that is over is known."""
-        told = [self.of_criterion(each) for each in criteria]
-        excused = {now["id"] for was, now in zip(criteria, told, strict=True) if now["level"] != was["level"]}
-        return [self._of_derived(each, excused) for each in told]
+        """All criteria of a run. What rests on others fails nothing if each part that is over is known, or warns."""
+        found = [self.of_criterion(each) for each in criteria]
+        excused = {now["id"] for was, now in zip(criteria, found, strict=True) if now["level"] != was["level"]}
 
-    def _of_derived(self, criterion: dict[str, Any], excused: set[str]) -> dict[str, Any]:
-        if criterion["statistic"] != "derived" or criterion["verdict"] != "over" or criterion["level"] != "error":
-            return criterion
-        over = [name for name, verdict in criterion.get("parts", {}).items() if verdict == "over"]
-        if not over or not excused.issuperset(over):
-            return criterion
-        told = f"over by what is known in {self.name}: {', '.join(over)}"
-        return {**criterion, "level": "warn", "details": [told, *criterion["details"]]}
+        def told(over: Sequence[str]) -> str:
+            known = ", ".join(name for name in over if name in excused)
+            warned = ", ".join(name for name in over if name not in excused)
+            parts = [f"what is known in {self.name}: {known}"] if known else []
+            parts += [f"what only warns: {warned}"] if warned else []
+            return f"over by {' and by '.join(parts)}"
+
+        return softened(found, told)
 
     def tightenable(self, run: Mapping[str, Any]) -> list[str]:
         """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from coresys.resources.view import ResourceView
     from coresys.state.manager import StateManager
     from coresys.threads.manager import ThreadManager
+    from pytest_coresys.criteria.model import CriteriaFile
     from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder
     from pytest_coresys.probes.environments import Environments
 
@@ -177,17 +178,23 @@ def _tell(
 def coresys_criteria(request: pytest.FixtureRequest) -> CriteriaRecorder:
     """Records samples and checks for success criteria: ``.record(id, value)``, ``with .time(id):``, ``.check(id, ok)``.
 
-    Outside a measuring run what is recorded is checked, and dropped.
+    Outside a measuring run it takes any id, and what is recorded is dropped.
     """
-    from pytest_coresys.criteria.recorder import CriteriaRecorder, collector_without_a_run
+    from pytest_coresys.criteria.recorder import CriteriaRecorder, UnheardRecorder
 
     config = request.config
     collector = config.stash.get(COLLECTOR, None)
-    if collector is None:
-        collector = config.stash[COLLECTOR] = collector_without_a_run(
-            config.getoption("coresys_criteria"), config.invocation_params.dir
-        )
-    return CriteriaRecorder(collector)
+    if collector is not None:
+        return CriteriaRecorder(collector)
+
+    def file() -> CriteriaFile:
+        from pytest_coresys.config.sources import named_criteria
+        from pytest_coresys.given import criteria_of
+        from pytest_coresys.measures import MEASURES
+
+        return criteria_of(config, named_criteria(config.rootpath), MEASURES)
+
+    return UnheardRecorder(file)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--coresys-criteria",
         "coresys_criteria",
-        "success criteria to judge (TOML) instead of the built-in set",
+        "success criteria to judge (TOML) instead of the built-in set, or of what the configuration names",
         {"metavar": "FILE", "default": None},
     ),
     Option(

@@ -30,8 +30,7 @@ from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.criteria import run as run_criteria
-from pytest_coresys.criteria.loading import chosen
-from pytest_coresys.criteria.model import CriteriaFile
+from pytest_coresys.criteria.model import CriteriaFile, NamedFile
 from pytest_coresys.criteria.quiet import Quiet
 from pytest_coresys.criteria.recorder import Collector
 from pytest_coresys.engine.accepted import with_agreed
@@ -58,6 +57,7 @@ from pytest_coresys.engine.runner import (
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
+from pytest_coresys.given import criteria_of, given_file
 from pytest_coresys.history import opening
 from pytest_coresys.history.model import HistoryError, HistoryStore, put_trends
 from pytest_coresys.imports import unrewritten
@@ -126,17 +126,17 @@ def _what_is_written(config: pytest.Config) -> _Writes:
     return _Writes(target, page_target, history, outputs)
 
 
-def _given_file(config: pytest.Config, path: str) -> Path:
-    """A file that an option names. A worker on another machine has the root of the run somewhere else."""
-    here = config.invocation_params.dir / path
-    return config.rootpath / path if hasattr(config, "workerinput") and not here.exists() else here
-
-
 def open_session(config: pytest.Config) -> None:
     """Read the configuration and register the session. Raises pytest.UsageError for what is wrong with it."""
     try:
         probes, measures = plugin_probes(config, MEASURES)
-        criteria = chosen(config.getoption("coresys_criteria"), measures, lambda path: _given_file(config, path))
+        criteria = CriteriaFile("")
+
+        def choose(configured: NamedFile | None) -> Callable[[], Collection[str]]:
+            nonlocal criteria
+            criteria = criteria_of(config, configured, measures)
+            return lambda: criteria.criteria
+
         settings = load_settings(
             config.rootpath,
             inipath=config.inipath,
@@ -146,7 +146,7 @@ def open_session(config: pytest.Config) -> None:
             repeat=config.getoption("coresys_repeat"),
             require_measured=config.getoption("coresys_require_measured"),
             measures=measures,
-            criteria=lambda: criteria.criteria,
+            choose=choose,
         )
         known = _baseline_of(config)
         check_subjects(config.getoption("coresys_subject"))
@@ -156,7 +156,7 @@ def open_session(config: pytest.Config) -> None:
     key = config.getoption("coresys_explain")
     if key is not None:
         config.pluginmanager.register(
-            Explaining(config, key, settings, Planner(settings, measures, criteria)), "coresys-explain"
+            Explaining(config, key, settings, Planner(settings, measures, criteria), criteria), "coresys-explain"
         )
         return
     session = BudgetSession(config, settings, measures, criteria)
@@ -896,7 +896,7 @@ def _baseline_of(config: pytest.Config) -> Baseline | None:
     if update and not (reason or "").strip():
         problem = 'say why, with --coresys-reason "..."'
         raise ConfigError(place="--coresys-update-baseline", problem=problem)
-    return baseline.read(_given_file(config, path), str(path), reason.strip() if update else None)
+    return baseline.read(given_file(config, path), str(path), reason.strip() if update else None)
 
 
 def _deadlocked(seen: Seen) -> bool:

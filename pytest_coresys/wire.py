@@ -22,6 +22,8 @@ SCHEMA = 1
 
 # What the why of a test begins with that has no budget at all: nothing was asked of it.
 NO_BUDGET = "no budget was in force"
+# The why of one that pytest reports as failed, though it never came to an end.
+WORKER_DIED = "its worker died while it ran"
 # And the why of one whose marker, or whose plugin, asks for what can't be.
 WRONG_BUDGETS = "its own budgets are wrong"
 

@@ -40,6 +40,7 @@ NO_PYTEST = (
     "pytest_coresys.criteria",
     "pytest_coresys.history",
     "pytest_coresys.subjects",
+    "pytest_coresys.reports.again",
     "pytest_coresys.reports.ci",
     "pytest_coresys.reports.comparing",
     "pytest_coresys.reports.merging",

@@ -93,6 +93,14 @@ def test_what_rests_on_a_criterion_that_is_known_fails_nothing_either() -> None:
     assert levels(0.07) == ["error", "error", "error"], "its part is worse than what is known"
     assert levels(0.06, "over") == ["error", "warn", "error"], "another part is over, and not known"
 
+    ready = criterion(False, id="shop.ready", statistic="derived", parts={"shop.x": "over", "shop.y": "over"})
+    warned = criterion(1.0, id="shop.y", level="warn")
+    whole, _, _ = known.of_criteria([ready, criterion(0.06), warned])
+    assert whole["level"] == "warn", "one part is known, and the other only warns"
+    assert whole["details"] == ["over by what is known in known.json: shop.x and by what only warns: shop.y"]
+    whole, _, _ = known.of_criteria([ready, criterion(0.07), warned])
+    assert whole["level"] == "error", "one part only warns, and the other is worse than what is known"
+
 
 @pytest.mark.parametrize(("unit", "excused"), [("count", False), ("buffers", False), ("s", True), ("B/h", True)])
 def test_one_more_of_what_is_counted_is_worse_whatever_it_is(unit: str, excused: bool) -> None:

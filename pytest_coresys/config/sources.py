@@ -16,9 +16,10 @@ from pytest_coresys.config.resolve import Accept, Override, Settings
 from pytest_coresys.config.tables import TableReader
 from pytest_coresys.config.userprofiles import UserProfile, choose_profile, read_profiles
 from pytest_coresys.config.values import Budget, describe, parse_budget
+from pytest_coresys.criteria.model import NamedFile
 from pytest_coresys.measures import Measure
 
-_TOP_KEYS = ("profile", "require_measured", "budgets", "overrides", "accept", "profiles")
+_TOP_KEYS = ("profile", "criteria", "require_measured", "budgets", "overrides", "accept", "profiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,17 @@ def load_settings(
     repeat: int | None,
     require_measured: Sequence[str],
     measures: Mapping[str, Measure],
-    criteria: Callable[[], Collection[str]] = tuple,
+    choose: Callable[[NamedFile | None], Callable[[], Collection[str]]] = lambda named: tuple,
 ) -> Settings:
     """Read all sources and merge them. Raises ConfigError, which names the place, for anything that is wrong.
 
-    ``profile``, ``repeat``, ``cli_sets`` and ``require_measured`` are the options of the command line; ``criteria``
-    gives the ids of criteria, which may be required too.
+    ``profile``, ``repeat``, ``cli_sets`` and ``require_measured`` are the options of the command line; ``choose`` is
+    told which criteria file the configuration names, and gives what tells the ids of criteria: they may be required.
     """
     document = read_document(rootpath)
-    file = FileSettings() if document is None else _read_file(TableReader(document, measures), criteria)
+    reader = None if document is None else TableReader(document, measures)
+    criteria = choose(None if reader is None else _named_criteria(reader))
+    file = FileSettings() if reader is None else _read_file(reader, criteria)
     place = "--coresys-profile" if profile is not None else file.profile_place
     chosen = choose_profile(profile if profile is not None else file.profile, place, file.profiles or {}, measures)
     return Settings(
@@ -67,11 +70,25 @@ def load_settings(
     )
 
 
-def _read_file(reader: TableReader, criteria: Callable[[], Collection[str]]) -> FileSettings:
+def named_criteria(rootpath: Path) -> NamedFile | None:
+    """The criteria file that the configuration names, if it does: where nothing else of it is asked for."""
+    document = read_document(rootpath)
+    return None if document is None else _named_criteria(TableReader(document, {}))
+
+
+def _named_criteria(reader: TableReader) -> NamedFile | None:
     top = reader.document.tables
     if reader.document.name == OWN_FILE and "tool" in top:
         reader.document.fail(("tool",), f"{OWN_FILE} has the tables without [tool.coresys]: write [budgets]", table=())
     reader.check_names((), top, _TOP_KEYS)
+    if "criteria" not in top:
+        return None
+    path: KeyPath = ("criteria",)
+    return NamedFile(reader.text(path, top["criteria"]), reader.document.place(path))
+
+
+def _read_file(reader: TableReader, criteria: Callable[[], Collection[str]]) -> FileSettings:
+    top = reader.document.tables
     return FileSettings(
         profile=reader.text(("profile",), top["profile"]) if "profile" in top else None,
         profile_place=reader.document.place(("profile",)),

@@ -25,15 +25,16 @@ Evidence = Mapping[str, Sequence[str]]
 
 
 def judge_all(
-    file: CriteriaFile, samples: Mapping[str, Samples], evidence: Evidence, failed: Evidence | None = None
+    file: CriteriaFile, samples: Mapping[str, Samples], evidence: Evidence, unpassed: Evidence | None = None
 ) -> dict[str, Result]:
-    """A result for each criterion. ``evidence``: the node ids behind each; ``failed`` those of tests that failed."""
+    """A result for each criterion. ``evidence``: the node ids behind each; ``unpassed`` those of tests that did not
+    pass, each with what happened, as ``run.unpassed`` words it."""
     found = {
         criterion.id: judge(
             criterion,
             samples.get(criterion.id, Samples()),
             tuple(evidence.get(criterion.id, ())),
-            tuple((failed or {}).get(criterion.id, ())),
+            tuple((unpassed or {}).get(criterion.id, ())),
         )
         for criterion in file.criteria.values()
         if criterion.statistic != "derived"
@@ -42,9 +43,10 @@ def judge_all(
 
 
 def judge(
-    criterion: Criterion, samples: Samples, evidence: tuple[str, ...] = (), failed: tuple[str, ...] = ()
+    criterion: Criterion, samples: Samples, evidence: tuple[str, ...] = (), unpassed: tuple[str, ...] = ()
 ) -> Result:
-    """Judge what is not derived. What failed as a test proves nothing good: without it, it is at best not measured."""
+    """Judge what is not derived. Samples of the others alone prove nothing good of what a test that did not pass was
+    to show: it is at best not measured."""
     number, found = samples.number, samples.distribution()
     result = replace(
         _JUDGES[criterion.statistic](criterion, samples, found),
@@ -54,9 +56,21 @@ def judge(
         histogram=found.buckets,
         recorded=samples.plain_figures() if number or samples.unmeasured else {},
     )
-    if failed and (result.verdict in ("within", "near") or not number):
-        return replace(result, verdict="not_measured", why=f"a test that is evidence for it failed: {_some(failed)}")
+    if result.verdict == "over":
+        return result
+    if unpassed:
+        # "no test recorded anything" would only say the same again.
+        whys = [_did_not_pass(unpassed), *([result.why] if result.why and (number or samples.unmeasured) else [])]
+        return replace(result, verdict="not_measured", why="; ".join(whys))
+    if evidence and not number and not samples.unmeasured:
+        return replace(result, why=f"what is evidence for it recorded nothing: {_some(evidence)}")
     return result
+
+
+def _did_not_pass(tests: Sequence[str]) -> str:
+    if len(tests) == 1:
+        return f"a test that is evidence for it did not pass: {tests[0]}"
+    return f"{len(tests)} tests that are evidence for it did not pass: {_some(tests)}"
 
 
 def _few(criterion: Criterion, samples: Samples) -> str | None:
@@ -67,7 +81,7 @@ def _few(criterion: Criterion, samples: Samples) -> str | None:
     if not number:
         if criterion.measure is not None:
             return f"no test measured {criterion.measure}"
-        return f"not measured: needs {criterion.needs}" if criterion.needs else "no test recorded anything for it"
+        return f"not measured: needs {criterion.needs}" if criterion.needs else "no test is evidence for it"
     if number < criterion.min_samples:
         return f"{number} sample{'' if number == 1 else 's'}, of {criterion.min_samples} that it needs"
     return None
@@ -175,7 +189,7 @@ def _status(criterion: Criterion, value: float) -> Status:
 
 
 def _derived(criterion: Criterion, file: CriteriaFile, found: Mapping[str, Result]) -> Result:
-    """Over if any part is, else not measured if any is, else near if any is."""
+    """Over if any part is, else not measured if any is, else near if any is. Parts that only warn make it a warning."""
     parts: dict[str, Status] = {}
     for name in _flat(criterion, file):
         parts[name] = found[name].verdict
@@ -186,6 +200,10 @@ def _derived(criterion: Criterion, file: CriteriaFile, found: Mapping[str, Resul
         names = [name for name, status in parts.items() if status == verdict]
         what = "over" if verdict == "over" else "not measured"
         why = f"{len(names)} of {len(parts)} parts {'is' if len(names) == 1 else 'are'} {what}: {_some(names)}"
+    if verdict == "over" and all(
+        found[name].criterion.level == "warn" for name, each in parts.items() if each == "over"
+    ):
+        criterion, why = replace(criterion, level="warn"), f"{why}; of level warn"
     value = None if verdict == "not_measured" else verdict != "over"
     return Result(criterion, verdict, value=value, samples=len(parts), evidence=tuple(evidence), why=why, parts=parts)
 

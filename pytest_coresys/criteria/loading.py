@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from coresys.budgets.model import Level
-from coresys.budgets.units import parse_quantity
-from coresys.errors.hierarchy import UnitError
 from pytest_coresys.config.documents import Document, read_tables
 from pytest_coresys.config.errors import ConfigError, ValueProblem
 from pytest_coresys.config.keys import check_key, suggestion, unknown
@@ -25,12 +23,14 @@ from pytest_coresys.criteria.model import (
     LARGEST,
     QUANTILES,
     STATISTICS,
-    UNITS,
     CriteriaFile,
     Criterion,
+    NamedFile,
 )
-from pytest_coresys.measures import MEASURES, Measure
+from pytest_coresys.criteria.units import alike, is_count, parse_figure, unit_of
+from pytest_coresys.measures import MEASURES, OF_SOAK, Measure
 
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")  # as the schema of the run file has it
 BUILTIN = Path(__file__).with_name("criteria.toml")
 
 _TEXTS = ("title", "area", "measured", "goal", "source", "needs")
@@ -47,21 +47,23 @@ def builtin() -> CriteriaFile:
     )
 
 
-def chosen(path: str | None, measures: Mapping[str, Measure], find: Callable[[str], Path]) -> CriteriaFile:
-    """The set of a run: the file at ``path``, which ``find`` finds, or the one that is built in."""
-    return builtin() if path is None else read(find(path), measures, name=path)
+def chosen(named: NamedFile | None, measures: Mapping[str, Measure], find: Callable[[NamedFile], Path]) -> CriteriaFile:
+    """The set of a run: the file that was named, which ``find`` finds, or the one that is built in."""
+    return builtin() if named is None else read(find(named), measures, name=named.path, origin=named.origin)
 
 
-def read(path: Path, measures: Mapping[str, Measure], *, name: str) -> CriteriaFile:
-    """Read a criteria file; ``name`` is what it is called in errors. Raises ConfigError."""
-    criteria = _criteria(path, measures, name=name)
-    return CriteriaFile(name, lambda: criteria)
+def read(path: Path, measures: Mapping[str, Measure], *, name: str, origin: str = "") -> CriteriaFile:
+    """Read a criteria file; ``name`` is what it is called in errors, ``origin`` who named it. Raises ConfigError."""
+    criteria = _criteria(path, measures, name=name, origin=origin)
+    return CriteriaFile(name, lambda: criteria, origin=origin)
 
 
-def _criteria(path: Path, measures: Mapping[str, Measure], *, name: str, lines: bool = True) -> dict[str, Criterion]:
+def _criteria(
+    path: Path, measures: Mapping[str, Measure], *, name: str, lines: bool = True, origin: str = ""
+) -> dict[str, Criterion]:
     found = read_tables(path, name, lines=lines)
     if found is None:
-        raise ConfigError(place=name, problem="there is no such file")
+        raise ConfigError(place=origin or name, problem=f'criteria = "{name}": there is no such file')
     document = Document(name, (), *found)
     return _Reader(document, TableReader(document, measures), measures).all(found[0])
 
@@ -72,7 +74,7 @@ class _Reader:
 
     def all(self, tables: Mapping[str, object]) -> dict[str, Criterion]:
         self._tables.check_names((), tables, ("criterion",))
-        if "criterion" not in tables:
+        if tables.get("criterion", []) == []:
             self._document.fail((), "has no criterion: write [[criterion]] tables")
         found: dict[str, Criterion] = {}
         derived: list[tuple[KeyPath, str, tuple[str, ...]]] = []
@@ -95,7 +97,7 @@ class _Reader:
         for name in ("id", "statistic"):
             if name not in row:
                 self._document.fail(path, f"{name} is missing", table=path)
-        identity = self._tables.text((*path, "id"), row["id"])
+        identity = self._id(path, self._tables.text((*path, "id"), row["id"]))
         statistic = self._word(path, row, "statistic", STATISTICS)
         texts = {name: self._tables.text((*path, name), row[name]) for name in _TEXTS if name in row}
         place = self._document.lines.get((*path, "id"))
@@ -114,7 +116,21 @@ class _Reader:
             return self._check(path, row, common)
         return self._figure(path, row, common, statistic)
 
+    def _id(self, path: KeyPath, identity: str) -> str:
+        """Ids stand beside keys of measures, in globs, links and names of metrics: they look the same, and differ."""
+        if not _ID.fullmatch(identity):
+            example = re.sub(r"[^A-Za-z0-9_-]+", "_", identity).strip("_") or "x"
+            problem = (
+                f'"{identity}": write a group and a name, of letters, digits, "_" and "-", such as "shop.{example}"'
+            )
+            self._fail(path, "id", problem)
+        if identity in self._measures:
+            self._fail(path, "id", f'"{identity}" is a measure; a criterion that it feeds has measure = "{identity}"')
+        return identity
+
     def _derived(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any]) -> Criterion:
+        if "min_samples" in row:
+            self._fail(path, "min_samples", "belongs to what has samples, which a derived one has not")
         if "derived_from" not in row:
             self._document.fail(path, "derived_from is missing: name the criteria that it rests on", table=path)
         self._truth(path, row)
@@ -134,6 +150,11 @@ class _Reader:
             self._fail(path, "unit", 'of a check there is none but "bool"')
         if "measure" in row:
             self._fail(path, "measure", "figures of budgets are no checks")
+        self._check_tests(path, row)
+
+    def _check_tests(self, path: KeyPath, row: Mapping[str, object]) -> None:
+        if "tests" in row and "measure" not in row:
+            self._fail(path, "tests", "belongs to a measure: it says whose figures feed the criterion")
 
     def _figure(self, path: KeyPath, row: Mapping[str, object], common: dict[str, Any], statistic: str) -> Criterion:
         measure = None
@@ -142,13 +163,19 @@ class _Reader:
             self._tables.checked((*path, "measure"), lambda: check_key(measure, self._measures), table=path)
             if statistic in (*QUANTILES, "slope"):
                 self._fail(path, "measure", 'feeds one figure for each test: statistic is "value" or "total"')
+            if measure in OF_SOAK:
+                self._fail(path, "measure", f'"{measure}" is measured of a soak, and of none of its tests')
+        self._check_tests(path, row)
         if "limit" not in row:
             self._document.fail(path, "limit is missing", table=path)
         unit_of_measure = None if measure is None else self._measures[measure].unit
         limit, unit, shown = self._limit(path, row, unit_of_measure)
+        comparison = self._word(path, row, "comparison", COMPARISONS, "<=")
+        if statistic == "slope" and comparison == "==":
+            self._fail(path, "comparison", "a slope is known as an interval, which is never equal to a limit")
         return Criterion(
             statistic=statistic,
-            comparison=self._word(path, row, "comparison", COMPARISONS, "<="),
+            comparison=comparison,
             limit=limit,
             unit=unit,
             shown_limit=shown,
@@ -172,29 +199,32 @@ class _Reader:
             self._document.fail(
                 path, 'unit is missing: a figure without one says nothing (counts too: "count")', table=path
             )
-        base, factor = UNITS.get(unit, (unit, 1.0))
+        base, factor = self._unit(path, unit, of_measure)
+        return float(given) * factor, base, f"{given} {unit.removeprefix('count of ')}".removesuffix(" count")
+
+    def _unit(self, path: KeyPath, unit: str, of_measure: str | None) -> tuple[str, float]:
+        try:
+            base, factor = unit_of(unit)
+        except ValueProblem as problem:
+            self._fail(path, "unit", problem.problem)
         if base == "bool":
             self._fail(path, "unit", 'a figure is no "bool": write statistic = "check"')
-        if near := suggestion_of_unit(unit):
-            self._fail(path, "unit", f'unknown unit "{unit}"; did you mean "{near}"?')
         self._same_as(path, base, of_measure)
-        return float(given) * factor, base, f"{given} {unit}".removesuffix(" count")
+        return base, factor
 
     def _written(self, path: KeyPath, text: str, unit: str | None, of_measure: str | None) -> tuple[float, str, str]:
-        bases = [UNITS.get(unit, (unit, 1.0))[0]] if unit is not None else ["s", "B", "ratio", "B/h"]
-        problem = ""
-        for base in bases:
-            try:
-                value = parse_quantity(text, base)
-            except UnitError as error:
-                problem = problem or error.problem
-                continue
-            self._same_as(path, base, of_measure)
-            return value, base, text
-        return self._fail(path, "limit", f"{show(text)}: {problem}")
+        asked = None if unit is None else self._unit(path, unit, of_measure)[0]
+        try:
+            value, base = parse_figure(text, asked, unit if asked is not None and is_count(asked) else None)
+        except ValueProblem as problem:
+            self._fail(path, "limit", f"{show(text)}: {problem.problem}")
+        if base == "bool":
+            self._fail(path, "limit", f'{show(text)}: a figure is no "bool": write statistic = "check"')
+        self._same_as(path, base, of_measure)
+        return value, base, text.replace("count of ", "")
 
     def _same_as(self, path: KeyPath, base: str, of_measure: str | None) -> None:
-        if of_measure is not None and base != of_measure:
+        if of_measure is not None and not alike(base, of_measure):
             self._fail(path, "unit", f"the measure is in {of_measure}, not in {base}")
 
     def _samples(self, path: KeyPath, row: Mapping[str, object], usual: int) -> int:
@@ -213,13 +243,18 @@ class _Reader:
 
     def _parts(self, path: KeyPath, name: str, globs: Iterable[str], ids: list[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
+        others = [each for each in ids if each != name]
         for glob in globs:
+            if glob == name:
+                self._fail(path, "derived_from", f'"{name}" rests on itself')
             # Most are ids: to match each of these against all others took longer than to read the file.
             named = [glob] if glob in ids else [each for each in ids if fnmatchcase(each, glob)]
             matching = [each for each in named if each != name]
             if not matching:
-                self._fail(path, "derived_from", f'"{glob}" matches no criterion{suggestion(glob, ids)}')
+                self._fail(path, "derived_from", f'"{glob}" matches no other criterion{suggestion(glob, others)}')
             found.update(dict.fromkeys(matching))
+        if not found:
+            self._fail(path, "derived_from", "names nothing that it could rest on")
         return tuple(found)
 
     def _check_circles(
@@ -227,30 +262,29 @@ class _Reader:
     ) -> None:
         for path, name, _ in derived:
             seen: set[str] = set()
-            ahead = list(found[name].parts)
+            ahead: list[tuple[str, tuple[str, ...]]] = [(part, (name,)) for part in found[name].parts]
             while ahead:
-                part = ahead.pop()
+                part, way = ahead.pop()
                 if part == name:
-                    self._fail(path, "derived_from", f'"{name}" rests on itself')
+                    self._fail(path, "derived_from", f'"{name}" rests on itself: {" -> ".join((*way, part))}')
                 if part not in seen:
                     seen.add(part)
-                    ahead += found[part].parts
+                    ahead += [(each, (*way, part)) for each in found[part].parts]
 
     def _fail(self, path: KeyPath, name: str, problem: str) -> NoReturn:
         self._document.fail((*path, name), f"{name}: {problem}", table=path)
 
 
-def suggestion_of_unit(unit: str) -> str | None:
-    """A unit that was meant by one that there is not; None where it may be the name of what is counted."""
-    if unit in UNITS:
-        return None
-    if lower := next((known for known in UNITS if known.lower() == unit.lower()), None):
-        return lower
-    near = difflib.get_close_matches(unit, [known for known in UNITS if len(known) > 2], n=1, cutoff=0.75)
-    return near[0] if near else None
-
-
-def check_id(identity: str, file: CriteriaFile) -> None:
+def check_id(identity: object, file: CriteriaFile) -> None:
     """Raise ValueProblem unless there is such a criterion."""
-    if identity not in file.criteria:
-        raise ValueProblem(f'there is no criterion "{identity}" in {file.name}{suggestion(identity, file.criteria)}')
+    if not isinstance(identity, str):
+        raise ValueProblem(f"{show(identity)} is no id of a criterion: write text")
+    if identity in file.criteria:
+        return
+    hint = suggestion(identity, file.criteria)
+    if file.builtin:  # whose file has the same name as that of many a team
+        where = "the set that is built in"
+        hint += "; --coresys-criteria FILE, or criteria in the configuration, names a file of your own"
+    else:
+        where = file.name
+    raise ValueProblem(f'there is no criterion "{identity}" in {where}{hint}')

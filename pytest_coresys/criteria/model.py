@@ -19,29 +19,16 @@ STATISTICS = (*QUANTILES, "total", "value", "check", "slope", "derived")
 COMPARISONS = ("<", "<=", "==", ">=", ">")
 KINDS = ("target", "requirement", "validation", "success")
 
-# As a file writes them, the base unit that samples and the run file are in, and how many of it one of them is. What is
-# not here ("buffers", "threads") is a count of what it says.
-UNITS: Mapping[str, tuple[str, float]] = {
-    "us": ("s", 1e-6),
-    "ms": ("s", 1e-3),
-    "s": ("s", 1.0),
-    "min": ("s", 60.0),
-    "h": ("s", 3600.0),
-    "B": ("B", 1.0),
-    "bytes": ("B", 1.0),
-    "KB": ("B", 1024.0),
-    "KiB": ("B", 1024.0),
-    "MB": ("B", 1024.0**2),
-    "MiB": ("B", 1024.0**2),
-    "GB": ("B", 1024.0**3),
-    "B/h": ("B/h", 1.0),
-    "KB/h": ("B/h", 1024.0),
-    "MB/h": ("B/h", 1024.0**2),
-    "%": ("ratio", 0.01),
-    "ratio": ("ratio", 1.0),
-    "count": ("count", 1.0),
-    "bool": ("bool", 1.0),
-}
+BUILT_IN = "built in"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A criteria file that somebody chose: its path, and where that was written (``--coresys-criteria``,
+    ``pyproject.toml:3``)."""
+
+    path: str
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +63,17 @@ class Criterion:
 
 class CriteriaFile:
     """The criteria of one run. ``name`` is what errors call the file, which is read when it is first asked for: most
-    runs have no use for the set that is built in before they are over."""
+    runs have no use for the set that is built in before they are over. ``origin`` is where it was chosen."""
 
-    def __init__(self, name: str, read: Callable[[], Mapping[str, Criterion]] = dict, *, builtin: bool = False) -> None:
-        self.name, self.builtin = name, builtin
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], Mapping[str, Criterion]] = dict,
+        *,
+        builtin: bool = False,
+        origin: str = BUILT_IN,
+    ) -> None:
+        self.name, self.builtin, self.origin = name, builtin, origin
         self._read = read
 
     @cached_property

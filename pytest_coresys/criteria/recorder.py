@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from _thread import allocate_lock  # never a watched one: a test may record in the middle of whatever it tests
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import TypeVar
 
-from coresys.budgets.units import format_quantity, parse_quantity
-from coresys.errors.hierarchy import CoreSysError, UnitError
+from coresys.budgets.units import format_quantity
+from coresys.errors.hierarchy import CoreSysError
 from coresys.monitoring.histogram import quantile
 from pytest_coresys.config.errors import ValueProblem
 from pytest_coresys.criteria.judge import judge
-from pytest_coresys.criteria.loading import check_id, chosen
+from pytest_coresys.criteria.loading import check_id
 from pytest_coresys.criteria.model import LARGEST, QUANTILES, CriteriaFile, Criterion
 from pytest_coresys.criteria.samples import Samples
-from pytest_coresys.measures import MEASURES
+from pytest_coresys.criteria.units import has_number, parse_figure
 
 T = TypeVar("T")
 
@@ -59,11 +58,6 @@ class Collector:
                 do(self._samples.setdefault(identity, Samples()))
 
 
-def collector_without_a_run(path: str | None, folder: Path) -> Collector:
-    """One that checks what is recorded, and drops it: nobody measures."""
-    return Collector(chosen(path, MEASURES, folder.joinpath))
-
-
 class CriteriaRecorder:
     """Samples for success criteria. Figures are in base units (seconds, bytes, ratio, bytes an hour), or text with a
     unit ("2 ms"). An id that the criteria file does not have raises CriterionError, as does what a criterion has no use
@@ -75,11 +69,7 @@ class CriteriaRecorder:
 
     def criterion(self, identity: str) -> Criterion:
         """What the file says of it. Raises CriterionError where there is none of that id."""
-        try:
-            check_id(identity, self._collector.file)
-        except ValueProblem as problem:
-            raise CriterionError(criterion="", problem=problem.problem) from None
-        return self._collector.file.criteria[identity]
+        return _known(identity, self._collector.file)
 
     def record(self, identity: str, value: float | str, detail: str = "") -> None:
         """Add a sample. ``detail`` is a line for the report, such as which case was lost."""
@@ -110,9 +100,10 @@ class CriteriaRecorder:
         criterion = self.criterion(identity)
         if criterion.statistic != "slope":
             raise _useless(criterion, "slope()")
+        figures = _interval(identity, (rate, low, high), criterion.unit)
 
         def put(samples: Samples) -> None:
-            samples.slope(rate, low, high)
+            samples.slope(*figures)
             samples.say(detail)
 
         self._collector.add(identity, put)
@@ -141,16 +132,17 @@ class CriteriaRecorder:
         identity: str,
         operation: Callable[[], object],
         *,
-        beside: Callable[[], object],
+        beside: Callable[[], object] | None = None,
         calls: int | None = None,
         rounds: int = _ROUNDS,
     ) -> None:
         """Time ``operation`` many times, in turns with ``beside``: the least that the machine could do in its place.
 
-        Either may return the seconds that it took (a float) where not all of the call is to be timed. The samples of a
-        round count if the machine was fit for it: if ``beside`` alone stayed under half of the limit. Rounds end when
-        the criterion is within, and at the latest after ``rounds``: what is over has been over again and again. If no
-        round was fit, the criterion is not measured: machine too busy.
+        Without ``beside`` every round counts, so that a busy machine looks like a slow operation. Either may return the
+        seconds that it took (a float) where not all of the call is to be timed. The samples of a round count if the
+        machine was fit for it: if ``beside`` alone stayed under half of the limit. Rounds end when the criterion is
+        within, and at the latest after ``rounds``: what is over has been over again and again. If no round was fit, the
+        criterion is not measured: machine too busy.
         """
         criterion = self.criterion(identity)
         if criterion.unit != "s" or criterion.statistic not in QUANTILES:
@@ -160,20 +152,21 @@ class CriteriaRecorder:
         slowest = 0.0
         for _ in range(rounds):
             mine, theirs = _turns(operation, beside, least)
-            seen = quantile(theirs.distribution(), QUANTILES[criterion.statistic])
-            slowest = max(slowest, seen)
-            if seen > MOST_OF_REFERENCE * criterion.limit:
-                continue
+            if beside is not None:
+                seen = quantile(theirs.distribution(), QUANTILES[criterion.statistic])
+                slowest = max(slowest, seen)
+                if seen > MOST_OF_REFERENCE * criterion.limit:
+                    continue
             own.merge(mine)
             reference.merge(theirs)
             if judge(criterion, own).verdict == "within":
                 break
-        if not own.number:
+        if beside is not None and not own.number:
             limit = format_quantity(criterion.limit, "s")
             took = format_quantity(slowest, "s")
             self.unmeasured(identity, f"machine too busy: {_name(beside)} alone took {took}, the limit is {limit}")
             return
-        line = _comparison(criterion, own, reference, _name(beside))
+        line = "" if beside is None else _comparison(criterion, own, reference, _name(beside))
 
         def put(samples: Samples) -> None:
             samples.merge(own)
@@ -202,11 +195,96 @@ class Timing:
             self._record(self.seconds)
 
 
-def _turns(operation: Callable[[], object], beside: Callable[[], object], calls: int) -> tuple[Samples, Samples]:
+class UnheardRecorder(CriteriaRecorder):
+    """That of a run that measures nothing: what is recorded goes nowhere.
+
+    Nothing is known of criteria there, for the file of them may be an option of measuring runs only: any id is taken,
+    and only what never could be a figure, a reason or an id is refused. ``file`` is for who asks ``criterion()``.
+    """
+
+    def __init__(self, file: Callable[[], CriteriaFile]) -> None:
+        self._file = file
+
+    def criterion(self, identity: str) -> Criterion:
+        """What the file says of it, if there is one. Raises CriterionError where there is none of that id."""
+        return _known(identity, self._file())
+
+    def record(self, identity: str, value: float | str, detail: str = "") -> None:
+        """Look at the figure, and drop it."""
+        if isinstance(value, str) and has_number(value):
+            _check_text(identity, detail=detail)
+        else:
+            _figure(_check_text(identity, detail=detail), value, None)
+
+    def check(self, identity: str, ok: object, detail: str = "") -> None:
+        """Drop it."""
+        _check_text(identity, detail=detail)
+
+    def slope(self, identity: str, rate: float, low: float, high: float, detail: str = "") -> None:
+        """Look at the figures, and drop them."""
+        _check_text(identity, detail=detail)
+        _interval(identity, (rate, low, high), None)
+
+    def note(self, identity: str, line: str) -> None:
+        """Drop it."""
+        _check_text(identity, line=line)
+
+    def unmeasured(self, identity: str, why: str) -> None:
+        """Drop it, if it is a reason."""
+        if not _check_text(identity, why=why) or not why.strip():
+            raise CriterionError(criterion=identity, problem="say why it could not be measured")
+
+    def time(self, identity: str) -> Timing:
+        """Time the block, for ``seconds``."""
+        _check_text(identity)
+        return Timing(lambda seconds: None)
+
+    def timed(
+        self,
+        identity: str,
+        operation: Callable[[], object],
+        *,
+        beside: Callable[[], object] | None = None,
+        calls: int | None = None,
+        rounds: int = _ROUNDS,
+    ) -> None:
+        """Call each once: nobody asks how long it took."""
+        _check_text(identity)
+        _turns(operation, beside, 1)
+
+
+def _known(identity: str, file: CriteriaFile) -> Criterion:
+    try:
+        check_id(identity, file)
+    except ValueProblem as problem:
+        raise CriterionError(criterion="", problem=problem.problem) from None
+    return file.criteria[identity]
+
+
+def _check_text(identity: object, **more: object) -> str:
+    """The id, if it could be one, and if the others are text."""
+    if not isinstance(identity, str) or not identity.strip():
+        raise CriterionError(criterion="", problem=f"{identity!r} is no id of a criterion: write text")
+    for name, value in more.items():
+        if not isinstance(value, str):
+            raise CriterionError(criterion=identity, problem=f"{name} = {value!r}: write text")
+    return identity
+
+
+def _interval(identity: str, given: Sequence[object], unit: str | None) -> tuple[float, float, float]:
+    """A rate and the ends of the interval that it is in."""
+    rate, low, high = (_figure(identity, each, unit) for each in given)
+    if not low <= rate <= high:
+        raise CriterionError(criterion=identity, problem=f"the rate {rate:g} is not from {low:g} to {high:g}")
+    return rate, low, high
+
+
+def _turns(operation: Callable[[], object], beside: Callable[[], object] | None, calls: int) -> tuple[Samples, Samples]:
     mine, theirs = Samples(), Samples()
     for _ in range(calls):
         mine.add(_seconds(operation))
-        theirs.add(_seconds(beside))
+        if beside is not None:
+            theirs.add(_seconds(beside))
     return mine, theirs
 
 
@@ -233,17 +311,22 @@ def _name(call: Callable[[], object]) -> str:
 def _number(criterion: Criterion, value: float | str) -> float:
     if criterion.statistic in ("check", "slope", "derived"):
         raise _useless(criterion, "record()")
+    return _figure(criterion.id, value, criterion.unit)
+
+
+def _figure(identity: str, value: object, unit: str | None) -> float:
+    """A number in base units, or what a text with a unit says; ``unit`` is the one to be in, where that is known."""
     if isinstance(value, str):
         try:
-            return parse_quantity(value, criterion.unit)
-        except UnitError as error:
-            raise CriterionError(criterion=criterion.id, problem=f"{value!r}: {error.problem}") from None
+            return parse_figure(value, unit)[0]
+        except ValueProblem as problem:
+            raise CriterionError(criterion=identity, problem=f"{value!r}: {problem.problem}") from None
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]  # whatever has a number: Decimal, numpy's
     except (TypeError, ValueError, OverflowError):
-        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no number") from None
+        raise CriterionError(criterion=identity, problem=f"{value!r} is no number") from None
     if not abs(number) <= LARGEST:  # nor is "nan"
-        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no finite number, or beyond {LARGEST:g}")
+        raise CriterionError(criterion=identity, problem=f"{value!r} is no finite number, or beyond {LARGEST:g}")
     return number
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pytest_coresys.criteria.model import Criterion, Result
@@ -68,6 +68,27 @@ def criterion_from_dict(data: Mapping[str, Any]) -> Criterion:
         source=data.get("source", ""),
         parts=tuple(data.get("parts", {})),
     )
+
+
+def softened(
+    entries: Sequence[dict[str, Any]], told: Callable[[Sequence[str]], str | None] = lambda over: None
+) -> list[dict[str, Any]]:
+    """The criteria of a run, where none that is derived fails it by parts that fail nothing: each part that is over is
+    of level warn. ``told`` gives a line for the report of such a one, by the parts that are over."""
+    warned = {each["id"] for each in entries if each.get("level") == "warn"}
+    return [_softened(each, warned, told) for each in entries]
+
+
+def _softened(
+    entry: dict[str, Any], warned: Collection[str], told: Callable[[Sequence[str]], str | None]
+) -> dict[str, Any]:
+    if entry["statistic"] != "derived" or entry["verdict"] != "over" or entry.get("level") == "warn":
+        return entry
+    over = [name for name, verdict in entry.get("parts", {}).items() if verdict == "over"]
+    if not over or not all(name in warned for name in over):
+        return entry
+    line = told(over)
+    return {**entry, "level": "warn", "details": [*([line] if line else []), *entry.get("details", [])]}
 
 
 def samples_from_dict(data: Mapping[str, Any]) -> Samples:

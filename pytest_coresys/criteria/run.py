@@ -8,12 +8,35 @@ from typing import Any
 from pytest_coresys.criteria.judge import from_budgets, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Result
 from pytest_coresys.criteria.samples import Samples, merged
+from pytest_coresys.wire import WORKER_DIED
 
-FAILED = ("failed", "error", "xfailed")
-"""Outcomes of tests that prove nothing good: one that fails as it is expected to has not come to its end either."""
-_UNRUN = ("skipped", "xfailed")
-UNRUN = "the test for it was not run to its end"
-"""Why a criterion is not measured of which nothing was recorded but by tests that were skipped: the first is named."""
+# Outcomes of tests that prove nothing good, the worst first, and what each is called: one that fails as it is expected
+# to has not come to its end either.
+_UNPASSED = {
+    "failed": "failed",
+    "error": "error in its setup or teardown",
+    "xfailed": "failed, as it was expected to",
+    "skipped": "skipped",
+}
+
+
+def unpassed(tests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Tests of a run that did not pass, by node id, in words: ``t.py::x (skipped)``.
+
+    Of one that is there several times (it ran in several shards, or on each worker) a failure counts; but one that is
+    skipped in one place and passes in another has passed.
+    """
+    outcomes: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for test in tests:
+        outcomes.setdefault(test["nodeid"], {}).setdefault(test["outcome"], test)
+    found: dict[str, str] = {}
+    for nodeid, several in outcomes.items():
+        passed = any(outcome not in _UNPASSED for outcome in several)
+        worst = next((each for each in _UNPASSED if each in several and not (passed and each == "skipped")), None)
+        if worst is not None:
+            died = several[worst].get("why") == WORKER_DIED
+            found[nodeid] = f"{nodeid} ({WORKER_DIED if died else _UNPASSED[worst]})"
+    return found
 
 
 def told(samples: Mapping[str, Samples], marked: Sequence[str]) -> dict[str, Any] | None:
@@ -45,36 +68,22 @@ class RunCriteria:
     def results(self, tests: Iterable[Mapping[str, Any]]) -> list[Result]:
         """A result for each criterion, in the order of the file. ``tests`` are the run's, as its file has them."""
         tests = list(tests)
-        outcomes: dict[str, str] = {}
-        for test in tests:
-            known = outcomes.get(test["nodeid"])
-            outcomes[test["nodeid"]] = test["outcome"] if known not in FAILED else known
+        not_passed = unpassed(tests)
         several: dict[str, list[Samples]] = {}
         evidence: dict[str, dict[str, None]] = {}
-        failed: dict[str, dict[str, None]] = {}
-        skipped: dict[str, dict[str, None]] = {}
+        broken: dict[str, dict[str, None]] = {}
         for (nodeid, _), said in self._told.items():
-            outcome = outcomes.get(nodeid, "passed")
             recorded = [name for name in said["samples"] if name in self.file.criteria]
             for name in recorded:
                 several.setdefault(name, []).append(Samples.from_plain(said["samples"][name]))
             for name in dict.fromkeys((*recorded, *said["marked"])):
-                if outcome in _UNRUN and name not in said["samples"]:
-                    skipped.setdefault(name, {})[nodeid] = None
-                    continue
                 evidence.setdefault(name, {})[nodeid] = None
-                if outcome in FAILED:
-                    failed.setdefault(name, {})[nodeid] = None
+                if nodeid in not_passed:
+                    broken.setdefault(name, {})[not_passed[nodeid]] = None
         samples = {name: merged(each) for name, each in several.items()}
         for name, (fed, nodeids) in from_budgets(self.file, tests).items():
             samples[name] = merged([samples[name], fed]) if name in samples else fed
             evidence.setdefault(name, {}).update(dict.fromkeys(nodeids))
-        for name, nodeids_skipped in skipped.items():
-            if name in self.file.criteria and name not in samples:
-                alone = Samples()
-                first = next(iter(nodeids_skipped))
-                alone.fail_to_measure(f"{UNRUN}: {first}")
-                samples[name] = alone
         by_name = {name: tuple(nodeids) for name, nodeids in evidence.items()}
-        results = judge_all(self.file, samples, by_name, {name: tuple(each) for name, each in failed.items()})
+        results = judge_all(self.file, samples, by_name, {name: tuple(each) for name, each in broken.items()})
         return list(results.values())

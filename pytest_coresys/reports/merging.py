@@ -13,8 +13,8 @@ from typing import Any
 from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.criteria.judge import judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion
-from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict
-from pytest_coresys.criteria.run import FAILED, UNRUN
+from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict, softened
+from pytest_coresys.criteria.run import unpassed
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.model import NOT_RUN, RunReport, summary_of
 from pytest_coresys.wire import SCHEMA, finding_to_dict
@@ -101,7 +101,6 @@ def _tests(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     criteria: dict[str, Criterion] = {}
     samples: dict[str, Samples] = {}
-    unrun: dict[str, Samples] = {}  # of shards whose tests were all skipped: they count where no other shard has any
     evidence: dict[str, dict[str, None]] = {}
     entries: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
@@ -115,18 +114,13 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
                 entry["statistic"],
             ):
                 raise MergeError(f"criterion {name} has different limits in them")
-            found = samples_from_dict(entry)
-            if not found.number and len(found.unmeasured) == 1 and found.unmeasured[0].startswith(f"{UNRUN}: "):
-                unrun.setdefault(name, found)
-            else:
-                samples.setdefault(name, Samples()).merge(found)
+            samples.setdefault(name, Samples()).merge(samples_from_dict(entry))
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
-    broken = {test["nodeid"] for test in tests if test["outcome"] in FAILED}
-    failed = {name: [nodeid for nodeid in nodeids if nodeid in broken] for name, nodeids in evidence.items()}
+    not_passed = unpassed(tests)
+    broken = {name: [not_passed[each] for each in nodeids if each in not_passed] for name, nodeids in evidence.items()}
     file = CriteriaFile("", lambda: criteria)
-    recorded = {name: each for name, each in samples.items() if each.number or each.unmeasured}
-    results = judge_all(file, {**unrun, **recorded}, {name: list(each) for name, each in evidence.items()}, failed)
-    return [_at_level(result_to_dict(result), entries[name]) for name, result in results.items()]
+    results = judge_all(file, samples, {name: list(each) for name, each in evidence.items()}, broken)
+    return softened([_at_level(result_to_dict(result), entries[name]) for name, result in results.items()])
 
 
 def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from pytest_coresys.measures import GROWTH, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
 from pytest_coresys.reports.words import verdicts_text
-from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
+from pytest_coresys.wire import NO_BUDGET, SCHEMA, WORKER_DIED, plain, plain_number, plain_text
 
-DIED = "its worker died while it ran"
+DIED = WORKER_DIED
 NOT_RUN = "not run: the session stopped before it"
 NOT_JUDGED = "not judged: the session was ended before it was"
 
@@ -197,7 +197,12 @@ class RunReport:
             "soak": {} if soak is None else plain(soak["series"]),
             "locks": plain(self.orders.section()),
         }
-        run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
+        file = self._criteria.file
+        run["run"]["criteria"] = {
+            "file": plain_text(file.name),
+            "told": self._criteria.has_evidence,
+            "origin": plain_text(file.origin),
+        }
         if soak is not None:
             run["run"]["soak"] = plain(soak["facts"])
         run["summary"] = summary_of(run, self.require_measured)

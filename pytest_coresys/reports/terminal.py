@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
-from pytest_coresys.reports import soaks
+from pytest_coresys.reports import again, soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.reading import SUSPECTED, is_failed_by_budget, is_only_warned, names_of_tests, unmeasured
-from pytest_coresys.reports.words import share_of
+from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 _MOST_ROWS = 10
@@ -173,7 +173,8 @@ def renamed(run: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, A
     """The run with other names for its tests."""
     tests = [{**test, "nodeid": rename(test["nodeid"])} for test in run["tests"]]
     findings = [{**finding, "tests": [rename(each) for each in finding["tests"]]} for finding in run["findings"]]
-    return {**run, "tests": tests, "findings": findings}
+    criteria = [{**each, "evidence": [rename(nodeid) for nodeid in each["evidence"]]} for each in run["criteria"]]
+    return {**run, "tests": tests, "findings": findings, "criteria": criteria}
 
 
 def progress_text(nodeid: str, repetitions: int | None = None, *, width: int = 80, ascii_only: bool = True) -> str:
@@ -434,10 +435,10 @@ def _criteria(run: Mapping[str, Any], style: _Style) -> list[Line]:
     """The success criteria, where a test said something of them: how many, and each that is not within."""
     if not run["run"].get("criteria", {}).get("told"):
         return []
-    groups: dict[str, list[Mapping[str, Any]]] = {word: [] for word in _CRITERIA_WORDS}
+    groups: dict[str, list[Mapping[str, Any]]] = {word: [] for word in VERDICTS}
     for each in run["criteria"]:
         groups[each["verdict"]].append(each)
-    counts = ", ".join(f"{len(found)} {word.replace('_', ' ')}" for word, found in groups.items())
+    counts = verdicts_text({word: len(found) for word, found in groups.items()})
     fails = bool(criteria_over(run)) and run["run"]["mode"] != "observe"
     head = f"success criteria: {counts}{'; fails the run' if fails else ''}"
     lines = [style.line(head, _BOLD)]
@@ -447,16 +448,28 @@ def _criteria(run: Mapping[str, Any], style: _Style) -> list[Line]:
         plain = [each for each in groups[word] if each["statistic"] != "derived"]
         shown = plain[: style.most(most)]
         for each in shown:
-            lines += _criterion(each, style)
+            lines += _criterion(run, each, style)
         lines += style.more(len(plain) - len(shown))
-    return lines
+    return lines + (_open(groups["not_measured"], style) if style.verbose < 0 else [])
 
 
-_CRITERIA_WORDS = ("within", "near", "over", "not_measured")
+def _open(unmeasured: Sequence[Mapping[str, Any]], style: _Style) -> list[Line]:
+    """With -q: how many criteria were not measured, and which are the first, in one line."""
+    names = [each["id"] for each in unmeasured if each["statistic"] != "derived"]
+    if not names:
+        return []
+    for number in range(min(len(names), _MOST_SMALL), -1, -1):  # as many as there is room for
+        more = f" and {len(names) - number} more" if number < len(names) else ""
+        text = f"  open    {len(names)} not measured: {', '.join(names[:number])}{more if number else ''}".rstrip(": ")
+        if len(text) <= style.width:
+            break
+    return [style.line(text)]
+
+
 _CRITERIA_MARKUP: dict[str, dict[str, bool]] = {"over": _RED, "near": _YELLOW, "not_measured": {}}
 
 
-def _criterion(each: Mapping[str, Any], style: _Style) -> list[Line]:
+def _criterion(run: Mapping[str, Any], each: Mapping[str, Any], style: _Style) -> list[Line]:
     verdict, markup = each["verdict"], _CRITERIA_MARKUP[each["verdict"]]
     if verdict == "over" and each["level"] == "warn":
         markup = _YELLOW
@@ -470,6 +483,7 @@ def _criterion(each: Mapping[str, Any], style: _Style) -> list[Line]:
                 lines += style.wrapped("      seen   ", told)
         if each["evidence"]:
             lines.append(style.named("      test   ", each["evidence"][0], _and_more(each["evidence"])))
+            lines.append(Line(f"      repro  {style.safe(again.of_criterion(run, each, style.runner))}"))
     return lines
 
 
@@ -609,7 +623,7 @@ def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | No
     )
     once = sum(map(is_of_one_run, run["tests"]))
     if once:
-        text += f" - {once} within by one run only"
+        text += f" - {once} of them run once only: no small leak would show"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
     text += outputs

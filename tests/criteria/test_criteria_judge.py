@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from coresys.budgets.model import Level
 from pytest_coresys.criteria.judge import from_budgets, judge, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion, Result
+from pytest_coresys.criteria.records import result_to_dict, softened
+from pytest_coresys.criteria.run import RunCriteria, unpassed
+from pytest_coresys.criteria.run import told as said
 from pytest_coresys.criteria.samples import Samples, merged
 
 
@@ -138,7 +142,9 @@ def test_of_several_slopes_one_that_is_over_counts_whatever_the_others() -> None
 def test_nothing_recorded_is_no_pass_and_says_why() -> None:
     for statistic in ("p50", "p99", "total", "value", "check", "slope"):
         result = judge(of(statistic), Samples())
-        assert (result.verdict, result.why) == ("not_measured", "no test recorded anything for it")
+        assert (result.verdict, result.why) == ("not_measured", "no test is evidence for it")
+    silent = judge(of("check"), Samples(), ("t.py::x", "t.py::y"))
+    assert silent.why == "what is evidence for it recorded nothing: t.py::x, t.py::y"
     assert judge(of("value", measure="locks.wait"), Samples()).why == "no test measured locks.wait"
     assert judge(of("value", needs="soak"), Samples()).why == "not measured: needs soak"
 
@@ -152,11 +158,54 @@ def test_what_could_not_be_measured_in_one_place_is_not_measured() -> None:
     assert "machine too busy" in result.why
 
 
-def test_a_failed_test_proves_nothing_good() -> None:
-    assert judge(of("value"), values(1.0), ("t",), ("t",)).verdict == "not_measured"
-    assert judge(of("value"), values(11.0), ("t",), ("t",)).verdict == "over"
-    why = judge(of("check"), Samples(), ("t",), ("t",)).why
-    assert why == "a test that is evidence for it failed: t"
+def test_a_test_that_did_not_pass_proves_nothing_good() -> None:
+    broken = ("t (failed)",)
+    assert judge(of("value"), values(1.0), ("t",), broken).verdict == "not_measured"
+    assert judge(of("value"), values(11.0), ("t",), broken).verdict == "over"
+    why = judge(of("check"), Samples(), ("t",), broken).why
+    assert why == "a test that is evidence for it did not pass: t (failed)"
+    few = judge(of("value", min_samples=2), values(1.0), ("t", "u"), ("t (failed)", "u (skipped)"))
+    assert few.why == (
+        "2 tests that are evidence for it did not pass: t (failed), u (skipped); 1 sample, of 2 that it needs"
+    )
+
+
+def told(outcome: str, nodeid: str = "t.py::x", why: str | None = None) -> dict[str, Any]:
+    return {"nodeid": nodeid, "outcome": outcome, "why": why, "measures": {}}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        (("passed",), None), (("xpassed",), None), (("failed",), "failed"), (("skipped",), "skipped"),
+        (("error",), "error in its setup or teardown"), (("xfailed",), "failed, as it was expected to"),
+        (("skipped", "passed"), None), (("passed", "skipped"), None), (("skipped", "skipped"), "skipped"),
+        (("passed", "failed"), "failed"), (("skipped", "error", "passed"), "error in its setup or teardown"),
+    ],
+)  # fmt: skip
+def test_what_became_of_a_test_wherever_it_ran(outcomes: tuple[str, ...], words: str | None) -> None:
+    found = unpassed([told(each) for each in outcomes])
+    assert found == ({} if words is None else {"t.py::x": f"t.py::x ({words})"})
+
+
+def test_of_a_test_that_a_worker_died_in_that_is_told() -> None:
+    died = told("failed", why="its worker died while it ran")
+    assert unpassed([died]) == {"t.py::x": "t.py::x (its worker died while it ran)"}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "error", "skipped", "xfailed"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_samples_of_the_others_do_not_stand_for_a_test_that_did_not_pass(outcome: str, recorded: bool) -> None:
+    run = RunCriteria(CriteriaFile("f.toml", lambda: {"a.b": of("value")}))
+    good = {"a.b": values(1.0)}
+    run.add({"samples": {"a.b": values(1.0).plain()}, "marked": []}, "t.py::good", None)
+    run.add(said(good if recorded else {}, ["a.b"]), "t.py::bad", None)
+    (result,) = run.results([told("passed", "t.py::good"), told(outcome, "t.py::bad")])
+    assert result.verdict == "not_measured"
+    assert result.evidence == ("t.py::good", "t.py::bad")
+    assert "did not pass: t.py::bad (" in str(result.why)
+    (result,) = run.results([told("passed", "t.py::good"), told("passed", "t.py::bad")])
+    assert result.verdict == "within"
 
 
 # -- derived --------------------------------------------------------------------------------------------------------
@@ -183,6 +232,32 @@ def test_a_derived_one_is_over_then_not_measured_then_near(first: str, second: s
     assert found["above"].parts == found["whole"].parts, "derived parts are resolved"
     if expected in ("over", "not_measured"):
         assert "part.0" in str(found["whole"].why) or "part.1" in str(found["whole"].why)
+
+
+@pytest.mark.parametrize(
+    ("levels", "level"),
+    [(("warn", "warn"), "warn"), (("warn", "error"), "error"), (("error", "error"), "error")],
+)
+def test_what_rests_on_parts_that_only_warn_only_warns(levels: tuple[Level, Level], level: str) -> None:
+    criteria = {f"part.{at}": Criterion(f"part.{at}", "value", "<", 10.0, "s", level=each)
+                for at, each in enumerate(levels)}  # fmt: skip
+    criteria["whole"] = Criterion("whole", "derived", parts=("part.0", "part.1"))
+    criteria["above"] = Criterion("above", "derived", parts=("whole",))
+    file = CriteriaFile("f.toml", lambda: criteria)
+    both = judge_all(file, {name: values(11.0) for name in criteria}, {})
+    assert [both[name].verdict for name in ("whole", "above")] == ["over", "over"]
+    assert [both[name].criterion.level for name in ("whole", "above")] == [level, level]
+    first = judge_all(file, {"part.0": values(11.0), "part.1": values(1.0)}, {})
+    assert first["whole"].criterion.level == levels[0], "only what is over decides"
+
+
+def test_a_part_that_became_a_warning_later_makes_what_rests_on_it_one() -> None:
+    found = [result_to_dict(each) for each in judged(("over", "within")).values()]
+    part, *others = found
+    assert {each["level"] for each in softened(found)} == {"error"}
+    changed = softened([{**part, "level": "warn"}, *others], lambda over: f"by {over}")
+    levels = {each["id"]: (each["level"], each["details"]) for each in changed}
+    assert levels["whole"] == levels["above"] == ("warn", ["by ['part.0']"])
 
 
 def test_every_part_feeds_its_success_criterion() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from decimal import Decimal
 from time import perf_counter
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from pytest_coresys.criteria import recorder as recorder_module
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.loading import builtin
-from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder, CriterionError
+from pytest_coresys.criteria.model import CriteriaFile, Criterion
+from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder, CriterionError, UnheardRecorder
 from pytest_coresys.criteria.samples import Samples
 
 TIME, COUNT, CHECK, SLOPE, SIZE = (
@@ -81,10 +84,15 @@ def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: 
         (lambda criteria: criteria.record("state.transition_tine", 1), 'did you mean "state.transition_time"?'),
         (lambda criteria: criteria.record(CHECK, 1.0), 'its statistic is "check", which takes check(), not record()'),
         (lambda criteria: criteria.record("success.state_clean", 1.0), "nothing: others decide it"),
-        (lambda criteria: criteria.record(TIME, "4 MB"), "unknown unit"),
+        (lambda criteria: criteria.record(TIME, "4 MB"), "'4 MB': that is in B, not in s"),
+        (lambda criteria: criteria.record(TIME, "4 mss"), 'unknown unit "mss"'),
+        (lambda criteria: criteria.slope(SLOPE, 5.0, 6.0, 7.0), "the rate 5 is not from 6 to 7"),
+        (lambda criteria: criteria.slope(SLOPE, "x", 6.0, 7.0), "'x': no figure"),
         (lambda criteria: criteria.record(TIME, float("nan")), "no finite number"),
         (lambda criteria: criteria.record(TIME, 1.5e308), "no finite number"),
         (lambda criteria: criteria.record(TIME, None), "None is no number"),
+        (lambda criteria: criteria.record(5, 1.0), "5 is no id of a criterion: write text"),
+        (lambda criteria: criteria.record(["x"], 1.0), "is no id of a criterion: write text"),
         (lambda criteria: criteria.check(TIME, True), 'its statistic is "p99"'),
         (lambda criteria: criteria.slope(TIME, 1, 0, 2), "takes record(), not slope()"),
         (lambda criteria: criteria.time(COUNT), "not time()"),
@@ -97,6 +105,83 @@ def test_what_a_criterion_has_no_use_for_is_refused(criteria: CriteriaRecorder, 
     with pytest.raises(CriterionError) as refused:
         call(criteria)
     assert told in str(refused.value)
+
+
+def test_what_is_counted_is_recorded_with_its_name_or_without() -> None:
+    file = CriteriaFile("own.toml", lambda: {"a": Criterion("a", "total", "<=", 9.0, "orders", "9 orders")})
+    collector = Collector(file)
+    collector.begin()
+    for value in (1, "2", "3 orders", "4 count of orders"):
+        CriteriaRecorder(collector).record("a", value)
+    assert collector.end()["a"].distribution().total == 10
+    for wrong in ("4 ms", "1.5", "4 bufers"):
+        with pytest.raises(CriterionError):
+            CriteriaRecorder(collector).record("a", wrong)
+
+
+def test_of_the_set_that_is_built_in_it_is_told_how_to_name_another(criteria: CriteriaRecorder) -> None:
+    with pytest.raises(CriterionError, match="in the set that is built in; --coresys-criteria FILE, or criteria in"):
+        criteria.record("shop.order_time", 1.0)
+
+
+# -- where nobody measures ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unheard() -> UnheardRecorder:
+    def file() -> CriteriaFile:
+        raise AssertionError("nothing is read but for who asks what a criterion is")
+
+    return UnheardRecorder(file)
+
+
+def test_a_run_without_a_flag_takes_any_id(unheard: UnheardRecorder) -> None:
+    for value in (1, 0.5, True, Decimal(3), "2 ms", "3 orders", "5 %", "7"):
+        unheard.record("own.id", value)  # type: ignore[arg-type]  # anything that has a number is one
+    unheard.check("own.id", False, "told to nobody")
+    unheard.check("own.id", [])
+    unheard.slope("own.id", 1.0, 0.5, 2.0)
+    unheard.note("own.id", "beside 3 us")
+    unheard.unmeasured("own.id", "no store here")
+    with unheard.time("own.id") as timing:
+        pass
+    assert timing.seconds > 0
+    calls: list[str] = []
+    unheard.timed("own.id", lambda: calls.append("own"))
+    unheard.timed("own.id", lambda: calls.append("own"), beside=lambda: calls.append("beside"))
+    assert calls == ["own", "own", "beside"], "each is called once"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda unheard: unheard.record("own.id", None),
+        lambda unheard: unheard.record("own.id", "soon"),
+        lambda unheard: unheard.record("own.id", float("nan")),
+        lambda unheard: unheard.record(5, 1.0),
+        lambda unheard: unheard.record("own.id", 1.0, 7),
+        lambda unheard: unheard.check(None, True),
+        lambda unheard: unheard.slope("own.id", 5.0, 6.0, 7.0),
+        lambda unheard: unheard.slope("own.id", "5", 6.0, 7.0),
+        lambda unheard: unheard.slope(" ", 1.0, 0.0, 2.0),
+        lambda unheard: unheard.note("own.id", None),
+        lambda unheard: unheard.unmeasured("own.id", " "),
+        lambda unheard: unheard.time(None),
+        lambda unheard: unheard.timed(None, list),
+    ],
+)
+def test_a_run_without_a_flag_refuses_what_never_could_be_right(
+    unheard: UnheardRecorder, call: Callable[[UnheardRecorder], object]
+) -> None:
+    with pytest.raises((CriterionError, ValueError)):
+        call(unheard)
+
+
+def test_a_run_without_a_flag_can_tell_what_a_criterion_is() -> None:
+    unheard = UnheardRecorder(builtin)
+    assert unheard.criterion(COUNT).statistic == "total"
+    with pytest.raises(CriterionError, match="did you mean"):
+        unheard.criterion("state.acknowledged_lots")
 
 
 def test_many_threads_may_record(collector: Collector, criteria: CriteriaRecorder) -> None:
@@ -155,6 +240,13 @@ def test_a_bound_that_the_machine_itself_breaks_is_not_measured(
     result = judge(criteria.criterion(TIME), found)
     assert result.verdict == "not_measured"
     assert str(result.why).startswith("machine too busy: call alone took 27.")
+
+
+def test_without_a_reference_every_round_counts(collector: Collector, criteria: CriteriaRecorder) -> None:
+    own = iter([0.08] * 200 + [0.001] * 19_800)
+    criteria.timed(TIME, lambda: next(own), calls=100)
+    found = collector.end()[TIME]
+    assert (found.number, found.details) == (500, []), "the first two rounds are kept, and are a fifth of all"
 
 
 def test_a_busy_round_is_left_out(collector: Collector, criteria: CriteriaRecorder) -> None:

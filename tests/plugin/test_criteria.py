@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from pytest_coresys.criteria.model import NamedFile
+from pytest_coresys.given import criteria_of
+from pytest_coresys.measures import MEASURES
 
 SUITE = """
 import _thread
@@ -48,6 +53,17 @@ def test_that_fails(coresys_criteria):
 def test_that_is_skipped(coresys_criteria):
     pytest.skip("not today")
 
+@pytest.fixture
+def broken():
+    raise RuntimeError
+
+@pytest.mark.coresys_criterion("shop.set_up")
+def test_whose_setup_fails(broken):
+    pass
+
+def test_with_a_sample_of_the_same(coresys_criteria):
+    coresys_criteria.check("shop.set_up", True)
+
 @pytest.mark.coresys_criterion("shop.order_tine")
 def test_of_an_unknown_criterion():
     pass
@@ -83,6 +99,10 @@ statistic = "check"
 
 [[criterion]]
 id = "shop.skipped"
+statistic = "check"
+
+[[criterion]]
+id = "shop.set_up"
 statistic = "check"
 
 [[criterion]]
@@ -132,7 +152,7 @@ def test_criteria_of_a_team_are_judged(
     assert result.ret == 1
     found = {each["id"]: each for each in facts["criteria"]}
     assert list(found) == ["shop.order_time", "shop.orders_lost", "shop.growth", "shop.audited", "shop.reviewed",
-                           "shop.skipped", "shop.threads", "shop.ready"]  # fmt: skip
+                           "shop.skipped", "shop.set_up", "shop.threads", "shop.ready"]  # fmt: skip
 
     quick = found["shop.order_time"]
     assert (quick["verdict"], quick["samples"], quick["unit"], quick["limit"]) == ("within", 204, "s", 0.005)
@@ -151,9 +171,17 @@ def test_criteria_of_a_team_are_judged(
     assert (growth["verdict"], growth["interval"], growth["details"]) == ("within", [1000, 3000], ["of 60 s"])
     assert (found["shop.audited"]["verdict"], found["shop.audited"]["value"]) == ("within", True)
     assert found["shop.reviewed"]["verdict"] == "not_measured"
-    assert "a test that is evidence for it failed" in found["shop.reviewed"]["why"]
+    assert found["shop.reviewed"]["why"] == (
+        "a test that is evidence for it did not pass: test_shop.py::test_that_fails (failed)"
+    )
     assert found["shop.skipped"]["verdict"] == "not_measured"
-    assert "test_that_is_skipped" in found["shop.skipped"]["why"]
+    assert found["shop.skipped"]["why"] == (
+        "a test that is evidence for it did not pass: test_shop.py::test_that_is_skipped (skipped)"
+    )
+    (erring,) = (test for test in facts["tests"] if test["nodeid"].endswith("test_whose_setup_fails"))
+    assert erring["outcome"] == "error"
+    assert (found["shop.set_up"]["verdict"], found["shop.set_up"]["samples"]) == ("not_measured", 1)
+    assert found["shop.set_up"]["why"].endswith("test_whose_setup_fails (error in its setup or teardown)")
     assert found["shop.threads"]["verdict"] in ("within", "near")
     assert len(found["shop.threads"]["evidence"]) > 4
     assert found["shop.ready"]["verdict"] == "over"
@@ -199,7 +227,10 @@ def test_what_a_criterion_does_to_the_exit_status(pytester: pytest.Pytester) -> 
 def test_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop="def test_it(): pass")
     for options, told in (
-        (("--coresys-criteria", "none.toml"), "coresys: none.toml: there is no such file"),
+        (
+            ("--coresys-criteria", "none.toml"),
+            'coresys: --coresys-criteria: criteria = "none.toml": there is no such file',
+        ),
         (("--coresys-subject", "state"), "write ROLE=MODULE:FACTORY"),
         (("--coresys-subject", "stat=a:b"), 'unknown role "stat"; did you mean "state"?'),
         (("--coresys-subject", "state=no_such_module:make"), "state=no_such_module:make: ModuleNotFoundError"),
@@ -217,17 +248,111 @@ def test_without_the_flag_the_fixture_checks_and_drops(pytester: pytest.Pytester
         test_shop="""
         import pytest
 
-        @pytest.mark.coresys_criterion("state.centralised")
+        @pytest.mark.coresys_criterion("own.id")
         @pytest.mark.coresys_alone
         def test_it(coresys_criteria):
             coresys_criteria.check("state.centralised", False)
-            with pytest.raises(Exception, match="did you mean"):
-                coresys_criteria.check("state.centralized", True)
+            coresys_criteria.record("own.id", "3 ms")
+            with pytest.raises(Exception, match="is no number"):
+                coresys_criteria.record("own.id", None)
         """
     )
-    result = pytester.runpytest_inprocess("--strict-markers", *LEAN)
+    options = ("--strict-markers", "--coresys-criteria", "none.toml", *LEAN)
+    result = pytester.runpytest_inprocess(*options)  # a file that is wanted by measuring runs only
     result.assert_outcomes(passed=1)
     assert "criteria" not in result.stdout.str()
+
+
+@pytest.mark.slow
+def test_the_configuration_names_a_file_and_the_option_is_stronger(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is looked for from the folder of the configuration, wherever pytest was started."""
+    folder, quality = pytester.mkdir("inner"), pytester.mkdir("quality")
+    (pytester.path / "coresys.toml").write_text('criteria = "quality/own.toml"\n', "utf-8")
+    (pytester.path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    (quality / "own.toml").write_text(FILE, "utf-8")
+    (quality / "lenient.toml").write_text(FILE.replace("50 ms", "500 ms"), "utf-8")
+    (folder / "test_shop.py").write_text(ONE, "utf-8")
+    monkeypatch.chdir(folder)
+    result, facts = run(pytester, "--coresys-budget", "-n", "1")
+    assert (result.ret, facts["run"]["criteria"]["file"]) == (1, "quality/own.toml")
+    assert [each["verdict"] for each in facts["criteria"]] == ["over"]
+    result, facts = run(pytester, "--coresys-budget", "--coresys-criteria", "../quality/lenient.toml")
+    assert (result.ret, [each["verdict"] for each in facts["criteria"]]) == (0, ["within"])
+
+
+@pytest.mark.parametrize(
+    ("option", "worker", "read"),
+    [
+        ("own.toml", False, "here/own.toml"),
+        ("own.toml", True, "here/own.toml"),
+        ("far.toml", True, "root/far.toml"),  # a worker on another machine is not where the run was started
+        (None, False, "root/configured.toml"),
+        (None, True, "root/configured.toml"),
+    ],
+)
+def test_a_worker_finds_the_file_where_it_has_it(tmp_path: Path, option: str | None, worker: bool, read: str) -> None:
+    for name in ("here/own.toml", "root/far.toml", "root/configured.toml"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(FILE.replace("order_time", path.stem), "utf-8")
+    config: Any = SimpleNamespace(
+        getoption=lambda name: option,
+        invocation_params=SimpleNamespace(dir=tmp_path / "here"),
+        rootpath=tmp_path / "root",
+        **({"workerinput": {}} if worker else {}),
+    )
+    file = criteria_of(config, NamedFile("configured.toml", "coresys.toml:2"), MEASURES)
+    assert list(file.criteria) == [f"shop.{Path(read).stem}"]
+    assert file.origin == ("coresys.toml:2" if option is None else "--coresys-criteria")
+
+
+def test_where_the_criteria_are_from_is_explained(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_shop="""
+        import pytest
+        @pytest.mark.coresys_criterion("shop.order_time")
+        def test_marked(): pass
+        def test_other(): pass
+        """
+    )
+
+    def told(*options: str) -> list[str]:
+        return [str(line) for line in pytester.runpytest_inprocess(*LEAN, *options).stdout.lines]
+
+    assert "criteria: criteria.toml (built in)" in told("--coresys-explain", "criteria")
+    assert not any(line.startswith("criteria:") for line in told("--coresys-explain", "memory.growth"))
+    (pytester.path / "own.toml").write_text(FILE, "utf-8")
+    (pytester.path / "coresys.toml").write_text('profile = "ci"\ncriteria = "own.toml"\n', "utf-8")
+    assert "criteria: own.toml (coresys.toml:2)" in told("--coresys-explain", "memory.growth")
+    (pytester.path / "other.toml").write_text(FILE, "utf-8")
+    lines = told("--coresys-explain", "shop.order_time", "--coresys-criteria", "other.toml")
+    at = lines.index("criteria: other.toml (--coresys-criteria)")
+    assert lines[at + 1 : at + 4] == [
+        "shop.order_time: value <= 50 ms (other.toml:2)",
+        "test_shop.py::test_marked",
+        "  evidence, by its marker",
+    ]
+    assert "test_shop.py::test_other" not in lines
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ('profile = "ci"\ncriteria = "none.toml"\n', 'coresys.toml:2: criteria = "none.toml": there is no such file'),
+        ("criteria = 5\n", "coresys.toml:1: criteria = 5: write some text in quotes"),
+        ('criterion = "own.toml"\n', 'coresys.toml:1: unknown key "criterion"; did you mean "criteria"?'),
+        ('criteria = "own.toml"\n', 'own.toml:3: [[criterion]] statistic: unknown "valeu"; did you mean "value"?'),
+    ],
+)
+def test_a_mistake_in_naming_a_file_is_a_usage_error(pytester: pytest.Pytester, config: str, told: str) -> None:
+    pytester.makepyfile(test_shop="def test_it(): pass")
+    (pytester.path / "coresys.toml").write_text(config, "utf-8")
+    (pytester.path / "own.toml").write_text(FILE.replace('"value"', '"valeu"'), "utf-8")
+    result = pytester.runpytest_inprocess("--coresys-budget", *LEAN)
+    assert result.ret == 4
+    assert told in result.stderr.str()
 
 
 DYING = """
@@ -251,7 +376,8 @@ def test_evidence_that_kills_its_worker_is_evidence_that_failed(pytester: pytest
     _, facts = run(pytester, "--coresys-budget", "--coresys-criteria", "own.toml", "-n", "2")
     (audited,) = facts["criteria"]
     assert (audited["verdict"], audited["samples"]) == ("not_measured", 1)
-    assert audited["why"] == "a test that is evidence for it failed: test_shop.py::test_that_kills_its_worker"
+    died = "test_shop.py::test_that_kills_its_worker (its worker died while it ran)"
+    assert audited["why"] == f"a test that is evidence for it did not pass: {died}"
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from pytest_coresys import cli
-from pytest_coresys.criteria.judge import judge
-from pytest_coresys.criteria.model import Criterion
+from pytest_coresys.criteria.judge import judge, judge_all
+from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import runfile
@@ -219,14 +219,41 @@ def checks(*, right: int = 0, wrong: int = 0, unmeasured: str = "") -> Samples:
     return Samples(right=right, wrong=wrong, unmeasured=[unmeasured] if unmeasured else [])
 
 
+def shard(identity: str, samples: Samples, outcome: str, nodeid: str = "t::x") -> dict[str, Any]:
+    test = {**unmeasured(nodeid, ""), "outcome": outcome}
+    return {**judged(identity, samples, evidence=[nodeid]), "tests": [test]}
+
+
 def test_a_test_that_was_skipped_in_one_shard_takes_nothing_from_what_another_has_measured() -> None:
-    skipped = [checks(unmeasured=f"the test for it was not run to its end: t::{name}") for name in "xy"]
-    (alone,) = merge([judged("a", skipped[0]), judged("b", checks(right=3))])["criteria"]
-    assert (alone["verdict"], alone["samples"]) == ("within", 3)
-    (nothing,) = merge([judged("a", skipped[0]), judged("b", skipped[1])])["criteria"]
-    assert (nothing["verdict"], nothing["why"]) == ("not_measured", skipped[0].unmeasured[0])
+    skipped, passed = shard("a", checks(), "skipped"), shard("b", checks(right=3), "passed")
+    for shards in ([skipped, passed], [passed, skipped]):
+        (alone,) = merge(shards)["criteria"]
+        assert (alone["verdict"], alone["samples"], alone["evidence"]) == ("within", 3, ["t::x"])
+    other = shard("b", checks(right=3), "passed", "t::y")
+    (half,) = merge([skipped, other])["criteria"]
+    assert (half["verdict"], half["samples"]) == ("not_measured", 3), "what t::x was to show nobody has seen"
+    assert half["why"] == "a test that is evidence for it did not pass: t::x (skipped)"
+    (broken,) = merge([shard("a", checks(right=1), "failed"), passed])["criteria"]
+    assert broken["why"] == "a test that is evidence for it did not pass: t::x (failed)"
     (busy,) = merge([judged("a", checks(unmeasured="machine too busy")), judged("b", checks(right=3))])["criteria"]
     assert (busy["verdict"], busy["why"]) == ("not_measured", "machine too busy")
+
+
+def test_what_rests_on_parts_that_only_warn_only_warns_in_the_merged_run_too() -> None:
+    """Neither shard has faults enough; together they have, and the part is of level warn."""
+    part = Criterion("shop.lost", "total", "<=", 3.0, "count", level="warn")
+    whole = Criterion("shop.ready", "derived", parts=("shop.lost",))
+
+    def of(identity: str) -> dict[str, Any]:
+        samples = Samples()
+        samples.add(2.0)
+        found = judge_all(CriteriaFile("", lambda: {each.id: each for each in (part, whole)}), {part.id: samples}, {})
+        assert found["shop.ready"].verdict == "within"
+        return {**minimal(identity), "criteria": [result_to_dict(each) for each in found.values()]}
+
+    merged = merge([of("a"), of("b")])
+    assert [(each["verdict"], each["level"]) for each in merged["criteria"]] == [("over", "warn")] * 2
+    assert merged["summary"]["compliant"] is True
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,20 @@ import pytest
 from coresys.budgets.model import Verdict
 from coresys.records import Finding, Location
 from pytest_coresys import wire
+from pytest_coresys.criteria.model import CriteriaFile, Criterion
+from pytest_coresys.criteria.run import told
+from pytest_coresys.criteria.samples import Samples
+from pytest_coresys.reports.again import names_for_commands
 from pytest_coresys.reports.model import RunReport
-from pytest_coresys.reports.terminal import Line, fitted, fitted_id, is_ascii_only, progress_text, summary_lines
+from pytest_coresys.reports.terminal import (
+    Line,
+    fitted,
+    fitted_id,
+    is_ascii_only,
+    progress_text,
+    renamed,
+    summary_lines,
+)
 
 MIB = 2**20
 SPENT = "the effort for repeating was spent"
@@ -61,7 +74,11 @@ class Run:
         run = self.report.finish(1.0, effort=effort)
         lines = summary_lines(run, **settings)
         for line in lines[:-1]:
-            whole = "to settle: " in line.text or (run["run"]["mode"] == "observe" and line.text.startswith("    "))
+            whole = (
+                "to settle: " in line.text
+                or "  repro  " in line.text
+                or (run["run"]["mode"] == "observe" and line.text.startswith("    "))
+            )
             assert whole or len(line.text) <= settings.get("width", 80), line
         return lines
 
@@ -582,7 +599,66 @@ def test_a_run_with_findings_ends_in_the_table(pytester: pytest.Pytester, worker
 def test_what_is_within_by_one_run_only_is_counted() -> None:
     once = verdict("memory.growth", "within", 0.0, evidence="screened")
     run = Run().well(2).test("t.py::once", once, repetitions=0).test("t.py::again", once, repetitions=0)
-    assert run.texts() == ["coresys: 4 within, 0 near, 0 over, 0 not measured - 2 within by one run only"]
+    assert run.texts() == [
+        "coresys: 4 within, 0 near, 0 over, 0 not measured - 2 of them run once only: no small leak would show"
+    ]
+
+
+def judged(verdicts: dict[str, str], origin: str = "--coresys-criteria", evidence: int = 1) -> Run:
+    """A run of one test for each criterion, over or within; of what is not measured there is none."""
+    criteria = {name: Criterion(name, "value", "<", 5.0, "s", "5 s") for name in verdicts}
+    run = Run()
+    run.report = RunReport(mode="budget", criteria=CriteriaFile("my own.toml", lambda: criteria, origin=origin))
+    for name, word in verdicts.items():
+        for at in range(evidence if word != "not_measured" else 0):
+            samples = Samples()
+            samples.add({"over": 9.0, "near": 4.9}.get(word, 1.0))
+            run.report.add_test({**wire.test_to_dict(nodeid=f"t.py::{name}[{at} $x]", outcome="passed"),
+                                 "criteria": told({name: samples}, [])})  # fmt: skip
+    return run
+
+
+def test_a_criterion_that_is_over_has_a_command_to_be_copied() -> None:
+    lines = judged({"shop.time": "over", "shop.near": "near"}).texts(runner="python -m pytest")
+    (command,) = [line for line in lines if "repro" in line]
+    assert shlex.split(command) == [
+        *("repro", "python", "-m", "pytest", "t.py::shop.time[0 $x]"),
+        *("--coresys-budget", "--coresys-criteria", "my own.toml"),
+    ]
+    configured = judged({"shop.time": "over"}, "pyproject.toml:3").texts()
+    assert "      repro  pytest 't.py::shop.time[0 $x]' --coresys-budget" in configured
+    moved = renamed(judged({"shop.time": "over"}).report.finish(1.0), lambda nodeid: f"../{nodeid}")
+    assert any("'../t.py::shop.time[0 $x]'" in line.text for line in summary_lines(moved)), "as the tests are"
+
+
+def test_with_q_what_is_open_is_one_line() -> None:
+    run = judged({"a.over": "over", **{f"b.x{at}": "not_measured" for at in range(7)}, "c.near": "near"})
+    quiet = run.texts(verbose=-1)
+    assert "  open    7 not measured: b.x0, b.x1, b.x2, b.x3, b.x4 and 2 more" in quiet
+    assert sum("b.x" in line for line in quiet) == 1
+    assert "  open    7 not measured: b.x0, b.x1 and 5 more" in run.texts(verbose=-1, width=50)
+    assert "  open    7 not measured" in run.texts(verbose=-1, width=30)
+    assert not any("c.near" in line for line in quiet)
+    usual = run.texts()
+    assert "  open    b.x0  no test is evidence for it" in usual
+    assert "success criteria: 0 within, 1 near, 1 over, 7 not measured; fails the run" in usual
+    assert not any("not measured:" in line for line in judged({"a.over": "over"}).texts(verbose=-1))
+
+
+@pytest.mark.parametrize(
+    ("nodeids", "names"),
+    [
+        (["a.py::x"], ['"a.py::x"']),
+        (["a.py::x", "a.py::x", "a.py::y"], ['"a.py::x"', '"a.py::y"']),
+        ([f"a.py::x[{at}::[]" for at in range(9)], ['"a.py::x"']),
+        ([f"a.py::T::x{at}" for at in range(9)], ['"a.py"']),
+        ([f"a{at}.py::x" for at in range(9)], []),
+        (["a b.py::x[it's `y` $z]"], ["'a b.py::x[it'\"'\"'s `y` $z]'"]),
+        ([], []),
+    ],
+)
+def test_a_command_names_all_of_the_tests_or_what_they_are_part_of(nodeids: list[str], names: list[str]) -> None:
+    assert names_for_commands(nodeids) == names
 
 
 def test_commands_are_those_by_which_the_run_was_started() -> None:

@@ -158,7 +158,7 @@ def _results(tests: list[dict[str, Any]], chance: random.Random) -> list[Result]
 
 def _result(criterion: Criterion, kind: str, evidence: tuple[str, ...], chance: random.Random) -> Result:
     if kind == "not_measured":
-        return Result(criterion, "not_measured", why="no test recorded anything for it")
+        return Result(criterion, "not_measured", why="no test is evidence for it")
     if criterion.statistic == "derived":
         parts = dict.fromkeys(criterion.parts, "within")
         if kind == "over":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,8 +11,9 @@ import pytest
 
 from pytest_coresys.criteria import recorder
 from pytest_coresys.criteria.judge import judge
+from pytest_coresys.criteria.loading import builtin
 from pytest_coresys.criteria.model import Result
-from pytest_coresys.criteria.recorder import CriteriaRecorder, collector_without_a_run
+from pytest_coresys.criteria.recorder import Collector, CriteriaRecorder
 from validation_suites.conftest import Effort, Subject
 from validation_suites.keeping import Kept
 
@@ -24,7 +24,7 @@ def results(
     test: Callable[..., object], factories: Mapping[str, Callable[..., Any]] | None = None, **fixtures: Any
 ) -> dict[str, Result]:
     """What a test of a suite comes to on these subjects, by criterion. ``fixtures`` are given beside the usual ones."""
-    collector = collector_without_a_run(None, Path())
+    collector = Collector(builtin())
     collector.begin()
     subject = Subject(dict(factories or {}))
     kept = Kept(None, "", "", ())
