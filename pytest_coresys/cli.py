@@ -20,7 +20,7 @@ from pytest_coresys.history.opening import DEFAULT, open_store
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import merge
-from pytest_coresys.reports.model import breaches
+from pytest_coresys.reports.model import breaches, unmatched
 from pytest_coresys.reports.runfile import check_place, read_run, write, write_data
 
 _WIDTH = max(map(len, MEASURES)) + 2
@@ -47,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     history.add_argument("key", nargs="?", metavar="KEY", help="a measure, or the id of a criterion")
     history.add_argument("--url", default=DEFAULT, help=f"where runs are kept ({DEFAULT})")
     history.add_argument("--test", metavar="NODEID", help="of this test only")
-    history.add_argument("--last", type=int, default=20, metavar="N", help="so many runs (20)")
+    history.add_argument("--last", type=_count_from(1), default=20, metavar="N", help="so many runs (20)")
     history.add_argument("--every-machine", action="store_true", help="not only runs on machines like the last one's")
-    history.add_argument("--prune", type=int, metavar="N", help="keep the last N runs of each machine, and stop")
+    history.add_argument(
+        "--prune", type=_count_from(1), metavar="N", help="keep the last N runs of each machine, and stop"
+    )
     report = commands.add_parser("report", help="the HTML compliance report of a run file")
     report.add_argument("run", type=Path, metavar="RUN.json", help="a run file, as --coresys-json writes it")
     report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html", help="where the report goes")
@@ -67,6 +69,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+def _count_from(least: int) -> Callable[[str], int]:
+    """A whole number, no less than this: ``--prune -1`` is no wish to have everything deleted."""
+
+    def count(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: write {least} or more")
+        return int(text)
+
+    return count
+
+
 def _merge(arguments: argparse.Namespace) -> int:
     merged = merge([read_run(path) for path in arguments.runs])
     write(check_place(arguments.output), merged)
@@ -79,7 +92,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 def _gate(arguments: argparse.Namespace) -> int:
     run = read_run(arguments.run)
     required = [*run["run"].get("require_measured", []), *arguments.require]
-    found = breaches(run, required)
+    found = [*breaches(run, required), *unmatched(run, arguments.require)]
     for line in found:
         print(printable(line, ascii_only=False))
     return 1 if found else 0
@@ -100,7 +113,7 @@ def _history(arguments: argparse.Namespace) -> int:
     store = open_store(arguments.url, Path.cwd())
     try:
         if arguments.prune is not None:
-            print(f"{store.prune(max(arguments.prune, 0))} runs are gone")
+            print(f"{store.prune(arguments.prune)} runs are gone")
             return 0
         shown = runs_shown if arguments.key is None else trend_shown
         for line in shown(store, arguments.key, arguments.last, arguments.test, arguments.every_machine):

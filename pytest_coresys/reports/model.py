@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from coresys.records import Finding
+from pytest_coresys.config.errors import ValueProblem
+from pytest_coresys.config.keys import matching_keys
 from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.run import RunCriteria, told
-from pytest_coresys.measures import GROWTH, OF_SOAK
+from pytest_coresys.measures import GROWTH, MEASURES, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders
 from pytest_coresys.reports.words import verdicts_text
@@ -278,6 +280,25 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
     for criterion in run.get("criteria", ()):
         if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
             found.append(f"{criterion['id']}: {criterion.get('why')}")
+    return found
+
+
+def unmatched(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
+    """What ``patterns`` require of which this run has nothing at all, a line each: a typo is no requirement fulfilled.
+
+    A measure that exists, and is off in this run or not in force in this kind of it, is no typo.
+    """
+    known = [*MEASURES, *(key for test in run["tests"] for key in test["measures"]), *run.get("soak", {})]
+    known = [*dict.fromkeys(known), *(criterion["id"] for criterion in run.get("criteria", ()))]
+    found = []
+    for pattern in patterns:
+        try:
+            matching_keys(pattern, known, tuple)
+        except ValueProblem as error:
+            found.append(f"required: {error.problem}")
+        else:
+            if not has_run(run):
+                found.append(f"required, but not measured: {pattern}: no test was run")
     return found
 
 

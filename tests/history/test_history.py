@@ -383,6 +383,15 @@ def test_the_command_lists_runs_and_trends(
     with pytest.raises(SystemExit):
         cli.main(["history", "memory.grwth"])
     assert 'no figure for "memory.grwth"' in capsys.readouterr().err
+    for option in ("--prune", "--last"):
+        for wrong in ("-1", "0", "all", "1.5", "\u0661", "1" * 5000):
+            with pytest.raises(SystemExit) as refused:
+                cli.main(["history", option, wrong])
+            assert refused.value.code == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert "write 1 or more" in line
+    assert cli.main(["history"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4, "nothing was deleted"
     assert cli.main(["history", "--prune", "1"]) == 0
     assert capsys.readouterr().out == "2 runs are gone\n"
 
