@@ -2,12 +2,17 @@
 
 What a run file tells is enough: figures of criteria are added up and judged anew; locks that are one for the whole
 program are the same in each shard, so that an order seen in one and its reverse in another close a circle here.
+
+A test is there once: of a shard that ran it, and where several did, of the one in which it came to the worst. The
+order in which the files are given makes no difference.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from coresys.errors.hierarchy import CoreSysError
@@ -16,7 +21,7 @@ from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict
 from pytest_coresys.criteria.run import FAILED, UNRUN
 from pytest_coresys.criteria.samples import Samples
-from pytest_coresys.reports.model import NOT_RUN, RunReport, summary_of
+from pytest_coresys.reports.model import NOT_RUN, RunReport, moment, summary_of
 from pytest_coresys.wire import SCHEMA, finding_to_dict
 
 Run = Mapping[str, Any]
@@ -35,9 +40,9 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
     _check(runs)
     if len(runs) == 1:
         return dict(runs[0])
-    runs = sorted(runs, key=lambda run: (run["run"]["started"], run["run"]["id"]))
+    runs = sorted(runs, key=lambda run: (moment(run["run"]["started"]), run["run"]["id"]))
     report = RunReport(mode=runs[0]["run"]["mode"])
-    tests = _tests(runs)
+    tests, several = _tests(runs)
     for at, run in enumerate(runs):
         report.orders.add_section(run["locks"], shard=str(at))
         for finding in run["findings"]:
@@ -51,10 +56,10 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
             report.add_run_finding(finding_to_dict(found))
     merged: dict[str, Any] = {
         "schema": SCHEMA,
-        "run": _facts(runs),
+        "run": _facts(runs, several),
         "tests": tests,
         "findings": report.run_findings(),
-        "criteria": _criteria(runs, tests),
+        "criteria": _criteria(runs, tests, several),
         "soak": next((dict(run["soak"]) for run in runs if run["soak"]), {}),
         "locks": report.orders.section(),
     }
@@ -65,9 +70,12 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
 def _check(runs: Sequence[Run]) -> None:
     if not runs:
         raise MergeError("there is no run to merge")
-    ids = [run["run"]["id"] for run in runs]
-    if twice := next((each for each in ids if ids.count(each) > 1), None):
-        raise MergeError(f"run {twice} is given twice")
+    ids = Counter(run["run"]["id"] for run in runs)
+    if twice := [each for each, times in ids.items() if times > 1]:
+        raise MergeError(f"run {min(twice)} is given twice")
+    parts = Counter(part for run in runs for part in parts_of(run))
+    if twice := [each for each, times in parts.items() if times > 1]:
+        raise MergeError(f"run {min(twice)} is part of two of them: it would be counted twice")
     for name in ("mode", "profile", "commit"):
         values = {str(run["run"].get(name)) for run in runs if run["run"].get(name) is not None}
         if len(values) > 1:
@@ -79,35 +87,63 @@ def _check(runs: Sequence[Run]) -> None:
         raise MergeError(f"they were judged by different criteria: {' and '.join(sorted(files))}")
 
 
+def parts_of(run: Run) -> list[str]:
+    """The ids of the runs that this one was made of: its own, where it was not merged."""
+    facts = run["run"]
+    return list(facts.get("merged") or [shard["id"] for shard in facts.get("shards", ())] or [facts["id"]])
+
+
 # -- tests ----------------------------------------------------------------------------------------------------------
 
 
-def _tests(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """All of them, in order. A test that one shard left to another is there once; one that two ran, twice."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def _tests(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[str]]:
+    """All of them, in order, and the ids of those that several shards ran."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
     for run in runs:
+        of_run: dict[str, list[dict[str, Any]]] = {}
         for test in run["tests"]:
-            found.setdefault(test["nodeid"], []).append(dict(test))
+            of_run.setdefault(test["nodeid"], []).append(dict(test))
+        for nodeid, rows in of_run.items():
+            found.setdefault(nodeid, []).append(rows)  # several with --dist each: a row for each worker
     tests: list[dict[str, Any]] = []
-    for several in found.values():
-        ran = [test for test in several if test["why"] != NOT_RUN]
-        tests += ran or several[:1]
-    return tests
+    for shards in found.values():
+        worst = max(shards, key=_weight)  # the first of those that weigh the same
+        tests += worst
+    return tests, [nodeid for nodeid, shards in found.items() if sum(map(_ran, shards)) > 1]
+
+
+def _ran(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(test["outcome"] != "skipped" for test in rows)
+
+
+def _weight(rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """What one shard tells of a test weighs more than what another does if it ran there, and then if it is worse."""
+    return max(
+        (
+            test["outcome"] != "skipped",
+            any(finding["level"] == "error" for finding in test["findings"]),
+            _OUTCOMES.index(test["outcome"]),
+            _VERDICTS.index(test["verdict"]),
+            test["why"] != NOT_RUN,  # skipped on purpose, rather than left to another shard
+        )
+        for test in rows
+    )
+
+
+_OUTCOMES = ("skipped", "passed", "xpassed", "xfailed", "failed", "error")
+_VERDICTS = ("within", "near", "not_measured", "over")
 
 
 # -- criteria -------------------------------------------------------------------------------------------------------
 
 
-def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]], several: Sequence[str]) -> list[dict[str, Any]]:
     criteria: dict[str, Criterion] = {}
-    samples: dict[str, Samples] = {}
-    unrun: dict[str, Samples] = {}  # of shards whose tests were all skipped: they count where no other shard has any
     evidence: dict[str, dict[str, None]] = {}
     entries: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         for entry in run["criteria"]:
             name = entry["id"]
-            entries.setdefault(name, []).append(entry)
             known = criteria.setdefault(name, criterion_from_dict(entry))
             if (known.limit, known.comparison, known.statistic) != (
                 entry["limit"],
@@ -115,18 +151,53 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
                 entry["statistic"],
             ):
                 raise MergeError(f"criterion {name} has different limits in them")
-            found = samples_from_dict(entry)
-            if not found.number and len(found.unmeasured) == 1 and found.unmeasured[0].startswith(f"{UNRUN}: "):
-                unrun.setdefault(name, found)
-            else:
-                samples.setdefault(name, Samples()).merge(found)
+            entries.setdefault(name, []).append(entry)
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
     broken = {test["nodeid"] for test in tests if test["outcome"] in FAILED}
     failed = {name: [nodeid for nodeid in nodeids if nodeid in broken] for name, nodeids in evidence.items()}
     file = CriteriaFile("", lambda: criteria)
+    samples = {name: _samples(each, several) for name, each in entries.items()}
     recorded = {name: each for name, each in samples.items() if each.number or each.unmeasured}
-    results = judge_all(file, {**unrun, **recorded}, {name: list(each) for name, each in evidence.items()}, failed)
+    results = judge_all(file, recorded, {name: list(each) for name, each in evidence.items()}, failed)
     return [_at_level(result_to_dict(result), entries[name]) for name, result in results.items()]
+
+
+Told = tuple[Mapping[str, Any], Samples]
+
+
+def _samples(entries: Iterable[Mapping[str, Any]], several: Sequence[str]) -> Samples:
+    """What shards recorded for a criterion, as one. Where the same tests recorded in two, those are counted once."""
+    all_told = [(entry, samples_from_dict(entry)) for entry in entries]
+    told = [(entry, found) for entry, found in all_told if _has_run(found)]
+    if not told:  # all that shards tell is that the tests for it were skipped
+        return next((found for _, found in all_told if found.unmeasured), Samples())
+    whole, kept = Samples(), _without_repeated(told)
+    for _, found in kept:
+        whole.merge(found)
+    twice = [nodeid for nodeid in several if sum(nodeid in entry["evidence"] for entry, _ in told) > 1]
+    if twice and whole.number:
+        how = "counted once" if len(kept) < len(told) else "counted in each"
+        whole.say(f"run in more than one shard, and {how}: {_named(twice)}")
+    return whole
+
+
+def _has_run(found: Samples) -> bool:
+    return bool(found.number) or any(not why.startswith(f"{UNRUN}: ") for why in found.unmeasured)
+
+
+def _without_repeated(told: Sequence[Told]) -> list[Told]:
+    """Without the shards all of whose tests another one ran too: what is over is kept, or else what rests on more."""
+    kept: list[Told] = []
+    for each in sorted(told, key=lambda one: (one[0]["verdict"] != "over", -len(one[0]["evidence"]))):
+        tests = set(each[0]["evidence"])
+        others = [set(entry["evidence"]) for entry, _ in kept if entry["evidence"]]
+        if not tests or not any(tests <= other or other <= tests for other in others):
+            kept.append(each)
+    return kept
+
+
+def _named(nodeids: Sequence[str]) -> str:
+    return ", ".join(nodeids[:_MOST_NAMED]) + (", ..." if len(nodeids) > _MOST_NAMED else "")
 
 
 def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -139,23 +210,31 @@ def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> d
 
 # -- facts ----------------------------------------------------------------------------------------------------------
 
+_MOST_NAMED = 3
+_LONGEST_ID = 200
 
-def _facts(runs: Sequence[Run]) -> dict[str, Any]:
+
+def _facts(runs: Sequence[Run], several: Sequence[str]) -> dict[str, Any]:
     facts = [run["run"] for run in runs]
     first = facts[0]
-    began = min(datetime.fromisoformat(each["started"]) for each in facts)
-    ended = max(datetime.fromisoformat(each["started"]) + timedelta(seconds=each["duration"] or 0) for each in facts)
+    ids = [part for run in runs for part in parts_of(run)]
+    began = min(moment(each["started"]) for each in facts)
+    ended = max(moment(each["started"]) + timedelta(seconds=each["duration"] or 0) for each in facts)
     merged = {
         **first,
-        "id": "+".join(each["id"] for each in facts),
+        "id": _id_of(ids),
         "started": began.isoformat(),
         "duration": (ended - began).total_seconds(),
         "workers": sum(each["workers"] for each in facts),
         "noise_floor": _largest(each["noise_floor"] for each in facts),
         "require_measured": list(dict.fromkeys(glob for each in facts for glob in each.get("require_measured", []))),
         "effort": _effort([each.get("effort", {}) for each in facts]),
-        "shards": [_shard(run) for run in runs],
+        "merged": ids,
+        "shards": [shard for run in runs for shard in run["run"].get("shards") or [_shard(run)]],
     }
+    if several:
+        count = f"{len(several)} {'test' if len(several) == 1 else 'tests'}"
+        merged["effort"]["notes"].append(f"{count} ran in more than one shard, told is the worst: {_named(several)}")
     for name in ("python", "platform", "coresys", "pytest"):
         merged[name] = ", ".join(dict.fromkeys(str(each[name]) for each in facts))
     if any(each["machine"] != first["machine"] for each in facts):
@@ -164,6 +243,11 @@ def _facts(runs: Sequence[Run]) -> dict[str, Any]:
     if "criteria" in first:
         merged["criteria"] = {**first["criteria"], "told": told}
     return merged
+
+
+def _id_of(ids: Sequence[str]) -> str:
+    joined = "+".join(ids)
+    return joined if len(joined) <= _LONGEST_ID else f"merged-{sha256(joined.encode()).hexdigest()[:32]}"
 
 
 def _shard(run: Run) -> dict[str, Any]:

@@ -165,6 +165,9 @@ def minimal(identity: str, **facts: Any) -> dict[str, Any]:
         ([], "there is no run to merge"),
         ([minimal("a"), minimal("a")], "run a is given twice"),
         ([minimal("a"), minimal("b", mode="observe")], "mode is budget and observe"),
+        ([minimal("a"), minimal("a+b", merged=["a", "b"])], "run a is part of two of them"),
+        ([minimal("c+b", merged=["c", "b"]), minimal("a+b", merged=["a", "b"])], "run b is part of two of them"),
+        ([minimal("a+b", shards=[{"id": "a"}, {"id": "b"}]), minimal("b")], "run b is part of two of them"),
         ([minimal("a", commit="1" * 40), minimal("b", commit="2" * 40)], "commit is 1"),
         ([minimal("a", profile="ci"), minimal("b", profile="strict")], "profile is ci and strict"),
         ([{**minimal("a"), "soak": {"x": {}}}, {**minimal("b"), "soak": {"x": {}}}], "soaks are judged each by itself"),
@@ -209,6 +212,57 @@ def test_a_test_that_one_shard_left_to_another_is_there_once() -> None:
     ]
 
 
+def row_of(nodeid: str, outcome: str, verdict: str = "within", why: str | None = None, **more: Any) -> dict[str, Any]:
+    return {**unmeasured(nodeid, ""), "outcome": outcome, "verdict": verdict, "why": why, **more}
+
+
+PASSED = row_of("t::x", "passed")
+OVER = row_of("t::x", "failed", "over", findings=[{"key": "memory.growth", "level": "error", "summary": "s"}])
+SHARDS_OF_A_TEST: list[tuple[dict[str, Any], dict[str, Any]]] = [  # which is told, and which is not
+    (PASSED, unmeasured("t::x", "not run: the session stopped before it")),
+    (PASSED, unmeasured("t::x", "the test was skipped")),
+    (unmeasured("t::x", "the test was skipped"), unmeasured("t::x", "not run: the session stopped before it")),
+    (OVER, PASSED),
+    (row_of("t::x", "failed", "not_measured", "the test failed"), PASSED),
+    (row_of("t::x", "error", "not_measured", "the test had an error"), row_of("t::x", "xfailed", "not_measured", "w")),
+    (row_of("t::x", "passed", "not_measured", "suspected: 8 B"), PASSED),
+    (row_of("t::x", "passed", "near"), PASSED),
+]
+
+
+@pytest.mark.parametrize("at", range(len(SHARDS_OF_A_TEST)))
+def test_a_test_is_there_once_and_is_what_it_came_to_where_it_ran_or_was_worst(at: int) -> None:
+    told, other = SHARDS_OF_A_TEST[at]
+    ran_twice = "skipped" not in (told["outcome"], other["outcome"])
+    for first, second in ((told, other), (other, told)):
+        merged = merge([{**minimal("a"), "tests": [first]}, {**minimal("b"), "tests": [second]}])
+        assert merged["tests"] == [told]
+        assert merged["summary"]["tests"] == 1
+        notes = ["1 test ran in more than one shard, told is the worst: t::x"] if ran_twice else []
+        assert merged["run"]["effort"]["notes"] == notes
+
+
+def test_a_test_that_each_worker_ran_stays_a_row_of_each() -> None:
+    rows = [row_of("t::x", "passed", worker=worker) for worker in ("gw0", "gw1")]
+    merged = merge([{**minimal("a"), "tests": rows}, {**minimal("b"), "tests": [row_of("t::y", "passed")]}])
+    assert [(test["nodeid"], test["worker"]) for test in merged["tests"]] == [
+        ("t::x", "gw0"), ("t::x", "gw1"), ("t::y", None),
+    ]  # fmt: skip
+
+
+def test_merging_what_was_merged_is_merging_all_at_once_in_whatever_order() -> None:
+    shards = [{**minimal(name), "tests": [row_of(f"t::{name}", "passed")]} for name in "abcd"]
+    whole = merge(shards)
+    assert whole["run"]["merged"] == ["a", "b", "c", "d"]
+    assert merge([shards[2], shards[0], shards[3], shards[1]]) == whole
+    pairs = merge([merge(shards[:2]), merge(shards[2:])])
+    assert pairs["run"] == whole["run"]
+    assert pairs["tests"] == whole["tests"]
+    many = merge([minimal(f"{number:032}") for number in range(20)])
+    assert len(many["run"]["merged"]) == 20
+    assert len(many["run"]["id"]) < 100, "a history has so much room for it"
+
+
 def judged(identity: str, samples: Samples, **found: Any) -> dict[str, Any]:
     """A run with one criterion, judged by these samples; ``found`` is what a baseline has made of it."""
     result = judge(Criterion(id="shop.lost", statistic="check"), samples)
@@ -227,6 +281,33 @@ def test_a_test_that_was_skipped_in_one_shard_takes_nothing_from_what_another_ha
     assert (nothing["verdict"], nothing["why"]) == ("not_measured", skipped[0].unmeasured[0])
     (busy,) = merge([judged("a", checks(unmeasured="machine too busy")), judged("b", checks(right=3))])["criteria"]
     assert (busy["verdict"], busy["why"]) == ("not_measured", "machine too busy")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "right", "wrong"),
+    [
+        ((3, 0, "xy"), (2, 0, "x"), 3, 0),
+        ((3, 0, "xy"), (1, 1, "x"), 1, 1),
+        ((2, 0, "x"), (2, 0, "x"), 2, 0),
+        ((3, 0, "xy"), (2, 0, "yz"), 5, 0),
+        ((3, 0, "x"), (2, 0, "y"), 5, 0),
+    ],
+    ids=["a part of it again", "again, and worse", "the same again", "in part", "apart"],
+)
+def test_what_a_test_recorded_in_two_shards_is_counted_once_where_that_can_be_told(
+    first: tuple[int, int, str], second: tuple[int, int, str], right: int, wrong: int
+) -> None:
+    runs = []
+    for name, (good, bad, tests) in zip("ab", (first, second), strict=True):
+        run = judged(name, checks(right=good, wrong=bad), evidence=[f"t::{each}" for each in tests])
+        runs.append({**run, "tests": [row_of(f"t::{each}", "passed") for each in tests]})
+    for given in (runs, runs[::-1]):
+        (found,) = merge(given)["criteria"]
+        assert (found["recorded"]["right"], found["recorded"]["wrong"]) == (right, wrong)
+        both = set(first[2]) & set(second[2])
+        how = "each" if right + wrong > 3 else "once"
+        said = [line for line in found["details"] if line.startswith("run in more than one shard")]
+        assert [how in line for line in said] == [True] * bool(both)
 
 
 @pytest.mark.parametrize(
