@@ -21,7 +21,7 @@ from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import merge
 from pytest_coresys.reports.model import breaches, unmatched
-from pytest_coresys.reports.runfile import check_place, read_run, write, write_data
+from pytest_coresys.reports.runfile import OutputError, check_place, first_clash, read_run, write, write_data
 
 _WIDTH = max(map(len, MEASURES)) + 2
 
@@ -82,11 +82,19 @@ def _count_from(least: int) -> Callable[[str], int]:
 
 def _merge(arguments: argparse.Namespace) -> int:
     merged = merge([read_run(path) for path in arguments.runs])
-    write(check_place(arguments.output), merged)
+    write(_output(arguments.output, arguments.runs), merged)
     summary = merged["summary"]
     word = "compliant" if summary["compliant"] else "not compliant"
     print(f"{arguments.output}: {len(arguments.runs)} runs, {summary['tests']} tests, {word}")
     return 0
+
+
+def _output(path: Path, read: Sequence[Path]) -> Path:
+    """Where a command writes, which must be none of the files that it reads."""
+    for each in read:
+        if first_clash([("read", each), ("written", path)]):
+            raise OutputError(path=str(path), cause="it is what it reads: give another -o")
+    return check_place(path)
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -126,8 +134,9 @@ def _history(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted here
 
-    target = check_place(arguments.output)
-    write_data(target, htmlpage.data(read_run(arguments.run)))
+    run = read_run(arguments.run)
+    target = _output(arguments.output, [arguments.run])
+    write_data(target, htmlpage.data(run))
     print(arguments.output)
     return 0
 

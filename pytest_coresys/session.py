@@ -123,7 +123,26 @@ def _what_is_written(config: pytest.Config) -> _Writes:
     target, page_target = _target(config, "json"), _target(config, "report")
     if page_target is not None and not _there("jinja2"):
         raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
+    _check_apart(config, outputs)
     return _Writes(target, page_target, history, outputs)
+
+
+def _check_apart(config: pytest.Config, outputs: Outputs) -> None:
+    """Raise ConfigError where two options name the same file: the one would be written over the other."""
+    here = config.invocation_params.dir
+    places = {
+        "--coresys-json": config.getoption("coresys_json"),
+        "--coresys-report": config.getoption("coresys_report"),
+        "--coresys-baseline": config.getoption("coresys_baseline"),
+        "--coresys-criteria": config.getoption("coresys_criteria"),
+        "--junitxml": config.getoption("xmlpath", None),
+        "--html": config.getoption("htmlpath", None),
+    }
+    given = [(option, here / path) for option, path in places.items() if path]
+    given += [(f"--coresys-ci {name}", here / path) for name, path in outputs.files]
+    if clash := runfile.first_clash(given):
+        first, second = clash
+        raise ConfigError(place=second, problem=f"{first} names the same file")
 
 
 def _given_file(config: pytest.Config, path: str) -> Path:

@@ -265,11 +265,12 @@ def _common(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _largest(several: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _largest(several: Iterable[Mapping[str, float | None]]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
     for each in several:
         for key, value in each.items():
-            found[key] = max(value, found.get(key, value))
+            known = found.get(key)
+            found[key] = value if known is None or (value is not None and value > known) else known
     return found
 
 

@@ -358,6 +358,24 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "there" / "x.json").exists()
 
 
+def test_one_that_cannot_be_made_keeps_no_other_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(run: Any) -> str:
+        raise KeyError("x_acme\n")
+
+    monkeypatch.setattr(ci, "FORMATS", {**ci.FORMATS, "sarif": breaks})
+    monkeypatch.setattr(ci, "github_summary", breaks)
+    monkeypatch.setattr(ci, "github_annotations", breaks)
+    outputs = Outputs((("sarif", "s.sarif"), ("ctrf", "c.json")), str(tmp_path / "summary.md"), annotates=True)
+    assert outputs.write(whole(), tmp_path) == [
+        "--coresys-ci sarif: s.sarif: cannot be made: KeyError: 'x_acme\\n'",
+        f"the summary of GitHub's step: {tmp_path}/summary.md: cannot be made: KeyError: 'x_acme\\n'",
+    ]
+    assert json.loads((tmp_path / "c.json").read_text("utf-8"))["reportFormat"] == "CTRF"
+    assert outputs.printed(whole()) == ["GitHub's annotations cannot be made: KeyError: 'x_acme\\n'"]
+
+
 @pytest.mark.slow
 def test_a_run_writes_them(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytester.makepyfile(test_it="KEPT = []\ndef test_leaks():\n    KEPT.append(bytearray(100_000))\n")
