@@ -279,8 +279,9 @@ def test_to_dict(
     worker: str | None = None,
     why: str | None = None,
     verdict: Status | None = None,
+    duration: float | None = None,
 ) -> dict[str, Any]:
-    """One entry of ``tests``. The verdict is that of the measures unless given.
+    """One entry of ``tests``. The verdict is that of the measures unless given; ``duration`` in seconds, if known.
 
     ``outcome`` is pytest's word, with "xfailed", "xpassed" and "error" told apart. ``why`` is for tests that were
     not measured; without one, the first measure that says why speaks for the test. ``measures`` may be shared
@@ -294,6 +295,7 @@ def test_to_dict(
         why = judged.why
     return {
         "nodeid": plain_text(nodeid),
+        **({} if duration is None else {"duration": plain_number(max(duration, 0.0))}),
         "outcome": outcome,
         "verdict": verdict,
         "repetitions": int(repetitions),

@@ -22,6 +22,7 @@ from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict,
 from pytest_coresys.criteria.run import FAILED, UNRUN
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.model import NOT_RUN, RunReport, moment, summary_of
+from pytest_coresys.reports.orders import with_lock_ids
 from pytest_coresys.wire import SCHEMA, finding_to_dict
 
 Run = Mapping[str, Any]
@@ -54,14 +55,15 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
     for found in report.orders.between_tests(measures):
         if frozenset(found.locks) not in known:  # else a shard has told it, and perhaps that it is agreed to
             report.add_run_finding(finding_to_dict(found))
+    locks = report.orders.section()
     merged: dict[str, Any] = {
         "schema": SCHEMA,
         "run": _facts(runs, several),
-        "tests": tests,
-        "findings": report.run_findings(),
+        "tests": [{**test, "findings": with_lock_ids(test["findings"], locks, test["nodeid"])} for test in tests],
+        "findings": with_lock_ids(report.run_findings(), locks),
         "criteria": _criteria(runs, tests, several),
         "soak": next((dict(run["soak"]) for run in runs if run["soak"]), {}),
-        "locks": report.orders.section(),
+        "locks": locks,
     }
     merged["summary"] = summary_of(merged, merged["run"]["require_measured"])
     return merged

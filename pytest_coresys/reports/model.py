@@ -24,7 +24,7 @@ from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.run import RunCriteria, told
 from pytest_coresys.measures import GROWTH, MEASURES, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
-from pytest_coresys.reports.orders import Orders
+from pytest_coresys.reports.orders import Orders, with_lock_ids
 from pytest_coresys.reports.words import verdicts_text
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, plain, plain_number, plain_text
 
@@ -79,6 +79,10 @@ class RunReport:
     def collected(self, nodeids: Iterable[str]) -> None:
         """Note tests that are to run; each will be listed, with a record or without. May be told twice."""
         self._order.update(dict.fromkeys(plain_text(nodeid) for nodeid in nodeids))
+
+    def known_tests(self) -> list[str]:
+        """The ids of all that was collected, or run."""
+        return list(self._order)
 
     def add_test(self, record: dict[str, Any]) -> None:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
@@ -176,7 +180,8 @@ class RunReport:
         ``repeated`` is counted unless given. ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each
         process.
         """
-        tests = list(self._tests())
+        locks = plain(self.orders.section())
+        tests = [_with_lock_ids(test, locks) for test in self._tests()]
         run: dict[str, Any] = {
             "schema": SCHEMA,
             "run": {
@@ -194,10 +199,10 @@ class RunReport:
                 "effort": _effort(effort, tests),
             },
             "tests": tests,
-            "findings": self.run_findings(),
+            "findings": with_lock_ids(self.run_findings(), locks),
             "criteria": self._criteria_of(tests),
             "soak": {} if soak is None else plain(soak["series"]),
-            "locks": plain(self.orders.section()),
+            "locks": locks,
         }
         run["run"]["criteria"] = {"file": plain_text(self._criteria.file.name), "told": self._criteria.has_evidence}
         if soak is not None:
@@ -221,6 +226,12 @@ class RunReport:
                 yield from (found[worker] for worker in sorted(found, key=_worker_order))
             else:
                 yield from found.values()  # two workers ran it although nobody said "each": both are facts
+
+
+def _with_lock_ids(test: dict[str, Any], locks: Mapping[str, Any]) -> dict[str, Any]:
+    if not any(finding.get("locks") for finding in test["findings"]):
+        return test
+    return {**test, "findings": with_lock_ids(test["findings"], locks, test["nodeid"])}
 
 
 def moment(text: str) -> datetime:

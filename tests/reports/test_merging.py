@@ -102,6 +102,7 @@ def comparable(run: dict[str, Any]) -> dict[str, Any]:
     run = copy.deepcopy(run)
     del run["run"]
     for test in run["tests"]:
+        assert test.pop("duration") >= 0
         for measure in test["measures"].values():
             for name in ("value", "series", "resolution"):
                 measure.pop(name)
@@ -127,6 +128,8 @@ def test_four_shards_merged_are_the_single_run(suite: pytest.Pytester, capsys: p
     assert found["shop.lost"]["verdict"] == found["shop.ready"]["verdict"] == "over"
     (circle,) = [each for each in merged["findings"] if each["key"] == "locks.potential_deadlocks"]
     assert circle["tests"] == ["test_shop.py::test_evicts", "test_shop.py::test_fills"]
+    names = {node["id"]: (node["name"], node["function"]) for node in merged["locks"]["nodes"]}
+    assert [names[number] for number in circle["lock_ids"]] == [("POOL", "<module>"), ("CACHE", "<module>")]
     assert all(not facts(shard)["findings"] for shard in shards), "no shard has seen both orders"
     jsonschema.Draft202012Validator(run_schema()).validate(merged)
     assert [shard["tests"] for shard in merged["run"]["shards"]] == [2, 2, 1, 1]

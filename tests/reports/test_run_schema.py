@@ -46,6 +46,7 @@ def whole_run() -> dict[str, Any]:
             findings=[found, broken],
             repetitions=6,
             worker="gw0",
+            duration=1.25,
         )
     )
     report.crashed("t.py::b")
