@@ -16,7 +16,7 @@ from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
 from pytest_coresys.history.listing import runs_shown, trend_shown
 from pytest_coresys.history.model import HistoryError
-from pytest_coresys.history.opening import DEFAULT, open_store
+from pytest_coresys.history.opening import DEFAULT, KEEP, open_store
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import merge
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     history.add_argument(
         "--prune", type=_count_from(1), metavar="N", help="keep the last N runs of each machine, and stop"
     )
+    history.add_argument("--add", type=Path, metavar="RUN.json", help="keep this run, a merged one say, and stop")
     report = commands.add_parser("report", help="the HTML compliance report of a run file")
     report.add_argument("run", type=Path, metavar="RUN.json", help="a run file, as --coresys-json writes it")
     report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html", help="where the report goes")
@@ -116,10 +117,19 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _history(arguments: argparse.Namespace) -> int:
-    if arguments.url.startswith("sqlite:///") and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists():
+    run = None if arguments.add is None else read_run(arguments.add)
+    if (
+        run is None
+        and arguments.url.startswith("sqlite:///")
+        and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists()
+    ):
         raise HistoryError(url=arguments.url, problem="there is no history yet")
     store = open_store(arguments.url, Path.cwd())
     try:
+        if run is not None:
+            store.save(run, keep=KEEP)
+            print(f"{arguments.add}: kept in {store.url}")
+            return 0
         if arguments.prune is not None:
             print(f"{store.prune(arguments.prune)} runs are gone")
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coresys.budgets.units import format_quantity
+from pytest_coresys.config.keys import suggestion
 from pytest_coresys.criteria.loading import builtin
 from pytest_coresys.history.model import HistoryError, HistoryStore
 from pytest_coresys.measures import MEASURES
@@ -29,8 +30,9 @@ def trend_shown(store: HistoryStore, key: str, last: int, test: str | None, ever
     """A line with a bar for each of the last figures of a key. Raises HistoryError where there is none."""
     points = store.trend(key, last, machine=None if everywhere else _machine(store), nodeid=test)
     if not points:
-        of = f" of {test}" if test else ""
-        raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}')
+        of, known = f" of {test}" if test else "", store.keys()
+        near = "" if key in known else suggestion(key, [*known, *(each for each in MEASURES if each not in known)])
+        raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}{near}')
     unit = _unit(key)
     most = max(abs(point.value or 0.0) for point in points)
     for point in points:

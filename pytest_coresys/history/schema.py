@@ -27,13 +27,14 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX coresys_measures_by_key ON coresys_measures (key, nodeid)",
         "CREATE INDEX coresys_criteria_by_id ON coresys_criteria (id)",
     ),
+    ("ALTER TABLE coresys_runs ADD COLUMN merged TEXT DEFAULT '' NOT NULL",),
 )
 """Statements by version, the first of which makes version 1. None is ever changed: what is new is appended."""
 
 VERSION = len(MIGRATIONS)
 
 RUN_COLUMNS = ("id", "started", "duration", "mode", "profile", "python", "coresys", "machine", "cpu", "commit_id",
-               "tests", "over_limit", "near_limit", "within_limit", "unmeasured", "compliant")  # fmt: skip
+               "tests", "over_limit", "near_limit", "within_limit", "unmeasured", "merged", "compliant")  # fmt: skip
 
 INSERT_RUN = (
     f"INSERT INTO coresys_runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in RUN_COLUMNS)})"
@@ -59,6 +60,8 @@ SELECT_MEASURE = (
     f" WHERE m.key = :key AND (:nodeid = '' OR m.nodeid = :nodeid) AND {_OF_MACHINE}"
     " GROUP BY r.id, r.started ORDER BY r.started DESC, r.id DESC LIMIT :last"
 )
+SELECT_IDS = "SELECT id, merged FROM coresys_runs"
+SELECT_KEYS = "SELECT DISTINCT key FROM coresys_measures UNION SELECT DISTINCT id FROM coresys_criteria"
 SELECT_OLD = (
     "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY machine ORDER BY started DESC, id DESC) AS place"
     " FROM coresys_runs) AS ranked WHERE place > :keep"

@@ -21,6 +21,8 @@ from pytest_coresys.history.model import HistoryError, HistoryStore, fingerprint
 from pytest_coresys.history.opening import check_url, open_store
 from pytest_coresys.history.sqlite import SQLiteDatabase
 from pytest_coresys.history.store import SqlStore
+from pytest_coresys.reports import runfile
+from pytest_coresys.reports.model import RunReport
 
 WAIT = 120.0
 
@@ -121,6 +123,25 @@ def test_a_trend_is_of_the_last_runs_on_such_a_machine_oldest_first(store: Histo
     assert [point["run"] for point in run["criteria"][0]["trend"]][-1] == "run0005"
     assert len(run["criteria"][0]["trend"]) == 5
     assert "trend" not in run["criteria"][1]
+
+
+def merged_of(identity: str, *parts: str) -> dict[str, Any]:
+    run = run_of(90, identity=identity)
+    return {**run, "run": {**run["run"], "merged": list(parts)}}
+
+
+def test_a_merged_run_takes_the_place_of_its_shards_and_is_there_once(store: HistoryStore) -> None:
+    for number in range(3):
+        store.save(run_of(number))
+    store.save(merged_of("m", "run0000", "run0001"))
+    store.save(merged_of("m", "run0000", "run0001"))
+    store.save(merged_of("by another name", "run0001", "run0000"))
+    store.save(run_of(1))
+    assert [(row.id, row.merged) for row in store.runs(9)] == [("run0002", ""), ("m", "run0000 run0001")]
+    assert len(store.trend("memory.growth", 9)) == 2
+    store.save(merged_of("all", "run0000", "run0001", "run0002"))
+    assert [row.id for row in store.runs(9)] == ["all"]
+    assert store.keys() == ["memory.growth", "shop.time"]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +267,7 @@ def test_an_old_schema_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) 
     old_file(path)
     store = open_store(f"sqlite:///{path}", Path("/"))
     (row,) = store.runs(9)
-    assert (row.id, row.profile) == ("old", "")
+    assert (row.id, row.profile, row.merged) == ("old", "", "")
     store.save(run_of())
     assert [row.id for row in store.runs(9)] == ["old", "run0000"]
     store.close()
@@ -276,7 +297,7 @@ def test_a_newer_schema_is_refused_by_name(url: str) -> None:
 
         with psycopg.connect(plain(url), autocommit=True) as other:
             other.execute("UPDATE coresys_schema SET version = 99")
-    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 2\)"):
+    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 3\)"):
         open_store(url, Path("/"))
 
 
@@ -382,7 +403,14 @@ def test_the_command_lists_runs_and_trends(
     ]  # fmt: skip
     with pytest.raises(SystemExit):
         cli.main(["history", "memory.grwth"])
-    assert 'no figure for "memory.grwth"' in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith('it has no figure for "memory.grwth"; did you mean "memory.growth"?')
+    (tmp_path / "all.json").write_bytes(runfile.encoded(RunReport(mode="budget").finish(1.0)))
+    for _ in range(2):
+        assert cli.main(["history", "--add", "all.json", "--url", "sqlite:///new/history.db"]) == 0
+        assert capsys.readouterr().out == "all.json: kept in sqlite:///new/history.db\n"
+    assert cli.main(["history", "--url", "sqlite:///new/history.db"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
     for option in ("--prune", "--last"):
         for wrong in ("-1", "0", "all", "1.5", "\u0661", "1" * 5000):
             with pytest.raises(SystemExit) as refused:
