@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
@@ -60,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.error("give a command: " + ", ".join(commands.choices))
     try:
-        return _COMMANDS[arguments.command](arguments)
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has seen enough: nothing is left to be flushed at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except CoreSysError as error:
         parser.exit(2, f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}\n")
 
@@ -82,12 +89,25 @@ def _count_from(least: int) -> Callable[[str], int]:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    merged = merge([read_run(path) for path in arguments.runs])
+    runs = [read_run(path) for path in arguments.runs]
+    merged = merge(runs)
     write(_output(arguments.output, arguments.runs), merged)
-    summary = merged["summary"]
+    summary, count = merged["summary"], len(runs)
     word = "compliant" if summary["compliant"] else "not compliant"
-    print(f"{arguments.output}: {len(arguments.runs)} runs, {summary['tests']} tests, {word}")
+    print(f"{arguments.output}: {_counted(count, 'run')}, {_counted(summary['tests'], 'test')}, {word}")
+    known = [note for run in runs for note in _notes(run)]
+    for note in _notes(merged):
+        if note not in known:
+            print(printable(note, ascii_only=False))
     return 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _notes(run: Mapping[str, Any]) -> list[str]:
+    return list(run["run"].get("effort", {}).get("notes", ()))
 
 
 def _output(path: Path, read: Sequence[Path]) -> Path:

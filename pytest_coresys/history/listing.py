@@ -30,8 +30,8 @@ def trend_shown(store: HistoryStore, key: str, last: int, test: str | None, ever
     """A line with a bar for each of the last figures of a key. Raises HistoryError where there is none."""
     points = store.trend(key, last, machine=None if everywhere else _machine(store), nodeid=test)
     if not points:
-        of, known = f" of {test}" if test else "", store.keys()
-        near = "" if key in known else suggestion(key, [*known, *(each for each in MEASURES if each not in known)])
+        of, known = f" of {test}" if test else "", list(dict.fromkeys([*store.keys(), *MEASURES]))
+        near = "" if key in known else suggestion(key, known)
         raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}{near}')
     unit = _unit(key)
     most = max(abs(point.value or 0.0) for point in points)

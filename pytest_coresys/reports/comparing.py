@@ -80,11 +80,13 @@ def _criteria(old: Run, new: Run, same: bool) -> Iterator[Change]:
     after = {each["id"]: each for each in new["criteria"]}
     for name, now in after.items():
         was = before.get(name)
-        if was is None:
+        if was is None and now["verdict"] != "not_measured":
             yield Change("new", name, "-", _text(now))
-        elif row := _criterion(was, now, same):
+        elif was is not None and (row := _criterion(was, now, same)):
             yield row
-    yield from (Change("gone", name, _text(was), "-") for name, was in before.items() if name not in after)
+    for name, was in before.items():
+        if name not in after and was["verdict"] != "not_measured":
+            yield Change("gone", name, _text(was), "-")
 
 
 def _criterion(was: Mapping[str, Any], now: Mapping[str, Any], same: bool) -> Change | None:

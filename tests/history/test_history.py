@@ -405,6 +405,11 @@ def test_the_command_lists_runs_and_trends(
         cli.main(["history", "memory.grwth"])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith('it has no figure for "memory.grwth"; did you mean "memory.growth"?')
+    with pytest.raises(SystemExit):
+        cli.main(["history", "threads.leaked"])
+    assert capsys.readouterr().err.endswith('it has no figure for "threads.leaked"\n'), (
+        "it is known, and was never over"
+    )
     (tmp_path / "all.json").write_bytes(runfile.encoded(RunReport(mode="budget").finish(1.0)))
     for _ in range(2):
         assert cli.main(["history", "--add", "all.json", "--url", "sqlite:///new/history.db"]) == 0

@@ -127,6 +127,8 @@ def words(found: list[Change]) -> list[str]:
 def test_criteria_that_came_and_went() -> None:
     found = compare(run_of(criteria=[criterion(FAST, id="old")]), run_of(criteria=[criterion(FAST, id="fresh")]))
     assert [(change.word, change.what) for change in found] == [("new", "fresh"), ("gone", "old")]
+    unseen = [criterion([], "not_measured", id=name) for name in ("one", "other")]
+    assert compare(run_of(criteria=unseen[:1]), run_of(criteria=unseen[1:])) == [], "of the built-in set, most are"
 
 
 def test_figures_of_another_machine_are_not_compared_and_verdicts_are() -> None:

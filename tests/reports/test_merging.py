@@ -345,6 +345,19 @@ def test_a_file_that_is_not_there_is_one_line_and_status_2(tmp_path: Path, capsy
     assert line == f"coresys gate: {path}: cannot be read: No such file or directory"
 
 
+def test_merging_says_which_tests_ran_more_than_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"{name}.json" for name in "ab"]
+    for path in paths:
+        report = RunReport(mode="budget", run_id=path.stem)
+        report.add_test(row_of("t::ä", "passed", "not_measured", "w"))
+        path.write_bytes(runfile.encoded(report.finish(1.0)))
+    assert cli.main(["merge", *map(str, paths), "-o", str(tmp_path / "all.json")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/all.json: 2 runs, 1 test, compliant",
+        "1 test ran in more than one shard, told is the worst: t::ä",
+    ]
+
+
 def test_no_command_writes_over_what_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [tmp_path / f"{name}.json" for name in "ab"]
     for path in runs:
