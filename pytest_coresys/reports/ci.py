@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,11 @@ def _shown(text: str) -> str:
     return printable(text, ascii_only=False)
 
 
+def _shown_lines(texts: Iterable[str]) -> str:
+    """A line for each; what ends a line within one of them does not."""
+    return "\n".join(map(_shown, texts))
+
+
 # -- GitHub -----------------------------------------------------------------------------------------------------------
 
 
@@ -112,10 +117,10 @@ def github_annotations(run: Run) -> list[str]:
 
 def _annotation(problem: Problem) -> str:
     command = "error" if problem.level == "error" else "warning"
-    told = "\n".join([problem.summary, f"in {problem.of}", *problem.details[:3]])
+    told = _shown_lines([problem.summary, f"in {problem.of}", *problem.details[:3]])
     title = f"coresys: {problem.key}"
     where = f"file={_property(problem.path)},line={problem.line},title={_property(title)}"
-    return f"::{command} {where}::{_data(_shown(told))}"
+    return f"::{command} {where}::{_data(told)}"
 
 
 def _data(text: str) -> str:
@@ -334,12 +339,12 @@ def _rule(key: str) -> dict[str, Any]:
 
 
 def _result(problem: Problem, keys: Sequence[str]) -> dict[str, Any]:
-    text = "\n".join([problem.summary, f"in {problem.of}", *problem.details])
+    text = _shown_lines([problem.summary, f"in {problem.of}", *problem.details])
     result: dict[str, Any] = {
         "ruleId": problem.key,
         "ruleIndex": keys.index(problem.key),
         "level": "error" if problem.level == "error" else "warning",
-        "message": {"text": _shown(text)},
+        "message": {"text": text},
         "locations": [_location(problem.path, problem.line)],
         "partialFingerprints": {"coresys/v1": problem.identity},
     }
@@ -418,7 +423,7 @@ def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
         },
     }
     errors = [finding["summary"] for finding in test["findings"] if finding["level"] == "error"]
-    return {**told, "message": _shown("\n".join(errors))} if errors else told
+    return {**told, "message": _shown_lines(errors)} if errors else told
 
 
 def _milliseconds(started: str) -> int:

@@ -84,7 +84,7 @@ class Orders:
         number = self._nodes.setdefault(identity, len(self._nodes) + 1)
         if shared:
             self._shared.add(number)
-        if number not in self._records:
+        if number not in self._records or not self._records[number].site.function:  # as older run files have it
             site = Location(node["path"], node["line"], node["function"])
             permits = node.get("permits", 1)
             self._records[number] = Node(number, node["kind"], node["name"], site, node["scope"], permits)

@@ -260,6 +260,7 @@ def test_sarif_names_deadlocks_and_leaks_with_their_other_places() -> None:
     for result in run["results"]:
         assert rules[result["ruleIndex"]] == result["ruleId"]
     first = run["results"][0]
+    assert first["message"]["text"].splitlines() == ["memory.growth: 2 > 0 (default)", "in t.py::test_a", "seen twice"]
     assert first["locations"][0]["physicalLocation"]["region"]["startLine"] == 41
     (other,) = first["relatedLocations"]
     assert other["physicalLocation"]["artifactLocation"]["uri"] == "app/x%20y.py"
@@ -298,6 +299,7 @@ def test_annotations_are_ten_at_most_and_nothing_in_them_ends_the_line() -> None
     (circle,) = [line for line in lines if "potential_deadlocks" in line]
     assert "\n" not in circle
     assert "%250A" in circle, "a percent sign of its own is escaped"
+    assert lines[0].endswith("::memory.growth: 2 > 0 (default)%0Ain t.py::test_a%0Aseen twice"), "a line each"
     many = whole()
     many["tests"] = [test_of(f"t.py::{at}", "failed", finding("memory.growth", "error", place("a.py", at + 1)))
                      for at in range(40)]  # fmt: skip

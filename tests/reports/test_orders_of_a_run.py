@@ -68,7 +68,10 @@ def test_a_node_tells_in_which_function_it_is_made_in_merged_runs_too() -> None:
     merged = Orders()
     merged.add_section(section, shard="one")
     assert merged.section() == section
-    del section["nodes"][0]["function"]  # of a run file of before
+    of_before = json.loads(json.dumps(section))
+    del of_before["nodes"][0]["function"]
     merged = Orders()
-    merged.add_section(section, shard="one")
+    merged.add_section(of_before, shard="one")
     assert merged.section()["nodes"][0]["function"] == ""
+    merged.add_section(section, shard="two")
+    assert merged.section() == section
