@@ -77,6 +77,9 @@ class HistoryStore(Protocol):
     def criteria(self, ids: Sequence[str], last: int, machine: str) -> dict[str, list[Point]]:
         """The last figures of each of these criteria, oldest first, all read at once."""
 
+    def unit(self, criterion: str) -> str:
+        """The unit that a criterion had last; empty where that is not known."""
+
     def keys(self) -> list[str]:
         """The measures and criteria that there are figures of."""
 
@@ -154,8 +157,11 @@ def criteria_of(run: Run) -> Iterator[dict[str, Any]]:
                 "value": float(criterion["value"]),
                 "verdict": criterion["verdict"],
                 "samples": criterion["samples"],
+                "unit": str(criterion.get("unit") or "")[:_LONGEST_UNIT],
             }
 
+
+_LONGEST_UNIT = 40
 
 LAST = 20
 """Figures of a trend."""

@@ -27,7 +27,10 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX coresys_measures_by_key ON coresys_measures (key, nodeid)",
         "CREATE INDEX coresys_criteria_by_id ON coresys_criteria (id)",
     ),
-    ("ALTER TABLE coresys_runs ADD COLUMN merged TEXT DEFAULT '' NOT NULL",),
+    (
+        "ALTER TABLE coresys_runs ADD COLUMN merged TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE coresys_criteria ADD COLUMN unit VARCHAR(40) DEFAULT '' NOT NULL",
+    ),
 )
 """Statements by version, the first of which makes version 1. None is ever changed: what is new is appended."""
 
@@ -43,7 +46,8 @@ INSERT_MEASURE = (
     "INSERT INTO coresys_measures (run_id, nodeid, key, value, verdict) VALUES (:run, :nodeid, :key, :value, :verdict)"
 )
 INSERT_CRITERION = (
-    "INSERT INTO coresys_criteria (run_id, id, value, verdict, samples) VALUES (:run, :id, :value, :verdict, :samples)"
+    "INSERT INTO coresys_criteria (run_id, id, value, verdict, samples, unit)"
+    " VALUES (:run, :id, :value, :verdict, :samples, :unit)"
 )
 _OF_MACHINE = "(:machine = '' OR r.machine = :machine)"
 SELECT_RUNS = (
@@ -61,6 +65,10 @@ SELECT_MEASURE = (
     " GROUP BY r.id, r.started ORDER BY r.started DESC, r.id DESC LIMIT :last"
 )
 SELECT_IDS = "SELECT id, merged FROM coresys_runs"
+SELECT_UNIT = (
+    "SELECT c.unit FROM coresys_criteria c JOIN coresys_runs r ON r.id = c.run_id"
+    " WHERE c.id = :key AND c.unit <> '' ORDER BY r.started DESC LIMIT 1"
+)
 SELECT_KEYS = "SELECT DISTINCT key FROM coresys_measures UNION SELECT DISTINCT id FROM coresys_criteria"
 SELECT_OLD = (
     "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY machine ORDER BY started DESC, id DESC) AS place"

@@ -112,6 +112,12 @@ class SqlStore:
         with self._database.reading() as transaction:
             return {name: _criterion(transaction, {"key": name, "last": last, "machine": machine}) for name in ids}
 
+    def unit(self, criterion: str) -> str:
+        """The unit that a criterion had last; empty where that is not known."""
+        with self._database.reading() as transaction:
+            rows = transaction.rows(schema.SELECT_UNIT, {"key": criterion})
+        return str(rows[0][0]) if rows else ""
+
     def keys(self) -> list[str]:
         """The measures and criteria that there are figures of."""
         with self._database.reading() as transaction:

@@ -81,7 +81,14 @@ def run_of(number: int = 0, *, machine: dict[str, Any] = MACHINE, identity: str 
         {"nodeid": "t.py::c", "measures": {"memory.growth": none}},
     ]
     criteria = [
-        {"id": "shop.time", "value": 0.001 * (number + 1), "verdict": "within", "samples": 9, "statistic": "p99"},
+        {
+            "id": "shop.time",
+            "value": 0.001 * (number + 1),
+            "verdict": "within",
+            "samples": 9,
+            "statistic": "p99",
+            "unit": "s",
+        },
         {"id": "shop.audited", "value": None, "verdict": "not_measured", "samples": 0, "statistic": "check"},
     ]
     return {
@@ -107,6 +114,7 @@ def test_a_run_is_kept_with_what_says_something(store: HistoryStore) -> None:
     assert store.trend("shop.audited", 10) == []
     (point,) = store.trend("shop.time", 10)
     assert point.value == pytest.approx(0.001)
+    assert (store.unit("shop.time"), store.unit("shop.audited")) == ("s", "")
 
 
 def test_a_trend_is_of_the_last_runs_on_such_a_machine_oldest_first(store: HistoryStore) -> None:
@@ -401,6 +409,8 @@ def test_the_command_lists_runs_and_trends(
     assert [line.split()[1:4] for line in capsys.readouterr().out.splitlines()] == [
         ["1001", "B", "over"], ["1002", "B", "over"],
     ]  # fmt: skip
+    assert cli.main(["history", "shop.time", "--last", "1"]) == 0
+    assert " 3 ms " in capsys.readouterr().out, "in the unit that it was judged in"
     with pytest.raises(SystemExit):
         cli.main(["history", "memory.grwth"])
     (line,) = capsys.readouterr().err.splitlines()
