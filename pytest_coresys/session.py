@@ -508,6 +508,7 @@ class BudgetSession:
             repetitions=seen.repetitions,
             worker=self.worker,
             duration=sum(report.duration for report in reports),
+            started=getattr(reports[0], "start", None),
             why=plan.problem or (f"not repeated: {seen.why}" if seen.why and not seen.repetitions else None),
         )
         self._tell_plugins(item, record)

@@ -404,12 +404,20 @@ def _seconds(test: Mapping[str, Any]) -> float:
     return float(sum(test["measures"][key]["value"] or 0 for key in phases if key in test["measures"]))
 
 
+def _when(test: Mapping[str, Any]) -> dict[str, int]:
+    if "started" not in test:
+        return {}
+    start = _milliseconds(test["started"])
+    return {"start": start, "stop": start + round(_seconds(test) * 1000)}
+
+
 def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": test["nodeid"],
         "status": _STATUS.get(test["outcome"], "other"),
         "rawStatus": test["outcome"],
         "duration": round(_seconds(test) * 1000),
+        **_when(test),
         "filePath": test["nodeid"].partition("::")[0],
         "extra": {
             "coresys": {

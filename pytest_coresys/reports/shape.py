@@ -213,6 +213,9 @@ def _loose_ends(run: Mapping[str, Any]) -> Iterator[Wrong]:
     """What points to nothing, or is no time or place, though it has the right type."""
     if not _has_zone(run["run"]["started"]):
         yield Wrong((".started", ".run"), f"is {_shown(run['run']['started'])}, no time with its zone")
+    for at, test in enumerate(run["tests"]):
+        if "started" in test and not _has_zone(test["started"]):
+            yield Wrong((".started", f"[{at}]", ".tests"), f"is {_shown(test['started'])}, no time with its zone")
     yield from _of_criteria(run["criteria"])
     yield from _of_locks(run["locks"])
 

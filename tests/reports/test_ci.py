@@ -146,6 +146,8 @@ CTRF = {
                             "name": {"type": "string", "minLength": 1},
                             "status": {"enum": ["passed", "failed", "skipped", "pending", "other"]},
                             "duration": _COUNT,
+                            "start": _COUNT,
+                            "stop": _COUNT,
                             "rawStatus": {"type": "string"},
                             "filePath": {"type": "string"},
                             "message": {"type": "string"},
@@ -359,8 +361,11 @@ def test_ctrf_counts_outcomes() -> None:
     assert summary["stop"] - summary["start"] == 2500
     assert results["tests"][1]["duration"] == 250, "as far as its budgets tell"
     timed = whole()
-    timed["tests"][1]["duration"] = 0.4126
-    assert json.loads(ci.ctrf(timed))["results"]["tests"][1]["duration"] == 413
+    timed["tests"][1].update(duration=0.4126, started="2026-01-01T00:00:01.250000+00:00")
+    told = json.loads(ci.ctrf(timed))
+    test = told["results"]["tests"][1]
+    assert (test["duration"], test["start"] - summary["start"], test["stop"] - test["start"]) == (413, 1250, 413)
+    jsonschema.Draft202012Validator(CTRF).validate(told)
     assert results["tests"][0]["message"] == "memory.growth: 2 > 0 (default)"
 
 

@@ -100,9 +100,10 @@ def facts(path: Path) -> dict[str, Any]:
 def comparable(run: dict[str, Any]) -> dict[str, Any]:
     """A run without what two runs never share: times, ids, and where threads went."""
     run = copy.deepcopy(run)
-    del run["run"]
+    began = run.pop("run")["started"]
     for test in run["tests"]:
         assert test.pop("duration") >= 0
+        assert test.pop("started") >= began
         for measure in test["measures"].values():
             for name in ("value", "series", "resolution"):
                 measure.pop(name)

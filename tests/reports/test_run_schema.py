@@ -47,6 +47,7 @@ def whole_run() -> dict[str, Any]:
             repetitions=6,
             worker="gw0",
             duration=1.25,
+            started=1767225600.5,
         )
     )
     report.crashed("t.py::b")
