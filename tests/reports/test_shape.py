@@ -70,6 +70,7 @@ def test_a_run_is_one_whatever_a_later_version_has_added() -> None:
         (("run", "duration"), 10**30, "no run file: run.duration is a number that is too large"),
         (("run", "workers"), True, "no run file: run.workers is True, not a whole number"),
         (("run", "started"), "2026-13-01T00:00:00Z", "no run file: run.started is '2026-13-01T00:00:00Z', no time"),
+        (("tests", 1, "started"), "2026-01-01T99:00:00Z", "no run file: tests[1].started is '2026-01-01T99:00:00Z'"),
         (("criteria", 0, "value"), None, "no run file: criteria[0].value is null, and it is "),
         (("criteria", 0, "histogram", "counts"), [], "no run file: criteria[0].histogram has not as many counts as"),
         (("criteria", 0, "recorded"), {"right": 1}, "no run file: criteria[0].recorded has no 'count'"),
