@@ -3,13 +3,17 @@
 An entry is about one measure of one test (or one criterion, or one finding of the run), and has the figure that was
 recorded, why, and when. It excuses that figure and what is less; more than a tenth above it is worse, and of what is
 counted each one more is. Circles of locks are the same if all their locks are among those that were recorded.
+
+The file is JSON with an entry a line, made to be edited by hand too: lines may be moved, and lines that begin with
+``#`` or ``//`` are comments, which stay with the entry below them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from coresys.budgets.model import Verdict
 from coresys.budgets.units import format_quantity
 from coresys.records import Finding
 from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.config.keys import unknown
 from pytest_coresys.criteria.records import softened
 from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
@@ -57,12 +62,22 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Comments:
+    """Lines that begin with ``#`` or ``//``: over all, over an entry, and behind the last."""
+
+    head: tuple[str, ...] = ()
+    above: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The entries of one file, which is called ``name``. ``recording``: everything is taken up, for this reason."""
 
     name: str
     entries: Mapping[Subject, Entry]
     recording: str | None = None
+    comments: Comments = field(default_factory=Comments)
 
     def of_test(
         self, nodeid: str, verdicts: Sequence[Verdict], findings: Sequence[Finding]
@@ -132,9 +147,18 @@ class Baseline:
 
         return softened(found, told)
 
-    def tightenable(self, run: Mapping[str, Any]) -> list[str]:
+    def of_no_test(self, collected: Iterable[str], whole: Callable[[str], bool]) -> list[Entry]:
+        """Entries of tests that there are no more. ``whole``: whether all of the tests of a file were collected."""
+        there = set(collected)
+        there |= {name.rpartition("@")[0] for name in there}  # pytest-xdist puts the group of a test behind its name
+        entries = (entry for entry in self.entries.values() if entry.about == "test" and entry.name not in there)
+        return [entry for entry in entries if whole(entry.name.partition("::")[0])]
+
+    def tightenable(self, run: Mapping[str, Any], of_no_test: Sequence[Entry] = ()) -> list[str]:
         """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""
         found, figure = [], _figures_of(run)
+        for entry in of_no_test:
+            found.append(f"{entry.name} {entry.key}: {entry.shown} is known, its test is gone")
         for entry in self.entries.values():
             seen = figure(entry)
             if seen is not None and (seen == 0 or seen * WORSE < entry.value):
@@ -142,11 +166,12 @@ class Baseline:
                 found.append(f"{entry.name} {entry.key}: {entry.shown} is known, {now}".replace("  ", " "))
         return found
 
-    def updated(self, run: Mapping[str, Any], date: str) -> Baseline:
+    def updated(self, run: Mapping[str, Any], date: str, of_no_test: Sequence[Entry] = ()) -> Baseline:
         """With what is over in this run; entries of what did not run, or was not measured, stay as they are."""
         assert self.recording is not None
         seen = _figures_of(run)
-        entries = {subject: entry for subject, entry in self.entries.items() if seen(entry) is None}
+        kept = (entry for entry in self.entries.values() if entry not in of_no_test)
+        entries = {entry.subject: entry for entry in kept if seen(entry) is None}
         for new in _excesses(run, self.recording, date):
             old = self.entries.get(new.subject)
             # What was known, and is no worse, keeps its reason and its date; its figure may go down only.
@@ -234,11 +259,20 @@ def _is_ours(measure: Mapping[str, Any], reason: str) -> bool:
 
 # -- the file -------------------------------------------------------------------------------------------------------
 
+_COMMENT = ("#", "//")
+_ENTRIES = re.compile(r'"entries"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,]*")  # who moves lines moves commas: one too few, or too many, is no mistake
+_NAMES = ("about", "name", "key", "value", "unit", "reason", "date", "locks")
+_ABOUT = ("test", "criterion", "run")
 
-def read(path: Path, shown: str, recording: str | None) -> Baseline:
-    """The file, or an empty baseline where there is none yet and one is to be recorded. Raises ConfigError."""
+
+def read(path: Path, shown: str, recording: str | None, measures: Collection[str] | None = None) -> Baseline:
+    """The file, or an empty baseline where there is none yet and one is to be recorded. Raises ConfigError.
+
+    ``measures``: the keys that there are.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         if recording is not None:
             return Baseline(shown, {}, recording)
@@ -248,36 +282,139 @@ def read(path: Path, shown: str, recording: str | None) -> Baseline:
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(place=_OPTION, problem=f"{shown} cannot be read: {cause}") from None
     try:
-        entries = [_entry(row) for row in _rows(json.loads(text))]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(place=_OPTION, problem=f"{shown} is no baseline: {error}") from None
-    return Baseline(shown, {entry.subject: entry for entry in entries}, recording)
+        return _read(text, Baseline(shown, {}, recording), measures)
+    except _LineError as error:
+        raise ConfigError(place=_OPTION, problem=f"{shown}:{error.line}: {error.problem}") from None
 
 
-def _rows(data: Any) -> list[Any]:
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("entries"), list):
-        raise ValueError(f'it has no "schema": {SCHEMA} and "entries"')
-    found: list[Any] = data["entries"]
-    return found
+class _LineError(Exception):
+    def __init__(self, line: int, problem: str) -> None:
+        self.line, self.problem = line, problem
 
 
-def _entry(row: Any) -> Entry:
+def _read(text: str, empty: Baseline, measures: Collection[str] | None) -> Baseline:
+    lines = text.splitlines()
+    comments = {at: line for at, line in enumerate(lines, 1) if line.lstrip().startswith(_COMMENT)}
+    bare = "\n".join("" if at in comments else line for at, line in enumerate(lines, 1))
+    entries: dict[Subject, Entry] = {}
+    places: list[tuple[int, int, Subject]] = []  # the first line, and the last
+    start, rows, rest = _rows(bare)
+    _check_frame(bare, start, rest)
+    for first, last, row in rows:
+        entry = _entry(row, first, measures)
+        if entry.subject in entries:
+            known = next(at for at, _, subject in places if subject == entry.subject)
+            raise _LineError(first, f"{entry.name} {entry.key} is there twice: in line {known} too")
+        entries[entry.subject] = entry
+        places.append((first, last, entry.subject))
+    return replace(empty, entries=entries, comments=_placed(comments, _line(bare, start), places))
+
+
+def _rows(text: str) -> tuple[int, list[tuple[int, int, Any]], int]:
+    """Where the entries begin; each with its lines; and where they end."""
+    found = _ENTRIES.search(text)
+    if found is None:
+        _check_frame(text, len(text), len(text))
+        raise _LineError(1, f'no baseline: it has no "schema": {SCHEMA} and "entries"')
+    rows: list[tuple[int, int, Any]] = []
+    decoder, at = json.JSONDecoder(parse_constant=_no_number), found.end()
+    while True:
+        at = _after(text, at)
+        if at >= len(text):
+            raise _LineError(_line(text, at), "it ends too early, as if it was cut off")
+        if text[at] == "]":
+            return found.end(), rows, at
+        try:
+            row, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise _broken(text, error, at) from None
+        rows.append((_line(text, at), _line(text, end), row))
+        at = end
+
+
+def _after(text: str, at: int) -> int:
+    found = _BETWEEN.match(text, at)
+    return at if found is None else found.end()
+
+
+def _check_frame(text: str, start: int, end: int) -> None:
+    """What is around the entries."""
+    around = text[:start] + "\n" * text.count("\n", start, end) + text[end:]  # each in its line
+    try:
+        frame = json.loads(around)
+    except (ValueError, RecursionError) as error:
+        raise _broken(around, error, 0) from None
+    if not isinstance(frame, dict) or frame.get("schema") != SCHEMA or not isinstance(frame.get("entries"), list):
+        raise _LineError(1, f'no baseline: it has no "schema": {SCHEMA} and "entries"')
+    for name in frame:
+        if name not in ("schema", "entries"):
+            raise _LineError(1, unknown("name", name, ("schema", "entries")))
+
+
+def _broken(text: str, error: Exception, at: int) -> _LineError:
+    if not isinstance(error, json.JSONDecodeError):
+        return _LineError(_line(text, at), str(error) if isinstance(error, ValueError) else "it is nested too deeply")
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return _LineError(_line(text, len(text)), "it ends too early, as if it was cut off")
+    return _LineError(error.lineno, f"not JSON: {error.msg}")
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no figure")
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _entry(row: Any, line: int, measures: Collection[str] | None) -> Entry:
     if not isinstance(row, dict):
-        raise TypeError(f"{row!r} is no entry")
-    names = {"about", "name", "key", "value", "unit", "reason", "date"}
-    if missing := names - row.keys():
-        raise KeyError(f"an entry has no {sorted(missing)[0]}")
-    if isinstance(row["value"], bool) or not isinstance(row["value"], (int, float)):
-        raise TypeError(f"{row['value']!r} is no figure")
-    texts = {name: str(row[name]) for name in names - {"value"}}
-    return Entry(value=float(row["value"]), locks=tuple(map(str, row.get("locks", ()))), **texts)
+        raise _LineError(line, f"{json.dumps(row)} is no entry")
+    for name in row:
+        if name not in _NAMES:
+            raise _LineError(line, unknown("name", name, _NAMES))
+    for name in _NAMES[:-1]:
+        if name not in row:
+            raise _LineError(line, f"the entry has no {name}")
+        if name != "value" and not isinstance(row[name], str):
+            raise _LineError(line, f"{name} is {json.dumps(row[name])}, no text")
+    if row["about"] not in _ABOUT:
+        raise _LineError(line, unknown("about", row["about"], _ABOUT))
+    if row["about"] != "criterion" and measures is not None and row["key"] not in measures:
+        raise _LineError(line, unknown("key", row["key"], measures))
+    value, locks = row["value"], row.get("locks", [])
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _MOST:
+        raise _LineError(line, f"{json.dumps(value)} is no figure")
+    if not isinstance(locks, list) or not all(isinstance(each, str) for each in locks):
+        raise _LineError(line, "locks is no list of texts")
+    return Entry(**{**row, "value": float(value), "locks": tuple(locks)})
+
+
+_MOST = 1e300  # beyond it a tenth more is infinite
+
+
+def _placed(comments: Mapping[int, str], start: int, places: Sequence[tuple[int, int, Subject]]) -> Comments:
+    """Comments stay with the entry that they are in or above."""
+    head, tail = [], []
+    above: dict[Subject, tuple[str, ...]] = {}
+    for line, text in comments.items():
+        entry = next((subject for _, last, subject in places if last >= line), None)
+        if line <= start:
+            head.append(text)
+        elif entry is None:
+            tail.append(text)
+        else:
+            above[entry] = (*above.get(entry, ()), text)
+    return Comments(tuple(head), above, tuple(tail))
 
 
 def text_of(baseline: Baseline) -> str:
-    """The file: one entry a line, in order, so that a change of it reads well."""
-    lines = []
+    """The file: one entry a line, in order, so that a change of it reads well; comments above theirs."""
+    comments, left = baseline.comments, len(baseline.entries)
+    lines = [*comments.head, f'{{"schema": {SCHEMA}, "entries": [']
     for entry in baseline.entries.values():
         row = {name: value for name, value in asdict(entry).items() if value or name == "value"}
         row["value"] = plain_number(entry.value)
-        lines.append(json.dumps(row, ensure_ascii=False))
-    return f'{{"schema": {SCHEMA}, "entries": [\n' + ",\n".join(lines) + "\n]}\n"
+        left -= 1
+        lines += [*comments.above.get(entry.subject, ()), json.dumps(row, ensure_ascii=False) + ("," if left else "")]
+    return "\n".join([*lines, *comments.tail, "]}", ""])

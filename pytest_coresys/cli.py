@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
@@ -16,12 +18,12 @@ from coresys.measure import meters
 from pytest_coresys.engine.forked import why_no_fork
 from pytest_coresys.history.listing import runs_shown, trend_shown
 from pytest_coresys.history.model import HistoryError
-from pytest_coresys.history.opening import DEFAULT, open_store
+from pytest_coresys.history.opening import DEFAULT, KEEP, open_store
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import merge
-from pytest_coresys.reports.model import breaches
-from pytest_coresys.reports.runfile import check_place, read_run, write, write_data
+from pytest_coresys.reports.model import breaches, unmatched
+from pytest_coresys.reports.runfile import OutputError, check_place, first_clash, read_run, write, write_data
 
 _WIDTH = max(map(len, MEASURES)) + 2
 
@@ -47,9 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     history.add_argument("key", nargs="?", metavar="KEY", help="a measure, or the id of a criterion")
     history.add_argument("--url", default=DEFAULT, help=f"where runs are kept ({DEFAULT})")
     history.add_argument("--test", metavar="NODEID", help="of this test only")
-    history.add_argument("--last", type=int, default=20, metavar="N", help="so many runs (20)")
+    history.add_argument("--last", type=_count_from(1), default=20, metavar="N", help="so many runs (20)")
     history.add_argument("--every-machine", action="store_true", help="not only runs on machines like the last one's")
-    history.add_argument("--prune", type=int, metavar="N", help="keep the last N runs of each machine, and stop")
+    history.add_argument(
+        "--prune", type=_count_from(1), metavar="N", help="keep the last N runs of each machine, and stop"
+    )
+    history.add_argument("--add", type=Path, metavar="RUN.json", help="keep this run, a merged one say, and stop")
     report = commands.add_parser("report", help="the HTML compliance report of a run file")
     report.add_argument("run", type=Path, metavar="RUN.json", help="a run file, as --coresys-json writes it")
     report.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.html", help="where the report goes")
@@ -57,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.error("give a command: " + ", ".join(commands.choices))
     try:
-        return _COMMANDS[arguments.command](arguments)
+        status = _COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads has seen enough: nothing is left to be flushed at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except CoreSysError as error:
         parser.exit(2, f"coresys {arguments.command}: {printable(str(error), ascii_only=False)}\n")
 
@@ -67,19 +77,51 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+def _count_from(least: int) -> Callable[[str], int]:
+    """A whole number, no less than this: ``--prune -1`` is no wish to have everything deleted."""
+
+    def count(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: write {least} or more")
+        return int(text)
+
+    return count
+
+
 def _merge(arguments: argparse.Namespace) -> int:
-    merged = merge([read_run(path) for path in arguments.runs])
-    write(check_place(arguments.output), merged)
-    summary = merged["summary"]
+    runs = [read_run(path) for path in arguments.runs]
+    merged = merge(runs)
+    write(_output(arguments.output, arguments.runs), merged)
+    summary, count = merged["summary"], len(runs)
     word = "compliant" if summary["compliant"] else "not compliant"
-    print(f"{arguments.output}: {len(arguments.runs)} runs, {summary['tests']} tests, {word}")
+    print(f"{arguments.output}: {_counted(count, 'run')}, {_counted(summary['tests'], 'test')}, {word}")
+    known = [note for run in runs for note in _notes(run)]
+    for note in _notes(merged):
+        if note not in known:
+            print(printable(note, ascii_only=False))
     return 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _notes(run: Mapping[str, Any]) -> list[str]:
+    return list(run["run"].get("effort", {}).get("notes", ()))
+
+
+def _output(path: Path, read: Sequence[Path]) -> Path:
+    """Where a command writes, which must be none of the files that it reads."""
+    for each in read:
+        if first_clash([("read", each), ("written", path)]):
+            raise OutputError(path=str(path), cause="it is what it reads: give another -o")
+    return check_place(path)
 
 
 def _gate(arguments: argparse.Namespace) -> int:
     run = read_run(arguments.run)
     required = [*run["run"].get("require_measured", []), *arguments.require]
-    found = breaches(run, required)
+    found = [*breaches(run, required), *unmatched(run, arguments.require)]
     for line in found:
         print(printable(line, ascii_only=False))
     return 1 if found else 0
@@ -95,12 +137,21 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _history(arguments: argparse.Namespace) -> int:
-    if arguments.url.startswith("sqlite:///") and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists():
+    run = None if arguments.add is None else read_run(arguments.add)
+    if (
+        run is None
+        and arguments.url.startswith("sqlite:///")
+        and not (Path.cwd() / arguments.url.removeprefix("sqlite:///")).exists()
+    ):
         raise HistoryError(url=arguments.url, problem="there is no history yet")
     store = open_store(arguments.url, Path.cwd())
     try:
+        if run is not None:
+            store.save(run, keep=KEEP)
+            print(f"{arguments.add}: kept in {store.url}")
+            return 0
         if arguments.prune is not None:
-            print(f"{store.prune(max(arguments.prune, 0))} runs are gone")
+            print(f"{store.prune(arguments.prune)} runs are gone")
             return 0
         shown = runs_shown if arguments.key is None else trend_shown
         for line in shown(store, arguments.key, arguments.last, arguments.test, arguments.every_machine):
@@ -113,8 +164,9 @@ def _history(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> int:
     from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted here
 
-    target = check_place(arguments.output)
-    write_data(target, htmlpage.data(read_run(arguments.run)))
+    run = read_run(arguments.run)
+    target = _output(arguments.output, [arguments.run])
+    write_data(target, htmlpage.data(run))
     print(arguments.output)
     return 0
 

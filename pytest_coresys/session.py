@@ -123,7 +123,26 @@ def _what_is_written(config: pytest.Config) -> _Writes:
     target, page_target = _target(config, "json"), _target(config, "report")
     if page_target is not None and not _there("jinja2"):
         raise ConfigError(place="--coresys-report", problem="needs Jinja2, which is not installed")
+    _check_apart(config, outputs)
     return _Writes(target, page_target, history, outputs)
+
+
+def _check_apart(config: pytest.Config, outputs: Outputs) -> None:
+    """Raise ConfigError where two options name the same file: the one would be written over the other."""
+    here = config.invocation_params.dir
+    places = {
+        "--coresys-json": config.getoption("coresys_json"),
+        "--coresys-report": config.getoption("coresys_report"),
+        "--coresys-baseline": config.getoption("coresys_baseline"),
+        "--coresys-criteria": config.getoption("coresys_criteria"),
+        "--junitxml": config.getoption("xmlpath", None),
+        "--html": config.getoption("htmlpath", None),
+    }
+    given = [(option, here / path) for option, path in places.items() if path]
+    given += [(f"--coresys-ci {name}", here / path) for name, path in outputs.files]
+    if clash := runfile.first_clash(given):
+        first, second = clash
+        raise ConfigError(place=second, problem=f"{first} names the same file")
 
 
 def open_session(config: pytest.Config) -> None:
@@ -148,7 +167,7 @@ def open_session(config: pytest.Config) -> None:
             measures=measures,
             choose=choose,
         )
-        known = _baseline_of(config)
+        known = _baseline_of(config, measures)
         check_subjects(config.getoption("coresys_subject"))
         writes = _Writes() if hasattr(config, "workerinput") else _what_is_written(config)
     except (ConfigError, runfile.OutputError) as error:
@@ -268,6 +287,7 @@ class BudgetSession:
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
         self.baseline: Baseline | None = None
+        self.left_out: set[str] = set()  # files and folders that were not collected in full, "" for any
         self.writes = _Writes()
         self.written: Written = None, None
         self.page_written: Written = None, None
@@ -310,6 +330,13 @@ class BudgetSession:
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
         self.collected = True
         self.pytest_plugin_registered()
+
+    def pytest_deselected(self) -> None:
+        self.left_out.add("")
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if not report.passed:  # skipped as a whole, or broken
+            self.left_out.add(report.nodeid.partition("::")[0])
 
     def pytest_plugin_registered(self) -> None:
         if self.collected:
@@ -480,6 +507,8 @@ class BudgetSession:
             findings=findings,
             repetitions=seen.repetitions,
             worker=self.worker,
+            duration=sum(report.duration for report in reports),
+            started=getattr(reports[0], "start", None),
             why=plan.problem or (f"not repeated: {seen.why}" if seen.why and not seen.repetitions else None),
         )
         self._tell_plugins(item, record)
@@ -715,6 +744,7 @@ class BudgetSession:
                 "noise": self.repeater.noise,
                 "notes": self.notes,
                 "others": self.others_ran,
+                "left_out": sorted(self.left_out),
                 "soak": None if self.soak is None else self.soak.sent(),
             }
             return
@@ -784,17 +814,23 @@ class BudgetSession:
         return self._safely(told)
 
     def _end_of_baseline(self, known: Baseline) -> None:
+        gone = known.of_no_test(self.report.known_tests(), self._is_whole) if has_run(self.run) else []
         if known.recording is None:
-            self.report.hints = known.tightenable(self.run)
+            self.report.hints = known.tightenable(self.run, gone)
             return
         path = self.config.invocation_params.dir / known.name
-        new = known.updated(self.run, self.report.started.date().isoformat())
+        new = known.updated(self.run, self.report.started.date().isoformat(), gone)
         try:
             runfile.write_text(runfile.check_place(path), baseline.text_of(new))
         except runfile.OutputError as error:
             self.report.hints = [f"{known.name} was NOT written: {error.cause}"]
         else:
             self.report.hints = [f"{known.name}: {len(new.entries)} known, {len(known.entries)} before"]
+
+    def _is_whole(self, path: str) -> bool:
+        """Whether all tests of a file were collected."""
+        asked = any(_is_in(path, folder) for folder in _whole_folders(self.config))
+        return asked and not any(_is_in(path, left_out) for left_out in self.left_out)
 
     def _between_tests(self) -> list[dict[str, Any]]:
         """Findings about locks that different tests took in different orders."""
@@ -831,6 +867,7 @@ class BudgetSession:
         output = getattr(node, "workeroutput", {}).get("coresys", {})  # a crashed worker has none
         if self.soak is not None:
             self.soak.take(getattr(getattr(node, "gateway", None), "id", None), output.get("soak"))
+        self.left_out.update(output.get("left_out", [""]))
         book = self.repeater.book
         book.spent += output.get("spent", 0.0)
         book.explaining += output.get("explaining", 0.0)
@@ -887,7 +924,21 @@ class BudgetSession:
         return htmlpage.data(self.run)
 
 
-def _baseline_of(config: pytest.Config) -> Baseline | None:
+def _whole_folders(config: pytest.Config) -> list[str]:
+    """The folders, from the root, all tests of which this run was asked for; none where an option leaves some out."""
+    options = config.option
+    names = ("keyword", "markexpr", "deselect", "lf", "ignore", "ignore_glob", "pyargs")
+    if any(getattr(options, name, None) for name in names) or any("::" in arg for arg in config.args):
+        return []
+    given = [config.invocation_params.dir / arg for arg in config.args]
+    return [Path(os.path.relpath(path, config.rootpath)).as_posix() for path in given if path.is_dir()]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return folder in (".", "", path) or path.startswith(f"{folder}/")
+
+
+def _baseline_of(config: pytest.Config, measures: Collection[str]) -> Baseline | None:
     path, update, reason = (config.getoption(f"coresys_{name}") for name in ("baseline", "update_baseline", "reason"))
     if path is None:
         if update:
@@ -896,7 +947,7 @@ def _baseline_of(config: pytest.Config) -> Baseline | None:
     if update and not (reason or "").strip():
         problem = 'say why, with --coresys-reason "..."'
         raise ConfigError(place="--coresys-update-baseline", problem=problem)
-    return baseline.read(given_file(config, path), str(path), reason.strip() if update else None)
+    return baseline.read(given_file(config, path), str(path), reason.strip() if update else None, measures)
 
 
 def _deadlocked(seen: Seen) -> bool:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, cast, get_args
 
@@ -281,8 +282,12 @@ def test_to_dict(
     worker: str | None = None,
     why: str | None = None,
     verdict: Status | None = None,
+    duration: float | None = None,
+    started: float | None = None,
 ) -> dict[str, Any]:
-    """One entry of ``tests``. The verdict is that of the measures unless given.
+    """One entry of ``tests``. The verdict is that of the measures unless given; ``duration`` in seconds, if known.
+
+    ``started``: as ``time.time()`` tells it.
 
     ``outcome`` is pytest's word, with "xfailed", "xpassed" and "error" told apart. ``why`` is for tests that were
     not measured; without one, the first measure that says why speaks for the test. ``measures`` may be shared
@@ -296,6 +301,8 @@ def test_to_dict(
         why = judged.why
     return {
         "nodeid": plain_text(nodeid),
+        **({} if duration is None else {"duration": plain_number(max(duration, 0.0))}),
+        **_started(started),
         "outcome": outcome,
         "verdict": verdict,
         "repetitions": int(repetitions),
@@ -304,6 +311,13 @@ def test_to_dict(
         "measures": judged.measures,
         "findings": [finding_to_dict(finding) for finding in findings],
     }
+
+
+def _started(seconds: float | None) -> dict[str, str]:
+    try:
+        return {"started": datetime.fromtimestamp(seconds, timezone.utc).isoformat()} if seconds else {}
+    except (OverflowError, OSError, ValueError):  # a test may have set the clock
+        return {}
 
 
 _texts: IdentityMemo[str] = IdentityMemo(most=1000)

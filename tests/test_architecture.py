@@ -52,6 +52,7 @@ NO_PYTEST = (
     "pytest_coresys.reports.model",
     "pytest_coresys.reports.soaks",
     "pytest_coresys.reports.runfile",
+    "pytest_coresys.reports.shape",
     "pytest_coresys.reports.junit",
     "pytest_coresys.reports.reading",
     "pytest_coresys.reports.terminal",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from coresys.records import Finding
 from pytest_coresys import baseline
 from pytest_coresys.baseline import Baseline, Entry
 from pytest_coresys.config.errors import ConfigError
+from pytest_coresys.session import _whole_folders
 
 GROWTH = Entry("test", "t.py::a", "memory.growth", 1000.0, "B", "#412", "2026-01-02")
 THREADS = Entry("test", "t.py::a", "threads.leaked", 2.0, "count", "#413", "2026-01-02")
@@ -161,23 +163,116 @@ def test_the_file_reads_as_it_was_written(tmp_path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) == 5, "an entry a line"
 
 
+EDITED = """\
+# what is known, to be worked off by March
+{"schema": 1, "entries": [
+
+    {"about": "test", "name": "t.py::a", "key": "threads.leaked", "value": 2, "unit": "count", "reason": "#413",
+// inside of it
+     "date": "2026-01-02"}
+  # the cache of sessions, see #412
+{"about": "test", "name": "t.py::a", "key": "memory.growth", "value": 1000, "unit": "B", "reason": "#412",
+     "date": "2026-01-02"},
+# no more for now
+]}
+"""
+
+
+def test_a_file_that_was_edited_by_hand_is_read_and_keeps_its_comments(tmp_path: Path) -> None:
+    path = tmp_path / "known.json"
+    path.write_text(EDITED, encoding="utf-8-sig")
+    known = baseline.read(path, "known.json", "now", {"memory.growth", "threads.leaked"})
+    assert list(known.entries.values()) == [THREADS, GROWTH]
+    again = known.updated(run_with(900.0, reason="recorded in known.json: now"), "2026-11-29")
+    assert [line[:40] for line in baseline.text_of(again).splitlines()] == [
+        "# what is known, to be worked off by Mar",
+        '{"schema": 1, "entries": [',
+        "  # the cache of sessions, see #412",
+        '{"about": "test", "name": "t.py::a", "ke',
+        "// inside of it",
+        '{"about": "test", "name": "t.py::a", "ke',
+        "# no more for now",
+        "]}",
+    ]
+    path.write_text(baseline.text_of(again), encoding="utf-8")
+    assert baseline.text_of(baseline.read(path, "known.json", None)) == baseline.text_of(again)
+    gone = known.updated(run_with(0.0, "within"), "2026-11-29")
+    assert "sessions" not in baseline.text_of(gone), "the comment goes with its entry"
+
+
+ROW = json.dumps({"about": "test", "name": "t.py::a", "key": "memory.growth", "value": 1, "unit": "B", "reason": "r",
+                  "date": "d"})  # fmt: skip
+
+
+def file_of(*rows: str) -> str:
+    return '{"schema": 1, "entries": [\n' + ",\n".join(rows) + "\n]}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (None, "there is no such file; --coresys-update-baseline makes one"),
-        ("{", "known.json is no baseline: "),
-        ('{"schema": 2, "entries": []}', 'it has no "schema": 1'),
-        ('{"schema": 1, "entries": [3]}', "3 is no entry"),
-        ('{"schema": 1, "entries": [{"about": "test"}]}', "an entry has no date"),
+        (None, "known.json: there is no such file; --coresys-update-baseline makes one"),
+        ("", "known.json:1: it ends too early, as if it was cut off"),
+        ("{", "known.json:1: it ends too early, as if it was cut off"),
+        ('{"schema" 1}', "known.json:1: not JSON: "),
+        ("[]", 'known.json:1: no baseline: it has no "schema": 1 and "entries"'),
+        ('{"schema": 2, "entries": []}', 'known.json:1: no baseline: it has no "schema": 1'),
+        ('{"schema": 1, "entries": [], "enties": 3}', 'known.json:1: unknown name "enties"; did you mean "entries"?'),
+        (file_of("3"), "known.json:2: 3 is no entry"),
+        (file_of(ROW, '{"about": "test"}'), "known.json:3: the entry has no name"),
+        (file_of(ROW.replace('"test"', '"tset"')), 'known.json:2: unknown about "tset"; did you mean "test"?'),
+        (file_of(ROW.replace("memory.growth", "memory.grwth")),
+         'known.json:2: unknown key "memory.grwth"; did you mean "memory.growth"?'),
+        (file_of(ROW.replace('"reason"', '"reson"')), 'known.json:2: unknown name "reson"; did you mean "reason"?'),
+        (file_of(ROW.replace('"r"', "7")), "known.json:2: reason is 7, no text"),
+        (file_of(ROW.replace("1,", "true,")), "known.json:2: true is no figure"),
+        (file_of(ROW.replace("1,", "NaN,")), "known.json:2: NaN is no figure"),
+        (file_of(ROW.replace("1,", "1e999,")), "known.json:2: Infinity is no figure"),
+        (file_of("# why", ROW, "", ROW), "known.json:5: t.py::a memory.growth is there twice: in line 3 too"),
+        (file_of(ROW, "<<<<<<< HEAD", ROW), "known.json:3: not JSON: "),
+        (file_of(ROW)[:60], "known.json:2: it ends too early, as if it was cut off"),
+        (file_of(ROW)[:-4], "known.json:2: it ends too early, as if it was cut off"),
+        (file_of(ROW) + "}", "known.json:4: not JSON: "),
     ],
-)
-def test_what_is_no_baseline_is_told(tmp_path: Path, text: str | None, problem: str) -> None:
+)  # fmt: skip
+def test_what_is_no_baseline_is_told_with_its_line(tmp_path: Path, text: str | None, problem: str) -> None:
     path = tmp_path / "known.json"
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
-        baseline.read(path, "known.json", None)
-    assert problem in str(refused.value)
+        baseline.read(path, "known.json", None, {"memory.growth"})
+    assert str(refused.value).startswith(f"--coresys-baseline: {problem}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("collected", "whole", "gone"),
+    [
+        (["t.py::b"], True, True),
+        (["t.py::b"], False, False),
+        (["t.py::a"], True, False),
+        (["t.py::a@database"], True, False),
+        ([], True, True),
+    ],
+)
+def test_an_entry_of_no_test_can_go_where_all_of_its_file_was_collected(
+    collected: list[str], whole: bool, gone: bool
+) -> None:
+    criterion = Entry("criterion", "shop.x", "shop.x", 1.0, "s", "r", "2026-01-02")
+    known, asked = of(GROWTH, criterion, recording="now"), []
+
+    def is_whole(path: str) -> bool:
+        asked.append(path)
+        return whole
+
+    found = known.of_no_test(collected, is_whole)
+    assert found == [GROWTH] * gone
+    assert set(asked) <= {"t.py"}
+    empty: dict[str, Any] = {"tests": [], "findings": [], "criteria": []}
+    told = ["t.py::a memory.growth: 1000 B is known, its test is gone"]
+    assert known.tightenable(empty, found) == told * gone
+    kept = [criterion] if gone else [criterion, GROWTH]
+    assert list(known.updated(empty, "2026-11-29", found).entries.values()) == kept
 
 
 SUITE = """
@@ -225,6 +320,51 @@ def test_only_what_is_new_or_worse_fails(pytester: pytest.Pytester, workers: tup
     better = pytester.runpytest_subprocess(*options)
     assert better.ret == 0
     better.stdout.fnmatch_lines(["baseline: 1 known that can be tightened*", "*test_leaks memory.growth: *, gone"])
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "folders"),
+    [
+        (["/work/shop"], {}, ["."]),
+        (["tests", "app"], {}, ["tests", "app"]),
+        (["tests/test_a.py"], {}, []),
+        (["tests", "tests/test_a.py::test_b"], {}, []),
+        (["tests"], {"keyword": "test_a"}, []),
+        (["tests"], {"markexpr": "not slow"}, []),
+        (["tests"], {"ignore": ["tests/slow"]}, []),
+        (["tests"], {"lf": True}, []),
+        (["nowhere"], {}, []),
+    ],
+)
+def test_which_folders_a_run_was_asked_for_as_a_whole(
+    tmp_path: Path, args: list[str], options: dict[str, Any], folders: list[str]
+) -> None:
+    for name in ("tests", "app"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("")
+    given = [str(tmp_path) if arg == "/work/shop" else arg for arg in args]
+    config: Any = SimpleNamespace(args=given, option=SimpleNamespace(**options), rootpath=tmp_path,
+                                  invocation_params=SimpleNamespace(dir=tmp_path))  # fmt: skip
+    assert _whole_folders(config) == folders
+
+
+@pytest.mark.slow
+def test_an_entry_of_a_test_that_is_gone_is_told_by_a_run_of_the_whole_suite_and_dropped_by_recording(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(**{"tests/test_a": "def test_a(): pass\ndef test_b(): pass\n"})
+    gone = Entry("test", "tests/test_a.py::test_gone", "memory.growth", 1000.0, "B", "#412", "2026-01-02")
+    path = pytester.path / "known.json"
+    path.write_text(baseline.text_of(of(gone)), encoding="utf-8")
+    options = ["--coresys-budget", "--coresys-repeat=0", "--coresys-history=none", "--coresys-baseline=known.json",
+               "-p", "no:cacheprovider"]  # fmt: skip
+    recording = ["--coresys-update-baseline", "--coresys-reason", "less"]
+    told = ["baseline: 1 known that can be tightened*", "*test_gone memory.growth: 1000 B is known, its test is gone"]
+    pytester.runpytest_subprocess(*options, "-n", "2").stdout.fnmatch_lines(told)
+    pytester.runpytest_subprocess(*options, *recording, "--deselect", "tests/test_a.py::test_b")
+    assert "test_gone" in path.read_text("utf-8")
+    pytester.runpytest_subprocess(*options, *recording)
+    assert "test_gone" not in path.read_text("utf-8")
 
 
 def test_recording_wants_a_place_and_a_reason(pytester: pytest.Pytester) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -58,3 +61,15 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         cli.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.strip() == f"coresys {version('pytest-coresys')}"
+
+
+def test_who_reads_no_further_sees_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest_coresys.cli", "doctor"], stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -216,3 +216,13 @@ def test_a_record_packed_for_another_process_comes_back_as_it_was() -> None:
         packed = wire.packed(record)
         assert all(type(text) is str and text.isascii() for text in packed)
         assert wire.unpacked(packed) == record
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [(None, {}), (0, {}), (1767225600.5, {"started": "2026-01-01T00:00:00.500000+00:00"}), (1e300, {}), (math.nan, {})],
+)
+def test_a_test_tells_when_it_began_if_the_clock_was_right(started: float | None, told: dict[str, str]) -> None:
+    record = wire.test_to_dict(nodeid="t.py::a", outcome="passed", started=started, duration=1.5)
+    assert {name: value for name, value in record.items() if name == "started"} == told
+    assert record["duration"] == 1.5

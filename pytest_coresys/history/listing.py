@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coresys.budgets.units import format_quantity
+from pytest_coresys.config.keys import suggestion
 from pytest_coresys.criteria.loading import builtin
 from pytest_coresys.history.model import HistoryError, HistoryStore
 from pytest_coresys.measures import MEASURES
@@ -29,9 +30,10 @@ def trend_shown(store: HistoryStore, key: str, last: int, test: str | None, ever
     """A line with a bar for each of the last figures of a key. Raises HistoryError where there is none."""
     points = store.trend(key, last, machine=None if everywhere else _machine(store), nodeid=test)
     if not points:
-        of = f" of {test}" if test else ""
-        raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}')
-    unit = _unit(key)
+        of, known = f" of {test}" if test else "", list(dict.fromkeys([*store.keys(), *MEASURES]))
+        near = "" if key in known else suggestion(key, known)
+        raise HistoryError(url=store.url, problem=f'it has no figure for "{key}"{of}{near}')
+    unit = _unit(store, key)
     most = max(abs(point.value or 0.0) for point in points)
     for point in points:
         value = point.value or 0.0
@@ -44,8 +46,9 @@ def _machine(store: HistoryStore) -> str | None:
     return newest[-1].machine if newest else None
 
 
-def _unit(key: str) -> str:
+def _unit(store: HistoryStore, key: str) -> str:
     if key in MEASURES:
         return MEASURES[key].unit
-    criterion = builtin().criteria.get(key)
-    return "" if criterion is None or criterion.unit == "bool" else criterion.unit
+    criterion = builtin().criteria.get(key)  # runs of before have not told
+    unit = store.unit(key) or ("" if criterion is None else criterion.unit)
+    return "" if unit == "bool" else unit

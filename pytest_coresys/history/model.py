@@ -23,7 +23,10 @@ class HistoryError(CoreSysError):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. ``machine`` is the fingerprint of what figures depend on: runs of another one are not compared."""
+    """One run. ``machine`` is the fingerprint of what figures depend on: runs of another one are not compared.
+
+    ``merged``: the ids of the runs that it was merged from, with blanks between.
+    """
 
     id: str
     started: str
@@ -40,6 +43,7 @@ class RunRow:
     near: int
     within: int
     unmeasured: int
+    merged: str
     compliant: bool
 
 
@@ -59,7 +63,10 @@ class HistoryStore(Protocol):
     url: str
 
     def save(self, run: Run, *, keep: int | None = None) -> None:
-        """Keep a run, and of each machine no more than so many. One that is there already stays as it is."""
+        """Keep a run, and of each machine no more than so many. One that is there already stays as it is.
+
+        A run that was merged takes the place of those that it was merged from, none of which is kept after it.
+        """
 
     def runs(self, last: int, machine: str | None = None) -> list[RunRow]:
         """The last runs, oldest first; of one machine only, if that is given."""
@@ -69,6 +76,12 @@ class HistoryStore(Protocol):
 
     def criteria(self, ids: Sequence[str], last: int, machine: str) -> dict[str, list[Point]]:
         """The last figures of each of these criteria, oldest first, all read at once."""
+
+    def unit(self, criterion: str) -> str:
+        """The unit that a criterion had last; empty where that is not known."""
+
+    def keys(self) -> list[str]:
+        """The measures and criteria that there are figures of."""
 
     def prune(self, keep: int) -> int:
         """Keep so many runs of each machine, the last ones; returns how many are gone."""
@@ -111,6 +124,7 @@ def row_of(run: Run) -> RunRow:
         near=summary["near"],
         within=summary["within"],
         unmeasured=summary["not_measured"],
+        merged=" ".join(facts.get("merged", ())),
         compliant=bool(summary["compliant"]),
     )
 
@@ -143,8 +157,11 @@ def criteria_of(run: Run) -> Iterator[dict[str, Any]]:
                 "value": float(criterion["value"]),
                 "verdict": criterion["verdict"],
                 "samples": criterion["samples"],
+                "unit": str(criterion.get("unit") or "")[:_LONGEST_UNIT],
             }
 
+
+_LONGEST_UNIT = 40
 
 LAST = 20
 """Figures of a trend."""

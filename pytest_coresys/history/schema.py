@@ -27,13 +27,17 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX coresys_measures_by_key ON coresys_measures (key, nodeid)",
         "CREATE INDEX coresys_criteria_by_id ON coresys_criteria (id)",
     ),
+    (
+        "ALTER TABLE coresys_runs ADD COLUMN merged TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE coresys_criteria ADD COLUMN unit VARCHAR(40) DEFAULT '' NOT NULL",
+    ),
 )
 """Statements by version, the first of which makes version 1. None is ever changed: what is new is appended."""
 
 VERSION = len(MIGRATIONS)
 
 RUN_COLUMNS = ("id", "started", "duration", "mode", "profile", "python", "coresys", "machine", "cpu", "commit_id",
-               "tests", "over_limit", "near_limit", "within_limit", "unmeasured", "compliant")  # fmt: skip
+               "tests", "over_limit", "near_limit", "within_limit", "unmeasured", "merged", "compliant")  # fmt: skip
 
 INSERT_RUN = (
     f"INSERT INTO coresys_runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in RUN_COLUMNS)})"
@@ -42,7 +46,8 @@ INSERT_MEASURE = (
     "INSERT INTO coresys_measures (run_id, nodeid, key, value, verdict) VALUES (:run, :nodeid, :key, :value, :verdict)"
 )
 INSERT_CRITERION = (
-    "INSERT INTO coresys_criteria (run_id, id, value, verdict, samples) VALUES (:run, :id, :value, :verdict, :samples)"
+    "INSERT INTO coresys_criteria (run_id, id, value, verdict, samples, unit)"
+    " VALUES (:run, :id, :value, :verdict, :samples, :unit)"
 )
 _OF_MACHINE = "(:machine = '' OR r.machine = :machine)"
 SELECT_RUNS = (
@@ -59,6 +64,12 @@ SELECT_MEASURE = (
     f" WHERE m.key = :key AND (:nodeid = '' OR m.nodeid = :nodeid) AND {_OF_MACHINE}"
     " GROUP BY r.id, r.started ORDER BY r.started DESC, r.id DESC LIMIT :last"
 )
+SELECT_IDS = "SELECT id, merged FROM coresys_runs"
+SELECT_UNIT = (
+    "SELECT c.unit FROM coresys_criteria c JOIN coresys_runs r ON r.id = c.run_id"
+    " WHERE c.id = :key AND c.unit <> '' ORDER BY r.started DESC LIMIT 1"
+)
+SELECT_KEYS = "SELECT DISTINCT key FROM coresys_measures UNION SELECT DISTINCT id FROM coresys_criteria"
 SELECT_OLD = (
     "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY machine ORDER BY started DESC, id DESC) AS place"
     " FROM coresys_runs) AS ranked WHERE place > :keep"

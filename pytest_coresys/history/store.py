@@ -76,12 +76,15 @@ class SqlStore:
         raise HistoryError(url=self.url, problem=problem)
 
     def save(self, run: Run, *, keep: int | None = None) -> None:
-        """Keep a run, in one transaction, and of each machine no more than so many."""
+        """Keep a run, in one transaction, and of each machine no more than so many: no test of it is there twice."""
         row = {_RENAMED.get(name, name): value for name, value in asdict(row_of(run)).items()}
         row["compliant"] = int(row["compliant"])
         with self._database.writing() as transaction:
-            if transaction.rows("SELECT id FROM coresys_runs WHERE id = :id", {"id": row["id"]}):
+            there = {identity: set(merged.split()) for identity, merged in transaction.rows(schema.SELECT_IDS, {})}
+            mine = set(row["merged"].split()) or {row["id"]}
+            if any(mine <= (parts or {identity}) for identity, parts in there.items()):
                 return
+            _delete(transaction, [identity for identity, parts in there.items() if (parts or {identity}) < mine])
             transaction.do(schema.INSERT_RUN, row)
             transaction.do_all(schema.INSERT_MEASURE, measures_of(run))
             transaction.do_all(schema.INSERT_CRITERION, criteria_of(run))
@@ -109,6 +112,17 @@ class SqlStore:
         with self._database.reading() as transaction:
             return {name: _criterion(transaction, {"key": name, "last": last, "machine": machine}) for name in ids}
 
+    def unit(self, criterion: str) -> str:
+        """The unit that a criterion had last; empty where that is not known."""
+        with self._database.reading() as transaction:
+            rows = transaction.rows(schema.SELECT_UNIT, {"key": criterion})
+        return str(rows[0][0]) if rows else ""
+
+    def keys(self) -> list[str]:
+        """The measures and criteria that there are figures of."""
+        with self._database.reading() as transaction:
+            return sorted(row[0] for row in transaction.rows(schema.SELECT_KEYS, {}))
+
     def prune(self, keep: int) -> int:
         """Keep so many runs of each machine, the last ones; returns how many are gone."""
         with self._database.writing() as transaction:
@@ -124,10 +138,14 @@ def _criterion(transaction: Transaction, values: Mapping[str, Any]) -> list[Poin
 
 
 def _prune(transaction: Transaction, keep: int) -> int:
-    old = [{"id": row[0]} for row in transaction.rows(schema.SELECT_OLD, {"keep": keep})]
-    for statement in schema.DELETE_PARTS:
-        transaction.do_all(statement, old)
+    old = [row[0] for row in transaction.rows(schema.SELECT_OLD, {"keep": keep})]
+    _delete(transaction, old)
     return len(old)
+
+
+def _delete(transaction: Transaction, ids: Sequence[str]) -> None:
+    for statement in schema.DELETE_PARTS:
+        transaction.do_all(statement, [{"id": each} for each in ids])
 
 
 def _run_row(row: Row) -> RunRow:

@@ -10,16 +10,15 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import advice, printable
 from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
-from pytest_coresys.reports.model import breaches
+from pytest_coresys.reports.model import breaches, moment
 from pytest_coresys.reports.terminal import criterion_text
 from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
 
@@ -51,21 +50,26 @@ class Problem:
 
 def problems(run: Run) -> list[Problem]:
     """All findings, the worst first: errors, the farthest over their limit, then warnings, then suspicions."""
-    found = [problem for test in run["tests"] for problem in _of_test(test)]
-    found += [_problem(finding, finding.get("owner") or "the run", 1.0) for finding in run["findings"]]
+    locks = {node["id"]: node for node in run.get("locks", {}).get("nodes", ())}
+    found = [problem for test in run["tests"] for problem in _of_test(test, locks)]
+    found += [_problem(finding, finding.get("owner") or "the run", 1.0, locks) for finding in run["findings"]]
     return sorted(found, key=lambda each: (_LEVELS.index(each.level), -each.badness, each.of, each.key, each.summary))
 
 
-def _of_test(test: Mapping[str, Any]) -> Iterator[Problem]:
+Nodes = Mapping[int, Mapping[str, Any]]  # of locks, by id
+
+
+def _of_test(test: Mapping[str, Any], locks: Nodes) -> Iterator[Problem]:
     for finding in test["findings"]:
         measure = test["measures"].get(finding["key"], {})
         value, limit = measure.get("value"), measure.get("limit")
         badness = float("inf") if value and not limit else share_of(value, limit) or 0.0
-        yield _problem(finding, test["nodeid"], badness)
+        yield _problem(finding, test["nodeid"], badness, locks)
 
 
-def _problem(finding: Mapping[str, Any], of: str, badness: float) -> Problem:
+def _problem(finding: Mapping[str, Any], of: str, badness: float, locks: Nodes) -> Problem:
     places = [each for each in finding["locations"] if not str(each.get("note", "")).startswith(STANDS_HERE)]
+    places += [_made(locks[number]) for number in finding.get("lock_ids", ()) if number in locks]
     inside = [each for each in places if _is_relative(each["path"]) and each["line"] > 0]
     first = inside[0] if inside else None
     return Problem(
@@ -81,12 +85,25 @@ def _problem(finding: Mapping[str, Any], of: str, badness: float) -> Problem:
     )
 
 
+def _made(lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a lock is made: a place of last resort, where all else is outside, and one more to look at."""
+    path, _, line = lock["site"].rpartition(":")
+    function = lock.get("function") or ""
+    inside = f" in {function}" if function and function != "<module>" else ""
+    return {"path": path, "line": int(line), "note": f"{lock['name']} is made here{inside}"}
+
+
 def _is_relative(path: str) -> bool:
     return bool(path) and not path.startswith(("/", "<", "..")) and re.match(r"[A-Za-z]:", path) is None
 
 
 def _shown(text: str) -> str:
     return printable(text, ascii_only=False)
+
+
+def _shown_lines(texts: Iterable[str]) -> str:
+    """A line for each; what ends a line within one of them does not."""
+    return "\n".join(map(_shown, texts))
 
 
 # -- GitHub -----------------------------------------------------------------------------------------------------------
@@ -100,10 +117,10 @@ def github_annotations(run: Run) -> list[str]:
 
 def _annotation(problem: Problem) -> str:
     command = "error" if problem.level == "error" else "warning"
-    told = "\n".join([problem.summary, f"in {problem.of}", *problem.details[:3]])
+    told = _shown_lines([problem.summary, f"in {problem.of}", *problem.details[:3]])
     title = f"coresys: {problem.key}"
     where = f"file={_property(problem.path)},line={problem.line},title={_property(title)}"
-    return f"::{command} {where}::{_data(_shown(told))}"
+    return f"::{command} {where}::{_data(told)}"
 
 
 def _data(text: str) -> str:
@@ -120,7 +137,10 @@ def github_summary(run: Run) -> str:
     word = "compliant" if summary["compliant"] else "not compliant"
     lines.append(f"### coresys: {word}")
     lines.append("")
-    lines.append(f"{summary['tests']} tests: {verdicts_text(summary)}.")
+    took = run["run"].get("duration")
+    within = f" in {format_quantity(took, 's')}" if took else ""
+    lines.append(f"{summary['tests']} tests{within}: {verdicts_text(summary)}.")
+    lines += _slowest(run)
     told = [each for each in problems(run) if each.level == "error"]
     if told:
         lines += ["", "| measure | what | of | where |", "|---|---|---|---|"]
@@ -139,6 +159,16 @@ def github_summary(run: Run) -> str:
 
 
 _MOST_ROWS = 50
+_MOST_SLOW = 3
+_SLOW = 1.0  # seconds: nobody asks for the slowest of those that take less
+
+
+def _slowest(run: Run) -> list[str]:
+    slow = sorted(
+        ((test["duration"], test["nodeid"]) for test in run["tests"] if test.get("duration", 0) >= _SLOW), reverse=True
+    )
+    told = [f"{_cell(nodeid)} {format_quantity(seconds, 's')}" for seconds, nodeid in slow[:_MOST_SLOW]]
+    return ["", f"Slowest: {', '.join(told)}."] if told else []
 
 
 def _criteria_rows(run: Run) -> list[str]:
@@ -210,6 +240,18 @@ def openmetrics(run: Run) -> str:
         "",
         [({"key": key, "level": level}, number) for (key, level), number in sorted(found.items())],
     )
+    unseen = Counter(
+        key
+        for test in run["tests"]
+        for key, measure in test["measures"].items()
+        if measure["verdict"] == "not_measured" and measure["level"] != "off"
+    )
+    family(
+        "coresys_not_measured",
+        "Tests in which a budget in force was not measured: no figure of theirs is in the others.",
+        "",
+        [({"key": key}, unseen[key]) for key in sorted(_in_force(run))],
+    )
     for key, (unit, value) in sorted(_largest(run).items()):
         name, base = _metric(f"coresys_{key}", unit)
         meaning = MEASURES[key].help if key in MEASURES else key
@@ -233,6 +275,10 @@ def _metric(name: str, unit: str) -> tuple[str, str]:
     base = re.sub(r"\W", "_", base, flags=re.ASCII)
     name = re.sub(r"\W", "_", name, flags=re.ASCII)
     return (f"{name}_{base}" if base else f"{name}_{'holds' if unit == 'bool' else 'count'}"), base
+
+
+def _in_force(run: Run) -> set[str]:
+    return {key for test in run["tests"] for key, measure in test["measures"].items() if measure["level"] != "off"}
 
 
 def _largest(run: Run) -> dict[str, tuple[str, float]]:
@@ -293,12 +339,12 @@ def _rule(key: str) -> dict[str, Any]:
 
 
 def _result(problem: Problem, keys: Sequence[str]) -> dict[str, Any]:
-    text = "\n".join([problem.summary, f"in {problem.of}", *problem.details])
+    text = _shown_lines([problem.summary, f"in {problem.of}", *problem.details])
     result: dict[str, Any] = {
         "ruleId": problem.key,
         "ruleIndex": keys.index(problem.key),
         "level": "error" if problem.level == "error" else "warning",
-        "message": {"text": _shown(text)},
+        "message": {"text": text},
         "locations": [_location(problem.path, problem.line)],
         "partialFingerprints": {"coresys/v1": problem.identity},
     }
@@ -350,17 +396,28 @@ _STATUS = {"passed": "passed", "xpassed": "passed", "failed": "failed", "error":
            "xfailed": "other"}  # fmt: skip
 
 
+def _seconds(test: Mapping[str, Any]) -> float:
+    """Of a test; in run files of before, what the budgets of its phases tell."""
+    if "duration" in test:
+        return float(test["duration"])
+    phases = ("time.setup", "time.call", "time.teardown")
+    return float(sum(test["measures"][key]["value"] or 0 for key in phases if key in test["measures"]))
+
+
+def _when(test: Mapping[str, Any]) -> dict[str, int]:
+    if "started" not in test:
+        return {}
+    start = _milliseconds(test["started"])
+    return {"start": start, "stop": start + round(_seconds(test) * 1000)}
+
+
 def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = sum(
-        test["measures"][key]["value"] or 0
-        for key in ("time.setup", "time.call", "time.teardown")
-        if key in test["measures"]
-    )
     told: dict[str, Any] = {
         "name": test["nodeid"],
         "status": _STATUS.get(test["outcome"], "other"),
         "rawStatus": test["outcome"],
-        "duration": round(seconds * 1000),
+        "duration": round(_seconds(test) * 1000),
+        **_when(test),
         "filePath": test["nodeid"].partition("::")[0],
         "extra": {
             "coresys": {
@@ -374,11 +431,11 @@ def _ctrf_test(test: Mapping[str, Any]) -> dict[str, Any]:
         },
     }
     errors = [finding["summary"] for finding in test["findings"] if finding["level"] == "error"]
-    return {**told, "message": _shown("\n".join(errors))} if errors else told
+    return {**told, "message": _shown_lines(errors)} if errors else told
 
 
 def _milliseconds(started: str) -> int:
-    return round(datetime.fromisoformat(started).timestamp() * 1000)
+    return round(moment(started).timestamp() * 1000)
 
 
 def _json(value: object) -> str:

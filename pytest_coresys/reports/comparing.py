@@ -2,8 +2,15 @@
 
 Where each side has many figures (samples of a criterion, repetitions of a test) they are compared by their ranks: the
 test of Mann and Whitney, with ties, at the level of one in a thousand, for there are many rows; and the middle has to
-have moved by a tenth. If the quantile that is judged went the other way meanwhile, it is neither worse nor better. Of
-one figure on each side nothing proves that it is no noise: it is told only if its verdict changed.
+have moved by a tenth, and by more than the resolution and the noise floor. If the quantile that is judged went the
+other way meanwhile, it is neither worse nor better.
+
+All samples of a run are of one state of the machine, of which their ranks say nothing. So a time has to have left the
+range of earlier runs too, where the run file has enough of those (its trend), or else to have doubled or halved.
+
+A verdict that changed is proved by repetitions on the side that is over, or by what was counted one by one. Of one
+figure on each side nothing proves that it is no noise: where that changed the verdict, it is told, as ``~``.
+
 Source: H. B. Mann, D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
 other", Annals of Mathematical Statistics 18 (1947).
 """
@@ -25,14 +32,19 @@ Counted = Mapping[float, int]  # figures, and how often each was seen
 
 LEVEL = 0.001
 LEAST_CHANGE = 0.1  # of the median: less is proved by thousands of samples, and of no use to anybody
+_LEAST_TIMES = 2.0  # by what a busier machine may make everything slower
+_LEAST_TREND = 5  # earlier runs, to know what they range over
 _LEAST_FIGURES = 8
 _RANKS = {"within": 0, "near": 1, "not_measured": 2, "over": 3}
 NOTHING = "~"
+_UNPROVED = "another verdict, and nothing proved"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One row: ``word`` is "worse", "better", "new", "gone", "changed" or ``~``, where nothing is proved.
+
+    "changed": it was not measured on one side, or its middle went one way and what is judged the other.
 
     ``what`` is a criterion or a test and its measure; ``old`` and ``new`` are in words.
     """
@@ -68,32 +80,68 @@ def _criteria(old: Run, new: Run, same: bool) -> Iterator[Change]:
     after = {each["id"]: each for each in new["criteria"]}
     for name, now in after.items():
         was = before.get(name)
-        if was is None:
+        if was is None and now["verdict"] != "not_measured":
             yield Change("new", name, "-", _text(now))
-        elif row := _criterion(was, now, same):
+        elif was is not None and (row := _criterion(was, now, same)):
             yield row
-    yield from (Change("gone", name, _text(was), "-") for name, was in before.items() if name not in after)
+    for name, was in before.items():
+        if name not in after and was["verdict"] != "not_measured":
+            yield Change("gone", name, _text(was), "-")
 
 
 def _criterion(was: Mapping[str, Any], now: Mapping[str, Any], same: bool) -> Change | None:
-    texts = _text(was), _text(now)
-    if was["verdict"] != now["verdict"]:
-        return Change(_word_of(was["verdict"], now["verdict"]), now["id"], *texts)
-    if now["verdict"] == "not_measured" or now["statistic"] == "derived" or not same:
-        return None
+    texts, flipped = (_text(was), _text(now)), was["verdict"] != now["verdict"]
+    if now["statistic"] == "derived":
+        return Change(_word_of(was["verdict"], now["verdict"]), now["id"], *texts) if flipped else None
+    if "not_measured" in (was["verdict"], now["verdict"]):
+        return Change("changed", now["id"], *texts) if flipped else None
+    if was["value"] == now["value"] or (flipped and _is_counted(now)):
+        return Change(_word_of(was["verdict"], now["verdict"]), now["id"], *texts) if flipped else None
+    row = _by_samples(was, now, texts) if same else None
+    if row is not None and row.word != NOTHING:
+        return row
+    return _unproved(now["id"], was, now, texts) if flipped or same else None
+
+
+def _unproved(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str]) -> Change:
+    """Told, rather than counted, where it decides whether a run is compliant."""
+    decides = (was["verdict"] == "over") is not (now["verdict"] == "over")
+    return Change(NOTHING, what, *texts, note=_UNPROVED if decides else "")
+
+
+def _is_counted(entry: Mapping[str, Any]) -> bool:
+    return entry["unit"] not in _MEASURED
+
+
+_MEASURED = ("s", "B", "ratio", "B/h")
+_BY_RANK = ("p50", "p95", "p99")
+
+
+def _by_samples(was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str]) -> Change | None:
+    """By the ranks of all samples; None where there are too few."""
     counted = [_counted_of(each.get("histogram")) for each in (was, now)]
-    if counted[0] == counted[1] and was["value"] == now["value"]:
-        return None
     if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted) or now["statistic"] not in _BY_RANK:
-        return Change(NOTHING, now["id"], *texts) if was["value"] != now["value"] else None
+        return None
     upwards = now["comparison"] in ("<", "<=")
     row = _by_rank(now["id"], counted[0], counted[1], texts, higher_is_worse=upwards)
+    if row.word == NOTHING or (now["unit"] == "s" and not _left_its_range(counted, now)):
+        return replace(row, word=NOTHING, note="")
     moved = now["value"] - was["value"]
-    against = row.word in ("worse", "better") and moved != 0 and ((moved > 0) is upwards) is not (row.word == "worse")
+    against = moved != 0 and ((moved > 0) is upwards) is not (row.word == "worse")
     return replace(row, word="changed") if against else row  # the middle went one way, what is judged the other
 
 
-_BY_RANK = ("p50", "p95", "p99")
+def _left_its_range(counted: Sequence[Counted], now: Mapping[str, Any]) -> bool:
+    """Whether a time differs by more than from run to run."""
+    earlier = [each["value"] for each in now.get("trend", ()) if isinstance(each, dict) and _is_number(each)]
+    if len(earlier) >= _LEAST_TREND:
+        return not min(earlier) <= now["value"] <= max(earlier)
+    less, more = sorted(map(_median, counted))
+    return more >= _LEAST_TIMES * less
+
+
+def _is_number(point: Mapping[str, Any]) -> bool:
+    return isinstance(point.get("value"), (int, float))
 
 
 def _counted_of(histogram: Mapping[str, Any] | None) -> dict[float, int]:
@@ -116,18 +164,40 @@ def _text(entry: Mapping[str, Any]) -> str:
 def _tests(old: Run, new: Run, same: bool) -> Iterator[Change]:
     before, after = _measures(old), _measures(new)
     known = {test["nodeid"] for test in old["tests"]}
+    floors = [run["run"].get("noise_floor", {}) for run in (old, new)]
     for (nodeid, key), now in after.items():
         was = before.get((nodeid, key))
         what = f"{nodeid} {key}"
         if was is None:
             if now["verdict"] == "over":
-                yield Change("worse" if nodeid in known else "new", what, "-", _text(now))
+                yield Change("new", what, "-", _text(now), "new measure" if nodeid in known else "new test")
             continue
-        texts = _text(was), _text(now)
-        if "over" in (was["verdict"], now["verdict"]) and was["verdict"] != now["verdict"]:
-            yield Change(_word_of(was["verdict"], now["verdict"]), what, *texts)
-        elif same and (row := _series(what, was, now, texts)):
+        texts, seen = (_text(was), _text(now)), _seen([*floors, {key: was.get("resolution")}], key, now)
+        row = _series(what, was, now, texts, seen) if same else None
+        if row is None and (was["verdict"] == "over") is not (now["verdict"] == "over"):
+            row = _flipped(what, key, (was, now), texts, seen)
+        if row is not None:
             yield row
+
+
+def _seen(floors: Sequence[Mapping[str, Any]], key: str, now: Mapping[str, Any]) -> float:
+    """By how much figures have to differ for that to be more than what an empty test shows, or what can be seen."""
+    return max([floor.get(key) or 0 for floor in floors] + [now.get("resolution") or 0])
+
+
+def _flipped(
+    what: str, key: str, both: tuple[Mapping[str, Any], Mapping[str, Any]], texts: tuple[str, str], seen: float
+) -> Change:
+    was, now = both
+    if "not_measured" in (was["verdict"], now["verdict"]):
+        return Change("changed", what, *texts)
+    over = was if was["verdict"] == "over" else now
+    apart = abs((now["value"] or 0) - (was["value"] or 0))
+    repeated = over.get("evidence") == "repeated" and apart > seen
+    # What is left behind is counted one by one, and named; a peak is one figure of one run.
+    if apart == 0 or repeated or (_is_counted(now) and not key.endswith(".peak")):
+        return Change(_word_of(was["verdict"], now["verdict"]), what, *texts)
+    return _unproved(what, was, now, texts)
 
 
 def _measures(run: Run) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -139,9 +209,17 @@ def _measures(run: Run) -> dict[tuple[str, str], Mapping[str, Any]]:
     }
 
 
-def _series(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str]) -> Change | None:
+def _series(
+    what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: tuple[str, str], seen: float
+) -> Change | None:
+    """By the ranks of the repetitions; None where that proves nothing."""
     counted = [Counter(value for value in each["series"] if value is not None) for each in (was, now)]
     if not all(sum(each.values()) >= _LEAST_FIGURES for each in counted):
+        return None
+    if None in (was["value"], now["value"]):
+        return None
+    moved, middle = now["value"] - was["value"], _median(counted[1]) - _median(counted[0])
+    if min(abs(moved), abs(middle)) <= max(seen, LEAST_CHANGE * abs(was["value"])) or (moved > 0) is not (middle > 0):
         return None
     row = _by_rank(what, counted[0], counted[1], texts, higher_is_worse=True)
     return row if row.word != NOTHING else None
@@ -218,8 +296,8 @@ def _word_of(was: str, now: str) -> str:
 
 
 def lines(changes: Sequence[Change]) -> list[str]:
-    """As they are printed: a line each, and how many have nothing proved."""
-    told = [change for change in changes if change.word != NOTHING]
+    """As they are printed: a line each, and how many have other figures, of which nothing is proved."""
+    told = [change for change in changes if change.word != NOTHING or change.note]
     width = max((len(change.what) for change in told), default=0)
     found = []
     for change in told:

@@ -2,13 +2,18 @@
 
 What a run file tells is enough: figures of criteria are added up and judged anew; locks that are one for the whole
 program are the same in each shard, so that an order seen in one and its reverse in another close a circle here.
+
+A test is there once: of a shard that ran it, and where several did, of the one in which it came to the worst. The
+order in which the files are given makes no difference.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.criteria.judge import judge_all
@@ -16,7 +21,8 @@ from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict, softened
 from pytest_coresys.criteria.run import unpassed
 from pytest_coresys.criteria.samples import Samples
-from pytest_coresys.reports.model import NOT_RUN, RunReport, summary_of
+from pytest_coresys.reports.model import NOT_RUN, RunReport, moment, summary_of
+from pytest_coresys.reports.orders import with_lock_ids
 from pytest_coresys.wire import SCHEMA, finding_to_dict
 
 Run = Mapping[str, Any]
@@ -35,9 +41,9 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
     _check(runs)
     if len(runs) == 1:
         return dict(runs[0])
-    runs = sorted(runs, key=lambda run: (run["run"]["started"], run["run"]["id"]))
+    runs = sorted(runs, key=lambda run: (moment(run["run"]["started"]), run["run"]["id"]))
     report = RunReport(mode=runs[0]["run"]["mode"])
-    tests = _tests(runs)
+    tests, several = _tests(runs)
     for at, run in enumerate(runs):
         report.orders.add_section(run["locks"], shard=str(at))
         for finding in run["findings"]:
@@ -49,14 +55,15 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
     for found in report.orders.between_tests(measures):
         if frozenset(found.locks) not in known:  # else a shard has told it, and perhaps that it is agreed to
             report.add_run_finding(finding_to_dict(found))
+    locks = report.orders.section()
     merged: dict[str, Any] = {
         "schema": SCHEMA,
-        "run": _facts(runs),
-        "tests": tests,
-        "findings": report.run_findings(),
-        "criteria": _criteria(runs, tests),
+        "run": _facts(runs, several),
+        "tests": [{**test, "findings": with_lock_ids(test["findings"], locks, test["nodeid"])} for test in tests],
+        "findings": with_lock_ids(report.run_findings(), locks),
+        "criteria": _criteria(runs, tests, several),
         "soak": next((dict(run["soak"]) for run in runs if run["soak"]), {}),
-        "locks": report.orders.section(),
+        "locks": locks,
     }
     merged["summary"] = summary_of(merged, merged["run"]["require_measured"])
     return merged
@@ -65,9 +72,12 @@ def merge(runs: Sequence[Run]) -> dict[str, Any]:
 def _check(runs: Sequence[Run]) -> None:
     if not runs:
         raise MergeError("there is no run to merge")
-    ids = [run["run"]["id"] for run in runs]
-    if twice := next((each for each in ids if ids.count(each) > 1), None):
-        raise MergeError(f"run {twice} is given twice")
+    ids = Counter(run["run"]["id"] for run in runs)
+    if twice := [each for each, times in ids.items() if times > 1]:
+        raise MergeError(f"run {min(twice)} is given twice")
+    parts = Counter(part for run in runs for part in parts_of(run))
+    if twice := [each for each, times in parts.items() if times > 1]:
+        raise MergeError(f"run {min(twice)} is part of two of them: it would be counted twice")
     for name in ("mode", "profile", "commit"):
         values = {str(run["run"].get(name)) for run in runs if run["run"].get(name) is not None}
         if len(values) > 1:
@@ -79,34 +89,65 @@ def _check(runs: Sequence[Run]) -> None:
         raise MergeError(f"they were judged by different criteria: {' and '.join(sorted(files))}")
 
 
+def parts_of(run: Run) -> list[str]:
+    """The ids of the runs that this one was made of: its own, where it was not merged."""
+    facts = run["run"]
+    return list(facts.get("merged") or [shard["id"] for shard in facts.get("shards", ())] or [facts["id"]])
+
+
 # -- tests ----------------------------------------------------------------------------------------------------------
 
 
-def _tests(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """All of them, in order. A test that one shard left to another is there once; one that two ran, twice."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def _tests(runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[str]]:
+    """All of them, in order, and the ids of those that several shards ran."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
     for run in runs:
+        of_run: dict[str, list[dict[str, Any]]] = {}
         for test in run["tests"]:
-            found.setdefault(test["nodeid"], []).append(dict(test))
+            of_run.setdefault(test["nodeid"], []).append(dict(test))
+        for nodeid, rows in of_run.items():
+            found.setdefault(nodeid, []).append(rows)  # several with --dist each: a row for each worker
     tests: list[dict[str, Any]] = []
-    for several in found.values():
-        ran = [test for test in several if test["why"] != NOT_RUN]
-        tests += ran or several[:1]
-    return tests
+    for shards in found.values():
+        worst = max(shards, key=_weight)  # the first of those that weigh the same
+        tests += worst
+    return tests, [nodeid for nodeid, shards in found.items() if sum(map(_ran, shards)) > 1]
+
+
+def _ran(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(test["outcome"] != "skipped" for test in rows)
+
+
+def _weight(rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """What one shard tells of a test weighs more than what another does if it ran there, and then if it is worse."""
+    return max(
+        (
+            test["outcome"] != "skipped",
+            any(finding["level"] == "error" for finding in test["findings"]),
+            _OUTCOMES.index(test["outcome"]),
+            _VERDICTS.index(test["verdict"]),
+            test["why"] != NOT_RUN,  # skipped on purpose, rather than left to another shard
+        )
+        for test in rows
+    )
+
+
+_OUTCOMES = ("skipped", "passed", "xpassed", "xfailed", "failed", "error")
+_VERDICTS = ("within", "near", "not_measured", "over")
 
 
 # -- criteria -------------------------------------------------------------------------------------------------------
 
 
-def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]], several: Sequence[str]) -> list[dict[str, Any]]:
     criteria: dict[str, Criterion] = {}
-    samples: dict[str, Samples] = {}
     evidence: dict[str, dict[str, None]] = {}
     entries: dict[str, list[Mapping[str, Any]]] = {}
+    told: dict[str, list[Told]] = {}
     for run in runs:
+        skipped = {test["nodeid"] for test in run["tests"] if test["outcome"] == "skipped"}
         for entry in run["criteria"]:
             name = entry["id"]
-            entries.setdefault(name, []).append(entry)
             known = criteria.setdefault(name, criterion_from_dict(entry))
             if (known.limit, known.comparison, known.statistic) != (
                 entry["limit"],
@@ -114,13 +155,48 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]]) -> list[d
                 entry["statistic"],
             ):
                 raise MergeError(f"criterion {name} has different limits in them")
-            samples.setdefault(name, Samples()).merge(samples_from_dict(entry))
+            entries.setdefault(name, []).append(entry)
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
+            told.setdefault(name, []).append(Told(entry, frozenset(entry["evidence"]) - skipped))
     not_passed = unpassed(tests)
     broken = {name: [not_passed[each] for each in nodeids if each in not_passed] for name, nodeids in evidence.items()}
     file = CriteriaFile("", lambda: criteria)
+    samples = {name: _samples(each, several) for name, each in told.items()}
     results = judge_all(file, samples, {name: list(each) for name, each in evidence.items()}, broken)
     return softened([_at_level(result_to_dict(result), entries[name]) for name, result in results.items()])
+
+
+class Told(NamedTuple):
+    """What one shard says of a criterion: its entry, and the tests that ran there and are evidence for it."""
+
+    entry: Mapping[str, Any]
+    tests: frozenset[str]
+
+
+def _samples(told: Sequence[Told], several: Sequence[str]) -> Samples:
+    """What shards recorded for a criterion, as one. Where the same tests recorded in two, those are counted once."""
+    whole, kept = Samples(), _without_repeated(told)
+    for each in kept:
+        whole.merge(samples_from_dict(each.entry))
+    twice = [nodeid for nodeid in several if sum(nodeid in each.tests for each in told) > 1]
+    if twice and whole.number:
+        how = "counted once" if len(kept) < len(told) else "counted in each"
+        whole.say(f"run in more than one shard, and {how}: {_named(twice)}")
+    return whole
+
+
+def _without_repeated(told: Sequence[Told]) -> list[Told]:
+    """Without the shards all of whose tests another one ran too: what is over is kept, or else what rests on more."""
+    kept: list[Told] = []
+    for each in sorted(told, key=lambda one: (one.entry["verdict"] != "over", -len(one.tests))):
+        others = [other.tests for other in kept if other.tests]
+        if not each.tests or not any(each.tests <= other or other <= each.tests for other in others):
+            kept.append(each)
+    return kept
+
+
+def _named(nodeids: Sequence[str]) -> str:
+    return ", ".join(nodeids[:_MOST_NAMED]) + (", ..." if len(nodeids) > _MOST_NAMED else "")
 
 
 def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -133,23 +209,31 @@ def _at_level(merged: dict[str, Any], entries: Sequence[Mapping[str, Any]]) -> d
 
 # -- facts ----------------------------------------------------------------------------------------------------------
 
+_MOST_NAMED = 3
+_LONGEST_ID = 200
 
-def _facts(runs: Sequence[Run]) -> dict[str, Any]:
+
+def _facts(runs: Sequence[Run], several: Sequence[str]) -> dict[str, Any]:
     facts = [run["run"] for run in runs]
     first = facts[0]
-    began = min(datetime.fromisoformat(each["started"]) for each in facts)
-    ended = max(datetime.fromisoformat(each["started"]) + timedelta(seconds=each["duration"] or 0) for each in facts)
+    ids = [part for run in runs for part in parts_of(run)]
+    began = min(moment(each["started"]) for each in facts)
+    ended = max(moment(each["started"]) + timedelta(seconds=each["duration"] or 0) for each in facts)
     merged = {
         **first,
-        "id": "+".join(each["id"] for each in facts),
+        "id": _id_of(ids),
         "started": began.isoformat(),
         "duration": (ended - began).total_seconds(),
         "workers": sum(each["workers"] for each in facts),
         "noise_floor": _largest(each["noise_floor"] for each in facts),
         "require_measured": list(dict.fromkeys(glob for each in facts for glob in each.get("require_measured", []))),
         "effort": _effort([each.get("effort", {}) for each in facts]),
-        "shards": [_shard(run) for run in runs],
+        "merged": ids,
+        "shards": [shard for run in runs for shard in run["run"].get("shards") or [_shard(run)]],
     }
+    if several:
+        count = f"{len(several)} {'test' if len(several) == 1 else 'tests'}"
+        merged["effort"]["notes"].append(f"{count} ran in more than one shard, told is the worst: {_named(several)}")
     for name in ("python", "platform", "coresys", "pytest"):
         merged[name] = ", ".join(dict.fromkeys(str(each[name]) for each in facts))
     if any(each["machine"] != first["machine"] for each in facts):
@@ -158,6 +242,11 @@ def _facts(runs: Sequence[Run]) -> dict[str, Any]:
     if "criteria" in first:
         merged["criteria"] = {**first["criteria"], "told": told}
     return merged
+
+
+def _id_of(ids: Sequence[str]) -> str:
+    joined = "+".join(ids)
+    return joined if len(joined) <= _LONGEST_ID else f"merged-{sha256(joined.encode()).hexdigest()[:32]}"
 
 
 def _shard(run: Run) -> dict[str, Any]:
@@ -175,11 +264,12 @@ def _common(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _largest(several: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _largest(several: Iterable[Mapping[str, float | None]]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
     for each in several:
         for key, value in each.items():
-            found[key] = max(value, found.get(key, value))
+            known = found.get(key)
+            found[key] = value if known is None or (value is not None and value > known) else known
     return found
 
 

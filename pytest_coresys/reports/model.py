@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from coresys.records import Finding
+from pytest_coresys.config.errors import ValueProblem
+from pytest_coresys.config.keys import matching_keys
 from pytest_coresys.criteria.model import CriteriaFile
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.run import RunCriteria, told
-from pytest_coresys.measures import GROWTH, OF_SOAK
+from pytest_coresys.measures import GROWTH, MEASURES, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
-from pytest_coresys.reports.orders import Orders
+from pytest_coresys.reports.orders import Orders, with_lock_ids
 from pytest_coresys.reports.words import verdicts_text
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, WORKER_DIED, plain, plain_number, plain_text
 
@@ -77,6 +79,10 @@ class RunReport:
     def collected(self, nodeids: Iterable[str]) -> None:
         """Note tests that are to run; each will be listed, with a record or without. May be told twice."""
         self._order.update(dict.fromkeys(plain_text(nodeid) for nodeid in nodeids))
+
+    def known_tests(self) -> list[str]:
+        """The ids of all that was collected, or run."""
+        return list(self._order)
 
     def add_test(self, record: dict[str, Any]) -> None:
         """Take the record of one test; of several from one worker (reruns) the last is kept."""
@@ -174,7 +180,8 @@ class RunReport:
         ``repeated`` is counted unless given. ``soak`` is there in a soak: ``series`` by key, and ``facts`` of each
         process.
         """
-        tests = list(self._tests())
+        locks = plain(self.orders.section())
+        tests = [_with_lock_ids(test, locks) for test in self._tests()]
         run: dict[str, Any] = {
             "schema": SCHEMA,
             "run": {
@@ -192,10 +199,10 @@ class RunReport:
                 "effort": _effort(effort, tests),
             },
             "tests": tests,
-            "findings": self.run_findings(),
+            "findings": with_lock_ids(self.run_findings(), locks),
             "criteria": self._criteria_of(tests),
             "soak": {} if soak is None else plain(soak["series"]),
-            "locks": plain(self.orders.section()),
+            "locks": locks,
         }
         file = self._criteria.file
         run["run"]["criteria"] = {
@@ -224,6 +231,17 @@ class RunReport:
                 yield from (found[worker] for worker in sorted(found, key=_worker_order))
             else:
                 yield from found.values()  # two workers ran it although nobody said "each": both are facts
+
+
+def _with_lock_ids(test: dict[str, Any], locks: Mapping[str, Any]) -> dict[str, Any]:
+    if not any(finding.get("locks") for finding in test["findings"]):
+        return test
+    return {**test, "findings": with_lock_ids(test["findings"], locks, test["nodeid"])}
+
+
+def moment(text: str) -> datetime:
+    """A time as run files have it; Python 3.10 reads no "Z"."""
+    return datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
 
 
 def has_run(run: Mapping[str, Any]) -> bool:
@@ -283,6 +301,25 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
     for criterion in run.get("criteria", ()):
         if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
             found.append(f"{criterion['id']}: {criterion.get('why')}")
+    return found
+
+
+def unmatched(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
+    """What ``patterns`` require of which this run has nothing at all, a line each: a typo is no requirement fulfilled.
+
+    A measure that exists, and is off in this run or not in force in this kind of it, is no typo.
+    """
+    known = [*MEASURES, *(key for test in run["tests"] for key in test["measures"]), *run.get("soak", {})]
+    known = [*dict.fromkeys(known), *(criterion["id"] for criterion in run.get("criteria", ()))]
+    found = []
+    for pattern in patterns:
+        try:
+            matching_keys(pattern, known, tuple)
+        except ValueProblem as error:
+            found.append(f"required: {error.problem}")
+        else:
+            if not has_run(run):
+                found.append(f"required, but not measured: {pattern}: no test was run")
     return found
 
 

@@ -55,7 +55,8 @@ class Orders:
         numbers: dict[int, int] = {}
         for node in section["nodes"]:
             path, _, line = node["site"].rpartition(":")
-            told = {**node, "path": path, "line": int(line), "function": "", "number": node["id"]}
+            told = {**node, "path": path, "line": int(line), "number": node["id"]}
+            told.setdefault("function", "")
             numbers[node["id"]] = self._node({**told, "lasting": node.get("shared", False)}, 0, shard)
         for edge in section["edges"]:
             held, taken = (_place(*each) for each in zip(edge["sites"], edge.get("functions", ("", "")), strict=True))
@@ -83,7 +84,7 @@ class Orders:
         number = self._nodes.setdefault(identity, len(self._nodes) + 1)
         if shared:
             self._shared.add(number)
-        if number not in self._records:
+        if number not in self._records or not self._records[number].site.function:  # as older run files have it
             site = Location(node["path"], node["line"], node["function"])
             permits = node.get("permits", 1)
             self._records[number] = Node(number, node["kind"], node["name"], site, node["scope"], permits)
@@ -165,6 +166,7 @@ class Orders:
             "id": number,
             "name": node.name,
             "site": _site(node.site),
+            "function": node.site.function,
             "kind": _OF_QUEUE.get(node.kind, node.kind),
             "scope": node.scope,
             "shared": known in self._shared,
@@ -181,6 +183,26 @@ class Orders:
             "gates": sorted(numbers[gate] for gate in (*edge.gates, *(number for number, _ in edge.permits))),
             "tests": sorted(self._edges[edge])[:_MOST_TESTS],
         }
+
+
+def with_lock_ids(findings: Iterable[Mapping[str, Any]], locks: Mapping[str, Any], test: str = "") -> list[Any]:
+    """Findings with the ids of the nodes that they are about, as the ``locks`` of the same run number them.
+
+    Those that are made at the places that a finding names, and that its tests took, as far as edges name tests.
+    """
+    return [
+        {**each, "lock_ids": _ids(locks, set(each["locks"]), {test, *each.get("tests", ())})}
+        if each.get("locks")
+        else each
+        for each in findings
+    ]
+
+
+def _ids(locks: Mapping[str, Any], sites: set[str], tests: set[str]) -> list[int]:
+    made = [node["id"] for node in locks["nodes"] if node["site"] in sites]
+    seen = [edge for edge in locks["edges"] if not tests.isdisjoint(edge["tests"])]
+    taken = {number for edge in seen for number in (edge["from"], edge["to"])}
+    return [number for number in made if number in taken] or made
 
 
 def _renumbered(edge: Edge, numbers: Mapping[int, int]) -> Edge:
@@ -207,4 +229,4 @@ def _site(place: Location) -> str:
     return f"{place.path}:{place.line}"
 
 
-__all__ = ["Orders"]
+__all__ = ["Orders", "with_lock_ids"]

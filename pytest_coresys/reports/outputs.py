@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coresys.budgets.wording import printable
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.keys import unknown
 from pytest_coresys.reports import ci, runfile
@@ -37,17 +38,30 @@ class Outputs:
                 runfile.write_text(folder / path, ci.FORMATS[name](run))
             except runfile.OutputError as error:
                 problems.append(f"{_OPTION} {name}: {path}: cannot be written: {error.cause}")
+            except Exception as error:  # whatever a plugin has put into the run: the others are written all the same
+                problems.append(f"{_OPTION} {name}: {path}: cannot be made: {_told(error)}")
         if self.summary is not None:
             try:
                 with open(self.summary, "a", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(ci.github_summary(run))
             except OSError as error:
                 problems.append(f"the summary of GitHub's step: {self.summary}: {error.strerror or error}")
+            except Exception as error:
+                problems.append(f"the summary of GitHub's step: {self.summary}: cannot be made: {_told(error)}")
         return problems
 
     def printed(self, run: Mapping[str, Any]) -> list[str]:
         """What is for the output itself."""
-        return ci.github_annotations(run) if self.annotates else []
+        if not self.annotates:
+            return []
+        try:
+            return ci.github_annotations(run)
+        except Exception as error:
+            return [f"GitHub's annotations cannot be made: {_told(error)}"]
+
+
+def _told(error: Exception) -> str:
+    return printable(f"{type(error).__name__}: {error}", ascii_only=False)
 
 
 def ci_outputs(given: Iterable[str], environment: Mapping[str, str]) -> Outputs:

@@ -8,12 +8,13 @@ import json
 import os
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.wire import SCHEMA, plain
+from pytest_coresys.reports.shape import problem_of
+from pytest_coresys.wire import plain
 
 # Names of what is open already, such as a redirected standard output: a new file could not take its place.
 _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
@@ -38,22 +39,32 @@ class RunFileError(CoreSysError):
 def read_run(path: Path) -> dict[str, Any]:
     """The run that a file has. Raises RunFileError where there is none, or none that this version can read."""
     try:
-        run = json.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise RunFileError(path=str(path), problem=f"cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        raise RunFileError(path=str(path), problem="no run file: it is not JSON") from None
-    missing = [part for part in _PARTS if not isinstance(run, dict) or part not in run]
-    if missing:
-        raise RunFileError(path=str(path), problem=f"no run file: it has no {missing[0]!r}")
-    if run["schema"] != SCHEMA:
-        problem = f"its schema is {run['schema']!r}, and this version reads {SCHEMA}"
+    except ValueError:
+        raise RunFileError(path=str(path), problem="no run file: it is not UTF-8") from None
+    try:
+        run: dict[str, Any] = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise RunFileError(path=str(path), problem=f"no run file: {_why_not_json(text, error)}") from None
+    if problem := problem_of(run):
         raise RunFileError(path=str(path), problem=problem)
-    found: dict[str, Any] = run
-    return found
+    return run
 
 
-_PARTS = ("schema", "run", "summary", "tests", "findings", "criteria", "soak", "locks")
+def _no_number(word: str) -> None:
+    raise ValueError(f"it has {word}, which is no number of JSON")
+
+
+def _why_not_json(text: str, error: Exception) -> str:
+    if not text.strip():
+        return "it is empty"
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error) if str(error).startswith("it has ") else "it is not JSON"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return "it ends too early, as if it was cut off"
+    return f"it is not JSON (line {error.lineno}: {error.msg})"
 
 
 def check_place(path: Path) -> Path:
@@ -73,6 +84,29 @@ def check_place(path: Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise _refused(path, error) from None
     return place
+
+
+def first_clash(places: Sequence[tuple[str, Path]]) -> tuple[str, str] | None:
+    """The names of two that are one file, however it is spelt; None if there are no such. Streams may be shared."""
+    known: dict[object, str] = {}
+    for name, path in places:
+        for identity in _identities(path):
+            if (other := known.setdefault(identity, name)) != name:
+                return other, name
+    return None
+
+
+def _identities(path: Path) -> list[object]:
+    try:
+        place = _place(path)
+        if _is_stream(place):
+            return []
+        found = os.stat(place)
+    except FileNotFoundError:
+        return [str(place)]
+    except (OSError, ValueError, RuntimeError):
+        return []  # told when it is written
+    return [str(place), (found.st_dev, found.st_ino)]  # a hard link, or another case where that is the same
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,6 +21,8 @@ from pytest_coresys.history.model import HistoryError, HistoryStore, fingerprint
 from pytest_coresys.history.opening import check_url, open_store
 from pytest_coresys.history.sqlite import SQLiteDatabase
 from pytest_coresys.history.store import SqlStore
+from pytest_coresys.reports import runfile
+from pytest_coresys.reports.model import RunReport
 
 WAIT = 120.0
 
@@ -79,7 +81,14 @@ def run_of(number: int = 0, *, machine: dict[str, Any] = MACHINE, identity: str 
         {"nodeid": "t.py::c", "measures": {"memory.growth": none}},
     ]
     criteria = [
-        {"id": "shop.time", "value": 0.001 * (number + 1), "verdict": "within", "samples": 9, "statistic": "p99"},
+        {
+            "id": "shop.time",
+            "value": 0.001 * (number + 1),
+            "verdict": "within",
+            "samples": 9,
+            "statistic": "p99",
+            "unit": "s",
+        },
         {"id": "shop.audited", "value": None, "verdict": "not_measured", "samples": 0, "statistic": "check"},
     ]
     return {
@@ -105,6 +114,7 @@ def test_a_run_is_kept_with_what_says_something(store: HistoryStore) -> None:
     assert store.trend("shop.audited", 10) == []
     (point,) = store.trend("shop.time", 10)
     assert point.value == pytest.approx(0.001)
+    assert (store.unit("shop.time"), store.unit("shop.audited")) == ("s", "")
 
 
 def test_a_trend_is_of_the_last_runs_on_such_a_machine_oldest_first(store: HistoryStore) -> None:
@@ -121,6 +131,25 @@ def test_a_trend_is_of_the_last_runs_on_such_a_machine_oldest_first(store: Histo
     assert [point["run"] for point in run["criteria"][0]["trend"]][-1] == "run0005"
     assert len(run["criteria"][0]["trend"]) == 5
     assert "trend" not in run["criteria"][1]
+
+
+def merged_of(identity: str, *parts: str) -> dict[str, Any]:
+    run = run_of(90, identity=identity)
+    return {**run, "run": {**run["run"], "merged": list(parts)}}
+
+
+def test_a_merged_run_takes_the_place_of_its_shards_and_is_there_once(store: HistoryStore) -> None:
+    for number in range(3):
+        store.save(run_of(number))
+    store.save(merged_of("m", "run0000", "run0001"))
+    store.save(merged_of("m", "run0000", "run0001"))
+    store.save(merged_of("by another name", "run0001", "run0000"))
+    store.save(run_of(1))
+    assert [(row.id, row.merged) for row in store.runs(9)] == [("run0002", ""), ("m", "run0000 run0001")]
+    assert len(store.trend("memory.growth", 9)) == 2
+    store.save(merged_of("all", "run0000", "run0001", "run0002"))
+    assert [row.id for row in store.runs(9)] == ["all"]
+    assert store.keys() == ["memory.growth", "shop.time"]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +275,7 @@ def test_an_old_schema_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) 
     old_file(path)
     store = open_store(f"sqlite:///{path}", Path("/"))
     (row,) = store.runs(9)
-    assert (row.id, row.profile) == ("old", "")
+    assert (row.id, row.profile, row.merged) == ("old", "", "")
     store.save(run_of())
     assert [row.id for row in store.runs(9)] == ["old", "run0000"]
     store.close()
@@ -276,7 +305,7 @@ def test_a_newer_schema_is_refused_by_name(url: str) -> None:
 
         with psycopg.connect(plain(url), autocommit=True) as other:
             other.execute("UPDATE coresys_schema SET version = 99")
-    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 2\)"):
+    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 3\)"):
         open_store(url, Path("/"))
 
 
@@ -380,9 +409,32 @@ def test_the_command_lists_runs_and_trends(
     assert [line.split()[1:4] for line in capsys.readouterr().out.splitlines()] == [
         ["1001", "B", "over"], ["1002", "B", "over"],
     ]  # fmt: skip
+    assert cli.main(["history", "shop.time", "--last", "1"]) == 0
+    assert " 3 ms " in capsys.readouterr().out, "in the unit that it was judged in"
     with pytest.raises(SystemExit):
         cli.main(["history", "memory.grwth"])
-    assert 'no figure for "memory.grwth"' in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith('it has no figure for "memory.grwth"; did you mean "memory.growth"?')
+    with pytest.raises(SystemExit):
+        cli.main(["history", "threads.leaked"])
+    assert capsys.readouterr().err.endswith('it has no figure for "threads.leaked"\n'), (
+        "it is known, and was never over"
+    )
+    (tmp_path / "all.json").write_bytes(runfile.encoded(RunReport(mode="budget").finish(1.0)))
+    for _ in range(2):
+        assert cli.main(["history", "--add", "all.json", "--url", "sqlite:///new/history.db"]) == 0
+        assert capsys.readouterr().out == "all.json: kept in sqlite:///new/history.db\n"
+    assert cli.main(["history", "--url", "sqlite:///new/history.db"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    for option in ("--prune", "--last"):
+        for wrong in ("-1", "0", "all", "1.5", "\u0661", "1" * 5000):
+            with pytest.raises(SystemExit) as refused:
+                cli.main(["history", option, wrong])
+            assert refused.value.code == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert "write 1 or more" in line
+    assert cli.main(["history"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4, "nothing was deleted"
     assert cli.main(["history", "--prune", "1"]) == 0
     assert capsys.readouterr().out == "2 runs are gone\n"
 

@@ -46,6 +46,10 @@ def test_the_report_is_written_where_it_was_asked_for_and_is_that_of_the_run_fil
         (("--coresys-budget", "--coresys-report="), "--coresys-report: the path is empty"),
         (("--coresys-budget", "--coresys-report", "."), ": cannot be written: "),
         (("--coresys-budget", "--coresys-report", "test_it.py/r.html"), "cannot be written: Not a directory"),
+        (
+            ("--coresys-budget", "--coresys-json", "x.json", "--coresys-ci", "sarif=./x.json"),
+            "--coresys-ci sarif: --coresys-json names the same file",
+        ),
     ],
 )
 def test_a_place_that_cannot_be_is_a_usage_error_before_any_test(

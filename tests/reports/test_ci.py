@@ -146,6 +146,8 @@ CTRF = {
                             "name": {"type": "string", "minLength": 1},
                             "status": {"enum": ["passed", "failed", "skipped", "pending", "other"]},
                             "duration": _COUNT,
+                            "start": _COUNT,
+                            "stop": _COUNT,
                             "rawStatus": {"type": "string"},
                             "filePath": {"type": "string"},
                             "message": {"type": "string"},
@@ -187,7 +189,8 @@ test_of.__test__ = False  # type: ignore[attr-defined]
 
 def whole() -> dict[str, Any]:
     leak = finding("memory.growth", "error", place("app/cache.py", 41, "+1 MiB"), place("app/x y.py", 7))
-    circle = finding("locks.potential_deadlocks", "error", place("app/pool.py", 31), place("app/cache.py", 12))
+    circle = finding("locks.potential_deadlocks", "error", place("app/pool.py", 31), place("app/cache.py", 12),
+                     locks=["app/locks.py:3"], lock_ids=[2])  # fmt: skip
     outside = finding("threads.leaked", "error", place("/usr/lib/python3/queue.py", 9), place("app/work.py", 5))
     nowhere = finding("descriptors.leaked", "warn")
     suspected = finding("memory.growth", "suspicion", place("app/maybe.py", 3))
@@ -211,9 +214,11 @@ def whole() -> dict[str, Any]:
         "findings": [finding("threads.leaked", "error", place("app/fix.py", 9), owner="fixture pool (c.py:9)")],
         "criteria": [criterion, {**criterion, "id": "shop.audited", "unit": "bool", "value": False, "limit": True,
                                  "statistic": "check", "comparison": "=="}],
+        "locks": {"nodes": [LOCK], "edges": [], "cycles": []},
     }  # fmt: skip
 
 
+LOCK = {"id": 2, "name": "Pool.lock", "site": "app/locks.py:3", "kind": "lock", "scope": "class", "function": "make"}
 EMPTY: dict[str, Any] = {**whole(), "tests": [], "findings": [], "criteria": []}
 
 
@@ -257,9 +262,36 @@ def test_sarif_names_deadlocks_and_leaks_with_their_other_places() -> None:
     for result in run["results"]:
         assert rules[result["ruleIndex"]] == result["ruleId"]
     first = run["results"][0]
+    assert first["message"]["text"].splitlines() == ["memory.growth: 2 > 0 (default)", "in t.py::test_a", "seen twice"]
     assert first["locations"][0]["physicalLocation"]["region"]["startLine"] == 41
     (other,) = first["relatedLocations"]
     assert other["physicalLocation"]["artifactLocation"]["uri"] == "app/x%20y.py"
+
+
+def test_where_a_lock_is_made_is_one_more_place_and_the_only_one_where_all_else_is_outside() -> None:
+    run = whole()
+    (found,) = [each for each in ci.problems(run) if each.key == "locks.potential_deadlocks"]
+    assert (found.path, found.line) == ("app/pool.py", 31)
+    assert found.others[-1] == ("app/locks.py", 3, "Pool.lock is made here in make")
+    for each in run["tests"][1]["findings"][0]["locations"]:
+        each["path"] = f"/usr/lib/{each['path']}"
+    (line,) = [line for line in ci.github_annotations(run) if "potential_deadlocks" in line]
+    assert line.startswith("::error file=app/locks.py,line=3,")
+    results = json.loads(ci.sarif(run))["runs"][0]["results"]
+    assert "app/locks.py" in json.dumps([each for each in results if each["ruleId"] == "locks.potential_deadlocks"])
+    run["locks"]["nodes"] = []
+    assert not [line for line in ci.github_annotations(run) if "potential_deadlocks" in line]
+
+
+def test_what_took_longest_is_named_if_that_is_long() -> None:
+    run = whole()
+    assert "Slowest" not in ci.github_summary(run)
+    for at, seconds in enumerate((0.9, 3.0, 1.5, 61.0)):
+        run["tests"][at]["duration"] = seconds
+    (line,) = [line for line in ci.github_summary(run).splitlines() if line.startswith("Slowest: ")]
+    assert next(word for word in line.split() if "::" in word) == "t.py::test\\_d"
+    assert "t.py::test\\_a" not in line
+    assert "5 tests in 2.5 s: " in ci.github_summary(run)
 
 
 def test_annotations_are_ten_at_most_and_nothing_in_them_ends_the_line() -> None:
@@ -269,6 +301,7 @@ def test_annotations_are_ten_at_most_and_nothing_in_them_ends_the_line() -> None
     (circle,) = [line for line in lines if "potential_deadlocks" in line]
     assert "\n" not in circle
     assert "%250A" in circle, "a percent sign of its own is escaped"
+    assert lines[0].endswith("::memory.growth: 2 > 0 (default)%0Ain t.py::test_a%0Aseen twice"), "a line each"
     many = whole()
     many["tests"] = [test_of(f"t.py::{at}", "failed", finding("memory.growth", "error", place("a.py", at + 1)))
                      for at in range(40)]  # fmt: skip
@@ -311,12 +344,28 @@ def test_metrics_are_read_by_prometheus() -> None:
     assert read_metrics(ci.openmetrics(EMPTY))
 
 
+def test_metrics_tell_a_zero_from_what_was_not_measured() -> None:
+    run = whole()
+    unseen = {**measure(0.0), "value": None, "verdict": "not_measured", "why": "w"}
+    for at, each in ((2, unseen), (3, unseen), (4, {**unseen, "level": "off"})):
+        run["tests"][at]["measures"] = {"memory.growth": each, "loop.blocked": {**unseen, "level": "off"}}
+    families = {family.name: family for family in read_metrics(ci.openmetrics(run))}
+    counts = {sample.labels["key"]: sample.value for sample in families["coresys_not_measured"].samples}
+    assert counts == {"memory.growth": 2, "locks.contention": 0, "time.call": 0}
+
+
 def test_ctrf_counts_outcomes() -> None:
     results = json.loads(ci.ctrf(whole()))["results"]
     summary = results["summary"]
     assert (summary["tests"], summary["passed"], summary["failed"], summary["other"]) == (5, 1, 3, 1)
     assert summary["stop"] - summary["start"] == 2500
-    assert results["tests"][1]["duration"] == 250
+    assert results["tests"][1]["duration"] == 250, "as far as its budgets tell"
+    timed = whole()
+    timed["tests"][1].update(duration=0.4126, started="2026-01-01T00:00:01.250000+00:00")
+    told = json.loads(ci.ctrf(timed))
+    test = told["results"]["tests"][1]
+    assert (test["duration"], test["start"] - summary["start"], test["stop"] - test["start"]) == (413, 1250, 413)
+    jsonschema.Draft202012Validator(CTRF).validate(told)
     assert results["tests"][0]["message"] == "memory.growth: 2 > 0 (default)"
 
 
@@ -356,6 +405,24 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert len(told) == 2
     assert told[0].startswith("--coresys-ci sarif: file/x.sarif: cannot be written: ")
     assert (tmp_path / "there" / "x.json").exists()
+
+
+def test_one_that_cannot_be_made_keeps_no_other_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(run: Any) -> str:
+        raise KeyError("x_acme\n")
+
+    monkeypatch.setattr(ci, "FORMATS", {**ci.FORMATS, "sarif": breaks})
+    monkeypatch.setattr(ci, "github_summary", breaks)
+    monkeypatch.setattr(ci, "github_annotations", breaks)
+    outputs = Outputs((("sarif", "s.sarif"), ("ctrf", "c.json")), str(tmp_path / "summary.md"), annotates=True)
+    assert outputs.write(whole(), tmp_path) == [
+        "--coresys-ci sarif: s.sarif: cannot be made: KeyError: 'x_acme\\n'",
+        f"the summary of GitHub's step: {tmp_path}/summary.md: cannot be made: KeyError: 'x_acme\\n'",
+    ]
+    assert json.loads((tmp_path / "c.json").read_text("utf-8"))["reportFormat"] == "CTRF"
+    assert outputs.printed(whole()) == ["GitHub's annotations cannot be made: KeyError: 'x_acme\\n'"]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import runfile
 from pytest_coresys.reports.merging import MergeError, merge
+from pytest_coresys.reports.model import RunReport
 from pytest_coresys.schema import run_schema
 
 SUITE = """
@@ -99,8 +100,10 @@ def facts(path: Path) -> dict[str, Any]:
 def comparable(run: dict[str, Any]) -> dict[str, Any]:
     """A run without what two runs never share: times, ids, and where threads went."""
     run = copy.deepcopy(run)
-    del run["run"]
+    began = run.pop("run")["started"]
     for test in run["tests"]:
+        assert test.pop("duration") >= 0
+        assert test.pop("started") >= began
         for measure in test["measures"].values():
             for name in ("value", "series", "resolution"):
                 measure.pop(name)
@@ -126,6 +129,8 @@ def test_four_shards_merged_are_the_single_run(suite: pytest.Pytester, capsys: p
     assert found["shop.lost"]["verdict"] == found["shop.ready"]["verdict"] == "over"
     (circle,) = [each for each in merged["findings"] if each["key"] == "locks.potential_deadlocks"]
     assert circle["tests"] == ["test_shop.py::test_evicts", "test_shop.py::test_fills"]
+    names = {node["id"]: (node["name"], node["function"]) for node in merged["locks"]["nodes"]}
+    assert [names[number] for number in circle["lock_ids"]] == [("POOL", "<module>"), ("CACHE", "<module>")]
     assert all(not facts(shard)["findings"] for shard in shards), "no shard has seen both orders"
     jsonschema.Draft202012Validator(run_schema()).validate(merged)
     assert [shard["tests"] for shard in merged["run"]["shards"]] == [2, 2, 1, 1]
@@ -165,6 +170,9 @@ def minimal(identity: str, **facts: Any) -> dict[str, Any]:
         ([], "there is no run to merge"),
         ([minimal("a"), minimal("a")], "run a is given twice"),
         ([minimal("a"), minimal("b", mode="observe")], "mode is budget and observe"),
+        ([minimal("a"), minimal("a+b", merged=["a", "b"])], "run a is part of two of them"),
+        ([minimal("c+b", merged=["c", "b"]), minimal("a+b", merged=["a", "b"])], "run b is part of two of them"),
+        ([minimal("a+b", shards=[{"id": "a"}, {"id": "b"}]), minimal("b")], "run b is part of two of them"),
         ([minimal("a", commit="1" * 40), minimal("b", commit="2" * 40)], "commit is 1"),
         ([minimal("a", profile="ci"), minimal("b", profile="strict")], "profile is ci and strict"),
         ([{**minimal("a"), "soak": {"x": {}}}, {**minimal("b"), "soak": {"x": {}}}], "soaks are judged each by itself"),
@@ -207,6 +215,57 @@ def test_a_test_that_one_shard_left_to_another_is_there_once() -> None:
         ("t::x", "passed"),
         ("t::y", "skipped"),
     ]
+
+
+def row_of(nodeid: str, outcome: str, verdict: str = "within", why: str | None = None, **more: Any) -> dict[str, Any]:
+    return {**unmeasured(nodeid, ""), "outcome": outcome, "verdict": verdict, "why": why, **more}
+
+
+PASSED = row_of("t::x", "passed")
+OVER = row_of("t::x", "failed", "over", findings=[{"key": "memory.growth", "level": "error", "summary": "s"}])
+SHARDS_OF_A_TEST: list[tuple[dict[str, Any], dict[str, Any]]] = [  # which is told, and which is not
+    (PASSED, unmeasured("t::x", "not run: the session stopped before it")),
+    (PASSED, unmeasured("t::x", "the test was skipped")),
+    (unmeasured("t::x", "the test was skipped"), unmeasured("t::x", "not run: the session stopped before it")),
+    (OVER, PASSED),
+    (row_of("t::x", "failed", "not_measured", "the test failed"), PASSED),
+    (row_of("t::x", "error", "not_measured", "the test had an error"), row_of("t::x", "xfailed", "not_measured", "w")),
+    (row_of("t::x", "passed", "not_measured", "suspected: 8 B"), PASSED),
+    (row_of("t::x", "passed", "near"), PASSED),
+]
+
+
+@pytest.mark.parametrize("at", range(len(SHARDS_OF_A_TEST)))
+def test_a_test_is_there_once_and_is_what_it_came_to_where_it_ran_or_was_worst(at: int) -> None:
+    told, other = SHARDS_OF_A_TEST[at]
+    ran_twice = "skipped" not in (told["outcome"], other["outcome"])
+    for first, second in ((told, other), (other, told)):
+        merged = merge([{**minimal("a"), "tests": [first]}, {**minimal("b"), "tests": [second]}])
+        assert merged["tests"] == [told]
+        assert merged["summary"]["tests"] == 1
+        notes = ["1 test ran in more than one shard, told is the worst: t::x"] if ran_twice else []
+        assert merged["run"]["effort"]["notes"] == notes
+
+
+def test_a_test_that_each_worker_ran_stays_a_row_of_each() -> None:
+    rows = [row_of("t::x", "passed", worker=worker) for worker in ("gw0", "gw1")]
+    merged = merge([{**minimal("a"), "tests": rows}, {**minimal("b"), "tests": [row_of("t::y", "passed")]}])
+    assert [(test["nodeid"], test["worker"]) for test in merged["tests"]] == [
+        ("t::x", "gw0"), ("t::x", "gw1"), ("t::y", None),
+    ]  # fmt: skip
+
+
+def test_merging_what_was_merged_is_merging_all_at_once_in_whatever_order() -> None:
+    shards = [{**minimal(name), "tests": [row_of(f"t::{name}", "passed")]} for name in "abcd"]
+    whole = merge(shards)
+    assert whole["run"]["merged"] == ["a", "b", "c", "d"]
+    assert merge([shards[2], shards[0], shards[3], shards[1]]) == whole
+    pairs = merge([merge(shards[:2]), merge(shards[2:])])
+    assert pairs["run"] == whole["run"]
+    assert pairs["tests"] == whole["tests"]
+    many = merge([minimal(f"{number:032}") for number in range(20)])
+    assert len(many["run"]["merged"]) == 20
+    assert len(many["run"]["id"]) < 100, "a history has so much room for it"
 
 
 def judged(identity: str, samples: Samples, **found: Any) -> dict[str, Any]:
@@ -257,6 +316,33 @@ def test_what_rests_on_parts_that_only_warn_only_warns_in_the_merged_run_too() -
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "right", "wrong"),
+    [
+        ((3, 0, "xy"), (2, 0, "x"), 3, 0),
+        ((3, 0, "xy"), (1, 1, "x"), 1, 1),
+        ((2, 0, "x"), (2, 0, "x"), 2, 0),
+        ((3, 0, "xy"), (2, 0, "yz"), 5, 0),
+        ((3, 0, "x"), (2, 0, "y"), 5, 0),
+    ],
+    ids=["a part of it again", "again, and worse", "the same again", "in part", "apart"],
+)
+def test_what_a_test_recorded_in_two_shards_is_counted_once_where_that_can_be_told(
+    first: tuple[int, int, str], second: tuple[int, int, str], right: int, wrong: int
+) -> None:
+    runs = []
+    for name, (good, bad, tests) in zip("ab", (first, second), strict=True):
+        run = judged(name, checks(right=good, wrong=bad), evidence=[f"t::{each}" for each in tests])
+        runs.append({**run, "tests": [row_of(f"t::{each}", "passed") for each in tests]})
+    for given in (runs, runs[::-1]):
+        (found,) = merge(given)["criteria"]
+        assert (found["recorded"]["right"], found["recorded"]["wrong"]) == (right, wrong)
+        both = set(first[2]) & set(second[2])
+        how = "each" if right + wrong > 3 else "once"
+        said = [line for line in found["details"] if line.startswith("run in more than one shard")]
+        assert [how in line for line in said] == [True] * bool(both)
+
+
+@pytest.mark.parametrize(
     ("levels", "level"),
     [
         ((("over", "warn"), ("over", "error")), "error"),
@@ -278,28 +364,41 @@ def test_what_a_baseline_excuses_in_one_shard_is_no_excuse_for_another(
     assert merged["summary"]["compliant"] is (level == "warn")
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (None, "cannot be read: No such file or directory"),
-        ("{", "no run file: it is not JSON"),
-        ("[]", "no run file: it has no 'schema'"),
-        ('{"schema": 1}', "no run file: it has no 'run'"),
-        (json.dumps({**minimal("a"), "schema": 2}), "its schema is 2, and this version reads 1"),
-    ],
-)
-@pytest.mark.parametrize("command", ["merge", "gate"])
-def test_what_cannot_be_read_is_one_line_and_status_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, text: str | None, problem: str
-) -> None:
+def test_a_file_that_is_not_there_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
-    if text is not None:
-        path.write_text(text, encoding="utf-8")
-    more = ["-o", str(tmp_path / "all.json")] if command == "merge" else []
     with pytest.raises(SystemExit) as ended:
-        cli.main([command, str(path), *more])
+        cli.main(["gate", str(path)])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"coresys {command}: {path}: {problem}"
-    with pytest.raises(runfile.RunFileError):
-        runfile.read_run(path)
+    assert line == f"coresys gate: {path}: cannot be read: No such file or directory"
+
+
+def test_merging_says_which_tests_ran_more_than_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"{name}.json" for name in "ab"]
+    for path in paths:
+        report = RunReport(mode="budget", run_id=path.stem)
+        report.add_test(row_of("t::ä", "passed", "not_measured", "w"))
+        path.write_bytes(runfile.encoded(report.finish(1.0)))
+    assert cli.main(["merge", *map(str, paths), "-o", str(tmp_path / "all.json")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/all.json: 2 runs, 1 test, compliant",
+        "1 test ran in more than one shard, told is the worst: t::ä",
+    ]
+
+
+def test_no_command_writes_over_what_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [tmp_path / f"{name}.json" for name in "ab"]
+    for path in runs:
+        path.write_bytes(runfile.encoded(RunReport(mode="budget", run_id=path.stem).finish(1.0)))
+    (tmp_path / "link.html").symlink_to(runs[1])
+    given = str(tmp_path / "sub" / ".." / "a.json")
+    for words in (["report", str(runs[0]), "-o", given], ["report", str(runs[1]), "-o", str(tmp_path / "link.html")],
+                  ["merge", *map(str, runs), "-o", given]):  # fmt: skip
+        before = [path.read_bytes() for path in runs]
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("cannot be written: it is what it reads: give another -o")
+        assert [path.read_bytes() for path in runs] == before
+    assert cli.main(["merge", *map(str, runs), "-o", str(tmp_path / "all.json")]) == 0

@@ -14,7 +14,7 @@ from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.run import told
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import model
-from pytest_coresys.reports.model import DIED, NOT_RUN, RunReport, breaches, required_unmeasured
+from pytest_coresys.reports.model import DIED, NOT_RUN, RunReport, breaches, required_unmeasured, unmatched
 from pytest_coresys.wire import NO_BUDGET
 
 
@@ -282,6 +282,32 @@ def test_a_criterion_that_was_not_measured_is_missing_if_required() -> None:
     run = run_of(record(), criteria=[criterion])
     assert required_unmeasured(run, ["state.*"]) == ["state.transition_time: no samples"]
     assert required_unmeasured(run, ["memory.*"]) == []
+
+
+@pytest.mark.parametrize(
+    ("glob", "told"),
+    [
+        ("memroy.*", '"memroy.*" matches no measure and no criterion; did you mean "memory.*"?'),
+        ("shop.oder_time", '"shop.oder_time" matches no measure and no criterion; did you mean "shop.order_time"?'),
+        ("nothing", '"nothing" matches no measure and no criterion'),
+        ("shop.*", None),
+        ("acme.*", None),
+        ("memory.peak", None),  # it exists, and no budget of it is in force
+        ("memory.growth_rate", None),  # of a soak
+        ("rounds.*", None),
+    ],
+)
+def test_what_is_required_and_is_not_known_at_all_is_told_with_the_nearest(glob: str, told: str | None) -> None:
+    criteria = [{"id": "shop.order_time", "verdict": "within", "level": "error", "why": None}]
+    soak = {"rounds.lost": {"verdict": "within", "level": "error", "why": None}}
+    run = run_of(record(measures={"acme.depth": measure()}), criteria=criteria, soak=soak)
+    assert unmatched(run, [glob]) == ([] if told is None else [f"required: {told}"])
+
+
+def test_of_a_run_without_tests_nothing_that_is_required_was_measured() -> None:
+    run = RunReport(mode="budget").finish(1.0)
+    assert unmatched(run, ["memory.*"]) == ["required, but not measured: memory.*: no test was run"]
+    assert unmatched(run, []) == []
 
 
 # -- what is compliant ----------------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ def whole_run() -> dict[str, Any]:
             findings=[found, broken],
             repetitions=6,
             worker="gw0",
+            duration=1.25,
+            started=1767225600.5,
         )
     )
     report.crashed("t.py::b")

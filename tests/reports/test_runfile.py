@@ -329,3 +329,21 @@ def test_a_full_disk_warns_and_leaves_the_status(pytester: pytest.Pytester) -> N
     result = pytester.runpytest_subprocess(*ARGS, "--coresys-json", "/dev/full")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*/dev/full: cannot be written: No space left on device*"])
+
+
+def test_two_names_of_one_file_are_told_however_they_are_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("x.json")
+    (tmp_path / "there").write_text("")
+    (tmp_path / "hard").hardlink_to("there")
+
+    def clash(*names: str) -> tuple[str, str] | None:
+        return runfile.first_clash([(str(at), Path(name)) for at, name in enumerate(names)])
+
+    assert clash("x.json", "y.json", "sub/x.json") is None
+    for same in (str(tmp_path / "x.json"), "sub/../x.json", "link", "./x.json"):
+        assert clash("y.json", "x.json", same) == ("1", "2")
+    assert clash("there", "hard") == ("0", "1")
+    assert clash("/dev/stdout", "/dev/stdout", "/dev/null", "/dev/null") is None, "streams may be shared"
+    assert clash("x.json", "a" * 5000, "a" * 5000, "sub") is None, "told when it is written"
