@@ -53,7 +53,9 @@ def sample_run() -> dict[str, Any]:
         {"name": "Captured stdout call", "text": "moved\n</script><script>alert(1)</script>\n"},
     ]
     run["tests"][1]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="suspected: 9 KiB")
-    run["tests"][1].update(verdict="not_measured", why="suspected: 9 KiB")
+    run["tests"][1].update(outcome="passed", verdict="not_measured", why="suspected: 9 KiB", findings=[])
+    run["tests"][3].update(outcome="passed", verdict="not_measured", why="no counter", findings=[])
+    run["tests"][3]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="no counter")
     run["tests"][2]["measures"]["globals.changed"].update(verdict="over", value=1, level="warn")
     run["tests"][2].update(verdict="over")
     names = ("A", "B", "C")
@@ -362,3 +364,15 @@ def test_ten_thousand_tests_are_drawn_with_at_most_5000_nodes_and_3_mb(opened: O
     page = opened(run)
     assert page.evaluate("document.querySelectorAll('*').length") <= 5_000
     assert "40 of 10,000" in page.inner_text("#tn")
+
+
+def test_what_is_suspected_has_a_filter_and_a_mark_of_its_own(opened: Opener) -> None:
+    page = opened()
+    page.click("#tc [data-f=suspect]")
+    rows = shown(page, "#tt tbody tr")
+    assert len(rows) == 1
+    assert rows[0].startswith("suspected")
+    assert "within" not in rows[0].lower().split()
+    page.click("#tt tbody tr td.id a")
+    page.wait_for_selector("#page:not([hidden])")
+    assert "--coresys-profile strict" in page.inner_text("#page .cmd >> nth=1")
