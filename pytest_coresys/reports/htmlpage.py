@@ -29,6 +29,7 @@ _MOST_CARDS = 20  # drawn; what is left is a line each
 _MOST_LINES = 30
 _MOST_LIMITS = 200
 _MOST_GAPS = 60
+_MOST_CIRCLES = 12
 _MOST_SUSPECTED = 30
 _FIRST_ROWS = 40
 
@@ -92,6 +93,8 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "tests": len(tests),
         "first": listing.first_rows(tests, _FIRST_ROWS),
         "graph": ordering.picture(run["locks"]),
+        "circles": ordering.circles(run["locks"]),
+        "most_circles": _MOST_CIRCLES,
         "graph_left": ordering.left_out(run["locks"]),
         "locks": run["locks"],
         "limits": limits[:_MOST_LIMITS],

@@ -243,6 +243,35 @@ function show(i) {
 const title = document.title;
 function leave(inside) { $("#page").hidden = !inside; $("#report").hidden = inside; $("header").hidden = inside; if (!inside) document.title = title; }
 
+// -- where one was on the report, when one goes to the page of a test, and comes back
+let left = null, coming = null, last = "";
+function remember() {
+  if (!$("#page").hidden) return;
+  left = {at: location.hash, y: scrollY, cq: $("#cq").value, state, tq: $("#tq").value, kind, sort, down, most, lq: $("#lq") ? $("#lq").value : "", lb: Boolean($("#lb") && $("#lb").checked), picked};
+  try { history.replaceState(left, ""); } catch (e) { /* then only the way back by the page's own link is kept */ }
+}
+function restore(v) {
+  leave(false);
+  if ($("#cq").value !== v.cq || state !== v.state) { $("#cq").value = v.cq; state = v.state; pressed($("#cc"), state); filterCriteria(); }
+  if ($("#tq").value !== v.tq || kind !== v.kind || sort !== v.sort || down !== v.down || most !== v.most) { $("#tq").value = v.tq; ({kind, sort, down, most} = v); pressed($("#tc"), kind); list(); }
+  if ($("#lq")) { $("#lq").value = v.lq; $("#lb").checked = v.lb; picked = v.picked; locks(); }
+  scrollTo(0, v.y);
+  const seen = a => { const box = a.getBoundingClientRect(); return box.height && box.bottom > 0 && box.top < innerHeight; };
+  const from = $$("#report a").find(a => a.getAttribute("href") === last && seen(a));
+  if (from) from.focus({preventScroll: true});
+}
+// A link of the page, or Esc: to the report as it was, or to the list of tests where one came by a link from outside.
+function back() { coming = left; location.hash = left ? left.at : "#tests"; }
+try { history.scrollRestoration = "manual"; } catch (e) { /* then the browser scrolls, and we do again */ }
+document.addEventListener("click", e => {
+  const a = e.target.closest('a[href^="#"]');
+  if (!a || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+  if (a.classList.contains("back")) { e.preventDefault(); back(); } else remember();
+}, true);
+// For whoever loads the page anew: a browser takes no such note any more when it leaves.
+let soon = 0;
+for (const what of ["scroll", "input"]) addEventListener(what, () => { clearTimeout(soon); soon = setTimeout(remember, 250); }, {passive: true});
+
 // -- locks
 D.locks.edges.forEach((e, i) => e.push(i));
 const nodes = new Map(D.locks.nodes.map(n => [n[0], n])), bad = new Set(D.locks.cycles.flat());
@@ -252,36 +281,61 @@ function lockRow(e) {
   return el("tr", {}, el("td", {}, bad.has(e[6]) && [el("span", {class: "bd over"}, "circle"), " "], lockName(e[0])), el("td", {}, lockName(e[1])), el("td", {}, e[2]), el("td", {}, e[3].map(s => el("div", {}, el("code", {}, s)))),
     el("td", {}, e[4].slice(0, 2).map(i => el("div", {}, link(name(D.rows[i]), D.rows[i][1]))), e[4].length > 2 && `and ${e[4].length - 2} more`));
 }
-let orders = 12;
+let orders = 12, picked = null; // what is picked in the graph: ["n", lock] or ["c", circle]
+const isPicked = e => picked && (picked[0] === "n" ? e[0] === picked[1] || e[1] === picked[1] : D.locks.cycles[picked[1]].includes(e[6]));
+function pick(what) { picked = picked && what && picked[0] === what[0] && picked[1] === what[1] ? null : what; orders = 12; locks(); }
 function locks() {
   const words = $("#lq").value.toLowerCase().split(/\s+/).filter(Boolean), only = $("#lb").checked;
+  const some = words.length || only;
   const found = D.locks.edges.filter((e, i) => {
+    if (picked && (isPicked(e) || !some)) return isPicked(e);
     if (only && !bad.has(i)) return false;
     if (!words.length) return true;
     const text = [e[0], e[1]].flatMap(n => (nodes.get(n) || []).slice(1)).concat(e[2], e[3], e[4].map(t => name(D.rows[t]))).join(" ").toLowerCase();
     return words.every(w => text.includes(w));
   });
-  const pairs = new Set(found.map(e => e[0] + ">" + e[1])), kept = new Set(found.flatMap(e => [e[0], e[1]]));
+  const drawn = picked && !some ? D.locks.edges : found, mine = D.locks.edges.filter(isPicked);
+  const pairs = new Set(drawn.map(e => e[0] + ">" + e[1])), kept = new Set(drawn.flatMap(e => [e[0], e[1]]));
+  const ways = new Set(mine.map(e => e[0] + ">" + e[1])), near = new Set(mine.flatMap(e => [e[0], e[1]]));
   $$("svg.g .ed").forEach(g => g.classList.toggle("off", !pairs.has(g.dataset.f + ">" + g.dataset.t)));
-  $$("svg.g .nd").forEach(g => g.classList.toggle("off", !kept.has(+g.dataset.n)));
-  found.sort((a, b) => bad.has(b[6]) - bad.has(a[6]) || a[6] - b[6]);
+  $$("svg.g .nd").forEach(g => { const n = +g.dataset.n, own = picked && picked[0] === "n" && picked[1] === n; g.classList.toggle("off", !kept.has(n)); g.classList.toggle("dim", Boolean(picked) && !near.has(n)); g.classList.toggle("own", Boolean(own)); g.setAttribute("aria-pressed", Boolean(own)); });
+  $$("svg.g .ed").forEach(g => g.classList.toggle("dim", Boolean(picked) && !ways.has(g.dataset.f + ">" + g.dataset.t)));
+  $$("#lc a").forEach((a, i) => a.setAttribute("aria-current", Boolean(picked && picked[0] === "c" && picked[1] === i)));
+  const boxes = new Set($$("svg.g .nd").map(g => +g.dataset.n)), missing = [...new Set(found.flatMap(e => [e[0], e[1]]))].filter(n => !boxes.has(n)).length;
+  $("#lp").replaceChildren(...(picked ? [el("span", {}, "Picked: ", picked[0] === "n" ? lockName(picked[1]) : "circle " + (picked[1] + 1)), el("button", {type: "button", class: "cp", id: "lx"}, "Show all")] : []), missing ? el("span", {}, `${missing} of these locks ${missing === 1 ? "is" : "are"} not drawn: the table has them.`) : "");
+  if (picked) $("#lx").onclick = () => { pick(null); $("#lq").focus(); };
+  found.sort((a, b) => Boolean(isPicked(b)) - Boolean(isPicked(a)) || bad.has(b[6]) - bad.has(a[6]) || a[6] - b[6]);
   $("#lt tbody").replaceChildren(...found.slice(0, orders).map(lockRow));
   $("#ln").textContent = `${found.length.toLocaleString("en")} of ${D.locks.edges.length.toLocaleString("en")} orders`;
   $("#lm").hidden = orders >= found.length;
 }
+$$("svg.g").forEach(g => g.setAttribute("role", "group"));
+$$("svg.g .nd").forEach(g => {
+  const n = +g.dataset.n, toggle = () => pick(["n", n]);
+  for (const [k, v] of [["tabindex", "0"], ["role", "button"], ["aria-label", "Orders of " + $("title", g).textContent]]) g.setAttribute(k, v);
+  g.addEventListener("click", toggle);
+  g.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(); } });
+});
 if ($("#lq")) { $("#lq").oninput = locks; $("#lb").onchange = locks; $("#lm").onclick = () => { orders += 50; locks(); }; locks(); }
 
 // -- links into the page
 function go() {
+  const kept = coming || history.state;
+  coming = null;
+  if (kept && kept.cq != null) restore(kept); else lead();
+  last = location.hash;
+}
+function lead() {
   let id = location.hash.slice(1);
   try { id = decodeURIComponent(id); } catch (e) { /* as it stands */ }
   if (!id) { leave(false); return; }
   if (id.startsWith("tests~")) { leave(false); kind = ""; sort = ""; most = 40; pressed($("#tc"), ""); $("#tq").value = id.slice(6); list(); $("#tests").scrollIntoView(); return; }
+  if (/^cycle~\d+$/.test(id) && D.locks.cycles[id.slice(6) - 1]) { leave(false); picked = ["c", id.slice(6) - 1]; $("#lq").value = ""; $("#lb").checked = false; locks(); $("#locks").scrollIntoView(); return; }
   const there = document.getElementById(id);
   if (there && !$("#page").contains(there)) {
     leave(false);
     const fold = there.closest("details"); if (fold) fold.open = true;
-    if (there.matches("tr.r")) { state = ""; $("#cq").value = ""; pressed($("#cc"), ""); filterCriteria(); open(there); there.scrollIntoView({block: "center"}); } else there.scrollIntoView();
+    if (there.matches("tr.r")) { state = ""; $("#cq").value = ""; pressed($("#cc"), ""); filterCriteria(); open(there); there.scrollIntoView({block: "center"}); } else { there.scrollIntoView(); if (there.matches(".card")) there.focus({preventScroll: true}); }
     return;
   }
   const i = indexOf(id);
@@ -291,7 +345,7 @@ addEventListener("hashchange", go);
 addEventListener("keydown", e => {
   if (e.ctrlKey || e.metaKey || e.altKey || $("#keys").open) return;
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName), inside = !$("#page").hidden;
-  if (e.key === "Escape") { if (typing) e.target.blur(); else if (inside) location.hash = "#tests"; return; }
+  if (e.key === "Escape") { if (typing) e.target.blur(); else if (inside) back(); return; }
   if (typing) return;
   if (e.key === "?") $("#keys").showModal();
   else if (e.key === "t") nextTheme();
