@@ -95,6 +95,7 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "graph": ordering.picture(run["locks"]),
         "circles": ordering.circles(run["locks"]),
         "most_circles": _MOST_CIRCLES,
+        "graph_drawn": ordering.MOST,
         "graph_left": ordering.left_out(run["locks"]),
         "locks": run["locks"],
         "limits": limits[:_MOST_LIMITS],

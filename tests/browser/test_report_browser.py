@@ -343,7 +343,8 @@ def test_it_prints_to_pdf_in_black_on_white_from_the_dark_theme_too(opened: Open
     page = opened(color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert shown(page, ".ctl, .cp, .more") == []
+    assert shown(page, ".ctl, .cp, .more, .lp, button:not(th button)") == []
+    assert len(shown(page, ".card")) == page.locator(".card").count() > 5
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 1
@@ -455,3 +456,45 @@ def test_a_circle_of_a_card_is_picked_in_the_graph_and_a_lock_by_keys_and_filter
     page.focus("svg.g .nd >> nth=0")
     page.keyboard.press(" ")
     assert len(shown(page, "#lt tbody tr")) == 1
+
+
+LONG = f"tests/{'deep/' * 30}test_x.py::test_{'y' * 200}[{'z' * 300}]"
+
+
+def long_run() -> dict[str, Any]:
+    """Everything that a run brings with it without a place to break a line at."""
+    run = sample_run()
+    for test in run["tests"]:
+        if test["findings"]:
+            test["nodeid"] += LONG
+            for found in test["findings"]:
+                found["details"].append("d" * 300)
+                found["holders"] = [["h" * 300, "i" * 300]]
+                for at in found["locations"]:
+                    at.update(path="p" * 200, function="f" * 200, note="n" * 200)
+            for each in test["measures"].values():
+                each.update(origin="o" * 200, reason="r" * 200)
+        if test["why"]:
+            test["why"] += "q" * 200
+            test["measures"]["memory.growth"]["why"] += "q" * 200
+    for criterion in run["criteria"]:
+        criterion.update(title="T" * 200, why="W" * 200)
+    run["run"]["options"] = ["--coresys-set", "a" * 200]
+    run["run"]["machine"]["cpu"] = "C" * 200
+    leaves = {"key": "threads.leaked", "level": "error", "summary": "s" * 300, "details": [], "locations": []}
+    run["findings"] = [
+        {**leaves, "owner": "o" * 300, "tests": [LONG]},
+        {**leaves, "level": "suspicion", "owner": "o" * 300, "tests": []},
+    ]
+    return run
+
+
+def test_nothing_long_widens_a_narrow_page(opened: Opener) -> None:
+    run = long_run()
+    page = opened(run, viewport={"width": 400, "height": 800})
+    page.click("#ct tr.r th button >> nth=2")
+    page.click("#ct tr.r[data-s=over] th button >> nth=-1")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    page.evaluate("to => { location.hash = to; }", quote(run["tests"][0]["nodeid"], safe=""))
+    page.wait_for_selector("#page:not([hidden])")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400

@@ -813,3 +813,52 @@ def test_the_script_knows_every_state_by_a_sign_and_a_word() -> None:
     signs = re.findall(r'\.bd\.(\w+)::before\{content:"([^"]+)"', htmlpage._asset("page.css"))
     assert {name for name, _ in signs} == set(WORST_FIRST) - {"none"}  # which has the one of all others
     assert len({sign for _, sign in signs}) == len(signs)
+
+
+# -- links to cards and circles, and what a reader is told of rows ----------------------------------------------------
+
+
+def test_every_card_and_every_line_after_them_has_a_link_of_its_own_that_stays() -> None:
+    found = [finding("memory.growth", locations=[place("a.py", line)]) for line in range(23)]
+    page = Parsed(htmlpage.page(run_with(*found)))
+    anchors = [each for each in page.ids if each.startswith("fix~")]
+    assert anchors == [f"fix~{number}" for number in range(1, 24)]
+    cards_of = [each for each in page.of("article") if "card" in str(each.get("class"))]
+    assert [each["id"] for each in cards_of] == anchors[:20]
+    assert {each["aria-labelledby"] for each in cards_of} <= set(page.ids)
+    assert {f"#{each}" for each in anchors[:20]} <= {each["href"] for each in page.of("a")}
+
+
+def test_a_circle_of_locks_has_a_link_and_its_card_leads_to_it() -> None:
+    places = [place("m.py", n) for n in (30, 41, 40, 31)]
+    run = run_with(finding("locks.potential_deadlocks", locks=["a.py:3", "a.py:4"], locations=places))
+    run["locks"] = _locks()
+    page = Parsed(htmlpage.page(run))
+    assert {"cycle~1", "cycle~2"} <= set(page.ids)
+    assert card_of(run).cycle == 1
+    assert [each["href"] for each in page.of("a")].count("#cycle~2") == 2
+    assert ordering.circles(run["locks"]) == ["A \u2192 B \u2192 A", "C \u2192 D \u2192 C"]
+
+
+def test_a_row_says_what_its_statistic_is_and_what_is_near() -> None:
+    page = Parsed(htmlpage.page(bigruns.run_of(3, criteria=True)))
+    titles = {each.get("title") for each in page.of("small")}
+    assert "99 of 100 samples are below" in titles
+    assert ": 99 of 100 samples are below" in page.text  # for who cannot point at it
+    assert "from 90 % of a limit on" in page.text
+    assert "0 to 150 % of the budget" in page.text
+
+
+def test_a_row_that_was_not_measured_says_how_to_measure_it() -> None:
+    run = bigruns.run_of(3, criteria=True)
+    missing = [row for row in rows_of(run).values() if row.state.name == "none"]
+    assert missing
+    assert all(row.why and row.remedy for row in missing)
+    assert missing[0].remedy.replace('"', "&#34;") in htmlpage.page(run)
+
+
+def test_only_suspicions_that_repeating_can_settle_have_a_command_that_does() -> None:
+    run = _changed(states=["suspect", "suspect"])
+    run["tests"][1]["measures"]["memory.growth"]["why"] = "suspected: 9 KiB left; coresys_no_repeat: pays"
+    data = Parsed(htmlpage.page(run)).data
+    assert [data["rows"][at][1] for at in data["settled"]] == [run["tests"][0]["nodeid"].partition("::")[2]]

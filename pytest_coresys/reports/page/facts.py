@@ -71,7 +71,10 @@ def _effort(about: Mapping[str, Any], tests: int) -> str:
 def versions(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the figures depend on, in full."""
     about = run["run"]
-    machine = {f"machine, {name}": str(value) for name, value in about["machine"].items()}
+    told = {"memory": lambda value: quantity(value, "B")}
+    machine = {
+        f"machine, {name}": told.get(name, str)(value) for name, value in about["machine"].items() if value is not None
+    }
     found = {
         "coresys": about["coresys"],
         "pytest": about["pytest"],

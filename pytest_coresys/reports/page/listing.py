@@ -3,8 +3,8 @@
 A row is ``[path, name, outcome, state, repetitions, worker, why, set, closest key, share, findings, texts]``, the last
 two where there are any; numbers in place of texts point into the tables beside them. ``failed`` tells of rows by
 number what failed them (a budget, the test itself, or both), ``said`` the line of a test's own failure, ``again`` the
-tests of a command where they are not the name of the row. The order is the one that is shown first: failures, then
-suspicions, then by closest budget.
+tests of a command where they are not the name of the row, ``settled`` the rows whose suspicions repeating can settle.
+The order is the one that is shown first: failures, then suspicions, then by closest budget.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pytest_coresys.reports.page.cards import names_of, rank_of
 from pytest_coresys.reports.reading import (
     failed_by_itself,
     is_failed_by_budget,
+    is_open,
     names_of_tests,
     state_of_test,
     suspected,
@@ -180,6 +181,11 @@ def failed_by(test: Mapping[str, Any]) -> str:
     return "by itself, and over budget" if itself and budget else "by itself" if itself else "over budget"
 
 
+def can_be_settled(test: Mapping[str, Any]) -> bool:
+    """Whether something is suspected of it that repeating could tell."""
+    return any(is_open(str((test["measures"].get(key) or {}).get("why"))) for key in suspected(test))
+
+
 def said_by(test: Mapping[str, Any]) -> str:
     """The line that says what failed a test by itself, as pytest marks it; nothing where there is none."""
     if not failed_by_itself(test):
@@ -225,7 +231,8 @@ class Packed:
             "said": {number: said for number, each in enumerate(tests) if (said := said_by(each.test))},
             "again": _typed(tests),
             "options": again.options,
-            "strict": "" if again.is_settled else again.strict,
+            "strict": again.strict,
+            "settled": [] if again.is_settled else [at for at, each in enumerate(tests) if can_be_settled(each.test)],
             "locks": _locks(locks, at),
         }
 

@@ -342,7 +342,7 @@ def _remedy(each: Mapping[str, Any], evidence: Sequence[str]) -> str:
     """How to measure a criterion that was not."""
     if each["statistic"] == "derived":
         missing = [name for name, verdict in each.get("parts", {}).items() if verdict == "not_measured"]
-        return f"Measure {', '.join(missing[:3])}{' and others' if len(missing) > 3 else ''}." if missing else ""
+        return f"Measure {', '.join(missing[:3]) or 'its parts'}{' and others' if len(missing) > 3 else ''}."
     if not evidence:
         return f'Record it: coresys_criteria.record("{each["id"]}", \u2026) in a test, and run that.'
     return "Run the tests that are its evidence: the command is in the opened row."

@@ -217,7 +217,7 @@ function finding(f) {
   pair(dl, "Where", places.length > 0 && el("ul", {}, places.map(([at, fn, note], i) => el("li", {class: !i && "at"}, el("code", {}, at), fn && " in ", fn && el("code", {}, fn), " " + note))));
   pair(dl, "Held by", chains.map(c => el("ol", {class: "hc"}, c.map(l => el("li", {}, l)))));
   pair(dl, "Try", advice);
-  return el("article", {class: "fd " + level}, el("h3", {}, (level === "error" ? "" : level + ": ") + summary), dl);
+  return el("article", {class: "fd " + level}, el("h3", {}, (level === "error" ? "" : level + ": ") + summary.replace(": suspected: ", ": ")), dl);
 }
 function show(i) {
   const r = D.rows[i], ms = measures(r).filter(m => m.level !== "off" || m.value != null), id = name(r), dl = el("dl", {class: "facts"});
@@ -237,7 +237,7 @@ function show(i) {
   waits.forEach(m => all.append(el("p", {}, el("code", {}, m.key)), el("ul", {class: "lines"}, m.details.map(d => el("li", {}, d)))));
   if (edges.length) { const t = lockTable(); $("tbody", t).append(...edges.map(lockRow)); all.append(el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of the locks of this test"}, t)); }
   all.append(el("h2", {}, "Run it again"), copyable(command(i, D.options)));
-  if (D.strict && KINDS.suspect(r, i)) all.append(el("p", {class: "lead"}, "Until what is suspected is settled, where repeating can settle it:"), copyable(command(i, D.strict)));
+  if (D.settled.includes(i)) all.append(el("p", {class: "lead"}, "Repeated until what is suspected is settled:"), copyable(command(i, D.strict)));
   $("#page").replaceChildren(all); leave(true); document.title = id + " \u2013 coresys"; scrollTo(0, 0); $("#page").focus();
 }
 const title = document.title;
@@ -302,7 +302,7 @@ function locks() {
   $$("svg.g .ed").forEach(g => g.classList.toggle("dim", Boolean(picked) && !ways.has(g.dataset.f + ">" + g.dataset.t)));
   $$("#lc a").forEach((a, i) => a.setAttribute("aria-current", Boolean(picked && picked[0] === "c" && picked[1] === i)));
   const boxes = new Set($$("svg.g .nd").map(g => +g.dataset.n)), missing = [...new Set(found.flatMap(e => [e[0], e[1]]))].filter(n => !boxes.has(n)).length;
-  $("#lp").replaceChildren(...(picked ? [el("span", {}, "Picked: ", picked[0] === "n" ? lockName(picked[1]) : "circle " + (picked[1] + 1)), el("button", {type: "button", class: "cp", id: "lx"}, "Show all")] : []), missing ? el("span", {}, `${missing} of these locks ${missing === 1 ? "is" : "are"} not drawn: the table has them.`) : "");
+  $("#lp").replaceChildren(...(picked ? [el("span", {}, "Picked: ", picked[0] === "n" ? lockName(picked[1]) : "circle " + (picked[1] + 1)), el("button", {type: "button", class: "cp", id: "lx"}, "Show all")] : []), some && missing ? el("span", {}, `${missing} of these locks ${missing === 1 ? "is" : "are"} not drawn: the table has them.`) : "");
   if (picked) $("#lx").onclick = () => { pick(null); $("#lq").focus(); };
   found.sort((a, b) => Boolean(isPicked(b)) - Boolean(isPicked(a)) || bad.has(b[6]) - bad.has(a[6]) || a[6] - b[6]);
   $("#lt tbody").replaceChildren(...found.slice(0, orders).map(lockRow));
