@@ -498,3 +498,18 @@ def test_nothing_long_widens_a_narrow_page(opened: Opener) -> None:
     page.evaluate("to => { location.hash = to; }", quote(run["tests"][0]["nodeid"], safe=""))
     page.wait_for_selector("#page:not([hidden])")
     assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+ON_THE_WAY = """to => {
+  const link = document.querySelector(".toc a");
+  link.addEventListener("click", event => event.preventDefault());
+  location.hash = to;
+  link.click();
+}"""
+
+
+def test_a_note_of_where_one_is_never_stands_where_one_goes(opened: Opener) -> None:
+    page = opened()
+    page.evaluate(ON_THE_WAY, quote(FIRST, safe=""))  # a note is due before the page has heard of its new address
+    page.wait_for_selector("#page:not([hidden])", timeout=5_000)
+    assert page.evaluate("history.state") is None

@@ -246,7 +246,7 @@ function leave(inside) { $("#page").hidden = !inside; $("#report").hidden = insi
 // -- where one was on the report, when one goes to the page of a test, and comes back
 let left = null, coming = null, last = "";
 function remember() {
-  if (!$("#page").hidden) return;
+  if (!$("#page").hidden || location.hash !== last) return; // else one is on the way elsewhere already
   left = {at: location.hash, y: scrollY, cq: $("#cq").value, state, tq: $("#tq").value, kind, sort, down, most, lq: $("#lq") ? $("#lq").value : "", lb: Boolean($("#lb") && $("#lb").checked), picked};
   try { history.replaceState(left, ""); } catch (e) { /* then only the way back by the page's own link is kept */ }
 }
