@@ -862,3 +862,29 @@ def test_only_suspicions_that_repeating_can_settle_have_a_command_that_does() ->
     run["tests"][1]["measures"]["memory.growth"]["why"] = "suspected: 9 KiB left; coresys_no_repeat: pays"
     data = Parsed(htmlpage.page(run)).data
     assert [data["rows"][at][1] for at in data["settled"]] == [run["tests"][0]["nodeid"].partition("::")[2]]
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        (
+            ("T waits for L1, held by Main", "Main waits for the end of thread T; it holds L1"),
+            "T waits for L1, which Main holds; Main waits for the end of thread T",
+        ),
+        (
+            ("a waits for the future of f, which c works on", "b waits for L, held by a", "c waits for M, held by b"),
+            "a waits for the future of f; c waits for M, which b holds; b waits for L, which a holds",
+        ),
+        (
+            ("a waits for an item, which is to come from b; it holds L", "b waits for L, held by a"),
+            "a waits for an item; b waits for L, which a holds",
+        ),
+        (("a waits for L1, held by b", "b waits for something"), None),  # no picture rather than a wrong one
+    ],
+)
+def test_a_deadlock_is_drawn_by_what_each_waits_for_whatever_that_is(
+    details: tuple[str, ...], said: str | None
+) -> None:
+    picture = card_of(run_with(finding("locks.deadlocks", "broken by a DeadlockError in a", *details))).picture
+    assert (picture is None) == (said is None)
+    assert said is None or f'aria-label="{said}"' in str(picture)

@@ -424,17 +424,33 @@ def circle_picture(edges: Sequence[Mapping[str, Any]], nodes: Mapping[int, Mappi
     return pictures.circle(arrows, f"A circle: {said}")
 
 
-_WAITS = re.compile(r"(?P<who>.+?) waits for (?P<what>.+), held by (?P<holder>.+?)(?:; it holds .*)?", re.DOTALL)
+_WAITS = re.compile(
+    r"(?P<who>.+?) waits for (?P<what>(?:the end of (?:thread |task )?(?P<end>.+?))|.+?)"
+    r"(?:, held by (?P<held>.+?)|, which (?P<works>.+?) works on|, which is to come from (?P<comes>.+?))?"
+    r"(?:; it holds .*)?",
+    re.DOTALL,
+)
 
 
 def _deadlock(finding: Mapping[str, Any]) -> pictures.Drawing | None:
-    """Threads as boxes, and what each waits for on the arrow to its holder."""
-    waits = [match for match in map(_WAITS.fullmatch, finding["details"]) if match]
-    if not waits:
+    """Threads as boxes, and what each waits for on the arrow to the next; None where that is no circle for certain."""
+    found = {match["who"]: match for match in map(_WAITS.fullmatch, finding["details"]) if match}
+    nexts = {who: _for_whom(match) for who, match in found.items()}
+    order = list(found)[:1]
+    while order and (after := nexts[order[-1]]) in nexts and after not in order:
+        order.append(after)
+    if not order or nexts[order[-1]] != order[0] or len(order) < len(found):
         return None
-    arrows = [pictures.Arrow(each["who"], each["holder"], "waits for", each["what"]) for each in waits]
-    said = "; ".join(f"{each.source} waits for {each.where}, which {each.target} holds" for each in arrows)
-    return pictures.circle(arrows, said)
+    arrows = [pictures.Arrow(who, nexts[who], "waits for", found[who]["what"]) for who in order]
+    said = [
+        f"{who} waits for {found[who]['what']}{f', which {nexts[who]} holds' if found[who]['held'] else ''}"
+        for who in order
+    ]
+    return pictures.circle(arrows, "; ".join(said))
+
+
+def _for_whom(match: re.Match[str]) -> str:
+    return next((match[name] for name in ("held", "works", "comes", "end") if match[name]), "")
 
 
 def _against_limit(key: str, measure: Mapping[str, Any]) -> pictures.Drawing:
