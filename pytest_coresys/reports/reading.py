@@ -33,16 +33,16 @@ def suspected(test: Mapping[str, Any]) -> list[str]:
     A figure may be over its limit, and a suspicion all the same: it was seen once.
     """
     found = [key for key, each in test["measures"].items() if is_suspicion(each)]
-    if test["findings"]:
-        shown = {each["key"] for each in test["findings"] if each["level"] != "suspicion"}
-        found += [each["key"] for each in test["findings"] if each["level"] == "suspicion"]
+    if findings := test.get("findings"):  # a record may be asked for its measures alone
+        shown = {each["key"] for each in findings if each["level"] != "suspicion"}
+        found += [each["key"] for each in findings if each["level"] == "suspicion"]
         return [key for key in dict.fromkeys(found) if key not in shown]
     return found
 
 
 def is_suspicion(measure: Mapping[str, Any]) -> bool:
     """Whether it is not measured because what was seen of it could not be settled."""
-    return measure["verdict"] == "not_measured" and (measure["why"] or "").startswith(SUSPECTED)
+    return measure["verdict"] == "not_measured" and (measure.get("why") or "").startswith(SUSPECTED)
 
 
 def state_of_test(test: Mapping[str, Any]) -> State:
