@@ -24,7 +24,7 @@ from coresys.measure.undisturbed import UndisturbedClock
 from coresys.records import Finding, Location, Part, Reading
 from coresys.threads.watching import chains
 from coresys.threads.watching.install import unwatched
-from pytest_coresys import baseline, wire
+from pytest_coresys import again, baseline, wire
 from pytest_coresys.baseline import Baseline
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
@@ -768,6 +768,9 @@ class BudgetSession:
                 "too_long": book.too_long,
             },
             soak=soak,
+        )
+        self.run["run"]["options"] = wire.plain(
+            again.options(self.config.getoption, self.config.invocation_params.dir, self.config.rootpath)
         )
         history = self._history_of_earlier_runs()
         self._finished(session)

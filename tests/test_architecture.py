@@ -33,6 +33,7 @@ BRIDGES = {"coresys.monitoring.otel": "opentelemetry"}
 
 # Parts of the plugin that know nothing of pytest. "engine" names those of its modules that are pure.
 NO_PYTEST = (
+    "pytest_coresys.again",
     "pytest_coresys.config",
     "pytest_coresys.wire",
     "pytest_coresys.measures",

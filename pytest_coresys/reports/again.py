@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,12 +27,33 @@ def names_for_commands(nodeids: Sequence[str], most: int = MOST) -> list[str]:
 
 
 def of_criterion(run: Mapping[str, Any], criterion: Mapping[str, Any], runner: str = "pytest") -> str:
-    """The command that runs what is evidence for a criterion, and judges it."""
+    """The command that runs what is evidence for a criterion, and judges it as this run did.
+
+    The file of the criteria is called as who started the run called it: its tests are, too.
+    """
     facts = run["run"].get("criteria", {})
-    words = [runner, *names_for_commands(criterion["evidence"]), "--coresys-budget"]
-    if facts.get("origin") == _OPTION:
-        words += [_OPTION, quoted(facts["file"])]
-    return " ".join(words)
+    options = options_of(run, criteria=facts["file"] if facts.get("origin") == _OPTION else None)
+    return " ".join([runner, *names_for_commands(criterion["evidence"]), f"--coresys-budget{options}"])
+
+
+def options_of(run: Mapping[str, Any], *, profile: str | None = None, criteria: str | None = None) -> str:
+    """What a command needs beside the flag to judge as this run did, or by another ``profile``.
+
+    Paths in it are from the root of the run; that of the criteria is ``criteria``, if given.
+    """
+    about = run["run"]
+    profile = profile or about.get("profile", "default")
+    words = [] if profile == "default" else ["--coresys-profile", profile]
+    words += about.get("options", ())
+    if criteria is not None:
+        at = words.index(_OPTION) if _OPTION in words else len(words)
+        words[at : at + 2] = [_OPTION, criteria]
+    return "".join(f" {quoted_word(word)}" for word in words)
+
+
+def quoted_word(word: str) -> str:
+    """The word, in quotes where a shell would take it apart."""
+    return word if re.fullmatch(r"[\w.:/=-]+", word, re.ASCII) else quoted(word)
 
 
 def _file(nodeid: str) -> str:

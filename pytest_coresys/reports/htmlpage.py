@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.reports.page import cards, facts, listing, ordering, rows
+from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions, verdict
+from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.pictures import Verbatim, axis
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _MOST_CARDS = 20  # drawn; what is left is a line each
 _MOST_LINES = 30
 _MOST_LIMITS = 200
 _MOST_GAPS = 60
+_MOST_CIRCLES = 12
+_MOST_SUSPECTED = 30
 _FIRST_ROWS = 40
 
 
@@ -58,9 +61,8 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
     groups = rows.groups(run)
     all_cards = cards.cards(run)
     tests = listing.listed(run)
-    packed = listing.Packed(tests, run["locks"]).data
+    packed = listing.Packed(tests, run["locks"], Again(run)).data
     packed["more"] = {row.id: row.more for group in groups for row in group.rows if row.more}
-    packed["profile"] = cards.options_of(run)
     gaps, limits = facts.gaps(run), rows.limits(run)
     told = [group for group in groups if not group.folded]
     folded = [group for group in groups if group.folded]
@@ -72,7 +74,12 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "style": Verbatim(style),
         "script": Verbatim(script),
         "data": Verbatim(listing.embedded(packed)),
-        "verdict": facts.verdict(run, groups),
+        "verdict": verdict.verdict(run, groups),
+        "merged": len(verdict.merged_of(run)),
+        "suspected": suspicions.suspicions(run),
+        "most_suspected": _MOST_SUSPECTED,
+        "suspected_number": verdict.suspicions_of(run),
+        "itself": [each for each in tests if each.is_failed_by_itself],
         "groups": told,
         "folded": folded,
         "folded_number": sum(len(group.rows) for group in folded),
@@ -86,6 +93,9 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "tests": len(tests),
         "first": listing.first_rows(tests, _FIRST_ROWS),
         "graph": ordering.picture(run["locks"]),
+        "circles": ordering.circles(run["locks"]),
+        "most_circles": _MOST_CIRCLES,
+        "graph_drawn": ordering.MOST,
         "graph_left": ordering.left_out(run["locks"]),
         "locks": run["locks"],
         "limits": limits[:_MOST_LIMITS],

@@ -435,16 +435,17 @@ def graph(boxes: Sequence[Box], edges: Sequence[tuple[int, int, bool]], label: s
     places: Mapping[int, Box] = {box.number: box for box in boxes}
     columns = max((box.column for box in boxes), default=0) + 1
     rows = max((box.row for box in boxes), default=0) + 1
-    body = ""
+    # Letters may be wider than they are on average: what is written in a box ends where the box does.
+    body = f'<clipPath id="inbox"><rect width="{_n(wide - 4)}" height="{_n(high)}"/></clipPath>'
     for source, target, bad in sorted(edges, key=lambda edge: edge[2]):
         if source in places and target in places:
             body += _edge(places[source], places[target], bad, (wide, high, across, down))
     for box in boxes:
         x, y = box.column * across + 2, box.row * down + 12
         body += (
-            f'<g class="nd{" bad" if box.bad else ""}" data-n="{box.number}">'
-            f'<rect class="bx" x="{_n(x)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(high)}" rx="8"/>'
-            f"{_text(x + 10, y + 18, box.name, 'k', most=25)}{_text(x + 10, y + 33, box.site or box.kind, most=29)}"
+            f'<g class="nd{" bad" if box.bad else ""}" data-n="{box.number}" transform="translate({_n(x)} {_n(y)})">'
+            f'<rect class="bx" width="{_n(wide)}" height="{_n(high)}" rx="8"/><g clip-path="url(#inbox)">'
+            f"{_text(10, 18, box.name, 'k', most=25)}{_text(10, 33, box.site or box.kind, most=27)}</g>"
             f"<title>{text(f'{box.name}, {box.kind}')}{text(f', made at {box.site}') if box.site else ''}</title></g>"
         )
     return svg((columns - 1) * across + wide + 64, rows * down + 12, label, body, "g")

@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_coresys.reports.captured import FAILURE
+from pytest_coresys.reports.words import OVER, STATES, SUSPECT, WARN, State, state_of
+
 SUSPECTED = "suspected:"
+_FAILED = frozenset({"failed", "error"})
 
 
 def names_of_tests(run: Mapping[str, Any]) -> list[str]:
@@ -21,6 +25,59 @@ def is_only_warned(test: Mapping[str, Any]) -> bool:
     """Whether it is over by budgets that only warn; one whose markers are wrong is over by no measure at all."""
     over = [each["level"] for each in test["measures"].values() if each["verdict"] == "over"]
     return test["verdict"] == "over" and bool(over) and "error" not in over
+
+
+def suspected(test: Mapping[str, Any]) -> list[str]:
+    """The keys of what is suspected of a test, and was shown of nothing: such findings fail no test.
+
+    A figure may be over its limit, and a suspicion all the same: it was seen once.
+    """
+    found = [key for key, each in test["measures"].items() if is_suspicion(each)]
+    if findings := test.get("findings"):  # a record may be asked for its measures alone
+        shown = {each["key"] for each in findings if each["level"] != "suspicion"}
+        found += [each["key"] for each in findings if each["level"] == "suspicion"]
+        return [key for key in dict.fromkeys(found) if key not in shown]
+    return found
+
+
+def is_suspicion(measure: Mapping[str, Any]) -> bool:
+    """Whether it is not measured because what was seen of it could not be settled."""
+    return measure["verdict"] == "not_measured" and (measure.get("why") or "").startswith(SUSPECTED)
+
+
+def state_of_test(test: Mapping[str, Any]) -> State:
+    """How the verdict of a test is shown: that of its worst measure, and never better than what is suspected."""
+    verdict = STATES[test["verdict"]]
+    doubtful = suspected(test)
+    if verdict is OVER:
+        over = {
+            state_of(each, suspected=key in doubtful)
+            for key, each in test["measures"].items()
+            if each["verdict"] == "over" and each["level"] != "off"
+        }
+        # One whose markers are wrong is over by no measure at all.
+        return next((state for state in (OVER, SUSPECT, WARN) if state in over), OVER)
+    return SUSPECT if doubtful else verdict
+
+
+def failed_by_itself(test: Mapping[str, Any]) -> bool:
+    """Whether a test failed by an assertion or an error of its own, whatever a budget says beside that."""
+    if test["outcome"] not in _FAILED:
+        return False
+    texts = test.get("captured", ())
+    return not is_failed_by_budget(test) or any(each["name"] == FAILURE for each in texts)
+
+
+def is_open(why: str) -> bool:
+    """Whether more repetitions could settle it: not where there can be none, nor where something else has to happen."""
+    return not any(words in why for words in _NOT_SETTLED_BY_MORE)
+
+
+_NOT_SETTLED_BY_MORE = (
+    *("coresys_no_repeat", "could not be repeated", "the most there may be"),
+    *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
+    *("does not run in a repetition", "which was not met", "older ones ended meanwhile", "had a deadlock"),
+)
 
 
 def is_failed_by_budget(test: Mapping[str, Any]) -> bool:

@@ -24,7 +24,15 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import finding_text, printable, quoted
 from pytest_coresys.reports import again, soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
-from pytest_coresys.reports.reading import SUSPECTED, is_failed_by_budget, is_only_warned, names_of_tests, unmeasured
+from pytest_coresys.reports.reading import (
+    SUSPECTED,
+    is_failed_by_budget,
+    is_only_warned,
+    is_open,
+    is_suspicion,
+    names_of_tests,
+    unmeasured,
+)
 from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
@@ -304,7 +312,7 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
     if not groups:
         return []
     # The largest first would need figures, which a suspicion has none of; what can be settled comes first.
-    ordered = sorted(groups.items(), key=lambda group: (not _is_open(group[0][1]), group))
+    ordered = sorted(groups.items(), key=lambda group: (not is_open(group[0][1]), group))
     shown = ordered[: style.most(_MOST_SMALL)]
     by_name = {test["nodeid"]: test for test in run["tests"]}
     lines = [style.line(f"suspected, fails nothing: {_counted(sum(map(len, groups.values())), 'finding')}", _BOLD)]
@@ -315,7 +323,7 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
     if run["run"].get("effort", {}).get("share", 0.0) is None:
         return lines  # without limit: all that repeating can show was shown
-    return lines + _settling([nodeid for (_, why), nodeids in shown if _is_open(why) for nodeid in nodeids], style)
+    return lines + _settling([nodeid for (_, why), nodeids in shown if is_open(why) for nodeid in nodeids], style)
 
 
 def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
@@ -346,28 +354,12 @@ def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
 def _suspected(test: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     seen = set()
     for key, measure in test["measures"].items():
-        if _is_suspected(measure):
+        if is_suspicion(measure):
             seen.add(key)
             yield key, measure["why"].removeprefix(SUSPECTED).strip()
     for finding in test["findings"]:
         if finding["level"] == "suspicion" and finding["key"] not in seen:
             yield finding["key"], finding["summary"].removeprefix(f"{finding['key']}:").strip()
-
-
-def _is_suspected(measure: Mapping[str, Any]) -> bool:
-    return measure["verdict"] == "not_measured" and (measure["why"] or "").startswith(SUSPECTED)
-
-
-def _is_open(why: str) -> bool:
-    """Whether more repetitions could settle it: not where there can be none, nor where something else has to happen."""
-    return not any(words in why for words in _NOT_SETTLED_BY_MORE)
-
-
-_NOT_SETTLED_BY_MORE = (
-    *("coresys_no_repeat", "could not be repeated", "the most there may be"),
-    *("which was not reached", "bound was not reached", "which did not pass", "which is still up"),
-    *("does not run in a repetition", "which was not met", "older ones ended meanwhile", "had a deadlock"),
-)
 
 
 # -- a soak ---------------------------------------------------------------------------------------------------------
@@ -635,7 +627,7 @@ def _last_markup(run: Mapping[str, Any], problem: str | None) -> Mapping[str, bo
         return _YELLOW if run["run"]["mode"] == "observe" else _RED
     summary = run["summary"]
     clean = not (summary["over"] or summary["near"] or run["findings"] or problem)
-    suspected = any(_is_suspected(each) for test in run["tests"] for each in test["measures"].values())
+    suspected = any(is_suspicion(each) for test in run["tests"] for each in test["measures"].values())
     return _GREEN if clean and not suspected else _YELLOW
 
 

@@ -19,20 +19,29 @@ class State:
 
 
 OVER = State("over", "over")
+SUSPECT = State("suspect", "suspected")
 WARN = State("warn", "over (warns)")
 NEAR = State("near", "near")
+PART = State("part", "partly measured")
 WITHIN = State("within", "within")
 UNMEASURED = State("none", "not measured")
 
-ALL_STATES = (OVER, WARN, NEAR, UNMEASURED, WITHIN)  # the worst first, but that what is not measured may be worse
+# The worst first, but that what is not measured may be worse. A suspicion may yet be an error; of what is partly
+# measured all that was is within.
+ALL_STATES = (OVER, SUSPECT, WARN, NEAR, UNMEASURED, PART, WITHIN)
 STATES: Mapping[str, State] = {"over": OVER, "near": NEAR, "within": WITHIN, "not_measured": UNMEASURED}
 SIGNS = {"<": "<", "<=": "\u2264", "==": "=", ">=": "\u2265", ">": ">"}
 VERDICTS = ("within", "near", "over", "not_measured")
 WORST_FIRST = tuple(state.name for state in ALL_STATES)
 
 
-def state_of(entry: Mapping[str, Any]) -> State:
-    """That of a measure or a criterion; over a limit of level warn is a state of its own, which fails nothing."""
+def state_of(entry: Mapping[str, Any], *, suspected: bool = False) -> State:
+    """That of a measure or a criterion; over a limit of level warn is a state of its own, which fails nothing.
+
+    What is ``suspected`` is neither: nothing was shown yet, and nothing is well.
+    """
+    if suspected:
+        return SUSPECT
     if entry["verdict"] == "over" and entry.get("level") == "warn":
         return WARN
     return STATES[entry["verdict"]]

@@ -53,7 +53,9 @@ def sample_run() -> dict[str, Any]:
         {"name": "Captured stdout call", "text": "moved\n</script><script>alert(1)</script>\n"},
     ]
     run["tests"][1]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="suspected: 9 KiB")
-    run["tests"][1].update(verdict="not_measured", why="suspected: 9 KiB")
+    run["tests"][1].update(outcome="passed", verdict="not_measured", why="suspected: 9 KiB", findings=[])
+    run["tests"][3].update(outcome="passed", verdict="not_measured", why="no counter", findings=[])
+    run["tests"][3]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="no counter")
     run["tests"][2]["measures"]["globals.changed"].update(verdict="over", value=1, level="warn")
     run["tests"][2].update(verdict="over")
     names = ("A", "B", "C")
@@ -100,7 +102,7 @@ def opened(browser: Browser, sample: bytes, tmp_path: Path) -> Iterator[Opener]:
     for context, heard, url in contexts:
         context.__exit__(None, None, None)
         assert heard.said == []
-        assert [each.partition("#")[0] for each in heard.asked] == [url]
+        assert {each.partition("#")[0] for each in heard.asked} == {url}  # once, or once more where it is loaded anew
 
 
 SHOWN = "found => found.filter(e => e.getClientRects().length).map(e => e.innerText ?? e.textContent)"
@@ -341,7 +343,8 @@ def test_it_prints_to_pdf_in_black_on_white_from_the_dark_theme_too(opened: Open
     page = opened(color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert shown(page, ".ctl, .cp, .more") == []
+    assert shown(page, ".ctl, .cp, .more, .lp, button:not(th button)") == []
+    assert len(shown(page, ".card")) == page.locator(".card").count() > 5
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 1
@@ -362,3 +365,151 @@ def test_ten_thousand_tests_are_drawn_with_at_most_5000_nodes_and_3_mb(opened: O
     page = opened(run)
     assert page.evaluate("document.querySelectorAll('*').length") <= 5_000
     assert "40 of 10,000" in page.inner_text("#tn")
+
+
+def test_what_is_suspected_has_a_filter_and_a_mark_of_its_own(opened: Opener) -> None:
+    page = opened()
+    page.click("#tc [data-f=suspect]")
+    rows = shown(page, "#tt tbody tr")
+    assert len(rows) == 1
+    assert rows[0].startswith("suspected")
+    assert "within" not in rows[0].lower().split()
+    page.click("#tt tbody tr td.id a")
+    page.wait_for_selector("#page:not([hidden])")
+    assert "--coresys-profile strict" in page.inner_text("#page .cmd >> nth=1")
+
+
+def _go_to_a_test(page: Page) -> float:
+    """From a filtered list of tests, scrolled to, to the page of the first; where the list was."""
+    page.fill("#tq", "tests")
+    page.click("#tc [data-f=failed]")
+    page.evaluate("document.querySelector('#tt tbody tr:nth-child(9) a').scrollIntoView({block: 'center'})")
+    place: float = page.evaluate("scrollY")
+    page.click("#tt tbody tr:nth-child(9) a")
+    page.wait_for_selector("#page:not([hidden])")
+    assert page.evaluate("scrollY") == 0 < place
+    return place
+
+
+def test_back_from_the_page_of_a_test_is_where_one_was_with_filter_and_focus(opened: Opener) -> None:
+    page = opened()
+    page.set_viewport_size({"width": 1280, "height": 500})
+    ways: dict[str, Callable[[], Any]] = {
+        "of the browser": page.go_back,
+        "of the page": lambda: page.click("#page a.back"),
+        "by a key": lambda: page.keyboard.press("Escape"),
+    }
+    for name, back in ways.items():
+        place = _go_to_a_test(page)
+        listed = page.evaluate("location.hash")
+        if name != "of the browser":  # whose Back leads to the page before, as it should
+            page.click("#page a[rel=next]")
+            page.wait_for_function("listed => location.hash !== listed", arg=listed)
+        back()
+        page.wait_for_selector("#report:not([hidden])")
+        page.wait_for_function("place => Math.abs(scrollY - place) < 2", arg=place)
+        assert page.input_value("#tq") == "tests", name
+        assert page.get_attribute("#tc [data-f=failed]", "aria-pressed") == "true", name
+        if name == "of the browser":
+            assert page.evaluate("document.activeElement.getAttribute('href')") == listed
+
+
+def test_a_reload_keeps_place_and_filters(opened: Opener) -> None:
+    page = opened()
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.fill("#tq", "tests")
+    page.evaluate("document.querySelector('#tests').scrollIntoView()")
+    place = page.evaluate("scrollY")
+    page.wait_for_function("place => history.state && history.state.y === place", arg=place)
+    page.reload()
+    page.wait_for_function("place => Math.abs(scrollY - place) < 2", arg=place)
+    assert page.input_value("#tq") == "tests"
+
+
+def test_a_card_has_a_link_of_its_own_that_leads_to_it(opened: Opener) -> None:
+    page = opened(fragment="#fix~5")
+    box = page.query_selector("[id='fix~5']").bounding_box()  # type: ignore[union-attr]
+    assert box is not None
+    assert 0 <= box["y"] < 800
+    assert page.evaluate("document.activeElement.id") == "fix~5"
+    page.click("[id='fix~2'] a.no")
+    page.wait_for_function("document.activeElement.id === 'fix~2'")
+    assert page.evaluate("location.hash") == "#fix~2"
+
+
+def test_a_circle_of_a_card_is_picked_in_the_graph_and_a_lock_by_keys_and_filters_keep_it(opened: Opener) -> None:
+    page = opened()
+    page.click(".card a[href='#cycle~1']")
+    page.wait_for_selector("#lx")
+    assert len(shown(page, "#lt tbody tr")) == 2
+    assert page.locator("svg.g .nd.dim").count() == 1
+    page.click("#lx")
+    assert (page.locator("svg.g .dim").count(), len(shown(page, "#lt tbody tr"))) == (0, 3)
+    page.focus("svg.g .nd >> nth=0")
+    page.keyboard.press("Enter")  # A, which no order with C is of
+    assert page.get_attribute("svg.g .nd >> nth=0", "aria-pressed") == "true"
+    assert len(shown(page, "#lt tbody tr")) == 2
+    page.fill("#lq", "app/bank.py:5")  # where C is made: its one order, beside those of A
+    assert len(shown(page, "#lt tbody tr")) == 3
+    assert len(shown(page, "svg.g .nd")) == 3
+    page.keyboard.press("Tab")
+    page.focus("svg.g .nd >> nth=0")
+    page.keyboard.press(" ")
+    assert len(shown(page, "#lt tbody tr")) == 1
+
+
+LONG = f"tests/{'deep/' * 30}test_x.py::test_{'y' * 200}[{'z' * 300}]"
+
+
+def long_run() -> dict[str, Any]:
+    """Everything that a run brings with it without a place to break a line at."""
+    run = sample_run()
+    for test in run["tests"]:
+        if test["findings"]:
+            test["nodeid"] += LONG
+            for found in test["findings"]:
+                found["details"].append("d" * 300)
+                found["holders"] = [["h" * 300, "i" * 300]]
+                for at in found["locations"]:
+                    at.update(path="p" * 200, function="f" * 200, note="n" * 200)
+            for each in test["measures"].values():
+                each.update(origin="o" * 200, reason="r" * 200)
+        if test["why"]:
+            test["why"] += "q" * 200
+            test["measures"]["memory.growth"]["why"] += "q" * 200
+    for criterion in run["criteria"]:
+        criterion.update(title="T" * 200, why="W" * 200)
+    run["run"]["options"] = ["--coresys-set", "a" * 200]
+    run["run"]["machine"]["cpu"] = "C" * 200
+    leaves = {"key": "threads.leaked", "level": "error", "summary": "s" * 300, "details": [], "locations": []}
+    run["findings"] = [
+        {**leaves, "owner": "o" * 300, "tests": [LONG]},
+        {**leaves, "level": "suspicion", "owner": "o" * 300, "tests": []},
+    ]
+    return run
+
+
+def test_nothing_long_widens_a_narrow_page(opened: Opener) -> None:
+    run = long_run()
+    page = opened(run, viewport={"width": 400, "height": 800})
+    page.click("#ct tr.r th button >> nth=2")
+    page.click("#ct tr.r[data-s=over] th button >> nth=-1")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    page.evaluate("to => { location.hash = to; }", quote(run["tests"][0]["nodeid"], safe=""))
+    page.wait_for_selector("#page:not([hidden])")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+ON_THE_WAY = """to => {
+  const link = document.querySelector(".toc a");
+  link.addEventListener("click", event => event.preventDefault());
+  location.hash = to;
+  link.click();
+}"""
+
+
+def test_a_note_of_where_one_is_never_stands_where_one_goes(opened: Opener) -> None:
+    page = opened()
+    page.evaluate(ON_THE_WAY, quote(FIRST, safe=""))  # a note is due before the page has heard of its new address
+    page.wait_for_selector("#page:not([hidden])", timeout=5_000)
+    assert page.evaluate("history.state") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pytest_coresys import cli
 from pytest_coresys.reports import runfile
 from pytest_coresys.reports.model import RunReport
+from pytest_coresys.reports.page import cards
 
 SUITE = """
 import os
@@ -175,3 +177,37 @@ def test_without_jinja2_the_command_says_so_on_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("that needs Jinja2, which is not installed")
     assert not (tmp_path / "run.html").exists()
+
+
+CRITERIA = """
+[[criterion]]
+id = "app.size"
+title = "Size of it"
+statistic = "value"
+comparison = "<="
+limit = "1 KB"
+unit = "B"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_the_command_of_a_criterion_shows_the_same_again(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        @pytest.mark.parametrize("what", ["a b", "it's $HOME", 'quo"te', "[x]"])
+        def test_odd(what, coresys_criteria): coresys_criteria.record("app.size", 2048)
+        def test_other(): pass
+        """
+    )
+    pytester.path.joinpath("own.toml").write_text(CRITERIA)
+    options = ("--coresys-criteria", "own.toml", "--coresys-set", "memory.growth=off", "--coresys-repeat=0")
+    pytester.runpytest_subprocess("--coresys-budget", "--coresys-json", "run.json", *options)
+    (card,) = cards.cards(runfile.read_run(pytester.path / "run.json"))
+    assert card.command is not None
+    command = " ".join(card.command).replace("python ", f"{shlex.quote(sys.executable)} ", 1)
+    done = pytester.run("sh", "-c", f"{command} --coresys-json again.json --coresys-repeat=0")
+    done.assert_outcomes(passed=4)
+    again = runfile.read_run(pytester.path / "again.json")
+    assert [(each["id"], each["verdict"]) for each in again["criteria"]] == [("app.size", "over")]
+    assert "memory.growth" not in again["tests"][0]["measures"]

@@ -13,12 +13,15 @@ from typing import Any
 import bigruns
 import pytest
 
+from pytest_coresys.engine.evidence import SPENT, TOO_LITTLE, TOO_LONG
 from pytest_coresys.reports import htmlpage, runfile
-from pytest_coresys.reports.page import cards, facts, listing, ordering, rows
+from pytest_coresys.reports.model import NOT_RUN
+from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions
+from pytest_coresys.reports.page import verdict as verdicts
 from pytest_coresys.reports.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
 
 VOID = {"meta", "input", "br"}
-SECTIONS = ["fix", "criteria", "tests", "locks", "budgets", "gaps", "versions"]
+SECTIONS = ["fix", "suspicions", "criteria", "tests", "locks", "budgets", "gaps", "versions"]
 
 
 class Parsed(HTMLParser):
@@ -210,6 +213,24 @@ def test_criteria_of_which_no_test_said_anything_are_folded_and_not_in_the_strip
     assert 'id="state.transition_time"' in folded
 
 
+def _made(test: dict[str, Any], state: str) -> None:
+    """Make of a test that is within one that is near, over, suspected, and so on."""
+    growth = test["measures"]["memory.growth"]
+    verdict = {"near": "near", "warn": "over", "seen once": "over"}.get(state, "not_measured")
+    test["verdict"] = verdict
+    growth.update(verdict=verdict)
+    if verdict == "not_measured":
+        growth.update(value=None, why="suspected: 9 KiB left after one run" if state == "suspect" else "no counter")
+    if state == "warn":
+        growth["level"] = "warn"
+    if state in ("suspect", "seen once"):
+        test["findings"] = [finding("memory.growth", level="suspicion")]
+    if state == "failed":
+        test["outcome"] = "failed"
+    if state == "unrun":
+        test.update(outcome="skipped", why=NOT_RUN, measures={})
+
+
 def _changed(**changes: Any) -> dict[str, Any]:
     run = bigruns.run_of(10, failing=0)
     for test in run["tests"]:  # no near miss by chance
@@ -220,6 +241,9 @@ def _changed(**changes: Any) -> dict[str, Any]:
             run[name] = value
         elif name == "mode":
             run["run"]["mode"] = value
+        elif name == "states":
+            for test, state in zip(run["tests"], value, strict=False):
+                _made(test, state)
         else:
             run["summary"][name] = value
     return run
@@ -229,8 +253,22 @@ def _changed(**changes: Any) -> dict[str, Any]:
     ("run", "line"),
     [
         (_changed(), "Compliant"),
-        (_changed(near=2), "Compliant, with 2 tests near a limit"),
-        (_changed(over=1), "Compliant, with 1 test over budgets that only warn"),
+        (_changed(states=["near", "near"]), "Compliant, with 2 tests near a limit"),
+        (_changed(states=["warn"]), "Compliant, with 1 test over budgets that only warn"),
+        (_changed(states=["suspect"]), "Compliant, with 1 suspicion"),
+        (_changed(states=["seen once"]), "Compliant, with 1 suspicion"),
+        (_changed(states=["none", "near"]), "Compliant, with 1 of 10 tests not measured and 1 test near a limit"),
+        (_changed(states=["failed"]), "Compliant, with 1 test that failed by itself and 1 of 10 tests not measured"),
+        (
+            _changed(states=["unrun", "unrun"]),
+            "Compliant, with 2 of 10 tests not run to the end, as the session was stopped",
+        ),
+        (_changed(states=["unrun"] * 10), "No test was run, of 10 tests that there are"),
+        (_changed(mode="observe"), "Compliant (only observed, nothing was failed)"),
+        (
+            _changed(findings=[finding("memory.growth", level="suspicion", owner="fixture f (c.py:1)", tests=[])]),
+            "Compliant, with 1 suspicion",
+        ),
         (
             _changed(compliant=False, required_unmeasured=["a: b"]),
             "Not compliant: 1 figure required and not measured",
@@ -243,10 +281,76 @@ def _changed(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_the_verdict_line_says_why_and_is_the_title(run: dict[str, Any], line: str) -> None:
-    verdict = facts.verdict(run, rows.groups(run))
-    assert verdict.start + verdict.stress == line
+    said = verdict_of(run)
+    assert said.start + said.stress == line
     assert line in Parsed(htmlpage.page(run)).text
-    assert f"<title>{verdict.title}</title>" in htmlpage.page(run)
+    assert f"<title>{said.title}</title>" in htmlpage.page(run)
+    plain = not said.stress or said.stress == ", with 2 tests near a limit"
+    assert (said.tone == "good") == (said.start.startswith("Compliant") and (plain or "only warn" in said.stress))
+    assert ("\u2713" in said.title) == (said.tone == "good")
+
+
+def verdict_of(run: dict[str, Any]) -> verdicts.Verdict:
+    return verdicts.verdict(run, rows.groups(run))
+
+
+def test_a_run_that_was_stopped_says_so_beside_what_failed() -> None:
+    run = _changed(states=["unrun"] * 3, compliant=False, required_unmeasured=["a: b"])
+    assert verdict_of(run).stress.endswith("; 3 of 10 tests not run to the end, as the session was stopped")
+
+
+@pytest.mark.parametrize("name", ["merged", "shards"])
+def test_a_merged_run_says_of_how_many(name: str) -> None:
+    run = _changed()
+    ids = ["a" * 32, "b" * 32]
+    run["run"][name] = ids if name == "merged" else [{"id": each, "started": "2026-11-29T08:30:00Z"} for each in ids]
+    page = Parsed(htmlpage.page(run))
+    assert "compliance report of 2 runs, merged" in page.text
+    assert ", ".join(ids) in page.text
+
+
+def test_a_suspicion_is_told_in_a_section_of_its_own_and_never_with_the_mark_of_a_pass() -> None:
+    run = _changed(states=["suspect", "seen once"])
+    run["tests"][0]["findings"][0]["locations"] = [place("a.py", 3)]
+    page = Parsed(htmlpage.page(run))
+    assert "2 suspicions: nothing failed by them, and not measured" in page.text
+    told = suspicions.suspicions(run)
+    assert [(each.key, each.place, each.number) for each in told] == [
+        ("memory.growth", "", 1),
+        ("memory.growth", "a.py:3", 1),
+    ]
+    assert "--coresys-profile strict" in told[0].command[1]  # type: ignore[index]
+    assert {each.state.name for each in listing.listed(run)[:2]} == {"suspect"}
+    assert rows_of(run)["memory.growth"].state.name == "suspect"
+    assert rows_of(run)["threads.leaked"].state.name == "within"
+
+
+def test_alike_suspicions_are_one_and_those_that_repeating_cannot_settle_have_no_command() -> None:
+    run = _changed(states=["suspect"] * 6)
+    for number, test in enumerate(run["tests"][:4]):
+        test["measures"]["memory.growth"]["why"] = f"suspected: {number}.5 KiB left after one run"
+    for test in run["tests"][4:6]:
+        test["measures"]["memory.growth"]["why"] = "suspected: 9 KiB left; coresys_no_repeat: pays"
+    told = suspicions.suspicions(run)
+    assert [(each.number, each.command is None) for each in told] == [(4, False), (2, True)]
+    run["run"]["effort"]["share"] = None  # all was repeated for as long as it took
+    assert all(each.command is None for each in suspicions.suspicions(run))
+
+
+def test_a_suspicion_about_a_fixture_has_its_owner() -> None:
+    found = finding("memory.growth", level="suspicion", owner="fixture f (c.py:1)", tests=["t.py::a"])
+    (told,) = suspicions.suspicions(_changed(findings=[found]))
+    assert (told.owner, told.tests, told.command) == ("fixture f (c.py:1)", ("t.py::a",), None)
+
+
+def test_a_budget_that_is_within_where_it_was_measured_is_no_plain_pass() -> None:
+    run = _changed(states=["none"])
+    row = rows_of(run)["memory.growth"]
+    assert (row.state.name, row.evidence) == ("part", "9 of 10 tests")
+    for why, outcome in (("the test skipped", "skipped"), ("skipped by marker: slow", "passed")):
+        run["tests"][0].update(outcome=outcome)
+        run["tests"][0]["measures"]["memory.growth"]["why"] = why  # left out on purpose: told, and no less a pass
+        assert rows_of(run)["memory.growth"].state.name == "within"
 
 
 def test_a_run_that_only_observed_says_that_nothing_was_failed() -> None:
@@ -260,13 +364,26 @@ def test_what_is_within_on_the_evidence_of_one_run_is_no_plain_pass() -> None:
     for test in run["tests"]:
         for key in ("threads.leaked", "descriptors.leaked", "processes.leaked", "tasks.leaked"):
             test["measures"][key]["evidence"] = "repeated"
-    assert "3 within by one run only" in facts.verdict(run, []).rest
+    assert "3 within by one run only" in verdicts.verdict(run, []).rest
 
 
 def test_tests_that_failed_by_themselves_are_told_apart() -> None:
     run = _changed()
-    run["tests"][0]["outcome"] = "failed"
-    assert "1 test failed by itself" in facts.verdict(run, []).rest
+    own, both, budget = run["tests"][3], run["tests"][2], run["tests"][1]
+    own["captured"] = [{"name": "Failure", "text": ">  assert a\nE    assert 1 == 2\nE  more"}]
+    both["captured"] = [{"name": "Failure", "text": "Traceback"}]
+    for test in (own, both, budget):
+        test["outcome"] = "failed"
+    for test in (both, budget):
+        test.update(verdict="over", findings=[finding("threads.leaked")])
+        test["measures"]["threads.leaked"].update(verdict="over", value=1)
+    assert "2 tests failed by themselves" in verdicts.verdict(run, []).rest
+    tests = listing.listed(run)
+    assert {each.test["nodeid"] for each in tests[:3]} == {test["nodeid"] for test in (own, both, budget)}
+    page = Parsed(htmlpage.page(run))
+    assert sorted(page.data["failed"].values()) == ["by itself", "by itself, and over budget", "over budget"]
+    assert list(page.data["said"].values()) == ["assert 1 == 2"]
+    assert "Failed by themselves: 2 tests" in page.text
 
 
 # -- cards ------------------------------------------------------------------------------------------------------------
@@ -548,7 +665,10 @@ def gaps_of(why: str, outcome: str = "passed") -> facts.Gap:
 @pytest.mark.parametrize(
     ("why", "outcome", "remedy"),
     [
-        ("suspected: 4 KiB after one run", "passed", '"t.py::one" --coresys-budget --coresys-profile strict'),
+        *(
+            (why, "passed", '"t.py::one" --coresys-budget --coresys-profile strict')
+            for why in (SPENT, TOO_LITTLE, TOO_LONG)
+        ),
         ("its worker died while it ran", "failed", "-n 0"),
         ("skipped by marker: slow", "passed", "coresys_skip"),
         ("no budget was in force", "passed", "[tool.coresys.budgets]"),
@@ -564,13 +684,22 @@ def test_what_was_not_measured_says_how_to_measure_it(why: str, outcome: str, re
     assert remedy in gap.remedy
 
 
-def test_suspicions_stand_first_and_what_is_off_stands_last() -> None:
+def test_suspicions_are_told_elsewhere_and_what_is_off_stands_last() -> None:
     run = bigruns.run_of(3, failing=0)
     run["tests"][0]["measures"]["locks.contention"].update(verdict="not_measured", value=None, why="no watch")
     run["tests"][1]["measures"]["memory.growth"].update(verdict="not_measured", value=None, why="suspected: 9 KiB")
     told = facts.gaps(run)
-    assert [gap.what for gap in told[:2]] == ["memory.growth", "locks.contention"]
+    assert [gap.what for gap in told if "memory.growth" in gap.what.split(", ")] == []
+    assert told[0].what == "locks.contention"
     assert "memory.peak" in told[-1].what
+
+
+def test_reasons_that_differ_in_figures_alone_are_one_line() -> None:
+    run = bigruns.run_of(200, failing=0)
+    for number, test in enumerate(run["tests"]):
+        test["measures"]["locks.contention"].update(verdict="not_measured", why=f"only {number} ms of 20 ms")
+    (gap,) = [each for each in facts.gaps(run) if each.what == "locks.contention"]
+    assert (gap.number, gap.why, len(gap.tests)) == (200, "only 0 ms of 20 ms", 3)
 
 
 # -- the graph --------------------------------------------------------------------------------------------------------
@@ -683,4 +812,79 @@ def test_the_script_knows_every_state_by_a_sign_and_a_word() -> None:
     assert re.findall(r'(\w+): "([^"]+)"', words) == [(state.name, state.word) for state in ALL_STATES]
     signs = re.findall(r'\.bd\.(\w+)::before\{content:"([^"]+)"', htmlpage._asset("page.css"))
     assert {name for name, _ in signs} == set(WORST_FIRST) - {"none"}  # which has the one of all others
-    assert len({sign for _, sign in signs}) == 4
+    assert len({sign for _, sign in signs}) == len(signs)
+
+
+# -- links to cards and circles, and what a reader is told of rows ----------------------------------------------------
+
+
+def test_every_card_and_every_line_after_them_has_a_link_of_its_own_that_stays() -> None:
+    found = [finding("memory.growth", locations=[place("a.py", line)]) for line in range(23)]
+    page = Parsed(htmlpage.page(run_with(*found)))
+    anchors = [each for each in page.ids if each.startswith("fix~")]
+    assert anchors == [f"fix~{number}" for number in range(1, 24)]
+    cards_of = [each for each in page.of("article") if "card" in str(each.get("class"))]
+    assert [each["id"] for each in cards_of] == anchors[:20]
+    assert {each["aria-labelledby"] for each in cards_of} <= set(page.ids)
+    assert {f"#{each}" for each in anchors[:20]} <= {each["href"] for each in page.of("a")}
+
+
+def test_a_circle_of_locks_has_a_link_and_its_card_leads_to_it() -> None:
+    places = [place("m.py", n) for n in (30, 41, 40, 31)]
+    run = run_with(finding("locks.potential_deadlocks", locks=["a.py:3", "a.py:4"], locations=places))
+    run["locks"] = _locks()
+    page = Parsed(htmlpage.page(run))
+    assert {"cycle~1", "cycle~2"} <= set(page.ids)
+    assert card_of(run).cycle == 1
+    assert [each["href"] for each in page.of("a")].count("#cycle~2") == 2
+    assert ordering.circles(run["locks"]) == ["A \u2192 B \u2192 A", "C \u2192 D \u2192 C"]
+
+
+def test_a_row_says_what_its_statistic_is_and_what_is_near() -> None:
+    page = Parsed(htmlpage.page(bigruns.run_of(3, criteria=True)))
+    titles = {each.get("title") for each in page.of("small")}
+    assert "99 of 100 samples are below" in titles
+    assert ": 99 of 100 samples are below" in page.text  # for who cannot point at it
+    assert "from 90 % of a limit on" in page.text
+    assert "0 to 150 % of the budget" in page.text
+
+
+def test_a_row_that_was_not_measured_says_how_to_measure_it() -> None:
+    run = bigruns.run_of(3, criteria=True)
+    missing = [row for row in rows_of(run).values() if row.state.name == "none"]
+    assert missing
+    assert all(row.why and row.remedy for row in missing)
+    assert missing[0].remedy.replace('"', "&#34;") in htmlpage.page(run)
+
+
+def test_only_suspicions_that_repeating_can_settle_have_a_command_that_does() -> None:
+    run = _changed(states=["suspect", "suspect"])
+    run["tests"][1]["measures"]["memory.growth"]["why"] = "suspected: 9 KiB left; coresys_no_repeat: pays"
+    data = Parsed(htmlpage.page(run)).data
+    assert [data["rows"][at][1] for at in data["settled"]] == [run["tests"][0]["nodeid"].partition("::")[2]]
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        (
+            ("T waits for L1, held by Main", "Main waits for the end of thread T; it holds L1"),
+            "T waits for L1, which Main holds; Main waits for the end of thread T",
+        ),
+        (
+            ("a waits for the future of f, which c works on", "b waits for L, held by a", "c waits for M, held by b"),
+            "a waits for the future of f; c waits for M, which b holds; b waits for L, which a holds",
+        ),
+        (
+            ("a waits for an item, which is to come from b; it holds L", "b waits for L, held by a"),
+            "a waits for an item; b waits for L, which a holds",
+        ),
+        (("a waits for L1, held by b", "b waits for something"), None),  # no picture rather than a wrong one
+    ],
+)
+def test_a_deadlock_is_drawn_by_what_each_waits_for_whatever_that_is(
+    details: tuple[str, ...], said: str | None
+) -> None:
+    picture = card_of(run_with(finding("locks.deadlocks", "broken by a DeadlockError in a", *details))).picture
+    assert (picture is None) == (said is None)
+    assert said is None or f'aria-label="{said}"' in str(picture)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coresys.budgets.wording import advice_on, limit_text, numbered, quoted
+from coresys.budgets.wording import advice_on, limit_text, numbered
 from coresys.records import GROWS_ALONG
 from pytest_coresys.measures import GROWTH, MEASURES
 from pytest_coresys.reports import pictures
+from pytest_coresys.reports.page.again import Again, Command
 from pytest_coresys.reports.words import SIGNS, beyond_text, counted, joined, quantity, share_of
 from pytest_coresys.wire import finding_from_dict, measure_from_dict
 
@@ -44,8 +45,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One thing to fix. ``tests`` are ids, of ``number`` in all; ``command`` is what to type, its options apart, which
-    must not be broken."""
+    """One thing to fix. ``tests`` are ids, of ``number`` in all; ``cycle`` is the circle of the run's graph that it is
+    about, and ``command`` what to type, its options apart, which must not be broken."""
 
     key: str
     title: str
@@ -64,7 +65,8 @@ class Card:
     advice: str | None = None
     tests: tuple[str, ...] = ()
     number: int = 0
-    command: tuple[str, str] | None = None
+    cycle: int | None = None
+    command: Command | None = None
     rank: tuple[Any, ...] = field(default=(), compare=False)
 
 
@@ -79,7 +81,7 @@ class _Found:
 
 def cards(run: Mapping[str, Any]) -> list[Card]:
     """All cards of a run: findings of tests and of the run of level error or warn, and criteria that are over."""
-    again = _Again(run)
+    again = Again(run)
     told = [_card(each, run, again) for each in _grouped(_found(run))]
     criteria = [
         _of_criterion(each, again)
@@ -92,29 +94,6 @@ def cards(run: Mapping[str, Any]) -> list[Card]:
 def rank_of(key: str) -> int:
     """Which of several measures to look at first; the lowest."""
     return _RANK.index(key) if key in _RANK else len(_RANK)
-
-
-class _Again:
-    """The command that shows the same again."""
-
-    def __init__(self, run: Mapping[str, Any]) -> None:
-        self._options = options_of(run)
-
-    def __call__(self, nodeids: Sequence[str]) -> tuple[str, str] | None:
-        if not nodeids:
-            return None
-        return f"python -m pytest {' '.join(map(quoted, nodeids))}", f"--coresys-budget{self._options}"
-
-
-def options_of(run: Mapping[str, Any]) -> str:
-    """What a command needs beside the flag to measure as this run did."""
-    profile = run["run"].get("profile", "default")
-    return "" if profile == "default" else f" --coresys-profile {quoted_word(profile)}"
-
-
-def quoted_word(word: str) -> str:
-    """The word, in quotes where a shell would take it apart."""
-    return word if re.fullmatch(r"[\w.:/=-]+", word, re.ASCII) else quoted(word)
 
 
 def _found(run: Mapping[str, Any]) -> Iterable[_Found]:
@@ -170,7 +149,7 @@ def _value_of(found: _Found) -> float:
     return (found.measure or {}).get("value") or 0.0
 
 
-def _card(found: _Found, run: Mapping[str, Any], again: _Again) -> Card:
+def _card(found: _Found, run: Mapping[str, Any], again: Again) -> Card:
     finding, measure = found.finding, found.measure
     key = finding["key"]
     most = _MOST_PLACES_OF_LOCKS if key.startswith("locks.") else _MOST_PLACES
@@ -199,6 +178,7 @@ def _card(found: _Found, run: Mapping[str, Any], again: _Again) -> Card:
         advice=advice_on(finding_from_dict(finding)),
         tests=found.tests[:_MOST_TESTS],
         number=len(found.tests),
+        cycle=_cycle_of(found, run["locks"]) if key == "locks.potential_deadlocks" else None,
         command=again(found.tests[: min(again_with, _MOST_TESTS)]),
         rank=(_LEVELS.index(finding["level"]), rank_of(key), key, -(share or 0.0), -_value_of(found), found.tests[:1]),
     )
@@ -271,7 +251,7 @@ def _split(said: str) -> tuple[str, str]:
 def _picture(found: _Found, run: Mapping[str, Any]) -> pictures.Drawing | None:
     key, measure = found.finding["key"], found.measure
     if key == "locks.potential_deadlocks":
-        return _circle(found.finding, found.tests, run["locks"])
+        return _circle(_cycle_of(found, run["locks"]), run["locks"])
     if key == "locks.deadlocks":
         return _deadlock(found.finding)
     if key == "locks.contention":
@@ -400,16 +380,23 @@ def _lock_name(finding: Mapping[str, Any]) -> str:
     return str(next(iter(finding["details"]), "the lock")).partition(":")[0]
 
 
-def _circle(finding: Mapping[str, Any], tests: Sequence[str], locks: Mapping[str, Any]) -> pictures.Drawing | None:
+def _cycle_of(found: _Found, locks: Mapping[str, Any]) -> int | None:
     """The circle of the run's graph that this finding is about; None where that is not to be told for certain."""
-    sites = set(finding.get("locks", ()))
-    nodes = {node["id"]: node for node in locks["nodes"]}
-    for cycle in locks["cycles"]:
-        edges = [locks["edges"][number] for number in cycle["edges"]]
-        made_at = {nodes[edge["from"]]["site"] for edge in edges}
-        if made_at == sites and set(cycle["tests"]) & set(tests) and _taken_at(edges) <= _places(finding):
-            return circle_picture(edges, nodes)
+    sites, tests = set(found.finding.get("locks", ())), set(found.tests)
+    made = {node["id"]: node["site"] for node in locks["nodes"]}
+    for number, cycle in enumerate(locks["cycles"]):
+        edges = [locks["edges"][at] for at in cycle["edges"]]
+        made_at = {made[edge["from"]] for edge in edges}
+        if made_at == sites and set(cycle["tests"]) & tests and _taken_at(edges) <= _places(found.finding):
+            return number
     return None
+
+
+def _circle(number: int | None, locks: Mapping[str, Any]) -> pictures.Drawing | None:
+    if number is None:
+        return None
+    edges = [locks["edges"][at] for at in locks["cycles"][number]["edges"]]
+    return circle_picture(edges, {node["id"]: node for node in locks["nodes"]})
 
 
 def _taken_at(edges: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -437,17 +424,33 @@ def circle_picture(edges: Sequence[Mapping[str, Any]], nodes: Mapping[int, Mappi
     return pictures.circle(arrows, f"A circle: {said}")
 
 
-_WAITS = re.compile(r"(?P<who>.+?) waits for (?P<what>.+), held by (?P<holder>.+?)(?:; it holds .*)?", re.DOTALL)
+_WAITS = re.compile(
+    r"(?P<who>.+?) waits for (?P<what>(?:the end of (?:thread |task )?(?P<end>.+?))|.+?)"
+    r"(?:, held by (?P<held>.+?)|, which (?P<works>.+?) works on|, which is to come from (?P<comes>.+?))?"
+    r"(?:; it holds .*)?",
+    re.DOTALL,
+)
 
 
 def _deadlock(finding: Mapping[str, Any]) -> pictures.Drawing | None:
-    """Threads as boxes, and what each waits for on the arrow to its holder."""
-    waits = [match for match in map(_WAITS.fullmatch, finding["details"]) if match]
-    if not waits:
+    """Threads as boxes, and what each waits for on the arrow to the next; None where that is no circle for certain."""
+    found = {match["who"]: match for match in map(_WAITS.fullmatch, finding["details"]) if match}
+    nexts = {who: _for_whom(match) for who, match in found.items()}
+    order = list(found)[:1]
+    while order and (after := nexts[order[-1]]) in nexts and after not in order:
+        order.append(after)
+    if not order or nexts[order[-1]] != order[0] or len(order) < len(found):
         return None
-    arrows = [pictures.Arrow(each["who"], each["holder"], "waits for", each["what"]) for each in waits]
-    said = "; ".join(f"{each.source} waits for {each.where}, which {each.target} holds" for each in arrows)
-    return pictures.circle(arrows, said)
+    arrows = [pictures.Arrow(who, nexts[who], "waits for", found[who]["what"]) for who in order]
+    said = [
+        f"{who} waits for {found[who]['what']}{f', which {nexts[who]} holds' if found[who]['held'] else ''}"
+        for who in order
+    ]
+    return pictures.circle(arrows, "; ".join(said))
+
+
+def _for_whom(match: re.Match[str]) -> str:
+    return next((match[name] for name in ("held", "works", "comes", "end") if match[name]), "")
 
 
 def _against_limit(key: str, measure: Mapping[str, Any]) -> pictures.Drawing:
@@ -469,7 +472,7 @@ def _against_limit(key: str, measure: Mapping[str, Any]) -> pictures.Drawing:
 # -- criteria -------------------------------------------------------------------------------------------------------
 
 
-def _of_criterion(each: Mapping[str, Any], again: _Again) -> Card:
+def _of_criterion(each: Mapping[str, Any], again: Again) -> Card:
     value, unit = each["value"], each["unit"]
     share = share_of(value, each["limit"])
     evidence = tuple(each["evidence"])
@@ -495,7 +498,7 @@ def _of_criterion(each: Mapping[str, Any], again: _Again) -> Card:
         limit=f"{each['shown_limit']}, a success criterion" if each.get("shown_limit") else "a success criterion",
         tests=evidence[:_MOST_TESTS],
         number=len(evidence),
-        command=again(evidence[:1]),
+        command=again(evidence),
         rank=(_LEVELS.index(level), -1, each["id"], -(share or 0.0), 0.0, ()),
     )
 

@@ -1,109 +1,22 @@
-"""Verdict line, facts of the run and the machine, and what was not measured. Pure."""
+"""Facts of the run and the machine, and what was not measured. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from coresys.budgets.wording import quoted
 from pytest_coresys.measures import MEASURES, OF_SOAK
-from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, is_of_one_run
-from pytest_coresys.reports.page.rows import Group
-from pytest_coresys.reports.reading import SUSPECTED, is_failed_by_budget, unmeasured
-from pytest_coresys.reports.words import counted, duration, joined, quantity
+from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER
+from pytest_coresys.reports.page.again import Again
+from pytest_coresys.reports.page.suspicions import alike
+from pytest_coresys.reports.page.verdict import merged_of
+from pytest_coresys.reports.reading import SUSPECTED, unmeasured
+from pytest_coresys.reports.words import counted, duration, quantity
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS
 
 _MOST_EXAMPLES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The verdict line: ``start`` plain, ``stress`` in the colour of the state; ``rest`` is the sentence below."""
-
-    compliant: bool
-    start: str
-    stress: str
-    rest: str
-    title: str
-
-
-def verdict(run: Mapping[str, Any], groups: Sequence[Group]) -> Verdict:
-    """What the run came to, and why."""
-    summary, tests = run["summary"], run["tests"]
-    compliant = bool(summary["compliant"])
-    reasons = _reasons(run)
-    by_themselves = _failed_by_themselves(tests)
-    if compliant:
-        start, stress = "Compliant", _all_within(summary)
-    else:
-        start, stress = "Not compliant: ", joined(reasons) if reasons else "see below"
-    if not tests:
-        start, stress = "No test was run", ""
-    observed = " Observed only: nothing was failed for it." if run["run"]["mode"] == "observe" else ""
-    parts = [f"{number:,} {word}" for word, number in _counts(summary) if number]
-    rest = f"Of {counted(summary['tests'], 'test')}: {', '.join(parts)}." if parts else ""
-    once = sum(map(is_of_one_run, tests))
-    if once:
-        rest += f" {once:,} within by one run only, which shows nothing small."
-    if by_themselves:
-        itself = "itself" if by_themselves == 1 else "themselves"
-        rest += f" {counted(by_themselves, 'test')} failed by {itself}, which no budget judges."
-    criteria = _criteria_text(run, groups)
-    sign = "\u2713" if compliant and tests else "\u2715"
-    title = f"{sign} {start}{stress} \u2013 coresys compliance report"
-    return Verdict(compliant, start, stress, f"{rest}{criteria}{observed}".strip(), title)
-
-
-def _all_within(summary: Mapping[str, Any]) -> str:
-    if summary["over"]:
-        return f", with {counted(summary['over'], 'test')} over budgets that only warn"
-    if summary["near"]:
-        return f", with {counted(summary['near'], 'test')} near a limit"
-    return ""
-
-
-def _reasons(run: Mapping[str, Any]) -> list[str]:
-    tests = run["tests"]
-    over = sum(map(is_failed_by_budget, tests))
-    of_run = sum(1 for each in run["findings"] if each["level"] == "error")
-    criteria = len(criteria_over(run))
-    required = len(run["summary"].get("required_unmeasured", ()))
-    found = []
-    beyond = [f"{criteria} of {counted(len(run['criteria']), 'criterion', 'criteria')}"] if criteria else []
-    beyond += [f"{over:,} of {counted(len(tests), 'test')}"] if over else []
-    if beyond:
-        found.append(f"{' and '.join(beyond)} over budget")
-    if of_run:
-        found.append(f"{counted(of_run, 'finding')} of the run")
-    if required:
-        found.append(f"{counted(required, 'figure')} required and not measured")
-    return found
-
-
-def _failed_by_themselves(tests: Sequence[Mapping[str, Any]]) -> int:
-    return sum(1 for test in tests if test["outcome"] in ("failed", "error") and not is_failed_by_budget(test))
-
-
-def _counts(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    words = {"over": "over", "near": "near a limit", "not_measured": "not measured", "within": "within budget"}
-    return [(word, summary[name]) for name, word in words.items()]
-
-
-def _criteria_text(run: Mapping[str, Any], groups: Sequence[Group]) -> str:
-    if not run["criteria"]:
-        return ""
-    if any(group.folded for group in groups):
-        return f" No test of this run recorded anything for the {_criteria_number(run)}."
-    counts = Counter(each["verdict"] for each in run["criteria"])
-    words = (("over", "over"), ("near", "near"), ("not_measured", "not measured"), ("within", "within"))
-    parts = [f"{counts[name]} {word}" for name, word in words if counts[name]]
-    return f" Of {_criteria_number(run)}: {', '.join(parts)}."
-
-
-def _criteria_number(run: Mapping[str, Any]) -> str:
-    return counted(len(run["criteria"]), "success criterion", "success criteria")
 
 
 # -- facts ------------------------------------------------------------------------------------------------------------
@@ -122,7 +35,9 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts = [str(machine["cpu"])] if machine.get("cpu") else []
     parts += [counted(machine["cores"], "core")] if machine.get("cores") else []
     parts += [quantity(memory, "B")] if memory else []
+    merged = merged_of(run)
     found = [
+        ("Merged", counted(len(merged), "run") if merged else ""),
         ("Tests", told or "none"),
         ("Duration", f"{duration(about['duration'])} in {workers}"),
         ("Repetitions", _effort(about, len(tests))),
@@ -156,7 +71,10 @@ def _effort(about: Mapping[str, Any], tests: int) -> str:
 def versions(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All that the figures depend on, in full."""
     about = run["run"]
-    machine = {f"machine, {name}": str(value) for name, value in about["machine"].items()}
+    told = {"memory": lambda value: quantity(value, "B")}
+    machine = {
+        f"machine, {name}": told.get(name, str)(value) for name, value in about["machine"].items() if value is not None
+    }
     found = {
         "coresys": about["coresys"],
         "pytest": about["pytest"],
@@ -165,6 +83,7 @@ def versions(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         **machine,
         "commit": about["commit"] or "not known",
         "run": about["id"],
+        **({"merged from": ", ".join(merged)} if (merged := merged_of(run)) else {}),
         "started": about["started"],
         "schema of the run file": str(run["schema"]),
     }
@@ -205,45 +124,55 @@ class Gap:
 
 
 def gaps(run: Mapping[str, Any]) -> list[Gap]:
-    """Suspicions first, for they may be defects; then by how many tests they are about."""
-    found: dict[str, tuple[dict[str, None], list[str]]] = {}
+    """A gap for each reason, by how many tests it is about; reasons that differ in figures alone are one.
+
+    Suspicions are none: they have a section of their own.
+    """
+    found: dict[str, _Reason] = {}
     for test in run["tests"]:
         for why, keys in unmeasured(test).items():
-            known = found.setdefault(why, ({}, []))
-            known[0].update(dict.fromkeys(keys))
-            known[1].append(test["nodeid"])
-    outcomes: dict[str, set[str]] = {}
-    for test in run["tests"]:
-        outcomes.setdefault(test["nodeid"], set()).add(test["outcome"])
+            if not why.startswith(SUSPECTED):
+                known = found.setdefault(alike(why), _Reason(why))
+                known.keys.update(dict.fromkeys(keys))
+                known.all = known.all or not keys
+                known.tests.append(test["nodeid"])
+                known.outcomes.add(test["outcome"])
+    again = Again(run)
     told = [
         Gap(
-            _what(list(keys)),
-            why,
-            remedy(why, tests, set().union(*(outcomes[test] for test in tests))),
-            tuple(tests[:_MOST_EXAMPLES]),
-            len(tests),
+            "all measures" if each.all else _what(list(each.keys)),
+            each.why,
+            remedy(each.why, each.tests, each.outcomes, again),
+            tuple(each.tests[:_MOST_EXAMPLES]),
+            len(each.tests),
         )
-        for why, (keys, tests) in found.items()
+        for each in found.values()
     ]
-    told.sort(key=lambda gap: (not gap.why.startswith(SUSPECTED), -gap.number, gap.why))
+    told.sort(key=lambda gap: (-gap.number, gap.why))
     return [*told, *_of_criteria(run), *_of_soak(run), *_off(run)]
 
 
+@dataclass(slots=True)
+class _Reason:
+    """Of tests that were not measured, in the words of the first of them."""
+
+    why: str
+    keys: dict[str, None] = field(default_factory=dict)
+    all: bool = False
+    tests: list[str] = field(default_factory=list)
+    outcomes: set[str] = field(default_factory=set)
+
+
 def _what(keys: Sequence[str]) -> str:
-    if not keys:
-        return "all measures"
     return ", ".join(keys) if len(keys) <= 4 else f"{len(keys)} measures"
 
 
-def remedy(why: str, tests: Sequence[str], outcomes: Collection[str]) -> str:
+def remedy(why: str, tests: Sequence[str], outcomes: Collection[str], again: Again) -> str:
     """What would measure it. ``outcomes`` are those of the tests that it is about."""
     outcomes = set(outcomes)
-    alone = f"python -m pytest {quoted(tests[0])} --coresys-budget" if tests else ""
-    for words, told in _REMEDIES:
+    for words, told, *strict in _REMEDIES:
         if words in why:
-            return told.format(alone=alone)
-    if why.startswith(SUSPECTED):
-        return f"Repeat it until it is settled: {alone} --coresys-profile strict"
+            return told.replace("{alone}", again.text(tests[:1], strict=bool(strict)))
     if outcomes <= {"failed", "error"}:
         return "Mend the test: what a failing test leaves says nothing of the code."
     if outcomes <= {"xfailed", "xpassed"}:
@@ -253,14 +182,14 @@ def remedy(why: str, tests: Sequence[str], outcomes: Collection[str]) -> str:
     return "coresys doctor tells what can be measured on this machine."
 
 
-_REMEDIES = (
+_REMEDIES: tuple[tuple[str, ...], ...] = (
     (NOT_RUN, "Run without -x or --maxfail, or on its own: {alone}"),
     (NOT_JUDGED, "Let the session end by itself: {alone}"),
     (DIED, "Run it alone, without workers, to see what ends the process: {alone} -n 0"),
     (SKIPPED_BY_MARKER, "A coresys_skip marker leaves it out on purpose; take that away to measure it."),
     (NO_BUDGET, "Give it a budget, in [tool.coresys.budgets] or by a marker."),
     (WRONG_BUDGETS, "Mend its markers: the test's own text says what is wrong."),
-    ("the effort was spent", "Give repeating more time: {alone} --coresys-profile strict"),
+    ("effort", "Give repeating more time: {alone}", "strict"),
     ("deadlock", "Mend the deadlock first: each repetition would wait for it again."),
     ("bound was not reached", "Make the bound smaller in a test of its own, or give it a budget that allows for it."),
     ("which is still up", "Give the test a fixture of its own scope, which ends before the test is judged."),

@@ -1,8 +1,10 @@
 """The tests, packed: what many share is written once, and the page's script unpacks it when it draws. Pure.
 
 A row is ``[path, name, outcome, state, repetitions, worker, why, set, closest key, share, findings, texts]``, the last
-two where there are any; numbers in place of texts point into the tables beside them. The order is the one that is shown
-first: failures, then by closest budget.
+two where there are any; numbers in place of texts point into the tables beside them. ``failed`` tells of rows by
+number what failed them (a budget, the test itself, or both), ``said`` the line of a test's own failure, ``again`` the
+tests of a command where they are not the name of the row, ``settled`` the rows whose suspicions repeating can settle.
+The order is the one that is shown first: failures, then suspicions, then by closest budget.
 """
 
 from __future__ import annotations
@@ -13,12 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from coresys.budgets.wording import advice_on, printable
+from pytest_coresys.reports.captured import FAILURE
+from pytest_coresys.reports.page.again import Again, words_of
 from pytest_coresys.reports.page.cards import names_of, rank_of
-from pytest_coresys.reports.reading import is_only_warned, names_of_tests
+from pytest_coresys.reports.reading import (
+    failed_by_itself,
+    is_failed_by_budget,
+    is_open,
+    names_of_tests,
+    state_of_test,
+    suspected,
+)
 from pytest_coresys.reports.words import (
     ALL_STATES,
     OVER,
-    STATES,
+    SUSPECT,
     UNMEASURED,
     WARN,
     WORST_FIRST,
@@ -65,6 +76,7 @@ class First:
     figures: str
     used: str
     why: str
+    failed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +89,20 @@ class _Listed:
     value: float
 
     @property
+    def is_failed_by_itself(self) -> bool:
+        """Whether no budget was needed to fail it."""
+        return failed_by_itself(self.test)
+
+    @property
+    def said(self) -> str:
+        """What it failed by, in one line."""
+        return said_by(self.test)
+
+    @property
     def order(self) -> tuple[Any, ...]:
         """Failures first, whatever made them fail; then by the share of the closest budget."""
         failed = self.test["outcome"] in _FAILED
-        over = self.state in (OVER, WARN)
+        over = self.state in (OVER, SUSPECT, WARN)
         unlimited = over and self.share is None
         return (
             not failed,
@@ -105,12 +127,13 @@ def closest_of(test: Mapping[str, Any]) -> tuple[str | None, float | None]:
     zero, and where nothing was used, or measured, there is no budget either."""
     closest, rank = None, (9, 0.0, 0, 0.0)
     share: float | None = None
+    doubtful = suspected(test)
     for key, measure in test["measures"].items():
         if measure["level"] == "off" or measure["verdict"] == "not_measured":
             continue
         used = share_of(measure["value"], measure["limit"])
-        state = state_of(measure)
-        over = state in (OVER, WARN)
+        state = state_of(measure, suspected=key in doubtful)
+        over = state in (OVER, SUSPECT, WARN)
         # Over a limit of zero there is no share, and nothing is worse.
         near = -(used if used is not None else float(over) * 1e9)
         this = (ALL_STATES.index(state), near, rank_of(key), -(measure["value"] or 0.0))
@@ -121,7 +144,7 @@ def closest_of(test: Mapping[str, Any]) -> tuple[str | None, float | None]:
 
 def _listed(test: Mapping[str, Any], name: str) -> _Listed:
     closest, share = closest_of(test)
-    state = WARN if is_only_warned(test) else STATES[test["verdict"]]
+    state = state_of_test(test)
     value = test["measures"][closest]["value"] or 0.0 if closest else 0.0
     return _Listed(test, name, state, closest, share, float(value))
 
@@ -136,10 +159,43 @@ def first_rows(tests: Sequence[_Listed], most: int) -> list[First]:
         path, name = _split(each.name)
         found.append(
             First(
-                each.state, each.test["outcome"], name, path, each.closest or "", figures, used, each.test["why"] or ""
+                each.state,
+                each.test["outcome"],
+                name,
+                path,
+                each.closest or "",
+                figures,
+                used,
+                said_by(each.test) or each.test["why"] or "",
+                failed_by(each.test),
             )
         )
     return found
+
+
+def failed_by(test: Mapping[str, Any]) -> str:
+    """What failed a test, in words that stand behind its outcome; nothing for one that did not fail, or only would."""
+    if test["outcome"] not in _FAILED:
+        return ""
+    itself, budget = failed_by_itself(test), is_failed_by_budget(test)
+    return "by itself, and over budget" if itself and budget else "by itself" if itself else "over budget"
+
+
+def can_be_settled(test: Mapping[str, Any]) -> bool:
+    """Whether something is suspected of it that repeating could tell."""
+    return any(is_open(str((test["measures"].get(key) or {}).get("why"))) for key in suspected(test))
+
+
+def said_by(test: Mapping[str, Any]) -> str:
+    """The line that says what failed a test by itself, as pytest marks it; nothing where there is none."""
+    if not failed_by_itself(test):
+        return ""
+    text = next((each["text"] for each in test.get("captured", ()) if each["name"] == FAILURE), "")
+    marked = (line[1:].strip() for line in text.splitlines() if line.startswith("E  "))
+    return next(filter(None, marked), "")[:_MOST_SAID]
+
+
+_MOST_SAID = 200  # characters, of which a row shows what it has room for
 
 
 def _against(measure: Mapping[str, Any]) -> str:
@@ -155,7 +211,7 @@ def _split(name: str) -> tuple[str, str]:
 class Packed:
     """The tables of all tests, as ``data`` for the page's script."""
 
-    def __init__(self, tests: Sequence[_Listed], locks: Mapping[str, Any]) -> None:
+    def __init__(self, tests: Sequence[_Listed], locks: Mapping[str, Any], again: Again) -> None:
         self._paths, self._keys, self._workers, self._whys = Table(), Table(), Table(), Table()
         self._templates, self._measures, self._sets = Table(), Table(), Table()
         rows = [self._row(each) for each in tests]
@@ -171,6 +227,12 @@ class Packed:
             "sets": self._sets.values,
             "outcomes": OUTCOMES,
             "states": WORST_FIRST,
+            "failed": {number: said for number, each in enumerate(tests) if (said := failed_by(each.test))},
+            "said": {number: said for number, each in enumerate(tests) if (said := said_by(each.test))},
+            "again": _typed(tests),
+            "options": again.options,
+            "strict": again.strict,
+            "settled": [] if again.is_settled else [at for at, each in enumerate(tests) if can_be_settled(each.test)],
             "locks": _locks(locks, at),
         }
 
@@ -186,7 +248,7 @@ class Packed:
             test["repetitions"],
             self._workers.number(test["worker"]),
             self._whys.number(test["why"] or ""),
-            self._set(test["measures"]),
+            self._set(test["measures"], suspected(test)),
             -1 if each.closest is None else self._keys.number(each.closest),
             -1 if share is None else _number(share),
         ]
@@ -198,11 +260,11 @@ class Packed:
             row.append(texts)
         return row
 
-    def _set(self, measures: Mapping[str, Any]) -> int:
-        numbers = tuple(self._measure(key, measure) for key, measure in measures.items())
+    def _set(self, measures: Mapping[str, Any], doubtful: Sequence[str]) -> int:
+        numbers = tuple(self._measure(key, measure, key in doubtful) for key, measure in measures.items())
         return self._sets.number(numbers)
 
-    def _measure(self, key: str, measure: Mapping[str, Any]) -> int:
+    def _measure(self, key: str, measure: Mapping[str, Any], is_suspected: bool) -> int:
         template = (
             self._keys.number(key),
             "" if measure["limit"] is None else quantity(measure["limit"], measure["unit"]),
@@ -211,7 +273,7 @@ class Packed:
             measure["level"],
             measure["origin"],
             measure["evidence"],
-            ALL_STATES.index(state_of(measure)),
+            ALL_STATES.index(state_of(measure, suspected=is_suspected)),
             measure["why"] or "",
             measure.get("reason", ""),
             tuple(measure.get("details", ())),
@@ -223,6 +285,16 @@ class Packed:
             _number(measure["resolution"]),
         )
         return self._measures.number((*entry, series) if series else entry)
+
+
+def _typed(tests: Sequence[_Listed]) -> dict[int, str]:
+    """Tests as words of a command, for rows whose name is not the id, or no word that the page can show as it is."""
+    found = {}
+    for number, each in enumerate(tests):
+        nodeid = each.test["nodeid"]
+        if each.name != nodeid or printable(nodeid, ascii_only=False) != nodeid:
+            found[number] = words_of([nodeid])
+    return found
 
 
 def _series(values: Sequence[float | None]) -> tuple[Any, ...]:

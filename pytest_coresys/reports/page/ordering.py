@@ -45,6 +45,18 @@ def picture(locks: Mapping[str, Any]) -> pictures.Drawing | None:
     return pictures.graph(boxes, [(source, target, bad) for (source, target), bad in kept.items()], label)
 
 
+def circles(locks: Mapping[str, Any]) -> list[str]:
+    """Each circle in words: the locks in the order in which they were taken, and the first of them again."""
+    nodes = {node["id"]: node for node in locks["nodes"]}
+    known = names_of(nodes, nodes)
+    found = []
+    for cycle in locks["cycles"]:
+        edges = [locks["edges"][at] for at in cycle["edges"]]
+        names = [known.get(edge["from"], f"lock {edge['from']}") for edge in edges]
+        found.append(" \u2192 ".join([*names, *names[:1]]))
+    return found
+
+
 def _site(site: str) -> str:
     """Where it was made; nothing where that is not known, as of threads that something else made."""
     return "" if site.endswith(":0") else site

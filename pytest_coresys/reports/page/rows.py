@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_coresys.reports import pictures
+from pytest_coresys.reports.model import SKIPPED_BY_MARKER
+from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.page.cards import buckets_of, title_of
+from pytest_coresys.reports.reading import suspected
 from pytest_coresys.reports.words import (
     ALL_STATES,
-    OVER,
+    PART,
     SIGNS,
     STATES,
     UNMEASURED,
-    WARN,
+    WITHIN,
     State,
     counted,
     limit_of,
@@ -35,7 +38,8 @@ _MOST_EVIDENCE = 20
 class Row:
     """One criterion or budget. ``chart`` is a picture or a sentence; ``why`` is there if nothing was measured.
 
-    ``evidence`` says how many tests it rests on, and ``link`` leads to them. ``more`` is what the opened row tells.
+    ``meaning`` says what the statistic is, and ``remedy`` how to measure what was not. ``evidence`` says how many tests
+    it rests on, and ``link`` leads to them. ``more`` is what the opened row tells.
     """
 
     id: str
@@ -44,11 +48,13 @@ class Row:
     target: str
     measured: str
     statistic: str
+    meaning: str
     chart: pictures.Drawing | str
     trend: pictures.Drawing | str
     evidence: str
     link: str
     why: str
+    remedy: str
     more: Mapping[str, Any]
 
 
@@ -81,10 +87,11 @@ def groups(run: Mapping[str, Any]) -> list[Group]:
     taken = {row.id for row in found[0].rows}
     if run["soak"]:
         found.append(Group(SOAK, tuple(_soaked(run["soak"], taken))))
+    again, known = Again(run), {each["id"]: each for each in run["criteria"]}
     told = bool(run["run"].get("criteria", {}).get("told", run["criteria"]))
     areas: dict[str, list[Row]] = {}
     for each in run["criteria"]:
-        areas.setdefault(each.get("area") or each["id"].partition(".")[0], []).append(_criterion(each))
+        areas.setdefault(each.get("area") or each["id"].partition(".")[0], []).append(_criterion(each, known, again))
     found += [Group(_area(name), tuple(rows), folded=not told) for name, rows in areas.items()]
     return [group for group in found if group.rows]
 
@@ -99,20 +106,41 @@ def _area(name: str) -> str:
 
 
 def _budgets(tests: Sequence[Mapping[str, Any]]) -> Iterable[Row]:
-    by_key: dict[str, list[Mapping[str, Any]]] = {}
+    by_key: dict[str, list[_Held]] = {}
     for test in tests:
+        doubtful = suspected(test)
         for key, measure in test["measures"].items():
             if measure["level"] != "off":
-                by_key.setdefault(key, []).append(measure)
-    return [_budget(key, measures) for key, measures in by_key.items()]
+                state = state_of(measure, suspected=key in doubtful)
+                by_key.setdefault(key, []).append(_Held(measure, state, test["outcome"] in _PROVES))
+    return [_budget(key, held) for key, held in by_key.items()]
 
 
-def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
+_PROVES = frozenset({"passed", "xpassed"})
+
+
+class _Held(NamedTuple):
+    """A test's measure, and whether the test is one of which anybody expects it: neither skipped nor failed."""
+
+    measure: Mapping[str, Any]
+    state: State
+    proves: bool
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it should have been measured, and was not. What a marker leaves out is left out on purpose."""
+        on_purpose = str(self.measure["why"]).startswith(SKIPPED_BY_MARKER)
+        return self.state is UNMEASURED and self.proves and not on_purpose
+
+
+def _budget(key: str, held: Sequence[_Held]) -> Row:
+    measures = [each.measure for each in held]
     measured = [each for each in measures if each["verdict"] != "not_measured"]
-    numbers = Counter(map(state_of, measures))
+    numbers = Counter(each.state for each in held)
     limits = list(dict.fromkeys((each["limit"], each["unit"]) for each in measures))
-    state = _worst(measured)
+    state = _worst(held)
     worst = max(measured, key=_badness, default=None)
+    some = f"{len(measured):,} of " if len(measured) < len(measures) else ""
     why = "" if measured else Counter(str(each["why"]) for each in measures).most_common(1)[0][0]
     target = f"\u2264 {quantity(*limits[0])}" if len(limits) == 1 else f"{len(limits)} limits"
     return Row(
@@ -122,11 +150,13 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
         target=target,
         measured="" if worst is None else quantity(worst["value"], worst["unit"]),
         statistic="worst test",
-        chart="" if worst is None else _spread_of(measured, numbers),
+        meaning="the test that used most of its budget",
+        chart="" if worst is None else _spread_of(measured),
         trend="\u2013",
-        evidence=counted(len(measures), "test"),
+        evidence=f"{some}{counted(len(measures), 'test')}",
         link=f"#tests~{key}",
         why=why,
+        remedy="" if measured else "See its tests, and what is not measured below.",
         more={
             "counts": [[state.name, numbers[state]] for state in ALL_STATES if numbers[state]],
             "limits": _limits(measures),
@@ -135,9 +165,11 @@ def _budget(key: str, measures: Sequence[Mapping[str, Any]]) -> Row:
     )
 
 
-def _worst(measured: Sequence[Mapping[str, Any]]) -> State:
-    found = set(map(state_of, measured))
-    return next((state for state in ALL_STATES if state in found), UNMEASURED)
+def _worst(held: Sequence[_Held]) -> State:
+    """That of the worst test; within only where all that should have been measured was."""
+    found = {each.state for each in held if each.state is not UNMEASURED}
+    state = next((state for state in ALL_STATES if state in found), UNMEASURED)
+    return PART if state is WITHIN and any(each.is_missing for each in held) else state
 
 
 def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
@@ -148,10 +180,10 @@ def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
     )
 
 
-def _spread_of(measured: Sequence[Mapping[str, Any]], numbers: Mapping[State, int]) -> pictures.Drawing | str:
+def _spread_of(measured: Sequence[Mapping[str, Any]]) -> pictures.Drawing | str:
     """How much of their budget the tests used; of a limit of zero, how many kept to it."""
     shares = [share for each in measured if (share := share_of(each["value"], each["limit"])) is not None]
-    over = numbers.get(OVER, 0) + numbers.get(WARN, 0)
+    over = sum(1 for each in measured if each["verdict"] == "over")
     if not shares:
         return (
             f"none in {counted(len(measured), 'test')}"
@@ -236,11 +268,13 @@ def _soaked(soak: Mapping[str, Mapping[str, Any]], taken: set[str]) -> Iterable[
             target="" if limit is None else f"\u2264 {quantity(limit, unit)}",
             measured="" if value is None else quantity(value, unit),
             statistic="slope" if unit == "B/h" else "soak",
+            meaning=_MEANINGS["slope"] if unit == "B/h" else "what all rounds of the soak left",
             chart=chart,
             trend="\u2013",
             evidence="the soak",
             link="",
             why=str(entry.get("why") or "") if value is None else "",
+            remedy="Soak for longer." if value is None else "",
             more={"interval": f"{quantity(low, unit)} to {quantity(high, unit)}"}
             if unit == "B/h" and value is not None
             else {},
@@ -250,7 +284,19 @@ def _soaked(soak: Mapping[str, Mapping[str, Any]], taken: set[str]) -> Iterable[
 # -- criteria ---------------------------------------------------------------------------------------------------------
 
 
-def _criterion(each: Mapping[str, Any]) -> Row:
+_MEANINGS: Mapping[str, str] = {
+    "p50": "half of all samples are below",
+    "p95": "95 of 100 samples are below",
+    "p99": "99 of 100 samples are below",
+    "total": "all samples added up",
+    "value": "the worst of the figures that tests recorded",
+    "check": "all checks that tests made have to hold",
+    "slope": "change over time, judged by the end of its interval",
+    "derived": "as bad as the worst of its parts",
+}
+
+
+def _criterion(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], again: Again) -> Row:
     unit, value, limit = each["unit"], each["value"], each["limit"]
     state = state_of(each)
     target = "holds" if unit == "bool" and limit else f"{SIGNS[each['comparison']]} {quantity(limit, unit)}"
@@ -260,24 +306,49 @@ def _criterion(each: Mapping[str, Any]) -> Row:
         measured = "holds" if value else "does not hold"
     else:
         measured = quantity(value, unit)
-    evidence = list(each["evidence"])
+    evidence = evidence_of(each, known)
+    statistic = each["statistic"]
     return Row(
         id=each["id"],
         title=each.get("title") or each["id"],
         state=state,
         target=target,
         measured=measured,
-        statistic="" if each["statistic"] in ("value", "check") else each["statistic"],
+        statistic="" if statistic in ("value", "check") else statistic,
+        meaning=_MEANINGS.get(statistic, ""),
         chart=_chart(each) if state is not UNMEASURED else "",
         trend=_trend(each),
         evidence=counted(len(evidence), "test") if evidence else "\u2013",
         link="",
         why=str(each.get("why") or "") if state is UNMEASURED else "",
-        more=_more(each, evidence),
+        remedy=_remedy(each, evidence) if state is UNMEASURED else "",
+        more=_more(each, evidence, again),
     )
 
 
-def _more(each: Mapping[str, Any], evidence: Sequence[str]) -> dict[str, Any]:
+def evidence_of(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The tests that a criterion rests on; of one that is derived, those of its parts."""
+    found, seen, left = dict.fromkeys(each["evidence"]), {each["id"]}, list(each.get("parts", ()))
+    while left:
+        part = left.pop(0)
+        if part in known and part not in seen:
+            seen.add(part)
+            found.update(dict.fromkeys(known[part]["evidence"]))
+            left += known[part].get("parts", ())
+    return list(found)
+
+
+def _remedy(each: Mapping[str, Any], evidence: Sequence[str]) -> str:
+    """How to measure a criterion that was not."""
+    if each["statistic"] == "derived":
+        missing = [name for name, verdict in each.get("parts", {}).items() if verdict == "not_measured"]
+        return f"Measure {', '.join(missing[:3]) or 'its parts'}{' and others' if len(missing) > 3 else ''}."
+    if not evidence:
+        return f'Record it: coresys_criteria.record("{each["id"]}", \u2026) in a test, and run that.'
+    return "Run the tests that are its evidence: the command is in the opened row."
+
+
+def _more(each: Mapping[str, Any], evidence: Sequence[str], again: Again) -> dict[str, Any]:
     told: dict[str, Any] = {
         "how": each.get("measured", ""),
         "goal": each.get("goal", ""),
@@ -287,6 +358,8 @@ def _more(each: Mapping[str, Any], evidence: Sequence[str]) -> dict[str, Any]:
         "evidence": list(evidence[:_MOST_EVIDENCE]),
         "more": max(len(evidence) - _MOST_EVIDENCE, 0),
         "samples": each["samples"],
+        "statistic": f"{each['statistic']}: {_MEANINGS.get(each['statistic'], '')}".rstrip(": "),
+        "command": again.text(evidence),
         "parts": [[name, STATES[status].name] for name, status in each.get("parts", {}).items()],
     }
     if "interval" in each:

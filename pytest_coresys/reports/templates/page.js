@@ -2,7 +2,7 @@
 (() => {
 const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
 const D = JSON.parse($("#data").textContent), SVG = "http://www.w3.org/2000/svg";
-const WORDS = {over: "over", warn: "over (warns)", near: "near", none: "not measured", within: "within"};
+const WORDS = {over: "over", suspect: "suspected", warn: "over (warns)", near: "near", none: "not measured", part: "partly measured", within: "within"};
 const SCALES = {B: bytes(""), "B/h": bytes("/h"), s: [["us", 1e-6], ["ms", 1e-3], ["s", 1], ["min", 60], ["h", 3600]], ratio: [["%", 0.01]]};
 const FAILED = new Set([1, 5]);
 function bytes(per) { return [["B", 1], ["KiB", 1024], ["MiB", 1048576], ["GiB", 1073741824]].map(([n, s]) => [n + per, s]); }
@@ -54,8 +54,10 @@ function keyed(r, key) {
   return null;
 }
 const used = m => m && m.limit > 0 && m.value != null && m.state !== "none" ? m.value / m.limit : null;
-const against = m => m.state === "none" ? "not measured" : quantity(m.value, m.unit) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
-const command = id => "python -m pytest " + (/["$`\\!]/.test(id) ? "'" + id.replaceAll("'", "'\"'\"'") + "'" : '"' + id + '"') + " --coresys-budget" + D.profile;
+const unmeasured = m => m.state === "none" || (m.state === "suspect" && m.value == null);
+const against = m => unmeasured(m) ? "not measured" : quantity(m.value, m.unit) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
+const word = id => /["$`\\!]/.test(id) ? "'" + id.replaceAll("'", "'\"'\"'") + "'" : '"' + id + '"';
+const command = (i, options) => "python -m pytest " + (D.again[i] || word(name(D.rows[i]))) + " --coresys-budget" + options;
 
 // -- theme, keys, copying
 document.body.classList.add("on");
@@ -113,12 +115,14 @@ function open(row, toggle) {
   pair(dl, "Why", m.why);
   pair(dl, "Seen", (m.details || []).map(d => el("div", {}, d)));
   pair(dl, "Interval", m.interval);
+  pair(dl, "Statistic", m.statistic);
   pair(dl, "Samples", m.samples && m.samples.toLocaleString("en"));
   pair(dl, "Measured by", m.how);
   pair(dl, "Goal", m.goal);
   pair(dl, "Parts", (m.parts || []).map(([id, s]) => el("div", {}, badge(s), " ", link(id))));
   pair(dl, "Evidence", (m.evidence || []).map(t => el("div", {}, link(t))), m.more && `and ${m.more} more`);
   pair(dl, "From", m.source);
+  pair(dl, "Run it again", m.command && copyable(m.command));
   if (!dl.children.length) pair(dl, "Told", "nothing more");
   row.after(el("tr", {class: "x"}, el("td", {colspan: 7}, dl)));
   $("th button", row).setAttribute("aria-expanded", "true");
@@ -127,10 +131,12 @@ $$(".ct").forEach(t => t.onclick = e => { const row = e.target.closest("tr.r"); 
 
 // -- tests
 const HEADS = [["Verdict"], ["Outcome"], ["Test", "name"], ["Closest budget", "key"], ["Measured", "", 1], ["Used", "used", 1]];
-const CHIPS = [["", "All"], ["failed", "Failed"], ["over", "Over"], ["warn", "Warns only"], ["near", "Near"], ["none", "Not measured"], ["within", "Within"]];
+const CHIPS = [["", "All"], ["failed", "Failed"], ["itself", "Failed by itself"], ["over", "Over"], ["suspect", "Suspected"], ["warn", "Warns only"], ["near", "Near"], ["none", "Not measured"], ["within", "Within"]];
+const KINDS = {failed: (r, i) => FAILED.has(r[2]), itself: (r, i) => (D.failed[i] || "").startsWith("by itself"), suspect: (r, i) => D.states[r[3]] === "suspect" || (r[10] || []).some(f => f[1] === "suspicion")};
+const isOf = (f, r, i) => KINDS[f] ? KINDS[f](r, i) : D.states[r[3]] === f;
 let kind = "", sort = "", down = false, most = 40, texts = null, ids = null;
-const counts = {"": D.rows.length, failed: 0, over: 0, warn: 0, near: 0, none: 0, within: 0};
-for (const r of D.rows) { counts[D.states[r[3]]]++; if (FAILED.has(r[2])) counts.failed++; }
+const counts = {"": D.rows.length};
+for (const [f] of CHIPS.slice(1)) counts[f] = D.rows.reduce((n, r, i) => n + isOf(f, r, i), 0);
 $("#tc").append(...CHIPS.filter(([f]) => !f || counts[f]).map(([f, t]) => el("button", {type: "button", class: "ch " + f, "aria-pressed": f === "" ? "true" : "false", "data-f": f}, t + " ", el("b", {}, counts[f].toLocaleString("en")))));
 $("#tc").onclick = e => { const b = e.target.closest(".ch"); if (b) { kind = b.dataset.f; most = 40; pressed($("#tc"), kind); list(); } };
 $("#tt thead tr").replaceChildren(...HEADS.map(([t, s, n]) => {
@@ -145,7 +151,7 @@ function chosen() {
   let found = [];
   for (let i = 0; i < D.rows.length; i++) {
     const r = D.rows[i];
-    if (kind && (kind === "failed" ? !FAILED.has(r[2]) : D.states[r[3]] !== kind)) continue;
+    if (kind && !isOf(kind, r, i)) continue;
     if (words.length && !words.every(w => texts[i].includes(w))) continue;
     if (key) { const m = keyed(r, key); if (m && m.level !== "off") found.push([i, m]); } else found.push([i, null]);
   }
@@ -164,8 +170,8 @@ function list() {
   for (const h of $$("#tt th")) if (sort && h.dataset.k === sort) h.setAttribute("aria-sort", (sort === "used") === down ? "descending" : "ascending"); else h.removeAttribute("aria-sort");
   body.replaceChildren(...found.slice(0, most).map(([i, m]) => {
     const r = D.rows[i], shown = m || (r[8] < 0 ? null : keyed(r, D.keys[r[8]])), bad = shown && (shown.state === "over" || shown.state === "warn");
-    const why = !shown && D.states[r[3]] === "none" ? D.whys[r[6]] : "";
-    return el("tr", {}, el("td", {}, badge(m ? m.state : D.states[r[3]])), el("td", {class: FAILED.has(r[2]) && "ov"}, D.outcomes[r[2]]),
+    const why = D.said[i] || (!shown && /none|suspect/.test(D.states[r[3]]) ? D.whys[r[6]] : "");
+    return el("tr", {}, el("td", {}, badge(m ? m.state : D.states[r[3]])), el("td", {class: FAILED.has(r[2]) && "ov"}, D.outcomes[r[2]], D.failed[i] && el("small", {}, D.failed[i])),
       el("td", {class: "id"}, link(name(r), r[1]), el("small", {}, D.paths[r[0]], why && el("br"), why)),
       el("td", {class: "k8"}, shown ? shown.key : ""), el("td", {class: "n" + (bad ? " ov" : "")}, shown ? against(shown) : ""), el("td", {class: "n" + (bad ? " ov" : "")}, shown ? share(used(shown)) : ""));
   }));
@@ -211,11 +217,11 @@ function finding(f) {
   pair(dl, "Where", places.length > 0 && el("ul", {}, places.map(([at, fn, note], i) => el("li", {class: !i && "at"}, el("code", {}, at), fn && " in ", fn && el("code", {}, fn), " " + note))));
   pair(dl, "Held by", chains.map(c => el("ol", {class: "hc"}, c.map(l => el("li", {}, l)))));
   pair(dl, "Try", advice);
-  return el("article", {class: "fd " + level}, el("h3", {}, (level === "error" ? "" : level + ": ") + summary), dl);
+  return el("article", {class: "fd " + level}, el("h3", {}, (level === "error" ? "" : level + ": ") + summary.replace(": suspected: ", ": ")), dl);
 }
 function show(i) {
   const r = D.rows[i], ms = measures(r).filter(m => m.level !== "off" || m.value != null), id = name(r), dl = el("dl", {class: "facts"});
-  for (const [t, v] of [["Verdict", badge(D.states[r[3]])], ["Outcome", D.outcomes[r[2]]], ["Repetitions", r[4].toLocaleString("en")], ["Worker", D.workers[r[5]]], ["Note", D.whys[r[6]]]]) if (v) dl.append(el("div", {}, el("dt", {}, t), el("dd", {}, v)));
+  for (const [t, v] of [["Verdict", badge(D.states[r[3]])], ["Outcome", D.outcomes[r[2]] + (D.failed[i] ? " " + D.failed[i] : "")], ["Repetitions", r[4].toLocaleString("en")], ["Worker", D.workers[r[5]]], ["Note", D.whys[r[6]]]]) if (v) dl.append(el("div", {}, el("dt", {}, t), el("dd", {}, v)));
   const nav = el("nav", {class: "nav", "aria-label": "Tests"}, el("a", {href: "#tests", class: "back"}, "\u2190 All tests"), i > 0 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i - 1])), rel: "prev"}, "previous"), i < D.rows.length - 1 && el("a", {href: "#" + encodeURIComponent(name(D.rows[i + 1])), rel: "next"}, "next"));
   const all = el("div", {class: "tp"}, nav, el("h1", {}, el("bdi", {}, r[1])), el("p", {class: "path"}, el("bdi", {}, D.paths[r[0]])), dl);
   if (r[10] && r[10].length) all.append(el("h2", {}, "Findings"), ...r[10].map(finding));
@@ -224,17 +230,47 @@ function show(i) {
   if (grown.length) all.append(el("h2", {}, "Over the repetitions"), el("p", {class: "lead"}, "What was left behind, added up from repetition to repetition. Dashed: what the budget allows."), el("div", {class: "cards"}, grown.map(m => el("figure", {class: "pic"}, el("figcaption", {}, el("code", {}, m.key)), over(m, r[4])))));
   if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
     el("tbody", {}, ms.map(m => el("tr", {}, el("td", {}, badge(m.state)), el("th", {scope: "row"}, el("a", {href: "#" + encodeURIComponent(m.key)}, el("code", {}, m.key))),
-      m.state === "none" ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, quantity(m.value, m.unit)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
+      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, quantity(m.value, m.unit)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
       el("td", {}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
   const edges = D.locks.edges.filter(e => e[4].includes(i)), waits = ms.filter(m => m.key.startsWith("locks.") && m.details.length);
   if (edges.length || waits.length) all.append(el("h2", {}, "Locks"));
   waits.forEach(m => all.append(el("p", {}, el("code", {}, m.key)), el("ul", {class: "lines"}, m.details.map(d => el("li", {}, d)))));
   if (edges.length) { const t = lockTable(); $("tbody", t).append(...edges.map(lockRow)); all.append(el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of the locks of this test"}, t)); }
-  all.append(el("h2", {}, "Run it again"), copyable(command(r[1] && D.paths[r[0]] ? D.paths[r[0]] + "::" + r[1] : r[1])));
+  all.append(el("h2", {}, "Run it again"), copyable(command(i, D.options)));
+  if (D.settled.includes(i)) all.append(el("p", {class: "lead"}, "Repeated until what is suspected is settled:"), copyable(command(i, D.strict)));
   $("#page").replaceChildren(all); leave(true); document.title = id + " \u2013 coresys"; scrollTo(0, 0); $("#page").focus();
 }
 const title = document.title;
 function leave(inside) { $("#page").hidden = !inside; $("#report").hidden = inside; $("header").hidden = inside; if (!inside) document.title = title; }
+
+// -- where one was on the report, when one goes to the page of a test, and comes back
+let left = null, coming = null, last = "";
+function remember() {
+  if (!$("#page").hidden || location.hash !== last) return; // else one is on the way elsewhere already
+  left = {at: location.hash, y: scrollY, cq: $("#cq").value, state, tq: $("#tq").value, kind, sort, down, most, lq: $("#lq") ? $("#lq").value : "", lb: Boolean($("#lb") && $("#lb").checked), picked};
+  try { history.replaceState(left, ""); } catch (e) { /* then only the way back by the page's own link is kept */ }
+}
+function restore(v) {
+  leave(false);
+  if ($("#cq").value !== v.cq || state !== v.state) { $("#cq").value = v.cq; state = v.state; pressed($("#cc"), state); filterCriteria(); }
+  if ($("#tq").value !== v.tq || kind !== v.kind || sort !== v.sort || down !== v.down || most !== v.most) { $("#tq").value = v.tq; ({kind, sort, down, most} = v); pressed($("#tc"), kind); list(); }
+  if ($("#lq")) { $("#lq").value = v.lq; $("#lb").checked = v.lb; picked = v.picked; locks(); }
+  scrollTo(0, v.y);
+  const seen = a => { const box = a.getBoundingClientRect(); return box.height && box.bottom > 0 && box.top < innerHeight; };
+  const from = $$("#report a").find(a => a.getAttribute("href") === last && seen(a));
+  if (from) from.focus({preventScroll: true});
+}
+// A link of the page, or Esc: to the report as it was, or to the list of tests where one came by a link from outside.
+function back() { coming = left; location.hash = left ? left.at : "#tests"; }
+try { history.scrollRestoration = "manual"; } catch (e) { /* then the browser scrolls, and we do again */ }
+document.addEventListener("click", e => {
+  const a = e.target.closest('a[href^="#"]');
+  if (!a || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+  if (a.classList.contains("back")) { e.preventDefault(); back(); } else remember();
+}, true);
+// For whoever loads the page anew: a browser takes no such note any more when it leaves.
+let soon = 0;
+for (const what of ["scroll", "input"]) addEventListener(what, () => { clearTimeout(soon); soon = setTimeout(remember, 250); }, {passive: true});
 
 // -- locks
 D.locks.edges.forEach((e, i) => e.push(i));
@@ -245,36 +281,61 @@ function lockRow(e) {
   return el("tr", {}, el("td", {}, bad.has(e[6]) && [el("span", {class: "bd over"}, "circle"), " "], lockName(e[0])), el("td", {}, lockName(e[1])), el("td", {}, e[2]), el("td", {}, e[3].map(s => el("div", {}, el("code", {}, s)))),
     el("td", {}, e[4].slice(0, 2).map(i => el("div", {}, link(name(D.rows[i]), D.rows[i][1]))), e[4].length > 2 && `and ${e[4].length - 2} more`));
 }
-let orders = 12;
+let orders = 12, picked = null; // what is picked in the graph: ["n", lock] or ["c", circle]
+const isPicked = e => picked && (picked[0] === "n" ? e[0] === picked[1] || e[1] === picked[1] : D.locks.cycles[picked[1]].includes(e[6]));
+function pick(what) { picked = picked && what && picked[0] === what[0] && picked[1] === what[1] ? null : what; orders = 12; locks(); }
 function locks() {
   const words = $("#lq").value.toLowerCase().split(/\s+/).filter(Boolean), only = $("#lb").checked;
+  const some = words.length || only;
   const found = D.locks.edges.filter((e, i) => {
+    if (picked && (isPicked(e) || !some)) return isPicked(e);
     if (only && !bad.has(i)) return false;
     if (!words.length) return true;
     const text = [e[0], e[1]].flatMap(n => (nodes.get(n) || []).slice(1)).concat(e[2], e[3], e[4].map(t => name(D.rows[t]))).join(" ").toLowerCase();
     return words.every(w => text.includes(w));
   });
-  const pairs = new Set(found.map(e => e[0] + ">" + e[1])), kept = new Set(found.flatMap(e => [e[0], e[1]]));
+  const drawn = picked && !some ? D.locks.edges : found, mine = D.locks.edges.filter(isPicked);
+  const pairs = new Set(drawn.map(e => e[0] + ">" + e[1])), kept = new Set(drawn.flatMap(e => [e[0], e[1]]));
+  const ways = new Set(mine.map(e => e[0] + ">" + e[1])), near = new Set(mine.flatMap(e => [e[0], e[1]]));
   $$("svg.g .ed").forEach(g => g.classList.toggle("off", !pairs.has(g.dataset.f + ">" + g.dataset.t)));
-  $$("svg.g .nd").forEach(g => g.classList.toggle("off", !kept.has(+g.dataset.n)));
-  found.sort((a, b) => bad.has(b[6]) - bad.has(a[6]) || a[6] - b[6]);
+  $$("svg.g .nd").forEach(g => { const n = +g.dataset.n, own = picked && picked[0] === "n" && picked[1] === n; g.classList.toggle("off", !kept.has(n)); g.classList.toggle("dim", Boolean(picked) && !near.has(n)); g.classList.toggle("own", Boolean(own)); g.setAttribute("aria-pressed", Boolean(own)); });
+  $$("svg.g .ed").forEach(g => g.classList.toggle("dim", Boolean(picked) && !ways.has(g.dataset.f + ">" + g.dataset.t)));
+  $$("#lc a").forEach((a, i) => a.setAttribute("aria-current", Boolean(picked && picked[0] === "c" && picked[1] === i)));
+  const boxes = new Set($$("svg.g .nd").map(g => +g.dataset.n)), missing = [...new Set(found.flatMap(e => [e[0], e[1]]))].filter(n => !boxes.has(n)).length;
+  $("#lp").replaceChildren(...(picked ? [el("span", {}, "Picked: ", picked[0] === "n" ? lockName(picked[1]) : "circle " + (picked[1] + 1)), el("button", {type: "button", class: "cp", id: "lx"}, "Show all")] : []), some && missing ? el("span", {}, `${missing} of these locks ${missing === 1 ? "is" : "are"} not drawn: the table has them.`) : "");
+  if (picked) $("#lx").onclick = () => { pick(null); $("#lq").focus(); };
+  found.sort((a, b) => Boolean(isPicked(b)) - Boolean(isPicked(a)) || bad.has(b[6]) - bad.has(a[6]) || a[6] - b[6]);
   $("#lt tbody").replaceChildren(...found.slice(0, orders).map(lockRow));
   $("#ln").textContent = `${found.length.toLocaleString("en")} of ${D.locks.edges.length.toLocaleString("en")} orders`;
   $("#lm").hidden = orders >= found.length;
 }
+$$("svg.g").forEach(g => g.setAttribute("role", "group"));
+$$("svg.g .nd").forEach(g => {
+  const n = +g.dataset.n, toggle = () => pick(["n", n]);
+  for (const [k, v] of [["tabindex", "0"], ["role", "button"], ["aria-label", "Orders of " + $("title", g).textContent]]) g.setAttribute(k, v);
+  g.addEventListener("click", toggle);
+  g.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(); } });
+});
 if ($("#lq")) { $("#lq").oninput = locks; $("#lb").onchange = locks; $("#lm").onclick = () => { orders += 50; locks(); }; locks(); }
 
 // -- links into the page
 function go() {
+  const kept = coming || history.state;
+  coming = null;
+  if (kept && kept.cq != null) restore(kept); else lead();
+  last = location.hash;
+}
+function lead() {
   let id = location.hash.slice(1);
   try { id = decodeURIComponent(id); } catch (e) { /* as it stands */ }
   if (!id) { leave(false); return; }
   if (id.startsWith("tests~")) { leave(false); kind = ""; sort = ""; most = 40; pressed($("#tc"), ""); $("#tq").value = id.slice(6); list(); $("#tests").scrollIntoView(); return; }
+  if (/^cycle~\d+$/.test(id) && D.locks.cycles[id.slice(6) - 1]) { leave(false); picked = ["c", id.slice(6) - 1]; $("#lq").value = ""; $("#lb").checked = false; locks(); $("#locks").scrollIntoView(); return; }
   const there = document.getElementById(id);
   if (there && !$("#page").contains(there)) {
     leave(false);
     const fold = there.closest("details"); if (fold) fold.open = true;
-    if (there.matches("tr.r")) { state = ""; $("#cq").value = ""; pressed($("#cc"), ""); filterCriteria(); open(there); there.scrollIntoView({block: "center"}); } else there.scrollIntoView();
+    if (there.matches("tr.r")) { state = ""; $("#cq").value = ""; pressed($("#cc"), ""); filterCriteria(); open(there); there.scrollIntoView({block: "center"}); } else { there.scrollIntoView(); if (there.matches(".card")) there.focus({preventScroll: true}); }
     return;
   }
   const i = indexOf(id);
@@ -284,7 +345,7 @@ addEventListener("hashchange", go);
 addEventListener("keydown", e => {
   if (e.ctrlKey || e.metaKey || e.altKey || $("#keys").open) return;
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName), inside = !$("#page").hidden;
-  if (e.key === "Escape") { if (typing) e.target.blur(); else if (inside) location.hash = "#tests"; return; }
+  if (e.key === "Escape") { if (typing) e.target.blur(); else if (inside) back(); return; }
   if (typing) return;
   if (e.key === "?") $("#keys").showModal();
   else if (e.key === "t") nextTheme();
