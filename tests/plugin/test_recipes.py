@@ -68,6 +68,7 @@ def test_leaks():
 def test_alone(coresys_criteria):
     coresys_criteria.record("shop.lost", 0)
 """
+JUDGED = ["--coresys-budget", "--coresys-profile=strict"]  # how far ``default`` comes depends on the machine
 OWN = '[[criterion]]\nid = "shop.lost"\nstatistic = "total"\nlimit = 0\nunit = "count"\nmin_samples = 7\n'
 
 
@@ -80,7 +81,7 @@ def test_two_machines_make_one_run(pytester: pytest.Pytester) -> None:
     with machine() as one, machine() as other:
         places = [word for port in (one, other) for word in ("--tx", f"socket=127.0.0.1:{port}//chdir={pytester.path}")]
         # With "=": what is a file by itself, xdist takes for a part of the suite, to be sent along.
-        options = ["--coresys-budget", "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
+        options = [*JUDGED, "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
         result = pytester.runpytest_subprocess(*options, "-p", "no:cacheprovider", *places)
     assert result.ret == 1
     _is_one_run_of_two(json.loads(target.read_text("utf-8")))
@@ -101,7 +102,7 @@ def test_two_machines_over_ssh_make_one_run(pytester: pytest.Pytester, monkeypat
     with sshd.server(pytester.path / "ssh", hosts) as config:
         where = f"ssh_config={config}//python={sys.executable}"
         places = [word for host in hosts for word in ("--tx", f"ssh={host}//{where}//chdir={pytester.mkdir(host)}")]
-        options = ["--coresys-budget", "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
+        options = [*JUDGED, "--coresys-criteria=own.toml", f"--coresys-json={target}", "--dist=load"]
         # A worker that dies is replaced, without end where its machine is no good.
         options += ["--max-worker-restart=0", "--rsyncdir=.", "-p", "no:cacheprovider", str(shop)]
         monkeypatch.chdir(shop)
