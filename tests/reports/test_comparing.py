@@ -209,6 +209,10 @@ def test_findings_of_the_run() -> None:
     (gone,) = compare(run_of(findings=[finding]), run_of())
     assert gone.word == "gone"
     assert compare(run_of(findings=[finding]), run_of(findings=[{**finding, "summary": "two left"}])) == []
+    soaked = [{"key": "memory.growth_rate", "level": "error", "owner": None, "summary": f"{rate} MiB/h > 1 MiB/h"}
+              for rate in (184, 185)]  # fmt: skip
+    assert compare(run_of(findings=soaked[:1]), run_of(findings=soaked[1:])) == []
+    assert words(compare(run_of(), run_of(findings=soaked[1:]))) == ["new"]
 
 
 def test_it_is_printed_a_line_each_with_what_proves_it() -> None:
