@@ -293,7 +293,7 @@ class _LineError(Exception):
 
 
 def _read(text: str, empty: Baseline, measures: Collection[str] | None) -> Baseline:
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").split("\n")  # not splitlines: names may have what ends a line in Unicode
     comments = {at: line for at, line in enumerate(lines, 1) if line.lstrip().startswith(_COMMENT)}
     bare = "\n".join("" if at in comments else line for at, line in enumerate(lines, 1))
     entries: dict[Subject, Entry] = {}

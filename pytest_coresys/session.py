@@ -55,6 +55,7 @@ from pytest_coresys.engine.runner import (
     takes_levels_back,
 )
 from pytest_coresys.engine.screen import Counts, Resolution, Screen
+from pytest_coresys.engine.soakfindings import FAILED
 from pytest_coresys.explain import Explaining
 from pytest_coresys.fixtures import COLLECTOR, ENVIRONMENTS, warm
 from pytest_coresys.given import criteria_of, given_file
@@ -287,6 +288,7 @@ class BudgetSession:
         self.soak: Soak | None = None
         self.run: dict[str, Any] = {}
         self.baseline: Baseline | None = None
+        self.made: set[str] = set()  # ids of tests, until all are collected
         self.left_out: set[str] = set()  # files and folders that were not collected in full, "" for any
         self.writes = _Writes()
         self.written: Written = None, None
@@ -319,6 +321,11 @@ class BudgetSession:
         # A worker of xdist has all tests, and runs its part of them.
         self.repeater.book.open(len(session.items), getattr(self.config, "workerinput", {}).get("workercount", 1))
         self.report.collected(item.nodeid for item in session.items)
+        # pytest-xdist puts the group of a test behind its name.
+        there = {part for item in session.items for part in (item.nodeid, item.nodeid.rpartition("@")[0])}
+        if not self.made <= there:  # a plugin took some out, and told nobody, as those that make shards do
+            self.left_out.add("")
+        self.made.clear()
         if any("testing_coordinator" in getattr(item, "fixturenames", ()) for item in session.items):
             self._safely(warm)  # what is imported, and made once, is no test's doing, nor a fixture's
         self.kept_apart = any(item.get_closest_marker("coresys_alone") is not None for item in session.items)
@@ -330,6 +337,9 @@ class BudgetSession:
         self.budget_hooks = self.config.hook.pytest_coresys_budgets.get_hookimpls()
         self.collected = True
         self.pytest_plugin_registered()
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.made.add(item.nodeid)
 
     def pytest_deselected(self) -> None:
         self.left_out.add("")
@@ -817,7 +827,9 @@ class BudgetSession:
         return self._safely(told)
 
     def _end_of_baseline(self, known: Baseline) -> None:
-        gone = known.of_no_test(self.report.known_tests(), self._is_whole) if has_run(self.run) else []
+        tests = self.report.known_tests()
+        files = {nodeid.partition("::")[0] for nodeid in tests}
+        gone = known.of_no_test(tests, lambda path: self._is_whole(path, files)) if has_run(self.run) else []
         if known.recording is None:
             self.report.hints = known.tightenable(self.run, gone)
             return
@@ -830,8 +842,11 @@ class BudgetSession:
         else:
             self.report.hints = [f"{known.name}: {len(new.entries)} known, {len(known.entries)} before"]
 
-    def _is_whole(self, path: str) -> bool:
-        """Whether all tests of a file were collected."""
+    def _is_whole(self, path: str, files: Collection[str]) -> bool:
+        """Whether all tests of a file were collected. ``files``: those of which any were; of a file that is there all
+        the same none were asked for, by a conftest or an option (doctests, say)."""
+        if path not in files and (self.config.rootpath / path).exists():
+            return False
         asked = any(_is_in(path, folder) for folder in _whole_folders(self.config))
         return asked and not any(_is_in(path, left_out) for left_out in self.left_out)
 
@@ -950,7 +965,7 @@ def _baseline_of(config: pytest.Config, measures: Collection[str]) -> Baseline |
     if update and not (reason or "").strip():
         problem = 'say why, with --coresys-reason "..."'
         raise ConfigError(place="--coresys-update-baseline", problem=problem)
-    return baseline.read(given_file(config, path), str(path), reason.strip() if update else None, measures)
+    return baseline.read(given_file(config, path), str(path), reason.strip() if update else None, {*measures, FAILED})
 
 
 def _deadlocked(seen: Seen) -> bool:

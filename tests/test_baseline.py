@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from coresys.records import Finding
 from pytest_coresys import baseline
 from pytest_coresys.baseline import Baseline, Entry
 from pytest_coresys.config.errors import ConfigError
-from pytest_coresys.session import _whole_folders
+from pytest_coresys.session import BudgetSession, _baseline_of, _whole_folders
 
 GROWTH = Entry("test", "t.py::a", "memory.growth", 1000.0, "B", "#412", "2026-01-02")
 THREADS = Entry("test", "t.py::a", "threads.leaked", 2.0, "count", "#413", "2026-01-02")
@@ -161,6 +162,16 @@ def test_the_file_reads_as_it_was_written(tmp_path: Path) -> None:
     path.write_text(baseline.text_of(whole), encoding="utf-8")
     assert baseline.read(path, "known.json", None) == whole
     assert len(path.read_text("utf-8").splitlines()) == 5, "an entry a line"
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r", "\n# x"])
+def test_names_may_have_what_ends_a_line_elsewhere(tmp_path: Path, mark: str) -> None:
+    known = of(replace(GROWTH, name=f"t.py::a[{mark}]", reason=f"a{mark}b"))
+    path = tmp_path / "known.json"
+    path.write_bytes(baseline.text_of(known).encode())
+    assert baseline.read(path, "known.json", None) == known
+    path.write_bytes(baseline.text_of(known).replace("\n", "\r\n").encode())
+    assert baseline.read(path, "known.json", None) == known, "as an editor of Windows has it"
 
 
 EDITED = """\
@@ -349,11 +360,50 @@ def test_which_folders_a_run_was_asked_for_as_a_whole(
     assert _whole_folders(config) == folders
 
 
+@pytest.mark.parametrize(
+    ("path", "left_out", "whole"),
+    [
+        ("tests/test_a.py", [], True),
+        ("tests/test_a.py", [""], False),
+        ("tests/test_a.py", ["tests"], False),
+        ("tests/test_a.py", ["tests/test_gone.py"], True),
+        ("tests/test_gone.py", [], True),
+        ("tests/test_quiet.py", [], False),  # it is there, and nothing of it was collected
+        ("app/test_a.py", [], False),
+    ],
+)
+def test_of_which_files_all_tests_were_collected(tmp_path: Path, path: str, left_out: list[str], whole: bool) -> None:
+    (tmp_path / "tests").mkdir()
+    for name in ("test_a", "test_quiet"):
+        (tmp_path / "tests" / f"{name}.py").write_text("")
+    config = SimpleNamespace(args=["tests"], option=SimpleNamespace(), rootpath=tmp_path,
+                             invocation_params=SimpleNamespace(dir=tmp_path))  # fmt: skip
+    session: Any = SimpleNamespace(config=config, left_out=set(left_out))
+    assert BudgetSession._is_whole(session, path, {"tests/test_a.py"}) is whole
+
+
+def test_a_worker_that_died_in_a_soak_is_read_as_it_was_recorded(tmp_path: Path) -> None:
+    """Its key is that of no measure."""
+    entry = Entry("run", "worker gw0", "soak.failed", 1.0, "count", "#415", "2026-01-02")
+    (tmp_path / "known.json").write_text(baseline.text_of(of(entry)), encoding="utf-8")
+    options = {"coresys_baseline": "known.json"}
+    config: Any = SimpleNamespace(getoption=options.get, invocation_params=SimpleNamespace(dir=tmp_path))
+    assert _baseline_of(config, {"memory.growth"}) == of(entry)
+
+
+SHARD = """
+import os
+def pytest_collection_modifyitems(items):
+    if "SHARD" in os.environ:
+        items[:] = items[:1]  # and tells nobody
+"""
+
+
 @pytest.mark.slow
 def test_an_entry_of_a_test_that_is_gone_is_told_by_a_run_of_the_whole_suite_and_dropped_by_recording(
-    pytester: pytest.Pytester,
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.makepyfile(**{"tests/test_a": "def test_a(): pass\ndef test_b(): pass\n"})
+    pytester.makepyfile(**{"tests/test_a": "def test_a(): pass\ndef test_b(): pass\n", "conftest": SHARD})
     gone = Entry("test", "tests/test_a.py::test_gone", "memory.growth", 1000.0, "B", "#412", "2026-01-02")
     path = pytester.path / "known.json"
     path.write_text(baseline.text_of(of(gone)), encoding="utf-8")
@@ -364,6 +414,10 @@ def test_an_entry_of_a_test_that_is_gone_is_told_by_a_run_of_the_whole_suite_and
     pytester.runpytest_subprocess(*options, "-n", "2").stdout.fnmatch_lines(told)
     pytester.runpytest_subprocess(*options, *recording, "--deselect", "tests/test_a.py::test_b")
     assert "test_gone" in path.read_text("utf-8")
+    monkeypatch.setenv("SHARD", "1")
+    pytester.runpytest_subprocess(*options, *recording)
+    assert "test_gone" in path.read_text("utf-8"), "another shard may have it"
+    monkeypatch.delenv("SHARD")
     pytester.runpytest_subprocess(*options, *recording)
     assert "test_gone" not in path.read_text("utf-8")
 

@@ -73,6 +73,14 @@ def _did_not_pass(tests: Sequence[str]) -> str:
     return f"{len(tests)} tests that are evidence for it did not pass: {_some(tests)}"
 
 
+def is_for_want_of_a_pass(why: str | None) -> bool:
+    """Whether a reason, as a run file has it, is that a test did not pass."""
+    return why is not None and any(words in why for words in _WANTS_A_PASS)
+
+
+_WANTS_A_PASS = ("for it did not pass: ", "for it failed: ")  # the second as run files of before have it
+
+
 def _few(criterion: Criterion, samples: Samples) -> str | None:
     """Why there is too little to judge by, if so."""
     number = samples.number

@@ -74,6 +74,7 @@ class CriteriaRecorder:
     def record(self, identity: str, value: float | str, detail: str = "") -> None:
         """Add a sample. ``detail`` is a line for the report, such as which case was lost."""
         criterion = self.criterion(identity)
+        _check_text(identity, detail=detail)
         if criterion.statistic == "check" and isinstance(value, bool):
             self.check(identity, value, detail)
             return
@@ -88,6 +89,7 @@ class CriteriaRecorder:
     def check(self, identity: str, ok: object, detail: str = "") -> None:
         """Add one check; where faults are counted (statistic "total"), 0 or 1. ``detail`` tells of a failed one."""
         criterion, right = self.criterion(identity), bool(ok)
+        _check_text(identity, detail=detail)
         if criterion.statistic == "check":
             self._collector.add(identity, lambda samples: samples.check(right, detail))
         elif criterion.statistic == "total" and criterion.unit not in ("s", "B"):
@@ -100,6 +102,7 @@ class CriteriaRecorder:
         criterion = self.criterion(identity)
         if criterion.statistic != "slope":
             raise _useless(criterion, "slope()")
+        _check_text(identity, detail=detail)
         figures = _interval(identity, (rate, low, high), criterion.unit)
 
         def put(samples: Samples) -> None:
@@ -111,11 +114,13 @@ class CriteriaRecorder:
     def note(self, identity: str, line: str) -> None:
         """A line for the report, beside the figures: what they were compared with, say."""
         self.criterion(identity)
+        _check_text(identity, line=line)
         self._collector.add(identity, lambda samples: samples.say(line))
 
     def unmeasured(self, identity: str, why: str) -> None:
         """It could not be measured here, and this is why: the criterion is not measured then, whatever else was."""
         self.criterion(identity)
+        _check_text(identity, why=why)
         if not why.strip():
             raise CriterionError(criterion=identity, problem="say why it could not be measured")
         self._collector.add(identity, lambda samples: samples.fail_to_measure(why))
@@ -231,7 +236,8 @@ class UnheardRecorder(CriteriaRecorder):
 
     def unmeasured(self, identity: str, why: str) -> None:
         """Drop it, if it is a reason."""
-        if not _check_text(identity, why=why) or not why.strip():
+        _check_text(identity, why=why)
+        if not why.strip():
             raise CriterionError(criterion=identity, problem="say why it could not be measured")
 
     def time(self, identity: str) -> Timing:

@@ -82,7 +82,7 @@ class SqlStore:
         with self._database.writing() as transaction:
             there = {identity: set(merged.split()) for identity, merged in transaction.rows(schema.SELECT_IDS, {})}
             mine = set(row["merged"].split()) or {row["id"]}
-            if any(mine <= (parts or {identity}) for identity, parts in there.items()):
+            if row["id"] in there or any(mine <= (parts or {identity}) for identity, parts in there.items()):
                 return
             _delete(transaction, [identity for identity, parts in there.items() if (parts or {identity}) < mine])
             transaction.do(schema.INSERT_RUN, row)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.criteria.judge import judge_all
+from pytest_coresys.criteria.judge import is_for_want_of_a_pass, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion
 from pytest_coresys.criteria.records import criterion_from_dict, result_to_dict, samples_from_dict, softened
 from pytest_coresys.criteria.run import unpassed
@@ -144,8 +144,10 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]], several: 
     evidence: dict[str, dict[str, None]] = {}
     entries: dict[str, list[Mapping[str, Any]]] = {}
     told: dict[str, list[Told]] = {}
+    proving: dict[str, set[str]] = {}  # tests that have to pass for it
     for run in runs:
-        skipped = {test["nodeid"] for test in run["tests"] if test["outcome"] == "skipped"}
+        ran = {test["nodeid"] for test in run["tests"] if test["outcome"] != "skipped"}
+        skipped = {test["nodeid"] for test in run["tests"]} - ran  # on each worker, where several had it
         for entry in run["criteria"]:
             name = entry["id"]
             known = criteria.setdefault(name, criterion_from_dict(entry))
@@ -155,15 +157,36 @@ def _criteria(runs: Sequence[Run], tests: Iterable[Mapping[str, Any]], several: 
                 entry["statistic"],
             ):
                 raise MergeError(f"criterion {name} has different limits in them")
+            if entry["limit"] is None and entry["statistic"] != "derived":
+                raise MergeError(f"criterion {name} has no limit that it could be judged by again")
             entries.setdefault(name, []).append(entry)
             evidence.setdefault(name, {}).update(dict.fromkeys(entry["evidence"]))
             told.setdefault(name, []).append(Told(entry, frozenset(entry["evidence"]) - skipped))
+            if _wants_passes(entry):
+                proving.setdefault(name, set()).update(entry["evidence"])
+    _check_parts(criteria)
     not_passed = unpassed(tests)
-    broken = {name: [not_passed[each] for each in nodeids if each in not_passed] for name, nodeids in evidence.items()}
+    broken = {
+        name: [not_passed[each] for each in nodeids if each in not_passed and each in proving.get(name, ())]
+        for name, nodeids in evidence.items()
+    }
     file = CriteriaFile("", lambda: criteria)
     samples = {name: _samples(each, several) for name, each in told.items()}
     results = judge_all(file, samples, {name: list(each) for name, each in evidence.items()}, broken)
     return softened([_at_level(result_to_dict(result), entries[name]) for name, result in results.items()])
+
+
+def _wants_passes(entry: Mapping[str, Any]) -> bool:
+    """Whether a criterion may be kept from being measured by a test of its evidence that did not pass. Not one that was
+    judged all the same: budgets feed it, whose figures count though another budget failed the test."""
+    return entry["verdict"] == "over" or is_for_want_of_a_pass(entry["why"])
+
+
+def _check_parts(criteria: Mapping[str, Criterion]) -> None:
+    for name, criterion in criteria.items():
+        for part in criterion.parts:
+            if part not in criteria or criteria[part].statistic == "derived":
+                raise MergeError(f"criterion {name} rests on {part}, of which no figures are there")
 
 
 class Told(NamedTuple):
@@ -186,13 +209,19 @@ def _samples(told: Sequence[Told], several: Sequence[str]) -> Samples:
 
 
 def _without_repeated(told: Sequence[Told]) -> list[Told]:
-    """Without the shards all of whose tests another one ran too: what is over is kept, or else what rests on more."""
+    """Without the shards all of whose tests another one ran too: what is over is kept, or else what rests on more, or
+    is worse."""
     kept: list[Told] = []
-    for each in sorted(told, key=lambda one: (one.entry["verdict"] != "over", -len(one.tests))):
+    for each in sorted(told, key=lambda one: (one.entry["verdict"] != "over", -len(one.tests), _goodness(one))):
         others = [other.tests for other in kept if other.tests]
         if not each.tests or not any(each.tests <= other or other <= each.tests for other in others):
             kept.append(each)
     return kept
+
+
+def _goodness(told: Told) -> int:
+    """Of shards in which the same tests recorded, the one that came to the worst is kept, whichever was first."""
+    return ("over", "not_measured", "near", "within").index(told.entry["verdict"])
 
 
 def _named(nodeids: Sequence[str]) -> str:
@@ -256,12 +285,16 @@ def _shard(run: Run) -> dict[str, Any]:
 
 
 def _common(machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What all of them have; None where they differ."""
+    """What all of them have; None where they differ. Of systems that differ in their version alone, the name."""
     names = dict.fromkeys(name for machine in machines for name in machine)
-    return {
-        name: machines[0].get(name) if len({str(machine.get(name)) for machine in machines}) == 1 else None
-        for name in names
-    }
+    return {name: _same([machine.get(name) for machine in machines], name) for name in names}
+
+
+def _same(values: Sequence[Any], name: str) -> Any:
+    if len(set(map(str, values))) == 1:
+        return values[0]
+    systems = {str(value).partition(" ")[0] for value in values} if name == "system" and all(values) else set()
+    return systems.pop() if len(systems) == 1 else None
 
 
 def _largest(several: Iterable[Mapping[str, float | None]]) -> dict[str, float | None]:

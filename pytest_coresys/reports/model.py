@@ -296,12 +296,16 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
             found += _unmeasured_in(test, patterns)
     for key in OF_SOAK:
         entry = run.get("soak", {}).get(key)
-        if entry and entry["verdict"] == "not_measured" and entry["level"] != "off" and _matches(key, patterns):
-            found.append(f"{key} in the soak: {entry['why']}")
+        if entry and _is_open_in_a_soak(entry) and _matches(key, patterns):
+            found.append(f"{key} in the soak: {entry.get('why') or 'it was not judged'}")
     for criterion in run.get("criteria", ()):
         if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
             found.append(f"{criterion['id']}: {criterion.get('why')}")
     return found
+
+
+def _is_open_in_a_soak(entry: Mapping[str, Any]) -> bool:
+    return entry.get("verdict", "not_measured") == "not_measured" and entry.get("level") != "off"
 
 
 def unmatched(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -213,6 +214,8 @@ def _loose_ends(run: Mapping[str, Any]) -> Iterator[Wrong]:
     """What points to nothing, or is no time or place, though it has the right type."""
     if not _has_zone(run["run"]["started"]):
         yield Wrong((".started", ".run"), f"is {_shown(run['run']['started'])}, no time with its zone")
+    elif not _has_end(run["run"]["started"], run["run"]["duration"]):
+        yield Wrong((".duration", ".run"), "is a number that is too large")
     for at, test in enumerate(run["tests"]):
         if "started" in test and not _has_zone(test["started"]):
             yield Wrong((".started", f"[{at}]", ".tests"), f"is {_shown(test['started'])}, no time with its zone")
@@ -224,6 +227,14 @@ def _has_zone(text: str) -> bool:
     try:
         return moment(text).tzinfo is not None
     except ValueError:
+        return False
+
+
+def _has_end(started: str, seconds: float) -> bool:
+    """Whether there is a date for it: there is none after the year 9999."""
+    try:
+        return bool(moment(started) + timedelta(seconds=seconds))
+    except OverflowError:
         return False
 
 

@@ -98,6 +98,11 @@ def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: 
         (lambda criteria: criteria.time(COUNT), "not time()"),
         (lambda criteria: criteria.timed(COUNT, list, beside=list), "not timed()"),
         (lambda criteria: criteria.unmeasured(TIME, " "), "say why"),
+        (lambda criteria: criteria.unmeasured(TIME, 7), "why = 7: write text"),
+        (lambda criteria: criteria.record(TIME, 1.0, 7), "detail = 7: write text"),
+        (lambda criteria: criteria.check(CHECK, False, OSError("x")), "detail = OSError('x'): write text"),
+        (lambda criteria: criteria.slope(SLOPE, 1, 0, 2, 7), "detail = 7: write text"),
+        (lambda criteria: criteria.note(TIME, None), "line = None: write text"),
     ],
 )  # fmt: skip
 def test_what_a_criterion_has_no_use_for_is_refused(criteria: CriteriaRecorder, call: object, told: str) -> None:

@@ -150,6 +150,9 @@ def test_a_merged_run_takes_the_place_of_its_shards_and_is_there_once(store: His
     store.save(merged_of("all", "run0000", "run0001", "run0002"))
     assert [row.id for row in store.runs(9)] == ["all"]
     assert store.keys() == ["memory.growth", "shop.time"]
+    store.save(run_of(3, identity="a+b"))  # as merged runs were kept that did not tell what they were merged from
+    store.save(merged_of("a+b", "a", "b"))
+    assert sorted(row.id for row in store.runs(9)) == ["a+b", "all"]
 
 
 @pytest.mark.parametrize(

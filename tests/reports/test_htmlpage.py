@@ -13,6 +13,10 @@ from typing import Any
 import bigruns
 import pytest
 
+from pytest_coresys.criteria.judge import judge
+from pytest_coresys.criteria.model import Criterion
+from pytest_coresys.criteria.records import result_to_dict
+from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.engine.evidence import SPENT, TOO_LITTLE, TOO_LONG
 from pytest_coresys.reports import htmlpage, runfile
 from pytest_coresys.reports.model import NOT_RUN
@@ -255,6 +259,13 @@ def _changed(**changes: Any) -> dict[str, Any]:
         (_changed(), "Compliant"),
         (_changed(states=["near", "near"]), "Compliant, with 2 tests near a limit"),
         (_changed(states=["warn"]), "Compliant, with 1 test over budgets that only warn"),
+        (
+            _changed(
+                findings=[finding("memory.growth", level="warn", owner="fixture f (c.py:1)", tests=[])],
+                criteria=[result_to_dict(judge(Criterion("shop.lost", "check", level="warn"), Samples(wrong=1)))],
+            ),
+            "Compliant, with 1 criterion over that only warn and 1 finding of the run that only warn",
+        ),
         (_changed(states=["suspect"]), "Compliant, with 1 suspicion"),
         (_changed(states=["seen once"]), "Compliant, with 1 suspicion"),
         (_changed(states=["none", "near"]), "Compliant, with 1 of 10 tests not measured and 1 test near a limit"),

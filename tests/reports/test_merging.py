@@ -12,12 +12,14 @@ import pytest
 
 from pytest_coresys import cli
 from pytest_coresys.criteria.judge import judge, judge_all
-from pytest_coresys.criteria.model import CriteriaFile, Criterion
+from pytest_coresys.criteria.model import CriteriaFile, Criterion, Result
 from pytest_coresys.criteria.records import result_to_dict
+from pytest_coresys.criteria.run import RunCriteria, unpassed
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import runfile
 from pytest_coresys.reports.merging import MergeError, merge
 from pytest_coresys.reports.model import RunReport
+from pytest_coresys.reports.shape import problem_of
 from pytest_coresys.schema import run_schema
 
 SUITE = """
@@ -197,6 +199,17 @@ def test_facts_of_different_machines_are_told_of_each() -> None:
     assert [shard["machine"]["cores"] for shard in told["shards"]] == [4, 2]
 
 
+@pytest.mark.parametrize(("other", "common"), [("Linux 6", "Linux"), ("Darwin 23", None), (None, None)])
+def test_a_run_merged_from_different_systems_is_a_run_file(other: str | None, common: str | None) -> None:
+    """Shards of a job have other kernels, now and then."""
+    machines = [{"cpu": "x", "cores": 4, "memory": 1, "system": system} for system in ("Linux 5", other)]
+    merged = merge([minimal(name, machine=machine) for name, machine in zip("ab", machines, strict=True)])
+    merged["summary"]["compliant"] = True
+    assert merged["run"]["machine"] == {**machines[0], "system": common}
+    jsonschema.Draft202012Validator(run_schema()).validate(merged)
+    assert problem_of(json.loads(runfile.encoded(merged))) is None
+
+
 def test_one_run_is_itself() -> None:
     alone = minimal("a")
     assert merge([alone]) == alone
@@ -270,8 +283,11 @@ def test_merging_what_was_merged_is_merging_all_at_once_in_whatever_order() -> N
 
 def judged(identity: str, samples: Samples, **found: Any) -> dict[str, Any]:
     """A run with one criterion, judged by these samples; ``found`` is what a baseline has made of it."""
-    result = judge(Criterion(id="shop.lost", statistic="check"), samples)
-    return {**minimal(identity), "criteria": [{**result_to_dict(result), **found}]}
+    return {**minimal(identity), "criteria": [{**checked(samples), **found}]}
+
+
+def checked(samples: Samples, *unpassed: str) -> dict[str, Any]:
+    return result_to_dict(judge(Criterion(id="shop.lost", statistic="check"), samples, unpassed=unpassed))
 
 
 def checks(*, right: int = 0, wrong: int = 0, unmeasured: str = "") -> Samples:
@@ -280,7 +296,8 @@ def checks(*, right: int = 0, wrong: int = 0, unmeasured: str = "") -> Samples:
 
 def shard(identity: str, samples: Samples, outcome: str, nodeid: str = "t::x") -> dict[str, Any]:
     test = {**unmeasured(nodeid, ""), "outcome": outcome}
-    return {**judged(identity, samples, evidence=[nodeid]), "tests": [test]}
+    found = checked(samples, *unpassed([test]).values())
+    return {**minimal(identity), "criteria": [{**found, "evidence": [nodeid]}], "tests": [test]}
 
 
 def test_a_test_that_was_skipped_in_one_shard_takes_nothing_from_what_another_has_measured() -> None:
@@ -296,6 +313,58 @@ def test_a_test_that_was_skipped_in_one_shard_takes_nothing_from_what_another_ha
     assert broken["why"] == "a test that is evidence for it did not pass: t::x (failed)"
     (busy,) = merge([judged("a", checks(unmeasured="machine too busy")), judged("b", checks(right=3))])["criteria"]
     assert (busy["verdict"], busy["why"]) == ("not_measured", "machine too busy")
+
+
+def test_what_budgets_feed_counts_in_the_merged_run_as_in_each_shard() -> None:
+    """A test over one budget has figures of the others, which are no worse for that."""
+    fed = Criterion("shop.peak", "value", "<=", 10.0, "B", measure="memory.peak")
+
+    def of(identity: str, outcome: str) -> dict[str, Any]:
+        measured = {"memory.peak": {"value": 5, "verdict": "within"}}
+        test = row_of(f"t::{identity}", outcome, measures=measured)
+        criteria = RunCriteria(CriteriaFile("own.toml", lambda: {fed.id: fed}))
+        return {**minimal(identity), "tests": [test], "criteria": list(map(result_to_dict, criteria.results([test])))}
+
+    shards = [of("a", "failed"), of("b", "passed")]
+    assert [shard["criteria"][0]["verdict"] for shard in shards] == ["within", "within"]
+    (found,) = merge(shards)["criteria"]
+    assert (found["verdict"], found["samples"], found["evidence"]) == ("within", 2, ["t::a", "t::b"])
+
+
+def test_a_test_that_one_worker_skipped_ran_all_the_same() -> None:
+    runs = []
+    for name in "ab":
+        rows = [row_of("t::x", outcome, worker=outcome) for outcome in ("passed", "skipped")]
+        runs.append({**judged(name, checks(right=2), evidence=["t::x"]), "tests": rows})
+    (found,) = merge(runs)["criteria"]
+    assert found["samples"] == 2, "counted once"
+
+
+def test_of_two_shards_with_the_same_tests_the_worse_is_told() -> None:
+    busy = shard("a", checks(unmeasured="machine too busy"), "passed")
+    fine = shard("b", checks(right=3), "passed")
+    for runs in ([busy, fine], [{**busy, "run": {**busy["run"], "id": "c"}}, fine]):
+        (found,) = merge(runs)["criteria"]
+        assert (found["verdict"], found["why"]) == ("not_measured", "machine too busy")
+
+
+@pytest.mark.parametrize(
+    ("parts", "more", "problem"),
+    [
+        ({"shop.gone": "within"}, {}, "criterion shop.ready rests on shop.gone, of which no figures are there"),
+        ({"shop.ready": "within"}, {}, "criterion shop.ready rests on shop.ready"),
+        ({"shop.lost": "within"}, {"limit": None}, "criterion shop.lost has no limit"),
+    ],
+)
+def test_criteria_that_cannot_be_judged_again_are_refused(
+    parts: dict[str, str], more: dict[str, Any], problem: str
+) -> None:
+    whole = result_to_dict(Result(Criterion("shop.ready", "derived"), "within", value=True))
+    runs = [judged(name, checks(right=1), **more) for name in "ab"]
+    for run in runs:
+        run["criteria"].append({**whole, "parts": parts})
+    with pytest.raises(MergeError, match=problem):
+        merge(runs)
 
 
 def test_what_rests_on_parts_that_only_warn_only_warns_in_the_merged_run_too() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_coresys import cli
 from pytest_coresys.criteria.judge import judge
-from pytest_coresys.criteria.model import Criterion
+from pytest_coresys.criteria.model import Criterion, Result
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports import ci
@@ -35,10 +35,14 @@ def whole() -> dict[str, Any]:
     criteria = [(Criterion(id="shop.time", statistic="p99", limit=0.05, unit="s"), timed),
                 (Criterion(id="shop.audited", statistic="check"), Samples(right=2))]  # fmt: skip
     run["criteria"] = [result_to_dict(judge(criterion, samples, ("t.py::a",))) for criterion, samples in criteria]
+    run["criteria"].append(result_to_dict(Result(Criterion(id="shop.ready", statistic="derived"), "within", value=True,
+                                                 parts={"shop.time": "within", "shop.audited": "within"})))  # fmt: skip
     run["tests"] = [{**test, "measures": dict(list(test["measures"].items())[:2])} for test in run["tests"]][:3]
     run["findings"] = [{"key": "threads.leaked", "level": "error", "owner": "fixture pool (c.py:9)", "summary": "s",
                         "tests": [], "details": ["d"], "locations": [PLACE]}]  # fmt: skip
-    run["soak"] = {}
+    run["soak"] = {"memory.growth_rate": {
+        "times": [0, 1], "values": [1, 2], "interval": [0, 1], "verdict": "within", "value": 1, "limit": 2,
+        "unit": "B/h", "level": "error", "origin": "default", "why": None}}  # fmt: skip
     nodes = [{"id": number, "name": name, "site": f"app/pool.py:{number}", "kind": "lock", "scope": "module"}
              for number, name in ((1, "A"), (2, "B"))]  # fmt: skip
     edges = [{"from": one, "to": two, "thread": "main", "sites": ["a.py:1", "a.py:2"], "gates": [], "tests": ["t"]}
@@ -67,6 +71,7 @@ def test_a_run_is_one_whatever_a_later_version_has_added() -> None:
         (("run", "workers"), 1.5, "no run file: run.workers is 1.5, not a whole number"),
         (("run", "duration"), -1, "no run file: run.duration is -1, less than 0"),
         (("run", "duration"), float("inf"), "no run file: run.duration is a number that is too large"),
+        (("run", "duration"), 1e15, "no run file: run.duration is a number that is too large"),
         (("run", "duration"), 10**30, "no run file: run.duration is a number that is too large"),
         (("run", "workers"), True, "no run file: run.workers is True, not a whole number"),
         (("run", "started"), "2026-13-01T00:00:00Z", "no run file: run.started is '2026-13-01T00:00:00Z', no time"),
@@ -103,7 +108,7 @@ def ways(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def test_what_is_taken_for_a_run_breaks_no_command() -> None:
     run = whole()
-    other = {**copy.deepcopy(run), "run": {**run["run"], "id": "other"}}
+    other = {**copy.deepcopy(run), "run": {**run["run"], "id": "other"}, "soak": {}}  # two soaks are never merged
     tried = taken = 0
     for way in ways(run):
         *before, last = way

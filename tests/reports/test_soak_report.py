@@ -105,6 +105,9 @@ def test_what_is_open_says_why_and_what_might_tell() -> None:
     assert "ended at a look" in text
     assert required_unmeasured(run, ["memory.*"]) == ["memory.growth_rate in the soak: too short: 12 readings"]
     assert required_unmeasured(run, ["threads.*"]) == []
+    for name in ("verdict", "why", "level"):  # as the schema allows it
+        run["soak"]["memory.growth_rate"].pop(name)
+    assert required_unmeasured(run, ["memory.*"]) == ["memory.growth_rate in the soak: it was not judged"]
     assert breaches(run) == []
 
 

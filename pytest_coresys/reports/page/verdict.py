@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pytest_coresys.reports.model import NOT_JUDGED, NOT_RUN, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.page.rows import Group
 from pytest_coresys.reports.reading import failed_by_itself, is_failed_by_budget, state_of_test, suspected
-from pytest_coresys.reports.words import NEAR, OVER, SUSPECT, UNMEASURED, WARN, WITHIN, State, counted, joined
+from pytest_coresys.reports.words import NEAR, OVER, SUSPECT, UNMEASURED, WARN, WITHIN, State, counted, joined, state_of
 
 Tone = Literal["good", "half", "bad", "none"]
 _SIGNS: Mapping[Tone, str] = {"good": "\u2713", "half": "!", "bad": "\u2715", "none": "\u2013"}
@@ -63,10 +63,21 @@ def _line(run: Mapping[str, Any], states: Counter[State], groups: Sequence[Group
     open_ = _open(run, states, groups)
     known = [
         *([f"{counted(states[WARN], 'test')} over budgets that only warn"] if states[WARN] else []),
+        *_warned(run),
         *([f"{counted(states[NEAR], 'test')} near a limit"] if states[NEAR] else []),
     ]
     told = [*open_, *known]
     return f"Compliant{observed}", f", with {joined(told)}" if told else "", "half" if open_ else "good"
+
+
+def _warned(run: Mapping[str, Any]) -> list[str]:
+    """What is over, beside tests, and only warns: by its level, or because a baseline knows it."""
+    criteria = [each for each in run["criteria"] if state_of(each) is WARN and each["statistic"] != "derived"]
+    findings = [each for each in run["findings"] if each["level"] == "warn"]
+    return [
+        *([f"{counted(len(criteria), 'criterion', 'criteria')} over that only warn"] if criteria else []),
+        *([f"{counted(len(findings), 'finding')} of the run that only warn"] if findings else []),
+    ]
 
 
 def _reasons(run: Mapping[str, Any]) -> list[str]:

@@ -254,7 +254,7 @@ function restore(v) {
   leave(false);
   if ($("#cq").value !== v.cq || state !== v.state) { $("#cq").value = v.cq; state = v.state; pressed($("#cc"), state); filterCriteria(); }
   if ($("#tq").value !== v.tq || kind !== v.kind || sort !== v.sort || down !== v.down || most !== v.most) { $("#tq").value = v.tq; ({kind, sort, down, most} = v); pressed($("#tc"), kind); list(); }
-  if ($("#lq")) { $("#lq").value = v.lq; $("#lb").checked = v.lb; picked = v.picked; locks(); }
+  if ($("#lq")) { $("#lq").value = v.lq; $("#lb").checked = v.lb; picked = v.picked && (v.picked[0] === "n" || D.locks.cycles[v.picked[1]]) ? v.picked : null; locks(); } // the page may have been written anew
   scrollTo(0, v.y);
   const seen = a => { const box = a.getBoundingClientRect(); return box.height && box.bottom > 0 && box.top < innerHeight; };
   const from = $$("#report a").find(a => a.getAttribute("href") === last && seen(a));
