@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 SMALL  := measure budgets
 LIBRARY := state errors threads resources monitoring cleanup components coordinators testing conformance
 XDIST  := CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
-ALIKE  := $(LIBRARY) measure validation browser history criteria
+ALIKE  := $(LIBRARY) measure validation browser history criteria reports
 STAMP  := $(VENV)/.ready
 
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.
@@ -33,8 +33,8 @@ parallel: $(STAMP)
 	$(XDIST) $(LIBRARY:%=tests/%)
 	$(XDIST) $(SMALL:%=--ignore tests/%) $(LIBRARY:%=--ignore tests/%)
 
-# What make test leaves out: each file of the corpus alone, and the batches of it that a check has no time for; the parts
-# of the corpus of locks that wait; one suite for each runner of event loops
+# What make test leaves out, which has to end within minutes also on a slow machine: each file of the corpus alone, and the
+# batches of it that a check has no time for; the parts of the corpus of locks that wait; what tests/long.txt names
 long: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 -m long
 

@@ -18,8 +18,17 @@ _INNER_PLUGINS = "pytest_coresys.plugin,xdist.plugin,xdist.looponfail"
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for pytester runs its suites in processes of their own: those are the same whatever is outside."""
+    """Those in tests/long.txt are long; who asks for pytester runs its suites in processes of their own, which are the
+    same whatever is outside.
+    """
+    import longtests  # beside the tests
+
+    long = longtests.read()
     for item in items:
+        file, _, rest = item.nodeid.partition("::")
+        name, _, case = rest.partition("[")
+        if case.startswith(long.get((file, name), ())):
+            item.add_marker(pytest.mark.long)
         if "pytester" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.inner)
 

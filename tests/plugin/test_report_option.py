@@ -129,8 +129,8 @@ def test_without_jinja2_a_report_is_a_usage_error_and_all_else_goes_on(pytester:
     ("content", "said"),
     [
         (None, "cannot be read: No such file or directory"),
-        ("{", "no run file: it is not JSON"),
-        ("[]", "no run file: it has no 'schema'"),
+        ("{", "no run file: it ends too early"),
+        ("[]", "no run file: it is a list"),
         (
             '{"schema": 99, "run": {}, "summary": {}, "tests": [], "findings": [], "criteria": [], "soak": {},'
             ' "locks": {}}',
@@ -157,9 +157,10 @@ def test_what_is_no_run_file_is_one_line_and_status_2(
 def test_a_report_that_can_go_nowhere_is_one_line_and_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "run.json").write_text('{"schema": 1, "tests": []}')
+    run_file = tmp_path / "run.json"
+    run_file.write_bytes(runfile.encoded(RunReport(mode="observe").finish(0)))
     with pytest.raises(SystemExit) as ended:
-        cli.main(["report", str(tmp_path / "run.json"), "-o", str(tmp_path)])
+        cli.main(["report", str(run_file), "-o", str(tmp_path)])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be written: is a directory" in line
