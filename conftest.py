@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,10 +18,12 @@ _INNER_PLUGINS = "pytest_coresys.plugin,xdist.plugin,xdist.looponfail"
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Those in tests/long.txt are long; who asks for pytester runs its suites in processes of their own, which are the
     same whatever is outside.
     """
+    if config.rootpath != Path(__file__).parent:
+        return  # the suites are run from elsewhere: this file stands above them, and has nothing to say there
     import longtests  # beside the tests
 
     long = longtests.read()
