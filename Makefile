@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 SMALL  := measure budgets
 LIBRARY := state errors threads resources monitoring cleanup components coordinators testing conformance
 XDIST  := CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
-ALIKE  := $(LIBRARY) measure validation browser history criteria reports
+ALIKE  := $(LIBRARY) budgets measure validation browser history criteria reports
 STAMP  := $(VENV)/.ready
 
 # Hundreds of the tests run a pytest of their own: without bytecode each of these compiles all of the project first.

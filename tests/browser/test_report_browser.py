@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ if browsers.chromium() is None and os.environ.get("CI") != "true":  # there it i
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as PlaywrightError
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner]
 
 FIRST = "t.py::test_moves[both-ways]"
+LONGEST = 30.0  # seconds that anything in the page may take
 Opener = Callable[..., Page]
 
 
@@ -108,6 +111,20 @@ def opened(browser: Browser, sample: bytes, tmp_path: Path) -> Iterator[Opener]:
 SHOWN = "found => found.filter(e => e.getClientRects().length).map(e => e.innerText ?? e.textContent)"
 
 
+def until(page: Page, condition: str, arg: object = None) -> None:
+    """Wait until it holds in the page, whose policy forbids what Playwright itself does to look more than once."""
+    end = time.monotonic() + LONGEST
+    while True:
+        try:
+            if page.evaluate(condition, arg):
+                return
+        except PlaywrightError:  # between two pages
+            if time.monotonic() > end:
+                raise
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
 def shown(page: Page, selector: str) -> list[str]:
     """The text of what is to be seen of it."""
     found: list[str] = page.eval_on_selector_all(selector, SHOWN)
@@ -164,7 +181,7 @@ def test_tests_are_searched_filtered_sorted_and_more_of_them_shown(opened: Opene
 def test_the_evidence_of_a_budget_leads_to_its_tests_the_worst_first(opened: Opener) -> None:
     page = opened()
     page.click("[id='memory.growth'] a")
-    page.wait_for_function("document.querySelector('#tq').value === 'memory.growth'")
+    until(page, "document.querySelector('#tq').value === 'memory.growth'")
     rows = shown(page, "#tt tbody tr")
     assert all("memory.growth" in row for row in rows)
     assert "over" in rows[0]
@@ -196,7 +213,7 @@ def test_a_link_to_a_test_opens_its_page_with_findings_measures_locks_and_comman
     assert page.title().startswith(FIRST)
     # A browser tells of a new fragment when it comes to it, not at once.
     page.keyboard.press("j")
-    page.wait_for_function("document.querySelector('#page h1').textContent !== 'test_moves[both-ways]'")
+    until(page, "document.querySelector('#page h1').textContent !== 'test_moves[both-ways]'")
     page.keyboard.press("Escape")
     page.wait_for_selector("#report", state="visible")
     assert page.is_hidden("#page")
@@ -404,10 +421,10 @@ def test_back_from_the_page_of_a_test_is_where_one_was_with_filter_and_focus(ope
         listed = page.evaluate("location.hash")
         if name != "of the browser":  # whose Back leads to the page before, as it should
             page.click("#page a[rel=next]")
-            page.wait_for_function("listed => location.hash !== listed", arg=listed)
+            until(page, "listed => location.hash !== listed", listed)
         back()
         page.wait_for_selector("#report:not([hidden])")
-        page.wait_for_function("place => Math.abs(scrollY - place) < 2", arg=place)
+        until(page, "place => Math.abs(scrollY - place) < 2", place)
         assert page.input_value("#tq") == "tests", name
         assert page.get_attribute("#tc [data-f=failed]", "aria-pressed") == "true", name
         if name == "of the browser":
@@ -420,15 +437,15 @@ def test_a_reload_keeps_place_and_filters(opened: Opener, tmp_path: Path) -> Non
     page.fill("#tq", "tests")
     page.evaluate("document.querySelector('#tests').scrollIntoView()")
     place = page.evaluate("scrollY")
-    page.wait_for_function("place => history.state && history.state.y === place", arg=place)
+    until(page, "place => history.state && history.state.y === place", place)
     page.reload()
-    page.wait_for_function("place => Math.abs(scrollY - place) < 2", arg=place)
+    until(page, "place => Math.abs(scrollY - place) < 2", place)
     assert page.input_value("#tq") == "tests"
     run = sample_run()
     run["locks"]["cycles"] = []  # mended meanwhile
     (tmp_path / "report.html").write_bytes(htmlpage.data(run))
     page.evaluate("history.replaceState({...history.state, picked: ['c', 0], y: 7}, ''); location.reload()")
-    page.wait_for_function("Math.abs(scrollY - 7) < 2 && document.querySelector('#lt tbody tr')")
+    until(page, "Math.abs(scrollY - 7) < 2 && document.querySelector('#lt tbody tr')")
     assert page.input_value("#tq") == "tests"
 
 
@@ -439,7 +456,7 @@ def test_a_card_has_a_link_of_its_own_that_leads_to_it(opened: Opener) -> None:
     assert 0 <= box["y"] < 800
     assert page.evaluate("document.activeElement.id") == "fix~5"
     page.click("[id='fix~2'] a.no")
-    page.wait_for_function("document.activeElement.id === 'fix~2'")
+    until(page, "document.activeElement.id === 'fix~2'")
     assert page.evaluate("location.hash") == "#fix~2"
 
 
