@@ -337,7 +337,7 @@ def test_only_what_is_new_or_worse_fails(pytester: pytest.Pytester, workers: tup
 @pytest.mark.parametrize(
     ("args", "options", "folders"),
     [
-        (["/work/shop"], {}, ["."]),
+        (["ROOT"], {}, ["."]),
         (["tests", "app"], {}, ["tests", "app"]),
         (["tests/test_a.py"], {}, []),
         (["tests", "tests/test_a.py::test_b"], {}, []),
@@ -354,7 +354,7 @@ def test_which_folders_a_run_was_asked_for_as_a_whole(
     for name in ("tests", "app"):
         (tmp_path / name).mkdir()
     (tmp_path / "tests" / "test_a.py").write_text("")
-    given = [str(tmp_path) if arg == "/work/shop" else arg for arg in args]
+    given = [str(tmp_path) if arg == "ROOT" else arg for arg in args]
     config: Any = SimpleNamespace(args=given, option=SimpleNamespace(**options), rootpath=tmp_path,
                                   invocation_params=SimpleNamespace(dir=tmp_path))  # fmt: skip
     assert _whole_folders(config) == folders
