@@ -23,11 +23,11 @@ from coresys.records import Finding
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.keys import unknown
 from pytest_coresys.criteria.records import softened
+from pytest_coresys.criteria.units import SCALED
 from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
 SCHEMA = 1
 WORSE = 1.1  # times what was recorded: figures of bytes and times are never twice the same
-_MEASURED = frozenset({"s", "B", "ratio", "B/h"})  # what else there is ("count", "buffers") is counted
 _OPTION = "--coresys-baseline"
 Subject = tuple[str, str, str]  # what it is about ("test", "criterion", "run"), of whom, and the key
 
@@ -58,7 +58,7 @@ class Entry:
         """Whether it is no worse than what was recorded."""
         if self.locks and not set(locks) <= set(self.locks):
             return False
-        return value <= (self.value * WORSE if self.unit in _MEASURED else self.value)
+        return value <= (self.value * WORSE if self.unit in SCALED else self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ _MOST_WHOLE = 2**63
 _MOST_DEPTH = 64
 
 # The worst first. A test is never better than its evidence, so what is not measured hides "near" and "within".
-_WORST_FIRST: tuple[Status, ...] = ("over", "not_measured", "near", "within")
+WORST_FIRST: tuple[Status, ...] = ("over", "not_measured", "near", "within")
 
 
 def plain_text(text: str) -> str:
@@ -252,7 +252,7 @@ def overall(verdicts: Iterable[Verdict]) -> Status:
     in force there is nothing that the test is within.
     """
     seen = {verdict.status for verdict in verdicts if verdict.level != "off"}
-    return next((status for status in _WORST_FIRST if status in seen), "not_measured")
+    return next((status for status in WORST_FIRST if status in seen), "not_measured")
 
 
 class _Judgement(NamedTuple):

@@ -120,9 +120,7 @@ class CriteriaRecorder:
     def unmeasured(self, identity: str, why: str) -> None:
         """It could not be measured here, and this is why: the criterion is not measured then, whatever else was."""
         self.criterion(identity)
-        _check_text(identity, why=why)
-        if not why.strip():
-            raise CriterionError(criterion=identity, problem="say why it could not be measured")
+        _check_reason(identity, why)
         self._collector.add(identity, lambda samples: samples.fail_to_measure(why))
 
     def time(self, identity: str) -> Timing:
@@ -236,9 +234,7 @@ class UnheardRecorder(CriteriaRecorder):
 
     def unmeasured(self, identity: str, why: str) -> None:
         """Drop it, if it is a reason."""
-        _check_text(identity, why=why)
-        if not why.strip():
-            raise CriterionError(criterion=identity, problem="say why it could not be measured")
+        _check_reason(identity, why)
 
     def time(self, identity: str) -> Timing:
         """Time the block, for ``seconds``."""
@@ -275,6 +271,12 @@ def _check_text(identity: object, **more: object) -> str:
         if not isinstance(value, str):
             raise CriterionError(criterion=identity, problem=f"{name} = {value!r}: write text")
     return identity
+
+
+def _check_reason(identity: str, why: str) -> None:
+    _check_text(identity, why=why)
+    if not why.strip():
+        raise CriterionError(criterion=identity, problem="say why it could not be measured")
 
 
 def _interval(identity: str, given: Sequence[object], unit: str | None) -> tuple[float, float, float]:

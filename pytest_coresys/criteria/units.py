@@ -41,7 +41,7 @@ UNITS: Mapping[str, tuple[str, float]] = {
     "bool": ("bool", 1.0),
 }
 
-_SCALED = ("s", "B", "ratio", "B/h")
+SCALED = ("s", "B", "ratio", "B/h")  # what else there is ("count", "buffers") is counted
 _COUNT_OF = "count of "
 _SPELT: Mapping[str, str] = {
     **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
@@ -60,7 +60,7 @@ _FIGURE = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(?P<u
 
 def is_count(base: str) -> bool:
     """Whether a base unit is a count, whatever it is of."""
-    return base not in _SCALED and base != "bool"
+    return base not in SCALED and base != "bool"
 
 
 def unit_of(text: str) -> tuple[str, float]:
@@ -96,7 +96,7 @@ def parse_figure(text: str, base: str | None = None, unit: str | None = None) ->
     written = match["unit"].strip() or unit or (base if base is not None and is_count(base) else None)
     if written is None:
         raise ValueProblem('a bare number: write a unit, such as "50 ms"')
-    for each in _SCALED if base is None else [base] if base in _SCALED else []:
+    for each in SCALED if base is None else [base] if base in SCALED else []:
         try:
             return parse_quantity(f"{match['number']} {written}", each), each
         except UnitError as error:

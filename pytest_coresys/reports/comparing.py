@@ -24,8 +24,9 @@ from math import erfc, sqrt
 from typing import Any
 
 from coresys.budgets.units import format_quantity
+from pytest_coresys.criteria.units import SCALED
 from pytest_coresys.history.model import fingerprint
-from pytest_coresys.wire import finding_subject
+from pytest_coresys.wire import WORST_FIRST, finding_subject
 
 Run = Mapping[str, Any]
 Counted = Mapping[float, int]  # figures, and how often each was seen
@@ -35,7 +36,6 @@ LEAST_CHANGE = 0.1  # of the median: less is proved by thousands of samples, and
 _LEAST_TIMES = 2.0  # by what a busier machine may make everything slower
 _LEAST_TREND = 5  # earlier runs, to know what they range over
 _LEAST_FIGURES = 8
-_RANKS = {"within": 0, "near": 1, "not_measured": 2, "over": 3}
 NOTHING = "~"
 _UNPROVED = "another verdict, and nothing proved"
 
@@ -110,10 +110,9 @@ def _unproved(what: str, was: Mapping[str, Any], now: Mapping[str, Any], texts: 
 
 
 def _is_counted(entry: Mapping[str, Any]) -> bool:
-    return entry["unit"] not in _MEASURED
+    return entry["unit"] not in SCALED
 
 
-_MEASURED = ("s", "B", "ratio", "B/h")
 _BY_RANK = ("p50", "p95", "p99")
 
 
@@ -294,7 +293,7 @@ def _median(counted: Counted) -> float:
 def _word_of(was: str, now: str) -> str:
     if "not_measured" in (was, now) and "over" not in (was, now):
         return "changed"
-    return "worse" if _RANKS[now] > _RANKS[was] else "better"
+    return "worse" if WORST_FIRST.index(now) < WORST_FIRST.index(was) else "better"
 
 
 def lines(changes: Sequence[Change]) -> list[str]:

@@ -20,6 +20,7 @@ from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions, verdict
 from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.pictures import Verbatim, axis
+from pytest_coresys.reports.reading import merged_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +76,7 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "script": Verbatim(script),
         "data": Verbatim(listing.embedded(packed)),
         "verdict": verdict.verdict(run, groups),
-        "merged": len(verdict.merged_of(run)),
+        "merged": len(merged_of(run)),
         "suspected": suspicions.suspicions(run),
         "most_suspected": _MOST_SUSPECTED,
         "suspected_number": verdict.suspicions_of(run),

@@ -23,7 +23,8 @@ from pytest_coresys.criteria.run import unpassed
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.model import NOT_RUN, RunReport, moment, summary_of
 from pytest_coresys.reports.orders import with_lock_ids
-from pytest_coresys.wire import SCHEMA, finding_to_dict
+from pytest_coresys.reports.reading import merged_of
+from pytest_coresys.wire import SCHEMA, WORST_FIRST, finding_to_dict
 
 Run = Mapping[str, Any]
 
@@ -91,8 +92,7 @@ def _check(runs: Sequence[Run]) -> None:
 
 def parts_of(run: Run) -> list[str]:
     """The ids of the runs that this one was made of: its own, where it was not merged."""
-    facts = run["run"]
-    return list(facts.get("merged") or [shard["id"] for shard in facts.get("shards", ())] or [facts["id"]])
+    return merged_of(run) or [run["run"]["id"]]
 
 
 # -- tests ----------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def _weight(rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
             test["outcome"] != "skipped",
             any(finding["level"] == "error" for finding in test["findings"]),
             _OUTCOMES.index(test["outcome"]),
-            _VERDICTS.index(test["verdict"]),
+            -WORST_FIRST.index(test["verdict"]),
             test["why"] != NOT_RUN,  # skipped on purpose, rather than left to another shard
         )
         for test in rows
@@ -133,7 +133,6 @@ def _weight(rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
 
 
 _OUTCOMES = ("skipped", "passed", "xpassed", "xfailed", "failed", "error")
-_VERDICTS = ("within", "near", "not_measured", "over")
 
 
 # -- criteria -------------------------------------------------------------------------------------------------------
@@ -212,16 +211,17 @@ def _without_repeated(told: Sequence[Told]) -> list[Told]:
     """Without the shards all of whose tests another one ran too: what is over is kept, or else what rests on more, or
     is worse."""
     kept: list[Told] = []
-    for each in sorted(told, key=lambda one: (one.entry["verdict"] != "over", -len(one.tests), _goodness(one))):
+    for each in sorted(told, key=_last_to_keep):
         others = [other.tests for other in kept if other.tests]
         if not each.tests or not any(each.tests <= other or other <= each.tests for other in others):
             kept.append(each)
     return kept
 
 
-def _goodness(told: Told) -> int:
+def _last_to_keep(told: Told) -> tuple[bool, int, int]:
     """Of shards in which the same tests recorded, the one that came to the worst is kept, whichever was first."""
-    return ("over", "not_measured", "near", "within").index(told.entry["verdict"])
+    verdict = told.entry["verdict"]
+    return verdict != "over", -len(told.tests), WORST_FIRST.index(verdict)
 
 
 def _named(nodeids: Sequence[str]) -> str:

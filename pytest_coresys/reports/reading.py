@@ -21,6 +21,12 @@ def names_of_tests(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def merged_of(run: Mapping[str, Any]) -> list[str]:
+    """The ids of the runs that this one was merged from; none for a run of its own."""
+    about = run["run"]
+    return [str(each) for each in about.get("merged", ())] or [str(each["id"]) for each in about.get("shards", ())]
+
+
 def is_only_warned(test: Mapping[str, Any]) -> bool:
     """Whether it is over by budgets that only warn; one whose markers are wrong is over by no measure at all."""
     over = [each["level"] for each in test["measures"].values() if each["verdict"] == "over"]

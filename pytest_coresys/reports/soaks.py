@@ -9,9 +9,9 @@ from coresys.budgets.units import format_quantity
 from coresys.budgets.wording import quoted
 from pytest_coresys.config.durations import duration_text
 from pytest_coresys.reports.words import counted
+from pytest_coresys.wire import WORST_FIRST
 
 RATE = "memory.growth_rate"
-_WORST_FIRST = ("over", "not_measured", "near", "within")
 
 
 def soak_series(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def unmeasured(key: str, why: str, **limit: Any) -> dict[str, Any]:
 
 
 def _badness(entry: Mapping[str, Any]) -> tuple[int, float, str]:
-    return _WORST_FIRST.index(entry["verdict"]), -(entry["value"] or 0.0), entry["worker"] or ""
+    return WORST_FIRST.index(entry["verdict"]), -(entry["value"] or 0.0), entry["worker"] or ""
 
 
 # -- lines ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ from pytest_coresys.measures import MEASURES, OF_SOAK
 from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER
 from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.page.suspicions import alike
-from pytest_coresys.reports.page.verdict import merged_of
-from pytest_coresys.reports.reading import SUSPECTED, unmeasured
+from pytest_coresys.reports.reading import SUSPECTED, merged_of, unmeasured
 from pytest_coresys.reports.words import counted, duration, quantity
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS
 

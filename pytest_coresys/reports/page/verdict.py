@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pytest_coresys.reports.model import NOT_JUDGED, NOT_RUN, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.page.rows import Group
-from pytest_coresys.reports.reading import failed_by_itself, is_failed_by_budget, state_of_test, suspected
+from pytest_coresys.reports.reading import failed_by_itself, is_failed_by_budget, merged_of, state_of_test, suspected
 from pytest_coresys.reports.words import NEAR, OVER, SUSPECT, UNMEASURED, WARN, WITHIN, State, counted, joined, state_of
 
 Tone = Literal["good", "half", "bad", "none"]
@@ -35,8 +35,7 @@ def verdict(run: Mapping[str, Any], groups: Sequence[Group]) -> Verdict:
     """What the run came to, and why."""
     tests = run["tests"]
     states = Counter(map(state_of_test, tests))
-    found = _line(run, states, groups)
-    start, stress, tone = found
+    start, stress, tone = _line(run, states, groups)
     title = f"{_SIGNS[tone]} {start}{stress} \u2013 coresys compliance report"
     return Verdict(tone, start, stress, " ".join(filter(None, _sentences(run, states, groups))), title)
 
@@ -57,7 +56,8 @@ def _line(run: Mapping[str, Any], states: Counter[State], groups: Sequence[Group
         return f"No test was run{of}", "", "none"
     observed = " (only observed, nothing was failed)" if run["run"]["mode"] == "observe" else ""
     if not run["summary"]["compliant"]:
-        reasons = joined(_reasons(run)) if _reasons(run) else "see below"
+        found = _reasons(run)
+        reasons = joined(found) if found else "see below"
         stopped = _stopped(tests)
         return f"Not compliant{observed}: ", f"{reasons}{'; ' if stopped else ''}{stopped}", "bad"
     open_ = _open(run, states, groups)
@@ -157,12 +157,6 @@ def _sentences(run: Mapping[str, Any], states: Counter[State], groups: Sequence[
     ]
 
 
-def merged_of(run: Mapping[str, Any]) -> list[str]:
-    """The ids of the runs that this one was merged from; none for a run of its own."""
-    about = run["run"]
-    return [str(each) for each in about.get("merged", ())] or [str(each["id"]) for each in about.get("shards", ())]
-
-
 def _criteria_text(run: Mapping[str, Any], groups: Sequence[Group]) -> str:
     if not run["criteria"]:
         return ""
@@ -175,4 +169,4 @@ def _criteria_text(run: Mapping[str, Any], groups: Sequence[Group]) -> str:
     return f"Of {number}: {', '.join(parts)}."
 
 
-__all__ = ["Verdict", "merged_of", "suspicions_of", "verdict"]
+__all__ = ["Verdict", "suspicions_of", "verdict"]
