@@ -10,6 +10,7 @@ there is in it.
 from __future__ import annotations
 
 import ctypes
+import gc
 from _thread import get_native_id
 from array import array
 from collections.abc import Callable
@@ -61,7 +62,13 @@ class CacheReader:
     def __init__(self) -> None:
         self._sizes = array("Q", range(32, 32 + _STEP * _BINS, _STEP))  # of whole chunks
         self._counts: Any = None
-        self._counts = self._find()
+        collects = gc.isenabled()
+        gc.disable()  # what a collection frees meanwhile goes into the cache that is tried out
+        try:
+            self._counts = self._find()
+        finally:
+            if collects:
+                gc.enable()
 
     @property
     def is_known(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import platform
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,11 +29,15 @@ def reader() -> CacheReader:
 
 
 @pytest.fixture
-def heap() -> tuple[Callable[[int], int | None], Callable[[int], Any]]:
+def heap() -> Iterator[tuple[Callable[[int], int | None], Callable[[int], Any]]]:
+    """malloc and free, while nothing else frees: a collection would."""
     malloc, free = malloccache._functions()
     assert malloc is not None
     assert free is not None
-    return malloc, free
+    gc.collect()
+    gc.disable()
+    yield malloc, free
+    gc.enable()
 
 
 @linux
@@ -42,6 +47,40 @@ def test_it_is_known_with_this_machines_c_library() -> None:
     expected = name == "glibc" and (2, 33) <= tuple(map(int, version.split(".")[:2])) <= (2, 41)
     assert CacheReader().is_known == expected
     assert CacheReader().read() >= 0
+
+
+class _Cycle:
+    """Garbage that fills a place of the cache when it is collected."""
+
+    def __init__(self) -> None:
+        self.me = self
+        self.holds = bytearray(600)
+
+
+@linux
+def test_a_collection_meanwhile_does_not_hide_it(monkeypatch: pytest.MonkeyPatch, reader: CacheReader) -> None:
+    malloc, free = malloccache._functions()
+    assert malloc is not None
+    assert free is not None
+    freed: list[int] = []
+
+    def free_amid_garbage(chunk: int) -> None:
+        freed.append(chunk)
+        for _ in range(20):
+            _Cycle()  # with a threshold of one they are collected, where collecting is on
+        free(chunk)
+
+    malloccache.empty_cache()  # or there would be no room in it for what is collected
+    monkeypatch.setattr(malloccache, "_functions", lambda: (malloc, free_amid_garbage))
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        found = CacheReader()
+    finally:
+        gc.set_threshold(*threshold)
+    assert freed
+    assert found.is_known
+    assert gc.isenabled()
 
 
 @linux
