@@ -34,9 +34,10 @@ parallel: $(STAMP)
 	$(XDIST) $(SMALL:%=--ignore tests/%) $(LIBRARY:%=--ignore tests/%)
 
 # What make test leaves out, which has to end within minutes also on a slow machine: each file of the corpus alone, and the
-# batches of it that a check has no time for; the parts of the corpus of locks that wait; what tests/long.txt names
+# batches of it that a check has no time for; the parts of the corpus of locks that wait; what tests/long.txt names. Each
+# pytest that a test runs has an interpreter started for it, where make test forks it (tests/support/pytests.py).
 long: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 -m long
+	CORESYS_TEST_FRESH=1 $(BIN)/python -m pytest -q -n 2 -m long
 
 serial: $(STAMP)
 	$(BIN)/python -m pytest -q -m 'not corpus and not inner and not slow and not long' $(ALIKE:%=--ignore tests/%)

@@ -44,7 +44,11 @@ def _only_our_plugins(request: pytest.FixtureRequest) -> None:
     """
     if "pytester" not in request.fixturenames:
         return
+    import pytests  # beside the tests
+
     monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    pytester: pytest.Pytester = request.getfixturevalue("pytester")
+    monkeypatch.setattr(pytester, "run", pytests.Forking(pytester))
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     if request.node.get_closest_marker("other_plugins") is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytests import fresh_interpreters  # tests/support
 
 # Sees every report in the process that shows it: phase, outcome and kind, as pytest logged them.
 _RECORDER = """
@@ -78,8 +80,8 @@ class InnerSuite:
         pytester.syspathinsert()
         pytester._monkeypatch.setenv("PYTHONPATH", str(self.path))  # also where a run starts in a folder below
 
-    def run(self, *arguments: str, stdin: bytes = b"", folder: str = ".") -> Inner:
-        """Run pytest with these arguments, there or in a folder below."""
+    def run(self, *arguments: str, stdin: bytes = b"", folder: str = ".", fresh: bool = False) -> Inner:
+        """Run pytest with these arguments, there or in a folder below; ``fresh``: in an interpreter started for it."""
         recorded, target = Path(self.path, "recorded.json"), Path(self.path, "run.json")
         recorded.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
@@ -91,7 +93,8 @@ class InnerSuite:
             if not any(word.startswith(("--coresys-profile", "--coresys-repeat")) for word in arguments):
                 words += ["--coresys-profile", "strict"]  # what is found must not hang on how busy the machine is
         os.chdir(Path(self.path, folder))
-        result = self._pytester.run(sys.executable, "-m", "pytest", *words, *arguments, stdin=stdin, timeout=120)
+        with fresh_interpreters() if fresh else nullcontext():
+            result = self._pytester.run(sys.executable, "-m", "pytest", *words, *arguments, stdin=stdin, timeout=120)
         facts = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
         data = json.loads(recorded.read_text(encoding="utf-8")) if recorded.exists() else {}
         return Inner(

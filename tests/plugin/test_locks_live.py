@@ -183,4 +183,4 @@ def test_raw():
     assert not hasattr(queue.Queue.get, "__wrapped__")
 """,
     )
-    assert inner.run().status == 0
+    assert inner.run(fresh=True).status == 0

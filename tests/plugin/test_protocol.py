@@ -550,7 +550,7 @@ def test_nothing_is_there():
 """,
     )
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others import all sorts of things
-    bare = inner.run("--strict-markers", "-p", "pytest_coresys.plugin")
+    bare = inner.run("--strict-markers", "-p", "pytest_coresys.plugin", fresh=True)
     assert bare.status == 0, bare.text
 
 
