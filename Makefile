@@ -10,7 +10,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SMALL  := measure budgets
 LIBRARY := state errors threads resources monitoring cleanup components coordinators testing conformance
-XDIST  := CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not long'
+# One more than the processors that there are at least: some tests wait
+WORKERS := 3
+XDIST  := CORESYS_TEST_XDIST=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m 'not long'
 ALIKE  := $(LIBRARY) budgets measure validation browser history criteria reports
 STAMP  := $(VENV)/.ready
 

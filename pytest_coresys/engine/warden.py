@@ -14,9 +14,12 @@ import json
 import os
 import select
 import signal
+import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from coresys.clock import monotonic, sleep
@@ -66,26 +69,23 @@ def run_watched(
     parent = os.getpid()
     ending = Ending()
     started = monotonic()
-    # Nothing may be raised between the fork and the block that sees to its end.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    held = _HeldInterruption()  # nothing may be raised between the fork and the block that sees to its end
     try:
         pid = forked._fork()
     except OSError:
         for fd in (reader, writer, notes):
             os.close(fd)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        held.let_go()
         raise
     if pid == 0:
-        forked._be_the_child(lambda send: _watch_over(work, send, notes, own_group, mask), reader, writer, parent)
+        forked._be_the_child(lambda send: _watch_over(work, send, notes, own_group, held), reader, writer, parent)
     listener = _Listener(reader, pid, notes, ending, on_message)
     try:
         try:
             os.close(writer)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            held.let_go()
             listener.listen(limit)
         except KeyboardInterrupt:
-            # It may come before the line above all the same, where another thread took the signal.
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             # Out of the terminal's group, it has not heard of it. Its fixtures are to put away what they made.
             listener.let_it_end(interrupt=own_group)
             raise
@@ -98,17 +98,48 @@ def run_watched(
     return ending
 
 
+class _HeldInterruption:
+    """SIGINT, held off from here on until it is let go.
+
+    The thread's mask alone does not: where another thread takes the signal, Python calls the handler in this one.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._handler = signal.getsignal(signal.SIGINT)
+        self._is_held = callable(self._handler) and threading.current_thread() is threading.main_thread()
+        if self._is_held:
+            signal.signal(signal.SIGINT, self._note)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+
+    def put_back(self) -> None:
+        """Have it handled as before."""
+        if self._is_held:
+            signal.signal(signal.SIGINT, self._handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def let_go(self) -> None:
+        """The same; one that came meanwhile is handled now."""
+        self.put_back()
+        if self._came and callable(self._handler):
+            self._came = False
+            self._handler(signal.SIGINT, sys._getframe())
+
+
 # -- the two processes ------------------------------------------------------------------------------------------------
 
 
-def _watch_over(work: Callable[[Send], None], send: Send, notes: int, own_group: bool, mask: Iterable[int]) -> None:
+def _watch_over(work: Callable[[Send], None], send: Send, notes: int, own_group: bool, held: _HeldInterruption) -> None:
     """What the warden does."""
     writer: int = send.writer  # type: ignore[attr-defined]  # set by forked
     sandbox.adopt_orphans()
     warden = os.getpid()
     pid = forked._fork()
     if pid == 0:
-        _be_the_one(work, writer, warden, notes, own_group, mask)
+        _be_the_one(work, writer, warden, notes, own_group, held)
     # Ctrl-C, which is held off here, is for the tests' process, which then ends us.
     _, status = os.waitpid(pid, 0)
     _end_what_is_left()
@@ -133,7 +164,7 @@ def _end_what_is_left() -> None:
 
 
 def _be_the_one(
-    work: Callable[[Send], None], writer: int, warden: int, notes: int, own_group: bool, mask: Iterable[int]
+    work: Callable[[Send], None], writer: int, warden: int, notes: int, own_group: bool, held: _HeldInterruption
 ) -> None:
     """What the process does in which the work is done. Never returns."""
     status, send = 1, None
@@ -141,7 +172,7 @@ def _be_the_one(
         forked._end_with(warden)
         if own_group:
             os.setpgid(0, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        held.put_back()
         notes = _out_of_reach(notes)
         faulthandler.enable(file=notes)
         faulthandler.register(_ASKED, file=notes, all_threads=True)

@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coresys.clock import monotonic, pauses
 from coresys.measure import meters
+from pytest_coresys.engine import warden
 from pytest_coresys.engine.forked import Message, Send
 from pytest_coresys.engine.warden import Ending, how_it_ended, run_watched
 
@@ -294,3 +296,39 @@ def test_an_interruption_is_handed_on_wherever_it_finds_us(tmp_path: Path) -> No
         with pytest.raises(KeyboardInterrupt):
             run(waits)
         assert tidied.exists(), turn
+
+
+def test_an_interruption_that_another_thread_takes_is_handed_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held off from the one thread, the other takes it, and Python calls the handler in the first."""
+    tidied, over = tmp_path / "tidied", threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    made = warden._Listener
+
+    def interrupted_meanwhile(*given: Any) -> Any:
+        assert other.ident is not None
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        for _ in pauses(monotonic() + 0.1, 0.001):
+            pass
+        return made(*given)
+
+    def waits(send: Send) -> None:
+        try:
+            while True:
+                threading.Event().wait(0.01)
+        finally:
+            tidied.touch()
+
+    monkeypatch.setattr(warden, "_Listener", interrupted_meanwhile)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(waits)
+        assert tidied.exists()
+        assert signal.getsignal(signal.SIGINT) is before
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        over.set()
+        other.join()

@@ -2,8 +2,7 @@
 
 Each case runs once, in ``strict``, which has no limit to the effort: so many of them share a session, as the tests of
 a project do, and each is judged as if it were alone. In ``make long`` each has a session of its own as well, and there
-are the batches that a check has no time for: four of five leaky ones (to say where each leaks is what takes long), and
-three of five innocent ones.
+are the batches that a check has no time for: fifteen of sixteen of either kind (to say where a leak is takes long).
 
 A run that spent less on repeating than ``default`` grants to any run is the same in ``default``, so of the innocent
 ones only the slow are run there again; of the leaky ones every eighth is run in ``default``, for the share that has to
@@ -58,7 +57,7 @@ def test_the_corpus_is_large_enough_and_says_what_leaks() -> None:
     assert len(SLOW) == len(SLOW_NAMES)
 
 
-BATCHES = 8  # of either kind; what a session costs does not count any more, and workers have their turns
+BATCHES = 16  # of either kind; what a session costs does not count any more, and workers have their turns
 SLOW = [case for case in INNOCENT if _name(case) in SLOW_NAMES]
 
 

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, signals and sockets as of Linux"),
 ]
 
-BATCHES = 4  # of the innocent ones, some of which wait for longer than a deadlock takes to be told
+BATCHES = 8  # of the innocent ones, some of which wait for longer than a deadlock takes to be told
 
 
 CASES = driver.cases()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytests import fresh_interpreters  # tests/support
 from test_protocol import EVERYTHING
 
 pytestmark = [pytest.mark.slow, pytest.mark.inner, pytest.mark.skipif(sys.platform != "linux", reason="no safe fork")]
@@ -464,6 +465,7 @@ def test_junit_has_it_as_any_failure(suite: Suite, pytester: pytest.Pytester) ->
 def test_the_end_of_the_run_can_still_be_asked_for(suite: Suite) -> None:
     suite.write("""
 import pytest
+from pytests import fresh_interpreters  # tests/support
 pytestmark = pytest.mark.coresys_isolated
 def test_ends(): pytest.exit("enough", 7)
 def test_never(): pass
@@ -544,7 +546,8 @@ def test_here():
     thin = ("plugin", "options", "hookspecs", "fixtures")
     assert ours == {"pytest_coresys", *("pytest_coresys." + name for name in thin)}
 """)
-    result, found = suite.run()
+    with fresh_interpreters():
+        result, found = suite.run()
     assert outcomes(found) == {"test_here": "..."}, result.stdout.str()
 
 

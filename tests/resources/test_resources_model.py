@@ -341,7 +341,7 @@ class Connections(RuleBasedStateMachine):
         assert figures.idle == len(self.open) - len(self.out) <= 2
 
 
-Buffers.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
-Connections.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+Buffers.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+Connections.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestBuffers = pytest.mark.slow(Buffers.TestCase)
 TestConnections = pytest.mark.slow(Connections.TestCase)

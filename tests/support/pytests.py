@@ -104,20 +104,20 @@ def _of_pytest(words: Sequence[str | os.PathLike[str]]) -> list[str] | None:
 
 
 class Server:
-    """The process that forks, started when it is first asked for; it ends with ours."""
+    """The process that forks, started when it is first asked for; it ends with ours, and is no child of it."""
 
     _running: Server | None = None
 
     def __init__(self) -> None:
         self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process = subprocess.Popen(
+        subprocess.run(
             [sys.executable, __file__, str(its.fileno())],
             stdin=subprocess.DEVNULL,
             env={key: value for key, value in _AT_START.items() if key != _PATH},
             pass_fds=[its.fileno()],
+            check=True,
         )
         its.close()
-        atexit.register(self.end)
 
     @classmethod
     def running(cls) -> Server:
@@ -125,11 +125,6 @@ class Server:
         if cls._running is None:
             cls._running = cls()
         return cls._running
-
-    def end(self) -> None:
-        """Have it end, and wait for that."""
-        self._socket.close()
-        self._process.wait()
 
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], streams: Sequence[IO[Any]], *, timeout: float
@@ -206,5 +201,7 @@ def _become(request: dict[str, Any], descriptors: Sequence[int], base: Sequence[
 
 
 if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         _serve(listening)
