@@ -465,7 +465,6 @@ def test_junit_has_it_as_any_failure(suite: Suite, pytester: pytest.Pytester) ->
 def test_the_end_of_the_run_can_still_be_asked_for(suite: Suite) -> None:
     suite.write("""
 import pytest
-from pytests import fresh_interpreters  # tests/support
 pytestmark = pytest.mark.coresys_isolated
 def test_ends(): pytest.exit("enough", 7)
 def test_never(): pass
