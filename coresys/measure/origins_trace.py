@@ -79,13 +79,13 @@ class _Switch:
         self._count = 0
         _watch_forks(self)
 
-    def look(self, frame: Any, line: int | None, hints: frozenset[Sort]) -> None:
+    def look(self, frame: Any, line: int | None, hints: frozenset[Sort], since: int | None = None) -> int | None:
         if not self.on:
-            return
+            return None
         self._count += 1
         if not self._count & 255 and self._now() > self.until:
             self.on = False
-        self.look_with(frame, line, hints)
+        return self.look_with(frame, line, hints, since)
 
 
 _switches: weakref.WeakSet[_Switch] = weakref.WeakSet()
@@ -181,6 +181,7 @@ def _settrace(switch: _Switch, observer: Observer, is_user: Callable[[str], bool
 
 
 _LineHints = tuple[dict[int, frozenset[Sort]], frozenset[Sort]]  # by line, and for all other lines
+_NO_HINTS: _LineHints = ({}, NO_HINT)
 
 
 class _Trace:
@@ -200,30 +201,40 @@ class _Trace:
         path = frame.f_code.co_filename
         if path in self._our_files:
             return None
-        caller = frame.f_back
+        caller, seen = frame.f_back, None
         if caller is not None:
-            self._switch.look(caller, None, NO_HINT)
+            # It may have made something before it called, at this line or, where lines are not told, in all it did:
+            # Thread.start() waits for what it has started.
+            code = caller.f_code
+            by_line, elsewhere = _NO_HINTS if code.co_filename in self._our_files else self._hints_in(code)
+            seen = self._switch.look(caller, None, by_line.get(caller.f_lineno, elsewhere))
+        frame.f_trace_lines = self._lines_are_told(path)
+        return _FrameTrace(self._switch, frame.f_lineno, self._hints_in(frame.f_code), seen)
+
+    def _lines_are_told(self, path: str) -> bool:
         lines = self._line_by_line.get(path)
         if lines is None:
             # Elsewhere the line makes no difference to the place that is named, and costs time.
             lines = self._line_by_line[path] = self._is_user(path) or not (
                 is_standard(path) or "-packages" + os.sep in path
             )
-        frame.f_trace_lines = lines
-        code = frame.f_code
+        return lines
+
+    def _hints_in(self, code: types.CodeType) -> _LineHints:
         hints = self._hints.get(code)
         if hints is None:
-            hints = self._hints[code] = _hints_of(code, lines)
-        return _FrameTrace(self._switch, frame.f_lineno, hints)
+            hints = self._hints[code] = _hints_of(code, self._lines_are_told(code.co_filename))
+        return hints
 
 
 class _FrameTrace:
     """The trace function of one frame. At a line event the line before it is what just ran."""
 
-    __slots__ = ("_hints", "_line", "_switch")
+    __slots__ = ("_hints", "_line", "_seen", "_switch")
 
-    def __init__(self, switch: _Switch, line: int, hints: _LineHints) -> None:
+    def __init__(self, switch: _Switch, line: int, hints: _LineHints, seen: int | None) -> None:
         self._switch, self._line, self._hints = switch, line, hints
+        self._seen = seen  # the last look of this frame's
 
     def __call__(self, frame: Any, event: str, argument: Any) -> Any:
         if not self._switch.on:
@@ -231,7 +242,7 @@ class _FrameTrace:
         now = frame.f_lineno
         ran = self._line if event == "line" else now
         lines, elsewhere = self._hints
-        self._switch.look(frame, ran, lines.get(ran, elsewhere))
+        self._seen = self._switch.look(frame, ran, lines.get(ran, elsewhere), self._seen)
         self._line = now
         return self
 

@@ -278,7 +278,8 @@ class Observer:
     """Asks the watches, and keeps for what is new the stack of the thread that asks.
 
     Another thread may be the one that made it: opening a file lets others run before it returns. So a thread that
-    comes back from a call which opens takes over what others, who did not, claimed since that thread's last look.
+    comes back from a call which opens takes over what others, who did not, claimed since that thread's last look, or
+    since the last one of the function that calls.
     """
 
     def __init__(self, watches: Iterable[Watch], our_files: frozenset[str]) -> None:
@@ -289,24 +290,27 @@ class Observer:
         self._last_look: dict[int, int] = {}
         self._doubtful: deque[_Doubtful] = deque(maxlen=64)  # older ones than all threads' last looks are settled
 
-    def look(self, frame: Any, line: int | None, hints: frozenset[Sort]) -> None:
+    def look(self, frame: Any, line: int | None, hints: frozenset[Sort], since: int | None = None) -> int | None:
         """See what is new, and keep where ``frame`` stands: at ``line``, or where it says itself. Never raises.
 
-        ``hints``: what the code that just ran probably made.
+        ``hints``: what the code that just ran probably made, since the look of the number ``since`` if that is known.
+        Returns the number of this look, or ``since`` if there was none.
         """
         if frame is None:  # the first function of a thread begins: nothing of the user's stands behind it
-            return
+            return since
         # Never wait long: a finalizer that runs in another thread's look may itself wait for this thread.
         if not (self._lock.acquire(timeout=0.1 if hints else 0.002)):
-            return
+            return since
         try:
-            self._look(frame, line, hints)
+            self._look(frame, line, hints, since)
+            since = self._looks
         except Exception:  # whatever was asked is broken: what it would have found stays without a place
             pass
         finally:
             self._lock.release()
+        return since
 
-    def _look(self, frame: Any, line: int | None, hints: frozenset[Sort]) -> None:
+    def _look(self, frame: Any, line: int | None, hints: frozenset[Sort], since: int | None) -> None:
         self._looks += 1
         thread = threading.get_ident()
         stack: Stack | None = None
@@ -322,11 +326,11 @@ class Observer:
                 if not hinted and isinstance(thing, int):  # tasks are made without letting others run
                     self._doubtful.append(_Doubtful(self._looks, thread, watch, thing))
         if hints and self._doubtful:
-            self._take_over(thread, hints, stack or stack_of(frame, line, self.our_files))
+            since = self._last_look.get(thread, self._looks) if since is None else since
+            self._take_over(thread, hints, stack or stack_of(frame, line, self.our_files), since)
         self._last_look[thread] = self._looks
 
-    def _take_over(self, thread: int, hints: frozenset[Sort], stack: Stack) -> None:
-        since = self._last_look.get(thread, self._looks)
+    def _take_over(self, thread: int, hints: frozenset[Sort], stack: Stack, since: int) -> None:
         for doubtful in reversed(self._doubtful):
             if doubtful.look <= since:
                 break

@@ -14,6 +14,7 @@ import inspect
 import mmap
 import multiprocessing
 import os
+import queue
 import select
 import signal
 import socket
@@ -345,6 +346,49 @@ def test_a_thread_stands_where_the_users_code_waits(keep: Keep) -> None:
     (found,) = find(partial(starts_thread, keep), "thread")
     assert place(found.locations[1]) == marked_line(Keep.wait, "# stands")
     assert found.details == ("1 per run", "daemon")
+
+
+class Pool:
+    """Workers, and a thread that takes what they made, which nobody ends."""
+
+    def __init__(self, keep: Keep, size: int) -> None:
+        self.jobs: queue.Queue[Any] = queue.Queue()
+        self.workers = [threading.Thread(target=self.work) for _ in range(size)]
+        for worker in self.workers:
+            worker.start()
+        threading.Thread(target=keep.wait, name="collector", daemon=True).start()  # here
+
+    def work(self) -> None:
+        while self.jobs.get() is not None:
+            pass
+
+    def stop(self) -> None:
+        for _ in self.workers:
+            self.jobs.put(None)
+        for worker in self.workers:
+            worker.join()
+
+
+def test_a_thread_that_another_saw_first_is_traced_to_the_line_that_started_it(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thread.start() waits for what it started, and others run before it has. One in ten were blamed on them."""
+    monkeypatch.setattr(origins_trace, "_free_tool", lambda: None)  # where calls are seen one by one it was right
+
+    def run() -> None:
+        pool = Pool(keep, 4)
+        for job in range(10):
+            pool.jobs.put(job)
+        pool.stop()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(30):
+            (found,) = find(run, "thread", repetitions=1)
+            assert place(found.locations[0]) == marked_line(Pool.__init__)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def starts_native_thread(keep: Keep) -> None:
