@@ -82,13 +82,15 @@ class Structure:
     """What is known of the thing that grows.
 
     ``only_grows``: a list that nothing in the code in sight takes from. ``may_end``: why it may come to an end that
-    more repetitions would not show: a bound that was not reached, a time that did not pass. ``releases``: code in
-    sight takes entries out, or nothing is known of the holder. ``patient``: there is time for as many repetitions as
-    people's bounds are large, a thousand, for there are ways of writing one that nobody sees.
+    more repetitions would not show: a bound that was not reached, a time that did not pass. ``unseen``: that is a
+    guess, for no holder was found, and more may show an end. ``releases``: code in sight takes entries out, or nothing
+    is known of the holder. ``patient``: there is time for as many repetitions as people's bounds are large, a thousand,
+    for there are ways of writing one that nobody sees.
     """
 
     only_grows: bool = False
     may_end: str | None = None
+    unseen: bool = False
     releases: bool = True
     patient: bool = False
 
@@ -245,7 +247,8 @@ def conclude(
         elif structure is None:
             return "ask"
         elif structure.may_end is not None:
-            return "unclear"  # more repetitions would only fill it
+            # More repetitions would only fill it, but for what nobody saw: sqlite3 lets go of cursors by the hundred.
+            return "more" if structure.unseen and len(everything) < rule.certain and not spent else "unclear"
         elif (
             count >= max(structure.needed, window if structure.releases else 0)
             and structure.is_seen_through(len(everything))

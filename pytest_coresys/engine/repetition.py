@@ -405,9 +405,11 @@ class Work:
         self._send({"patience": self._order.patience})
         # What comes rarely is judged as what nothing is known of, though it is found: by evenness, in 600 repetitions.
         known = bool(found.lines) and often >= repeat.OFTEN
+        seen = found.may_end or self._recorded_by_a_mock(found)
         return repeat.Structure(
             only_grows=known and found.only_grows and found.evicts is None,
-            may_end=found.may_end or self._recorded_by_a_mock(found) or self._kept_by_a_fixture(found),
+            may_end=seen or self._kept_by_a_fixture(found),
+            unseen=not seen,
             releases=found.evicts is not None or not known or not found.kept_by_user,
             patient=self._order.most > repeat.BEYOND_BOUNDS + repeat.BEYOND_BOUNDS // 3,
         )

@@ -20,6 +20,7 @@ Series = Callable[[int], float]
 UNKNOWN = Structure()
 KEYED = Structure(releases=False)
 LIST = Structure(only_grows=True, releases=False)
+GUESSED = Structure(may_end="no holder was found, and catalogue, which is still up, may be it", unseen=True)
 LRU = Structure(may_end="kept by functools.lru_cache(maxsize=1024), whose bound was not reached")
 
 
@@ -162,6 +163,11 @@ def judged(
         (rare, UNKNOWN, "leak"),
         (rare, LIST, "leak"),
         (leak, LRU, "unclear"),
+        (leak, GUESSED, "unclear"),
+        (rows, GUESSED, "unclear"),
+        (cache(300), GUESSED, "flat"),
+        (sawtooth(100), LRU, "unclear"),
+        (sawtooth(100), GUESSED, "flat"),
         (one_in_twenty, LIST, "leak"),
         (lambda n: 9000.0 * (n > 12), UNKNOWN, "flat"),
         (buffer, UNKNOWN, "leak"),
