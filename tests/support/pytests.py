@@ -86,7 +86,10 @@ class Forking:
         with open(source, "rb") as reads, written[0].open("wb") as out, written[1].open("wb") as errors:
             with open(sink, "wb") as writes:
                 writes.write(stdin)
-            status = Server.running().run(arguments, environment, (reads, out, errors), timeout=timeout or _HUNG)
+            try:
+                status = Server.running().run(arguments, environment, (reads, out, errors), timeout=timeout or _HUNG)
+            except subprocess.TimeoutExpired as error:
+                raise self._pytester.TimeoutExpired(str(error)) from None
         duration = time.perf_counter() - began
         out_lines, error_lines = (path.read_text(encoding="utf-8").splitlines() for path in written)
         print("\n".join((*out_lines, *error_lines)))  # shown where the test fails
