@@ -8,41 +8,24 @@ gets the interpreter then, and waits for that lock with it in hand, if it starts
 
 from __future__ import annotations
 
-import gc
 import sys
 from _thread import get_ident
 from collections.abc import Callable
-from threading import RLock
 from types import FrameType
 
-from coresys.forks import call_in_children
+from coresys.collector import put_off
 
 _current_frames: Callable[[], dict[int, FrameType]] = sys._current_frames
-_lock = RLock()  # of one put-off at a time: else the first to end lets the collector into another's call; re-entrant,
-# for the handler of a signal may come by
 
 
 def _without_collector() -> dict[int, FrameType]:
-    with _lock:
-        enabled = gc.isenabled()
-        gc.disable()
-        try:
-            found = _current_frames()
-        finally:
-            if enabled:
-                gc.enable()
+    with put_off():
+        found = _current_frames()
     found[get_ident()] = sys._getframe(1)  # this thread is where it called, not in here
     return found
 
 
 current_frames = _current_frames if sys.version_info >= (3, 11, 9) else _without_collector
 """As ``sys._current_frames``."""
-
-
-@call_in_children
-def _renew() -> None:
-    global _lock
-    _lock = RLock()
-
 
 __all__ = ["current_frames"]

@@ -15,7 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # imports nothing, so that every layer may raise from it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("coresys.errors.hierarchy",),
-    ("coresys.records", "coresys.system_records", "coresys.clock", "coresys.forks", "coresys.frames"),
+    (
+        "coresys.records",
+        "coresys.system_records",
+        "coresys.clock",
+        "coresys.forks",
+        "coresys.collector",
+        "coresys.frames",
+    ),
     ("coresys.interfaces",),
     ("coresys.budgets.units", "coresys.budgets.model"),
     ("coresys.measure",),

@@ -10,13 +10,13 @@ there is in it.
 from __future__ import annotations
 
 import ctypes
-import gc
 from _thread import get_native_id
 from array import array
 from collections.abc import Callable
 from operator import mul
 from typing import Any
 
+from coresys.collector import put_off
 from coresys.measure.system import FAILURES, System
 
 _LARGEST = 1032  # bytes; larger ones are cached by no glibc before 2.42, and there only if a tunable asks for it
@@ -62,13 +62,8 @@ class CacheReader:
     def __init__(self) -> None:
         self._sizes = array("Q", range(32, 32 + _STEP * _BINS, _STEP))  # of whole chunks
         self._counts: Any = None
-        collects = gc.isenabled()
-        gc.disable()  # what a collection frees meanwhile goes into the cache that is tried out
-        try:
+        with put_off():  # what a collection frees meanwhile goes into the cache that is tried out
             self._counts = self._find()
-        finally:
-            if collects:
-                gc.enable()
 
     @property
     def is_known(self) -> bool:

@@ -106,27 +106,23 @@ class _HeldInterruption:
 
     def __init__(self) -> None:
         self._came = False
-        self._handler = signal.getsignal(signal.SIGINT)
-        self._is_held = callable(self._handler) and threading.current_thread() is threading.main_thread()
-        if self._is_held:
+        here = threading.current_thread() is threading.main_thread()  # where Python calls it
+        handler = signal.getsignal(signal.SIGINT)
+        self._handler = handler if here and callable(handler) else None
+        if self._handler is not None:
             signal.signal(signal.SIGINT, self._note)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came = True
 
-    def put_back(self) -> None:
-        """Have it handled as before."""
-        if self._is_held:
-            signal.signal(signal.SIGINT, self._handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
     def let_go(self) -> None:
-        """The same; one that came meanwhile is handled now."""
-        self.put_back()
-        if self._came and callable(self._handler):
-            self._came = False
-            self._handler(signal.SIGINT, sys._getframe())
+        """Have it handled as before, and one that came meanwhile now."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # first: once it is handled it may raise
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            if self._came:
+                self._handler(signal.SIGINT, sys._getframe())
 
 
 # -- the two processes ------------------------------------------------------------------------------------------------
@@ -172,7 +168,7 @@ def _be_the_one(
         forked._end_with(warden)
         if own_group:
             os.setpgid(0, 0)
-        held.put_back()
+        held.let_go()
         notes = _out_of_reach(notes)
         faulthandler.enable(file=notes)
         faulthandler.register(_ASKED, file=notes, all_threads=True)

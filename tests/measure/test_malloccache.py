@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from coresys.collector import put_off
 from coresys.measure import malloccache
 from coresys.measure.malloccache import CacheReader
 from coresys.measure.meters import MallocMeter
@@ -35,9 +36,8 @@ def heap() -> Iterator[tuple[Callable[[int], int | None], Callable[[int], Any]]]
     assert malloc is not None
     assert free is not None
     gc.collect()
-    gc.disable()
-    yield malloc, free
-    gc.enable()
+    with put_off():
+        yield malloc, free
 
 
 @linux

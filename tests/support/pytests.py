@@ -56,13 +56,9 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
 @contextlib.contextmanager
 def fresh_interpreters() -> Iterator[None]:
     """In the block each run has an interpreter that was started for it."""
-    was = os.environ.get(_FRESH)
-    os.environ[_FRESH] = "1"
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(_FRESH, "1")
         yield
-    finally:
-        if was is None:
-            del os.environ[_FRESH]
 
 
 class Forking:
@@ -88,8 +84,8 @@ class Forking:
                 writes.write(stdin)
             try:
                 status = Server.running().run(arguments, environment, (reads, out, errors), timeout=timeout or _HUNG)
-            except subprocess.TimeoutExpired as error:
-                raise self._pytester.TimeoutExpired(str(error)) from None
+            except TimeoutError:
+                raise self._pytester.TimeoutExpired(f"{arguments}: {timeout} s") from None
         duration = time.perf_counter() - began
         out_lines, error_lines = (path.read_text(encoding="utf-8").splitlines() for path in written)
         print("\n".join((*out_lines, *error_lines)))  # shown where the test fails
@@ -134,7 +130,7 @@ class Server:
     ) -> int:
         """Run pytest in the present folder, with stdin, stdout and stderr. Returns what Popen would as its status.
 
-        Raises subprocess.TimeoutExpired, and nothing of it is there any more.
+        Raises TimeoutError, and nothing of it is there any more.
         """
         request = {"arguments": list(arguments), "folder": os.getcwd(), "environment": dict(environment)}
         socket.send_fds(self._socket, [json.dumps(request).encode()], [stream.fileno() for stream in streams])
@@ -146,7 +142,7 @@ class Server:
             os.kill(child, signal.SIGKILL)
             self._socket.settimeout(None)
             self._socket.recv(_ANSWER)
-            raise subprocess.TimeoutExpired(list(arguments), timeout) from None
+            raise
         finally:
             self._socket.settimeout(None)
 
