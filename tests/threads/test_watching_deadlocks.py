@@ -336,6 +336,16 @@ while not any(party.waiting for party in parties()): time.sleep(0.01)
 import atexit; atexit.register(lambda: print(json.dumps({"count": 1, "told": [], "names": [], "suspected": 0})))
 uninstall()
 """,
+    "items that nobody puts, when all else has ended": """
+def get(): caught(queue.Queue().get); done.append(1)
+done = []
+threads = [threading.Thread(target=get) for _ in range(3)]
+for t in threads: t.start(); time.sleep(0.05)
+import atexit
+last = lambda: print(json.dumps({"count": 1 + (told[0] != threads[-1].name), "told": [], "names": [], "suspected": 0}))
+atexit.register(last)
+uninstall()
+""",
     "a lock taken twice": "lock.acquire(); caught(lock.acquire)",
     "an item that nobody puts": "caught(queue.Queue().get)",
     "an item that is put under the lock": """
@@ -545,6 +555,48 @@ def test_what_would_end_is_left_alone(name: str) -> None:
     assert found["suspected"] == (name in ("a lock as a signal", "a lock held over an await that a signal lets go")), (
         errors
     )
+
+
+ALL_WAIT = """
+from coresys.threads.watching import chains, waits
+deadlocks.QUIET, deadlocks.AGAIN, waits.FIRST, waits.LONGEST = 4, 0.2, 0.01, 0.02
+walked, frames = set(), deadlocks.current_frames
+deadlocks.current_frames = lambda: (walked.add(threading.current_thread().name), frames())[1]
+def all_have_looked():
+    waiting = {party: party.waiting for party in chains.parties() if party.thread != threading.get_ident()}
+    lasting = {party: its for party, its in waiting.items() if its is not None}
+    if len(lasting) < MOST: return False
+    for its in lasting.values(): before.setdefault(its, its.looked)
+    return all(its.looked >= before[its] + 60 for its in lasting.values())
+before = {}  # a wait, and how often it had looked when all others waited too
+def busy():
+    while not all_have_looked(): time.sleep(0.01)
+    print(json.dumps(sorted(walked)), flush=True)
+    os._exit(0)
+import os
+queues = [queue.Queue() for _ in range(10)]
+for number, items in enumerate(queues):
+    threading.Thread(target=items.get, name=f"waits {number}", daemon=True).start()
+    time.sleep(0.01)
+thread = threading.Thread(target=busy)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "who"),
+    [
+        pytest.param("MOST = 11; thread.start(); threading.Event().wait()", "MainThread", id="the main thread waits"),
+        pytest.param("MOST = 10; thread.start()", "waits 9", id="the main thread has ended"),
+    ],
+)
+def test_of_many_that_wait_only_the_one_that_would_be_told_walks_all_stacks(end: str, who: str) -> None:
+    """Each look walks all of them: where each of hundreds of threads did, twice a second, nobody else got to run."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + ALL_WAIT + end], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [who], done.stderr
 
 
 @pytest.mark.slow

@@ -274,7 +274,7 @@ def _deadlock(wait: Wait) -> tuple[_Members, bool] | None:
             wakers[party] = found
             todo += found
     if anybody:
-        everybody = _everybody_waits(members)
+        everybody = _everybody_waits(wait, members)
         return None if everybody is None else (everybody, True)
     circle = _back_to(wait.party, wakers)
     return ({party: members[party] for party in circle}, False) if circle else None
@@ -298,17 +298,25 @@ def _back_to(me: Party, wakers: dict[Party, _Wakers]) -> set[Party]:
 # Does nobody run?
 
 
-def _everybody_waits(members: _Members) -> _Members | None:
-    """All threads that wait, if no other one runs; None if one does, or may."""
+def _everybody_waits(wait: Wait, members: _Members) -> _Members | None:
+    """All threads that wait, if no other one runs; None if one does, or may.
+
+    Also None where another thread than that of ``wait`` would be told: that one looks for all of them. Each look walks
+    all stacks, and of hundreds of threads that wait each looks twice a second.
+    """
     now = monotonic()
     patience = min(QUIET, AGAIN)
-    if any(now - wait.since < patience for wait in members.values()):
+    if any(now - each.since < patience for each in members.values()):
         return None
     main = threading._main_thread._ident  # type: ignore[attr-defined]
-    by_thread = {party.thread: party for party in parties()}
-    mains = by_thread.get(main)
-    if (mains is None or mains.waiting is None) and not _shuts_down():
+    mains = _of_main()
+    its = None if mains is None else mains.waiting
+    if its is None and not _shuts_down():
         return None  # the usual case, told without looking at all of them
+    itself = wait.lock is not None and wait.lock._me is wait.party  # is suspected, if somebody runs
+    if not itself and (mains is not wait.party if its is not None else _is_not_last(wait)):
+        return None
+    by_thread = {party.thread: party for party in parties()}
     frames = current_frames()
     found: _Members = {}
     try:
@@ -327,6 +335,24 @@ def _everybody_waits(members: _Members) -> _Members | None:
         return None if handlers() or others(len(frames)) else found
     finally:
         del frames
+
+
+def _of_main() -> Party | None:
+    main = threading._main_thread
+    found: Party | None = main.__dict__.get(PARTY)
+    if found is not None and found.thread == main._ident:  # type: ignore[attr-defined]
+        return found
+    return next((party for party in parties() if party.thread == main._ident), None)  # type: ignore[attr-defined]
+
+
+def _is_not_last(wait: Wait) -> bool:
+    """Whether another thread has begun to wait after this one, which is told where the main thread is not there."""
+    threads = threading._active  # type: ignore[attr-defined]
+    mine = wait.since, wait.party.number
+    return any(
+        (its := party.waiting) is not None and (its.since, party.number) > mine and party.thread in threads
+        for party in parties()
+    )
 
 
 def lasts(wait: Wait, more: float = 0.0) -> bool:
