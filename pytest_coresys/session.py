@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,17 +19,14 @@ from coresys.clock import monotonic
 from coresys.measure import meters
 from coresys.measure.holders import Paths
 from coresys.measure.settings import SettingsSnapshot
-from coresys.measure.system import System
 from coresys.measure.undisturbed import UndisturbedClock
-from coresys.records import Finding, Location, Part, Reading
-from coresys.threads.watching import chains
+from coresys.records import Finding, Reading
 from coresys.threads.watching.install import unwatched
 from pytest_coresys import again, baseline, wire
 from pytest_coresys.baseline import Baseline
 from pytest_coresys.config.documents import OWN_FILE
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.sources import load_settings
-from pytest_coresys.criteria import run as run_criteria
 from pytest_coresys.criteria.model import CriteriaFile, NamedFile
 from pytest_coresys.criteria.quiet import Quiet
 from pytest_coresys.criteria.recorder import Collector
@@ -42,7 +39,7 @@ from pytest_coresys.engine.evidence import (
     verdicts_without_a_pass,
 )
 from pytest_coresys.engine.fixtures import FixtureJudge
-from pytest_coresys.engine.plan import Plan, Planner
+from pytest_coresys.engine.plan import Planner
 from pytest_coresys.engine.repeater import Repeater
 from pytest_coresys.engine.runner import (
     fixture_owner,
@@ -62,12 +59,12 @@ from pytest_coresys.given import criteria_of, given_file
 from pytest_coresys.history import opening
 from pytest_coresys.history.model import HistoryError, HistoryStore, put_trends
 from pytest_coresys.imports import unrewritten
-from pytest_coresys.items import plan_around, plan_of
+from pytest_coresys.items import plan_around
 from pytest_coresys.measures import MEASURES, Measure
 from pytest_coresys.options import INI_BUDGETS
 from pytest_coresys.probes.base import Probe, ProbeSet
 from pytest_coresys.probes.builtin import GlobalsChanged
-from pytest_coresys.probes.environments import Environments, Left
+from pytest_coresys.probes.environments import Environments
 from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
@@ -77,6 +74,7 @@ from pytest_coresys.reports.model import RunReport, criteria_over, has_run, requ
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
+from pytest_coresys.watches import FarWatch, Foreign, ForeignWatch, Watch
 
 if TYPE_CHECKING:
     from pytest_coresys.engine.isolated import Outcome
@@ -246,7 +244,7 @@ class BudgetSession:
         self.screen = Screen()
         self.resolution = Resolution()
         self.counts: Counts | None = None  # the last reading, as long as it is fresh
-        self.repeater = Repeater(settings.effort, self.unmeasured, self._progress, self._time_goes_by)
+        self.repeater = Repeater(settings.effort, self.unmeasured, self._progress, self.time_goes_by)
         self.fixtures = FixtureJudge(
             self.repeater,
             self.screen.heap,
@@ -301,7 +299,7 @@ class BudgetSession:
         if self.quiet is not None and self.worker is None:  # a worker that has ended leaves others to their tests
             self.quiet.remove()
 
-    def _time_goes_by(self) -> None:
+    def time_goes_by(self) -> None:
         """What stands now need not be what the next test finds: threads go on, and a test may be repeated here."""
         self.counts = None
         self.settings_probe.forget()
@@ -327,7 +325,7 @@ class BudgetSession:
             self.left_out.add("")
         self.made.clear()
         if any("testing_coordinator" in getattr(item, "fixturenames", ()) for item in session.items):
-            self._safely(warm)  # what is imported, and made once, is no test's doing, nor a fixture's
+            self.safely(warm)  # what is imported, and made once, is no test's doing, nor a fixture's
         self.kept_apart = any(item.get_closest_marker("coresys_alone") is not None for item in session.items)
         if self.kept_apart and self.worker is not None:
             self.quiet = Quiet(str(getattr(self.config, "workerinput", {}).get("testrunuid", os.getppid())))
@@ -419,7 +417,7 @@ class BudgetSession:
                 raise
             duration = sum(report.duration for report in outcome.reports)
             began += monotonic() - started - duration  # the processes are the price of the isolation, not of a measure
-            self._time_goes_by()
+            self.time_goes_by()
             far.take(outcome.measured)
             last = nextitem is None
             self._close(item, outcome.reports, far, duration, began=began, by_the_wall=by_the_wall, last=last)
@@ -439,10 +437,10 @@ class BudgetSession:
         book = self.repeater.book
         held = [report for report in reports if report.when == "call" and report.passed] + reports[-1:]
         try:
-            record = self._judged(item, reports, watch, duration, may_repeat=True, last=last)
-            if len(held) == 2 and self._amend(held[0], record):
+            record = self.judged(item, reports, watch, duration, may_repeat=True, last=last)
+            if len(held) == 2 and self.amend(held[0], record):
                 record["outcome"] = "failed"
-            self._attach(reports[-1], record)
+            self.attach(reports[-1], record)
         finally:  # also when somebody ends the run while we judge
             book.watched += monotonic() - began - duration - (book.by_the_wall - by_the_wall)
             book.tests_left -= 1
@@ -451,7 +449,7 @@ class BudgetSession:
                 if self.soak is None or not self.soak.keeps(item, report):
                     ihook.pytest_runtest_logreport(report=report)
 
-    def _judged(
+    def judged(
         self,
         item: pytest.Item,
         reports: list[pytest.TestReport],
@@ -461,6 +459,7 @@ class BudgetSession:
         may_repeat: bool,
         last: bool,
     ) -> dict[str, Any]:
+        """The record of a test that is over, for the run file: what it left, whether that repeats, and the verdict."""
         outcome = "failed" if item.nodeid in self.failed_inside else _outcome(reports)
         plan = watch.plan
         seen = Seen(
@@ -509,7 +508,7 @@ class BudgetSession:
             verdicts, findings = with_agreed(verdicts, findings, self.settings.accepts)
         if findings and self.baseline is not None and plan.problem is None:
             verdicts, findings = self.baseline.of_test(wire.plain_text(item.nodeid), verdicts, findings)
-        self._safely(self._judge_fixtures)
+        self.safely(self._judge_fixtures)
         record = wire.test_to_dict(
             nodeid=item.nodeid,
             outcome=outcome,
@@ -545,7 +544,7 @@ class BudgetSession:
         except StrangerError as error:
             self.complain(f"a plugin's pytest_coresys_verdict raised {error}")
 
-    def _amend(self, report: Any, record: dict[str, Any]) -> bool:
+    def amend(self, report: Any, record: dict[str, Any]) -> bool:
         """Make a passing report a failure, if a budget of level error was exceeded by a test that did not fail itself.
 
         One that did, by a subtest or in its teardown, is told of it there: see ``_tell_after_its_own``.
@@ -595,7 +594,7 @@ class BudgetSession:
         text = "\n\n".join(failure.longreprtext for failure in failures)
         return self.captured.of(record, text, teardown.sections)
 
-    def _attach(self, teardown: Any, record: dict[str, Any]) -> None:
+    def attach(self, teardown: Any, record: dict[str, Any]) -> None:
         """Put the record, and findings of the run so far, on the report that xdist carries to the controller."""
         teardown.coresys = record
         teardown.coresys_run = self.fixtures.take()
@@ -641,10 +640,10 @@ class BudgetSession:
         owner = fixture_owner(fixturedef, self.config.rootpath)
         if owner is None:
             return (yield)
-        self._safely(self.fixtures.begin, id(fixturedef))
+        self.safely(self.fixtures.begin, id(fixturedef))
         # One may ask for another in its setup: what that changes is part of what this one does.
         outermost = self.setups == 0
-        settings = self._safely(SettingsSnapshot.take) if outermost else None
+        settings = self.safely(SettingsSnapshot.take) if outermost else None
         self.setups += 1
         began = self.undisturbed.now()
         try:
@@ -654,21 +653,21 @@ class BudgetSession:
             if outermost:
                 self.wider_seconds += self.undisturbed.now() - began
             if settings is not None:
-                self._safely(self.settings_probe.leave_out, settings)
-            self._safely(self.fixtures.made, id(fixturedef), owner, fixturedef.scope, requesting_item(request))
+                self.safely(self.settings_probe.leave_out, settings)
+            self.safely(self.fixtures.made, id(fixturedef), owner, fixturedef.scope, requesting_item(request))
             fixturedef.addfinalizer(lambda: self._falling(id(fixturedef)))
 
     def _falling(self, key: int) -> None:
-        self._safely(self.fixtures.falling, key)
-        self.settings_of_falling[key] = self._safely(SettingsSnapshot.take)
+        self.safely(self.fixtures.falling, key)
+        self.settings_of_falling[key] = self.safely(SettingsSnapshot.take)
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
         settings = self.settings_of_falling.pop(id(fixturedef), None)
         if settings is not None:  # what it puts back in its teardown is no doing of the test that came last
-            self._safely(self.settings_probe.leave_out, settings)
-        self._safely(self.fixtures.gone, id(fixturedef))
+            self.safely(self.settings_probe.leave_out, settings)
+        self.safely(self.fixtures.gone, id(fixturedef))
 
-    def _safely(self, do: Callable[..., T], *given: Any) -> T | None:
+    def safely(self, do: Callable[..., T], *given: Any) -> T | None:
         """What is ours, done in the middle of what is the user's: if it fails, that is no failure of theirs."""
         try:
             return do(*given)
@@ -711,11 +710,11 @@ class BudgetSession:
             self.failures.setdefault(who, []).append(report)
         if record is not None:
             failures = self.failures.pop(who, [])
-            texts = self._safely(self._captured, report, failures, record)
+            texts = self.safely(self._captured, report, failures, record)
             if texts:
                 record = {**record, "captured": texts}
             if failures:
-                self._safely(self._tell_after_its_own, failures[-1], record)
+                self.safely(self._tell_after_its_own, failures[-1], record)
         _, worker = who
         if marked := getattr(report, "coresys_marked", None):
             self.report.begun(report.nodeid, marked, worker)
@@ -742,7 +741,7 @@ class BudgetSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         book = self.repeater.book
-        self._safely(self._judge_fixtures)
+        self.safely(self._judge_fixtures)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["coresys"] = {
@@ -789,10 +788,10 @@ class BudgetSession:
         self.page_written = self._write("report", self.writes.page_target, self._page)
         if history is not None:
             self._about_history("this run is not in the history", lambda: self._keep_in(history))
-        for note in self._safely(self.writes.outputs.write, self.run, self.config.invocation_params.dir) or ():
+        for note in self.safely(self.writes.outputs.write, self.run, self.config.invocation_params.dir) or ():
             self.complain(note)
         if self.baseline is not None:
-            self._safely(self._end_of_baseline, self.baseline)
+            self.safely(self._end_of_baseline, self.baseline)
         self._tell_notes()  # of what could not be written
 
     def _tell_notes(self) -> None:
@@ -824,7 +823,7 @@ class BudgetSession:
                 self.complain(f"{what}: {error}")
                 return None
 
-        return self._safely(told)
+        return self.safely(told)
 
     def _end_of_baseline(self, known: Baseline) -> None:
         tests = self.report.known_tests()
@@ -973,145 +972,6 @@ def _deadlocked(seen: Seen) -> bool:
     return happened is not None and bool(happened.value)
 
 
-class Watch:
-    """What is read before and after one test, whoever runs it."""
-
-    def __init__(self, session: BudgetSession, item: pytest.Item, plan: Plan | None = None) -> None:
-        self.plan = plan or plan_of(item, session.planner, session.budget_hooks)
-        self._session = session
-        session.environments.begin(item.nodeid, takes=Left.key in self.plan.limits)
-        session.collector.begin()
-        session.marked = self.plan.criteria
-        session.fixtures.made_now = [0, 0, 0, 0, 0]
-        # What stood after the last test stands now, unless something was done in between.
-        self.modules = len(sys.modules)
-        session.settings_probe.open()
-        self.before = session.counts or session.screen.read()
-        if session.settings_probe.key not in self.plan.wanted:
-            session.settings_probe.forget()
-        if session.orders.key not in self.plan.wanted:
-            chains.renew()  # what nobody reads must not grow
-        session.probes.start(self.plan.wanted)
-        self.left: Counts | None = None
-        self.each: float | None = None  # seconds that a repetition takes, where that may be told
-        self.after: Counts | None = None
-        self.readings: dict[str, Reading] = {}
-        self.locks: dict[str, Any] | None = None  # the order in which they were taken, for the run
-        self.criteria: dict[str, Any] | None = None  # what was recorded for them
-
-    def stop(self) -> None:
-        """The test is over."""
-        self._session.environments.end()
-        self.criteria = run_criteria.told(self._session.collector.end(), self.plan.criteria)
-        self.readings = {key: self._shown(reading) for key, reading in self._session.probes.stop().items()}
-        order = self._session.orders.take()
-        self.locks = None if order is None else wire.order_to_dict(order, System.getpid())
-        self.after = self._session.counts = self._session.screen.read_after(self.before)
-        if self.before is not None and self.after is not None:
-            self.left, theirs = self.after.since(self.before), self._session.fixtures.made_now
-            if any(theirs):  # what wider fixtures made meanwhile
-                self.left = Counts(*(max(n - made, 0) for n, made in zip(self.left, (*theirs, 0), strict=True)))
-
-    @property
-    def in_use(self) -> int:
-        """Bytes, after the test."""
-        return self.after.memory if self.after is not None else 0
-
-    @property
-    def stranded_before(self) -> int:
-        """Free bytes, before it."""
-        return self.before.stranded if self.before is not None else 0
-
-    @property
-    def imported(self) -> bool:
-        """Whether modules were imported meanwhile."""
-        return len(sys.modules) > self.modules
-
-    @property
-    def settings_found(self) -> SettingsSnapshot | None:
-        """The settings before it, if it left others."""
-        return self._session.settings_probe.found
-
-    def _shown(self, reading: Reading) -> Reading:
-        """The reading, with its places named as everywhere: relative to the root."""
-        if not reading.where and not reading.each:
-            return reading
-        paths = Paths(str(self._session.config.rootpath), lambda path: True)
-
-        def shown(places: tuple[Location, ...]) -> tuple[Location, ...]:
-            return tuple(replace(place, path=paths.show(place.path)) for place in places)
-
-        parts = tuple(replace(part, where=shown(part.where)) for part in reading.each)
-        return replace(reading, where=shown(reading.where), each=parts)
-
-
-class FarWatch:
-    """What is read before and after a test in the process that it has to itself, and comes from there as plain values.
-
-    Nothing need be left out there: whatever is set up, the test's process sets up for the test, and takes it down.
-    """
-
-    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
-        self.plan = plan_of(item, session.planner, session.budget_hooks)
-        self._session, self._item = session, item
-        self._watch: Watch | None = None
-        session.fixtures.made_now = [0, 0, 0, 0, 0]
-        self.each: float | None = None
-        self.left: Counts | None = None
-        self.readings: dict[str, Reading] = {}
-        self.in_use = self.stranded_before = 0
-        self.imported = False
-        self.settings_found: SettingsSnapshot | None = None
-        self.locks: dict[str, Any] | None = None
-        self.criteria = run_criteria.told({}, self.plan.criteria)
-
-    def begin(self) -> None:
-        """There, before the setup."""
-        self._session._time_goes_by()
-        self._watch = Watch(self._session, self._item, self.plan)
-
-    def end(self) -> dict[str, Any]:
-        """There, after the teardown."""
-        watch = self._watch
-        assert watch is not None
-        self._session.fixtures.made_now = [0, 0, 0, 0, 0]
-        watch.stop()
-        return {
-            "left": None if watch.left is None else list(watch.left),
-            "in_use": watch.in_use,
-            "stranded_before": watch.stranded_before,
-            "imported": watch.imported,
-            "readings": {key: asdict(reading) for key, reading in watch.readings.items()},
-            "locks": watch.locks,
-            "criteria": watch.criteria,
-            "notes": self._session.notes,
-        }
-
-    def take(self, measured: Mapping[str, Any] | None) -> None:
-        """Here: what came from there, if the test came to its end."""
-        if measured is None:
-            return
-        self.left = None if measured["left"] is None else Counts(*measured["left"])
-        self.in_use, self.stranded_before = measured["in_use"], measured["stranded_before"]
-        self.imported = measured["imported"]
-        self.readings = {key: _reading(given) for key, given in measured["readings"].items()}
-        self.locks = measured["locks"]
-        self.criteria = measured["criteria"]
-        for note in measured["notes"]:
-            self._session.complain(note)
-        if (changed := self.readings.get("globals.changed")) is not None and changed.value:
-            self.settings_found = self._session._safely(SettingsSnapshot.take)  # nothing was changed here
-
-
-def _reading(given: Mapping[str, Any]) -> Reading:
-    each = tuple(Part(tuple(part["details"]), _places(part["where"]), tuple(part["locks"])) for part in given["each"])
-    return Reading(given["value"], given["why"], tuple(given["details"]), _places(given["where"]), each)
-
-
-def _places(given: Iterable[Mapping[str, Any]]) -> tuple[Location, ...]:
-    return tuple(Location(**place) for place in given)
-
-
 def _may_be_amended(report: Any) -> bool:
     """Whether a report is held back until the test was judged: that of a passing call, and the teardown's."""
     return report.when == "teardown" or (report.when == "call" and report.passed and type(report) is pytest.TestReport)
@@ -1120,66 +980,6 @@ def _may_be_amended(report: Any) -> bool:
 def _who(report: Any) -> tuple[str, str | None]:
     """Of which test a report is, and from which worker of xdist."""
     return report.nodeid, getattr(getattr(getattr(report, "node", None), "gateway", None), "id", None)
-
-
-class ForeignWatch:
-    """Sees the phases of tests that another plugin runs. Registered only where there is such a plugin."""
-
-    def __init__(self, session: BudgetSession) -> None:
-        self._session = session
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        if self._session.foreign is not None:
-            self._session.foreign.begin(item)
-        yield
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        if self._session.foreign is not None:
-            self._session.foreign.reported(item, report)
-        return report
-
-
-class Foreign:
-    """A test that another plugin runs by its own protocol: we measure around it, and amend what it reports.
-
-    That plugin may run it several times: each setup begins anew. A call that was not logged yet when the teardown
-    is over becomes the failure, as ours would; else the teardown does.
-    """
-
-    def __init__(self, session: BudgetSession, item: pytest.Item) -> None:
-        self._session, self._item = session, item
-        self._watch: Watch | None = None
-        self._reports: list[pytest.TestReport] = []
-        self._logged: list[Any] = []
-
-    def begin(self, item: pytest.Item) -> None:
-        """A setup begins."""
-        if item is self._item:
-            self._reports, self._logged = [], []
-            self._watch = Watch(self._session, item)
-
-    def reported(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """A phase is over; after the teardown comes the judgement."""
-        if item is not self._item or self._watch is None:
-            return
-        self._reports.append(report)
-        if report.when != "teardown":
-            return
-        self._watch.stop()
-        record = self._session._judged(item, self._reports, self._watch, 0.0, may_repeat=False, last=False)
-        calls = [each for each in self._reports if each.when == "call" and each.passed]
-        passed = [each for each in (*calls, report) if not any(each is logged for logged in self._logged)]
-        if passed and self._session._amend(passed[0], record):
-            record["outcome"] = "failed" if passed[0].when == "call" else "error"
-        self._session._attach(report, record)
-        self._watch = None
-
-    def logged(self, report: Any) -> None:
-        """A report was logged, and can't be changed any more."""
-        self._logged.append(report)
 
 
 def _times(reports: list[pytest.TestReport], wanted: Collection[str]) -> dict[str, Reading]:

@@ -322,12 +322,12 @@ def _everybody_waits(wait: Wait, members: _Members) -> _Members | None:
     try:
         for number, frame in frames.items():
             party = by_thread.get(number)
-            wait = None if party is None else party.waiting
-            if party is not None and wait is not None:
+            its = None if party is None else party.waiting
+            if party is not None and its is not None:
                 # A main thread that waits in the runner itself, between tests or for other processes, is none of ours.
-                if not wait.patient or _starts_another(frame) or (number == main and _is_runner(frame)):
+                if not its.patient or _starts_another(frame) or (number == main and _is_runner(frame)):
                     return None
-                found[party] = wait
+                found[party] = its
             elif not (
                 is_idle(frame) or (number != main and _ends_no_wait(number, frame)) or (number == main and _ends(frame))
             ):
@@ -338,11 +338,11 @@ def _everybody_waits(wait: Wait, members: _Members) -> _Members | None:
 
 
 def _of_main() -> Party | None:
-    main = threading._main_thread
+    main: threading.Thread = threading._main_thread  # type: ignore[attr-defined]
     found: Party | None = main.__dict__.get(PARTY)
-    if found is not None and found.thread == main._ident:  # type: ignore[attr-defined]
+    if found is not None and found.thread == main.ident:
         return found
-    return next((party for party in parties() if party.thread == main._ident), None)  # type: ignore[attr-defined]
+    return next((party for party in parties() if party.thread == main.ident), None)
 
 
 def _is_not_last(wait: Wait) -> bool:
