@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from coresys.clock import monotonic
-from coresys.measure.origins_watch import HINTS, NO_HINT, Observer, Sort
+from coresys.measure.origins_watch import HINTS, NO_HINT, SEEN_LATE, Observer, Sort
 
 _STANDARD = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 
@@ -203,11 +203,11 @@ class _Trace:
             return None
         caller, seen = frame.f_back, None
         if caller is not None:
-            # It may have made something before it called, at this line or, where lines are not told, in all it did:
-            # Thread.start() waits for what it has started.
+            # It may have made something before it called. Of threads it is believed, at this line or, where lines are
+            # not told, in all it did: Thread.start() waits for what it has started.
             code = caller.f_code
             by_line, elsewhere = _NO_HINTS if code.co_filename in self._our_files else self._hints_in(code)
-            seen = self._switch.look(caller, None, by_line.get(caller.f_lineno, elsewhere))
+            seen = self._switch.look(caller, None, by_line.get(caller.f_lineno, elsewhere) & SEEN_LATE)
         frame.f_trace_lines = self._lines_are_told(path)
         return _FrameTrace(self._switch, frame.f_lineno, self._hints_in(frame.f_code), seen)
 

@@ -41,6 +41,10 @@ _MAKERS: dict[Sort, tuple[str, ...]] = {
 #: What a function of such a name makes. It only decides which of two threads is believed to have made something.
 HINTS: dict[str, frozenset[Sort]] = {name: frozenset({sort}) for sort, names in _MAKERS.items() for name in names}
 
+#: Of these the maker lets others run, and look, before it has a chance to say that it makes them: Thread.start() waits
+#: until the thread has begun. Of others that would only take from a thread what it made under a name of no hint.
+SEEN_LATE: frozenset[Sort] = frozenset({"thread"})
+
 
 class Watch(Protocol):
     """One sort of thing. ``places`` has the stack with which each was first seen, by what identifies it."""
@@ -293,7 +297,8 @@ class Observer:
     def look(self, frame: Any, line: int | None, hints: frozenset[Sort], since: int | None = None) -> int | None:
         """See what is new, and keep where ``frame`` stands: at ``line``, or where it says itself. Never raises.
 
-        ``hints``: what the code that just ran probably made, since the look of the number ``since`` if that is known.
+        ``hints``: what the code that just ran probably made: since this thread's last look, and of what is seen late
+        since the look of the number ``since``, the last one of this frame, if that is known.
         Returns the number of this look, or ``since`` if there was none.
         """
         if frame is None:  # the first function of a thread begins: nothing of the user's stands behind it
@@ -326,8 +331,10 @@ class Observer:
                 if not hinted and isinstance(thing, int):  # tasks are made without letting others run
                     self._doubtful.append(_Doubtful(self._looks, thread, watch, thing))
         if hints and self._doubtful:
-            since = self._last_look.get(thread, self._looks) if since is None else since
-            self._take_over(thread, hints, stack or stack_of(frame, line, self.our_files), since)
+            stack = stack or stack_of(frame, line, self.our_files)
+            self._take_over(thread, hints, stack, self._last_look.get(thread, self._looks))
+            if since is not None and hints & SEEN_LATE:
+                self._take_over(thread, hints & SEEN_LATE, stack, since)
         self._last_look[thread] = self._looks
 
     def _take_over(self, thread: int, hints: frozenset[Sort], stack: Stack, since: int) -> None:

@@ -391,6 +391,71 @@ def test_a_thread_that_another_saw_first_is_traced_to_the_line_that_started_it(
         sys.setswitchinterval(interval)
 
 
+def test_what_a_thread_opened_under_an_unknown_name_is_not_anothers_who_waits_for_a_connection(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``accept`` makes descriptors, as its name says, but not all that come while it waits for one."""
+    monkeypatch.setattr(origins_trace, "_free_tool", lambda: None)
+    opens = getattr(os, "mem" + "fd_create")  # stands for a function of an extension module
+
+    def serve(listening: socket.socket, begun: threading.Event) -> None:
+        begun.set()
+        listening.accept()[0].close()
+
+    def run() -> None:
+        begun = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            server = threading.Thread(target=serve, args=(listening, begun))
+            server.start()
+            begun.wait()
+            keep(opens("kept"))  # here
+            socket.create_connection(listening.getsockname()).close()
+            server.join()
+
+    try:
+        for _ in range(5):
+            (found,) = find(run, "descriptor", repetitions=1)
+            assert place(found.locations[0]) == marked_line(run)
+    finally:
+        for descriptor in keep.things:
+            os.close(descriptor)
+        keep.things.clear()
+
+
+def test_what_a_thread_opened_under_an_unknown_name_is_not_that_of_a_line_that_opened_something_and_waited(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origins_trace, "_free_tool", lambda: None)
+    opens = getattr(os, "mem" + "fd_create")
+
+    def leak(go: Any, done: Any) -> None:
+        go.acquire()
+        keep(opens("kept"))  # here
+        done.release()
+
+    def busy(file: Any, go: Any, done: Any) -> None:
+        _ = go.release(), done.acquire()  # on one line, so that this thread sees nothing in between
+        file.close()
+
+    def run() -> None:
+        go, done = threading.Lock(), threading.Lock()
+        go.acquire()
+        done.acquire()
+        thread = threading.Thread(target=leak, args=(go, done))
+        thread.start()
+        busy(open(os.devnull, encoding="utf-8"), go, done)  # noqa: SIM115
+        thread.join()
+
+    try:
+        for _ in range(5):
+            (found,) = find(run, "descriptor", repetitions=1)
+            assert place(found.locations[0]) == marked_line(leak)
+    finally:
+        for descriptor in keep.things:
+            os.close(descriptor)
+        keep.things.clear()
+
+
 def starts_native_thread(keep: Keep) -> None:
     libc = ctypes.CDLL(None)
     libc.pthread_create.argtypes = [ctypes.c_void_p] * 4

@@ -30,15 +30,15 @@ from typing import IO, Any, NoReturn
 import pytest
 
 _FRESH = "CORESYS_TEST_FRESH"
-_READ_BY_PYTHON = ("PYTHON", "LD_", "MALLOC_", "GLIBC_")
-_PATH = "PYTHONPATH"  # the child puts it into sys.path
+_READ_AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_", "CORESYS_PURE_LOCKS")  # or where our modules are imported
+_PATH = "PYTHONPATH"  # the child puts more into sys.path
 _REQUEST, _ANSWER = 1 << 18, 64  # bytes at most
 _STREAMS = 3
 _HUNG = 300.0  # seconds
 
 
-def _of_the_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if key.startswith(_READ_BY_PYTHON) and key != _PATH}
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environment.items() if key.startswith(_READ_AT_START) and key != _PATH}
 
 
 _AT_START = dict(os.environ)
@@ -50,7 +50,7 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
         return False
     if not environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
         return False
-    return _of_the_interpreter(environment) == _of_the_interpreter(_AT_START)
+    return _read_at_start(environment) == _read_at_start(_AT_START)
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ class Server:
         subprocess.run(
             [sys.executable, __file__, str(its.fileno())],
             stdin=subprocess.DEVNULL,
-            env={key: value for key, value in _AT_START.items() if key != _PATH},
+            env=_AT_START,
             pass_fds=[its.fileno()],
             check=True,
         )
@@ -133,18 +133,32 @@ class Server:
         Raises TimeoutError, and nothing of it is there any more.
         """
         request = {"arguments": list(arguments), "folder": os.getcwd(), "environment": dict(environment)}
-        socket.send_fds(self._socket, [json.dumps(request).encode()], [stream.fileno() for stream in streams])
-        child = int(self._socket.recv(_ANSWER))
-        self._socket.settimeout(timeout)
         try:
-            return int(self._socket.recv(_ANSWER))
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [stream.fileno() for stream in streams])
+            child = self._answer()
+            self._socket.settimeout(timeout)
+            try:
+                return self._answer()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(child, signal.SIGKILL)
+                self._socket.settimeout(None)
+                self._answer()
+                raise
+            finally:
+                self._socket.settimeout(None)
         except TimeoutError:
-            os.kill(child, signal.SIGKILL)
-            self._socket.settimeout(None)
-            self._socket.recv(_ANSWER)
             raise
-        finally:
-            self._socket.settimeout(None)
+        except BaseException:  # an answer may come yet, which would be taken for that to the next request
+            Server._running = None
+            self._socket.close()
+            raise
+
+    def _answer(self) -> int:
+        answer = self._socket.recv(_ANSWER)
+        if not answer:
+            raise RuntimeError("the server of inner runs has died")
+        return int(answer)
 
 
 # -- in the server ----------------------------------------------------------------------------------------------------
@@ -162,7 +176,8 @@ def _serve(connection: socket.socket) -> None:
         importlib.import_module(name)
     gc.freeze()  # or pytest, which collects three times at its end, looks all of it through
     gc.enable()
-    base = [path for path in sys.path if path != os.path.dirname(__file__)]
+    given = os.environ.get(_PATH, "").split(os.pathsep)  # which each run has of its own
+    base = [path for path in sys.path if path != os.path.dirname(__file__) and path not in given]
     while True:
         request, descriptors, _, _ = socket.recv_fds(connection, _REQUEST, _STREAMS)
         if not request:

@@ -156,7 +156,7 @@ def look(wait: Wait) -> None:
     """Raise DeadlockError if ``wait`` is one that nothing will ever end, and it is the one to break."""
     if not wait.patient or wait.seen is TOLD or replaced():
         return
-    found = _deadlock(wait)
+    found = _deadlock(wait, looks=True)
     if found is None:
         if wait.seen is not SUSPECTED:  # by itself, or by the thread of a loop
             wait.seen = None
@@ -252,8 +252,12 @@ def _workers_of(future: Any) -> _Wakers:
     return SOMEBODY if len(threads) < pool._max_workers or None in found else found
 
 
-def _deadlock(wait: Wait) -> tuple[_Members, bool] | None:
-    """Those who wait for one another, ``wait`` among them, and whether anybody could have ended it."""
+def _deadlock(wait: Wait, *, looks: bool = False) -> tuple[_Members, bool] | None:
+    """Those who wait for one another, ``wait`` among them, and whether anybody could have ended it.
+
+    ``looks``: it is the thread that waits which asks. Then, where anybody could have, also None unless that is the one
+    that would be told, who asks for all: this walks all stacks, and of hundreds that wait each looks twice a second.
+    """
     members: _Members = {}
     wakers: dict[Party, _Wakers] = {}
     todo, anybody = [wait.party], False
@@ -274,7 +278,7 @@ def _deadlock(wait: Wait) -> tuple[_Members, bool] | None:
             wakers[party] = found
             todo += found
     if anybody:
-        everybody = _everybody_waits(wait, members)
+        everybody = _everybody_waits(members, wait if looks else None)
         return None if everybody is None else (everybody, True)
     circle = _back_to(wait.party, wakers)
     return ({party: members[party] for party in circle}, False) if circle else None
@@ -298,23 +302,17 @@ def _back_to(me: Party, wakers: dict[Party, _Wakers]) -> set[Party]:
 # Does nobody run?
 
 
-def _everybody_waits(wait: Wait, members: _Members) -> _Members | None:
-    """All threads that wait, if no other one runs; None if one does, or may.
-
-    Also None where another thread than that of ``wait`` would be told: that one looks for all of them. Each look walks
-    all stacks, and of hundreds of threads that wait each looks twice a second.
-    """
+def _everybody_waits(members: _Members, asks: Wait | None) -> _Members | None:
+    """All threads that wait, if no other one runs; None if one does, or may, or another than ``asks`` is to ask."""
     now = monotonic()
     patience = min(QUIET, AGAIN)
     if any(now - each.since < patience for each in members.values()):
         return None
     main = threading._main_thread._ident  # type: ignore[attr-defined]
     mains = _of_main()
-    its = None if mains is None else mains.waiting
-    if its is None and not _shuts_down():
+    if (mains is None or mains.waiting is None) and not _shuts_down():
         return None  # the usual case, told without looking at all of them
-    itself = wait.lock is not None and wait.lock._me is wait.party  # is suspected, if somebody runs
-    if not itself and (mains is not wait.party if its is not None else _is_not_last(wait)):
+    if asks is not None and not (_waits_for_itself(asks) or _is_told(asks, mains)):
         return None
     by_thread = {party.thread: party for party in parties()}
     frames = current_frames()
@@ -345,11 +343,18 @@ def _of_main() -> Party | None:
     return next((party for party in parties() if party.thread == main.ident), None)
 
 
-def _is_not_last(wait: Wait) -> bool:
-    """Whether another thread has begun to wait after this one, which is told where the main thread is not there."""
+def _waits_for_itself(wait: Wait) -> bool:
+    """Whether a thread waits for a lock of its own, so that it is suspected where somebody runs."""
+    return wait.lock is not None and wait.lock._me is wait.party
+
+
+def _is_told(wait: Wait, mains: Party | None) -> bool:
+    """Whether this wait's thread is told: as ``_chosen`` says, the main one if it waits, or else the last to begin."""
+    if mains is not None and mains.waiting is not None:
+        return mains is wait.party
     threads = threading._active  # type: ignore[attr-defined]
     mine = wait.since, wait.party.number
-    return any(
+    return not any(
         (its := party.waiting) is not None and (its.since, party.number) > mine and party.thread in threads
         for party in parties()
     )
