@@ -99,6 +99,8 @@ def opened(browser: Browser, sample: bytes, tmp_path: Path) -> Iterator[Opener]:
         page, heard = context.__enter__()
         contexts.append((context, heard, path.as_uri()))
         page.goto(f"{path.as_uri()}{fragment}")
+        if options.get("java_script_enabled", True):
+            until(page, WHOLE)
         return page
 
     yield open_page
@@ -108,6 +110,7 @@ def opened(browser: Browser, sample: bytes, tmp_path: Path) -> Iterator[Opener]:
         assert {each.partition("#")[0] for each in heard.asked} == {url}  # once, or once more where it is loaded anew
 
 
+WHOLE = "!document.body.classList.contains('first')"  # nothing is left out of what is drawn, as at first
 SHOWN = "found => found.filter(e => e.getClientRects().length).map(e => e.innerText ?? e.textContent)"
 
 
@@ -382,6 +385,21 @@ def test_ten_thousand_tests_are_drawn_with_at_most_5000_nodes_and_3_mb(opened: O
     page = opened(run)
     assert page.evaluate("document.querySelectorAll('*').length") <= 5_000
     assert "40 of 10,000" in page.inner_text("#tn")
+
+
+def test_what_is_far_below_is_left_out_of_the_first_draw_alone(opened: Opener, tmp_path: Path) -> None:
+    """Laying all of it out takes a third of the time until something is seen."""
+    page = opened()
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    left_out = "!document.querySelector('#versions p').checkVisibility({contentVisibilityAuto: true})"
+    assert not page.evaluate(left_out)
+    assert '<body class="first">' in text
+    page.evaluate("document.body.classList.add('first')")
+    page.evaluate("scrollTo(0, 0)")
+    until(page, left_out)
+    page.evaluate("location.hash = '#versions'")
+    until(page, "document.querySelector('#versions').getBoundingClientRect().top < innerHeight")
+    assert page.evaluate(WHOLE)
 
 
 def test_what_is_suspected_has_a_filter_and_a_mark_of_its_own(opened: Opener) -> None:

@@ -319,8 +319,10 @@ $$("svg.g .nd").forEach(g => {
 if ($("#lq")) { $("#lq").oninput = locks; $("#lb").onchange = locks; $("#lm").onclick = () => { orders += 50; locks(); }; locks(); }
 
 // -- links into the page
+const whole = () => document.body.classList.remove("first");
 function go() {
   const kept = coming || history.state;
+  if (kept || location.hash) whole();
   coming = null;
   if (kept && kept.cq != null) restore(kept); else lead();
   last = location.hash;
@@ -359,5 +361,7 @@ addEventListener("keydown", e => {
     if (to) { to.focus(); to.scrollIntoView({block: "nearest"}); }
   } else if (e.key === "c") { const b = inside ? $("#page [data-copy]") : document.activeElement.closest(".card")?.querySelector("[data-copy]"); if (b) copy(b); }
 });
+// What was left out of the first draw is drawn soon after it; at once where one goes elsewhere than to the top.
+addEventListener("load", () => setTimeout(whole, 300));
 go();
 })();
