@@ -228,6 +228,7 @@ def order_to_dict(order: Order, process: int) -> dict[str, Any]:
                 "scope": node.scope,
                 "lasting": node.number in order.lasting,
                 "permits": node.permits,
+                **({} if node.origin is None else {"origin": _site(node.origin), "calls": list(node.calls)}),
             }
             for node in order.nodes
         ],
@@ -243,6 +244,10 @@ def order_to_dict(order: Order, process: int) -> dict[str, Any]:
             for edge in order.edges
         ],
     }
+
+
+def _site(place: Location) -> str:
+    return f"{plain_text(place.path)}:{_line(place.line)}"
 
 
 def overall(verdicts: Iterable[Verdict]) -> Status:

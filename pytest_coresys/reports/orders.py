@@ -1,7 +1,8 @@
 """The order in which the locks of a run were taken: one graph, from what each test, in each process, has seen. Pure.
 
 A lock is the same one in two tests where both had the very instance (of one process, which lived on after the first),
-or where there is one for the whole program: of a module, or of a class. Those may close a circle between tests, each of
+or where there is one for the whole program: of a module, of a class, or made once by a line of a module when that is
+imported. Those may close a circle between tests, each of
 which has but a part of it. Locks that a test made for itself are drawn as one node for each place where they are made:
 what they do in one test says nothing of the others.
 """
@@ -73,7 +74,9 @@ class Orders:
         return frozenset(node.number for node in known if node.permits == 1), several
 
     def _node(self, node: Mapping[str, Any], process: int, worker: str | None) -> int:
-        place = node["path"], node["line"], node["name"], node["kind"]
+        # What stands in one line, or is made by several lines of modules at one place, is told apart by the last two.
+        origin, calls = node.get("origin"), tuple(node.get("calls", ()))
+        place = node["path"], node["line"], node["name"], node["kind"], origin, calls
         shared = node["scope"] in WHOLE_PROGRAM or node["lasting"]
         if node["scope"] in WHOLE_PROGRAM:
             identity: tuple[Any, ...] = ("program", *place)
@@ -87,7 +90,9 @@ class Orders:
         if number not in self._records or not self._records[number].site.function:  # as older run files have it
             site = Location(node["path"], node["line"], node["function"])
             permits = node.get("permits", 1)
-            self._records[number] = Node(number, node["kind"], node["name"], site, node["scope"], permits)
+            self._records[number] = Node(
+                number, node["kind"], node["name"], site, node["scope"], permits, _origin(origin), calls or (0, 0)
+            )
         return number
 
     def between_tests(self, measures: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
@@ -171,6 +176,7 @@ class Orders:
             "scope": node.scope,
             "shared": known in self._shared,
             **({"permits": node.permits} if node.permits > 1 else {}),
+            **({} if node.origin is None else {"origin": _site(node.origin), "calls": list(node.calls)}),
         }
 
     def _edge_to_dict(self, edge: Edge, numbers: Mapping[int, int]) -> dict[str, Any]:
@@ -211,8 +217,9 @@ def _renumbered(edge: Edge, numbers: Mapping[int, int]) -> Edge:
     return replace(edge, source=numbers[edge.source], target=numbers[edge.target], gates=gates, permits=permits)
 
 
-def _node_order(node: Node) -> tuple[str, int, str, str]:
-    return node.site.path, node.site.line, node.name, node.kind
+def _node_order(node: Node) -> tuple[Any, ...]:
+    origin = "" if node.origin is None else _site(node.origin)
+    return node.site.path, node.site.line, node.name, node.kind, origin, node.calls
 
 
 def _edge_order(edge: Edge) -> tuple[Any, ...]:
@@ -223,6 +230,10 @@ def _edge_order(edge: Edge) -> tuple[Any, ...]:
 def _place(site: str, function: str) -> Location:
     path, _, line = site.rpartition(":")
     return Location(path, int(line), function)
+
+
+def _origin(site: str | None) -> Location | None:
+    return None if site is None else _place(site, "")
 
 
 def _site(place: Location) -> str:

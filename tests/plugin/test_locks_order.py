@@ -191,6 +191,55 @@ def test_another():
 """
 
 
+MADE = """\
+import threading
+GATE = threading.Lock()
+class Store:
+    def __init__(self):
+        self.reads = threading.Lock()
+        self.writes = threading.Lock()
+STORE = Store()
+ONE_LINE = [threading.Lock(), threading.Lock()]
+BY_NAME = {}
+for name in ("a", "b"):
+    BY_NAME[name] = threading.Lock()
+SHARDS = [threading.Lock() for _ in range(2)]
+STORES = [Store() for _ in range(2)]
+"""
+# What it is, the locks of one test, and those of the other one; and whether that is a circle in one process.
+PAIRS = {
+    "a line of a module makes their owner": ("STORE.reads, STORE.writes", "STORE.writes, STORE.reads", True),
+    "two of one line": ("ONE_LINE[0], ONE_LINE[1]", "ONE_LINE[1], ONE_LINE[0]", True),
+    "two of a loop": ("SHARDS[0], SHARDS[1]", "SHARDS[1], SHARDS[0]", True),
+    "one of a line, and another of it": ("ONE_LINE[0], GATE", "GATE, ONE_LINE[1]", False),
+    "one of a loop, and another of it": ('BY_NAME["a"], GATE', 'GATE, BY_NAME["b"]', False),
+    "one of a comprehension, and another of it": ("SHARDS[0], GATE", "GATE, SHARDS[1]", False),
+    "of one owner, and of another of the same line": ("STORES[0].reads, GATE", "GATE, STORES[1].reads", False),
+    "of an owner that a test made for itself": ("Store().reads, GATE", "GATE, Store().reads", False),
+}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadfile")], ids=["serial", "n2"])
+def test_what_stands_for_the_same_lock_in_another_test(inner: InnerSuite, workers: tuple[str, ...]) -> None:
+    """A name, or a line, is not enough: one line makes several. Those of a loop are known by themselves."""
+    write(inner, **{f"made{number}": MADE for number in range(len(PAIRS))})
+    for number, (one, other, _) in enumerate(PAIRS.values()):
+        for which, locks in (("one", one), ("other", other)):
+            text = f"from made{number} import *\ndef test_{which}():\n    with {locks}: pass\n"
+            Path(inner.path, f"test_pair{number}_{which}.py").write_text(text, encoding="utf-8")
+    run = inner.run("--coresys-budget", *workers)
+    found = {int(test.partition("pair")[2][0]) for finding in circles(run) for test in finding["tests"]}
+    told = {name: number in found for number, name in enumerate(PAIRS)}
+    expected = {name: circle for name, (_, _, circle) in PAIRS.items()}
+    if workers and told["two of a loop"] is False:  # where other workers ran its tests nothing says which is which
+        expected["two of a loop"] = False
+    assert told == expected
+    names = {node["name"] for node in run.facts["locks"]["nodes"]}
+    assert {"Store.reads", "Store.writes", "ONE_LINE", "GATE"} < names
+    assert "lock made at made4.py:11" in names  # it goes into a dictionary, and what is stored next is another thing
+    assert "SHARDS" not in names
+
+
 def test_of_two_circles_the_one_that_is_not_agreed_to_fails_the_test(inner: InnerSuite) -> None:
     write(inner, AGREED + 'locks = ["app.py:2", "app.py:4"]\n', app=APP, test_it=BOTH)
     run = inner.run("--coresys-budget")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -253,6 +254,40 @@ def test_a_deadlock_of_tasks_that_is_not_to_be_broken_is_reported_once(monkeypat
     with watch(told.append, every=NEVER, breaks=False):
         asyncio.run(main())
     assert [each.kind for each in told if each.kind == "deadlock"] == ["deadlock"]
+
+
+ALONE = """
+import asyncio, json, threading
+from coresys.errors.hierarchy import DeadlockError
+from coresys.threads import watch
+from coresys.threads.watching import deadlocks
+deadlocks.QUIET, deadlocks.AGAIN = 0.6, 0.4
+told, raised = [], []
+def event():
+    threading.Event().wait()
+def tasks():
+    lock = threading.Lock()
+    def write():
+        with lock: return 1
+    async def export():
+        with lock: return await asyncio.to_thread(write)
+    asyncio.run(export())
+with watch(told.append, every=EVERY):
+    try: WHAT()
+    except DeadlockError as error: raised.append(type(error).__name__)
+print(json.dumps([raised, [report.kind for report in told]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [0.05, 10])
+@pytest.mark.parametrize(("what", "error"), [("event", "DeadlockError"), ("tasks", "TaskDeadlockError")])
+def test_its_own_thread_is_none_that_could_end_a_wait(what: str, error: str, every: float) -> None:
+    """Nobody else is there to end it: the thread of the watch, which looks every now and then, was taken for one."""
+    code = ALONE.replace("WHAT", what).replace("EVERY", str(every))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[error], ["deadlock"]], done.stderr
 
 
 def test_it_looks_by_itself_now_and_then() -> None:

@@ -22,6 +22,7 @@ The threads that hold locks then go on in the old one until they have let them g
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -29,29 +30,96 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from inspect import CO_OPTIMIZED
 from itertools import count
 from types import CodeType
 from typing import Any
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 from coresys.forks import call_in_children
+from coresys.threads.watching.graph import TOKENS
 
 Place = tuple["CodeType | None", int]  # a code object, and the offset of the instruction (``frame.f_lasti``)
 _numbers = count(1)  # next() on it is one step of the interpreter
+
+
+# By module, while it is imported: empty at almost any time, which is told in some nanoseconds.
+_imported: dict[str, Any] = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", {})
+
+
+class Body:
+    """A place in the body of a module, or of a class in one, and how many locks of one place that has made.
+
+    Where it is one, that is the same in each process of the program: whoever imports the module makes it, there.
+    """
+
+    __slots__ = ("__weakref__", "count", "place")
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.count = place, 0
+
+
+# By the ids of code objects, which each Body keeps: one that is loaded anew makes locks of its own.
+_bodies: WeakValueDictionary[tuple[int, int, int, int], Body] = WeakValueDictionary()
+
+
+def _body_of(kind: str, made: Place) -> Body | None:
+    """Of a lock that is being made at this place. None where no module is imported in this thread, and a function makes
+    it; and of tokens: a queue has several, and a lock, at one place.
+    """
+    code, offset = made
+    if code is None or kind in TOKENS:
+        return None
+    body = _imported_here() if code.co_flags & CO_OPTIMIZED else made
+    if body is None:
+        return None
+    key = id(code), offset, id(body[0]), body[1]
+    found = _bodies.get(key)
+    if found is None:
+        found = _bodies[key] = Body(body)
+    found.count += 1
+    return found
+
+
+def _imported_here() -> Place | None:
+    """Where the module stands that this thread imports, the innermost of them."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "<module>" and getattr(frame.f_globals.get("__spec__"), "_initializing", False):
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
 
 
 class Ident:
     """What a lock, or a token, is to the watch; remains in what was seen of it when the lock is gone.
 
     ``kind`` is "lock", "rlock", or what a token stands for ("thread", "future", "queue", ...). ``made`` is where it was
-    made. ``code`` and ``offset`` say where it was taken last: written by whoever has just taken it.
+    made, ``body`` which line of a module has it made, when that was imported. ``code`` and ``offset`` say where it was
+    taken last: written by whoever has just taken it.
     """
 
-    __slots__ = ("__weakref__", "code", "handed", "inner", "kind", "made", "name", "offset", "outside", "serial")
+    __slots__ = (
+        "__weakref__",
+        "body",
+        "code",
+        "handed",
+        "inner",
+        "kind",
+        "made",
+        "name",
+        "offset",
+        "outside",
+        "serial",
+    )
 
     def __init__(self, kind: str, made: Place, name: str | None = None) -> None:
         self.serial = next(_numbers)  # never the number of an object, which another one may get later
         self.kind, self.made, self.name = kind, made, name
+        code = made[0]
+        in_function = not _imported and (code is None or code.co_flags & CO_OPTIMIZED)
+        self.body = None if in_function else _body_of(kind, made)
         self.code: CodeType | None = None
         self.offset = 0
         self.handed = False  # whether it was ever let go by a thread that had not taken it: a signal, not a lock

@@ -393,14 +393,14 @@ def is_idle(frame: FrameType) -> bool:
 
 # What runs tests, by package. Its threads end no wait of a test's where they are older than any test (those that talk
 # to other processes), or are ours. The rest of ``coresys`` does what a user wants done.
-RUNNERS = ("pytest_coresys", "_pytest", "pytest", "pluggy", "execnet", "xdist", "coresys.measure")
+_OURS = ("pytest_coresys", "coresys.measure", "coresys.threads.watching.service")  # the last: of ``watch()``
+RUNNERS = (*_OURS, "_pytest", "pytest", "pluggy", "execnet", "xdist")
 _older: frozenset[int] = frozenset()  # threads that were there before anything was watched
 
 
 def _ends_no_wait(number: int, frame: FrameType | None) -> bool:
     """Whether a thread belongs to what runs the tests."""
-    own = ("pytest_coresys", "coresys.measure", *NO_STRANGERS)
-    return _is_runner(frame, (*RUNNERS, *NO_STRANGERS) if number in _older else own)
+    return _is_runner(frame, (*(RUNNERS if number in _older else _OURS), *NO_STRANGERS))
 
 
 def _is_runner(frame: FrameType | None, names: tuple[str, ...] = RUNNERS) -> bool:

@@ -34,6 +34,8 @@ class Node:
 
     ``kind``: "lock", "rlock", "thread", "future", "queue", ... ``site`` is where it was made, ``scope`` whether it is
     one for the whole program: "module" or "class", else "instance". ``permits``: how many may hold it at once.
+    ``origin`` is the line of a module that has made it, where that has made no other one there; ``calls`` tell apart
+    what stands in one line: which call of that line it is, and which one of the line of ``site``.
     """
 
     number: int
@@ -42,6 +44,8 @@ class Node:
     site: Location
     scope: str = "instance"
     permits: int = 1
+    origin: Location | None = None
+    calls: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from coresys.threads.watching.chains import Book, Ident, Permits, Place, Seen
 from coresys.threads.watching.graph import TOKENS, Edge, Node, Order
 
 _NAMED = frozenset({"STORE_ATTR", "STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
-_NOT_STORED = frozenset({"RETURN_VALUE", "POP_TOP", "LIST_APPEND"})
+_NOT_STORED = frozenset({"RETURN_VALUE", "POP_TOP", "LIST_APPEND", "STORE_SUBSCR"})
 _UNKNOWN = Location("a place not known", 0)
 
 
@@ -67,6 +67,18 @@ def _stored(code: CodeType, offset: int) -> tuple[str, str]:
     return stores[len(stores) - 1 - later] if turned else stores[later]
 
 
+@lru_cache(maxsize=256)
+def _call(code: CodeType, offset: int) -> int:
+    """Which call of its line it is that stands at this offset, from 1 on."""
+    found, here = 0, location(code, offset)
+    for instruction in dis.get_instructions(code):
+        if instruction.offset > offset:
+            break
+        if instruction.opname.startswith("CALL") and location(code, instruction.offset) == here:
+            found += 1
+    return found
+
+
 def node_of(ident: Ident) -> Node:
     """A lock as a record: named by what it is stored under where it is made."""
     code, offset = ident.made
@@ -78,20 +90,28 @@ def node_of(ident: Ident) -> Node:
     if ident.kind in TOKENS:
         return Node(ident.serial, ident.kind, ident.name or _of_queue(ident.kind, code, offset), site)
     opcode, name = _stored(code, offset)
+    body = ident.body
+    once = body is not None and body.count == 1
     inside = _function(code).rpartition(".")[0]
     scope = "instance"
     if not code.co_flags & inspect.CO_OPTIMIZED:
         scope = "module" if code.co_name == "<module>" else "class"
         if "<locals>" in getattr(code, "co_qualname", ""):  # of a class that is made with each call
             scope = "instance"
-    elif opcode == "STORE_GLOBAL":
+    elif opcode == "STORE_GLOBAL" or once:
         scope = "module"
     if scope == "class":
         name = f"{_function(code)}.{name}" if name else _function(code)
     elif name and opcode == "STORE_ATTR" and inside:
         name = f"{inside}.{name}"
     permits = ident.limit if type(ident) is Permits else 1
-    return Node(ident.serial, ident.kind, ident.name or name or _without_name(ident.kind, site), site, scope, permits)
+    called = ident.name or name or _without_name(ident.kind, site)
+    if body is None or not once:
+        # Of several that one line made (in a loop, say) each is another one: none of them stands for the others.
+        scope = "instance" if body is not None else scope
+        return Node(ident.serial, ident.kind, called, site, scope, permits)
+    calls = _call(*body.place), _call(code, offset)
+    return Node(ident.serial, ident.kind, called, site, scope, permits, place_of(body.place), calls)
 
 
 def _without_name(kind: str, site: Location) -> str:
@@ -111,7 +131,10 @@ def order_of(book: Book, show: Callable[[str], str] = str) -> Order:
     notes = book.notes()  # once: those of queues are made up by it
     nodes, edges = _edges_of(notes)
     shown = cache(lambda place: replace(place, path=show(place.path)))
-    nodes = {number: replace(node, site=shown(node.site)) for number, node in nodes.items()}
+    nodes = {
+        number: replace(node, site=shown(node.site), origin=None if node.origin is None else shown(node.origin))
+        for number, node in nodes.items()
+    }
     edges = [replace(edge, held_at=shown(edge.held_at), taken_at=shown(edge.taken_at)) for edge in edges]
     known = {ident.serial: ref(ident) for seen in notes for ident in (*seen.held, seen.ident)}
     notes.clear()
