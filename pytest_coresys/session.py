@@ -72,6 +72,7 @@ from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
+from pytest_coresys.reports.reading import run_text
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
 from pytest_coresys.watches import FarWatch, Foreign, ForeignWatch, Watch
@@ -205,7 +206,7 @@ def open_session(config: pytest.Config) -> None:
 
         column = HtmlColumn(
             lambda report: session.report.record_of(*_who(report)),
-            session.report.verdicts,
+            lambda: run_text(session.run) if session.run else session.report.verdicts(),
             observe=session.observe,
             own=writes.page_target,
             theirs=html_path(config),

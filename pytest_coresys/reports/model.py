@@ -25,7 +25,7 @@ from pytest_coresys.criteria.run import RunCriteria, told
 from pytest_coresys.measures import GROWTH, MEASURES, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders, with_lock_ids
-from pytest_coresys.reports.words import verdicts_text
+from pytest_coresys.reports.reading import tests_text
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, WORKER_DIED, plain, plain_number, plain_text
 
 DIED = WORKER_DIED
@@ -117,7 +117,7 @@ class RunReport:
 
     def verdicts(self) -> str:
         """How many tests there are of each verdict so far, in words."""
-        return verdicts_text(Counter(test["verdict"] for test in self._tests()))
+        return tests_text(self._tests())
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
