@@ -906,7 +906,7 @@ class BudgetSession:
         page, page_problem = self.page_written
         lines = terminal.summary_lines(
             terminal.renamed(self.run, self.nodeid_here),
-            width=self.config.get_terminal_writer().fullwidth,
+            width=_width_of(self.config.get_terminal_writer()),
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
             run_file=path,
@@ -940,6 +940,12 @@ class BudgetSession:
             from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted now
 
         return htmlpage.data(self.run)
+
+
+def _width_of(writer: Any) -> int:
+    """The cells of a line; of a log file as many as there are to be."""
+    ask = getattr(writer._file, "isatty", None)
+    return int(writer.fullwidth) if ask is not None and ask() else terminal.NO_TERMINAL
 
 
 def _whole_folders(config: pytest.Config) -> list[str]:

@@ -8,6 +8,7 @@
 
 Nothing is wider than asked for, except commands, the last line, and findings that are told in full: a shortened command
 is no command, the path of the run file is there to be copied, and a failing test's own text isn't cut either.
+Of what is no terminal ``NO_TERMINAL`` is the width: there nothing is cut.
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ _MOST_SMALL = 5  # what takes two lines each
 _MOST_IN_COMMAND = 3
 _MOST_PLACES_OF_LOCKS = 6  # of a circle: all, which is two for each lock
 _MOST_DETAILS = 2  # of a finding that stands beside others
+_MOST_EDGES = 6  # of a circle of locks, which says nothing without one of them
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
 _VERBOSE_FACTOR = 5
 _TELLS_EXPLAINING = 0.1  # seconds
 _MORE_EFFORT = "--coresys-profile strict spends more"
+
+NO_TERMINAL = 10_000  # cells: whoever reads a log file can scroll, and has nowhere else to look
 
 _BOLD = {"bold": True}
 _RED = {"red": True}
@@ -413,7 +417,9 @@ def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) ->
             *(Line(f"  {text}") if text.startswith(command) else style.line(f"  {text}") for text in rest),
         ]
     lines = [style.line(f"  {head}{finding['summary']}", markup)]
-    lines += [line for detail in finding["details"][:_MOST_DETAILS] for line in style.wrapped("      ", detail)]
+    details, most = finding["details"], _MOST_EDGES if finding.get("locks") else _MOST_DETAILS
+    lines += [line for detail in details[:most] for line in style.wrapped("      ", detail)]
+    lines += [style.line(f"      ... and {len(details) - most} more")] if len(details) > most else []
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
     lines += _where(finding["locations"], style, most=_MOST_PLACES_OF_LOCKS if finding.get("locks") else 1)
@@ -602,7 +608,7 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
             together[-1] += f"; {part}"
         else:
             together.append(part)
-    return [*lines, *map(style.line, together)]
+    return [*lines, *(line for each in together for line in style.wrapped("", each))]
 
 
 def _output(name: str, path: str | None, problem: str | None, style: _Style) -> str:

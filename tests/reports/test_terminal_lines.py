@@ -19,6 +19,7 @@ from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.again import names_for_commands
 from pytest_coresys.reports.model import RunReport
 from pytest_coresys.reports.terminal import (
+    NO_TERMINAL,
     Line,
     fitted,
     fitted_id,
@@ -313,6 +314,28 @@ def test_findings_of_the_run_have_owner_place_and_tests() -> None:
         "  suspicion: memory.growth: 2.1 MiB seen once",
         "      owner  fixture big (conftest.py:19)",
     ]
+
+
+@pytest.mark.parametrize(("locks", "number", "shown"), [(("a:1",), 3, 3), (("a:1",), 8, 6), ((), 3, 2)])
+def test_a_circle_of_locks_has_all_of_its_edges(locks: tuple[str, ...], number: int, shown: int) -> None:
+    edges = tuple(f"A{at} is held while A{at + 1} is taken" for at in range(number))
+    texts = Run().found(replace(POOL, details=edges, locks=locks)).texts()
+    assert [text.strip() for text in texts if " is held while " in text] == list(edges[:shown])
+    assert (f"      ... and {number - shown} more" in texts) == (number > shown)
+
+
+def test_where_there_is_no_terminal_nothing_is_cut() -> None:
+    long = f"{'tests/' * 30}test_a.py::test_ledger"
+    run = Run().test(long, verdict("memory.growth", "over", 5.0)).found(replace(POOL, tests=(long,)))
+    texts = run.texts(width=NO_TERMINAL)
+    assert sum(text.endswith(long) for text in texts) == 2
+    assert not any("..." in text for text in texts)
+
+
+def test_why_tests_were_left_is_wrapped_in_a_terminal() -> None:
+    effort = {"spent": 0.1, "share": 0.2, "unrepeated": 6, "too_long": 1}
+    texts = Run().well(1).texts(effort=effort, width=60)
+    assert "or each takes longer than its part of the effort" in " ".join(texts)
 
 
 def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
@@ -720,3 +743,17 @@ def test_what_more_repetitions_would_not_settle_has_no_command_and_tells_its_pla
     texts = Run().test("t.py::s", **fields).texts(effort=LIMITED)
     assert not [text for text in texts if "to settle" in text]
     assert "      where  app/cache.py:12 put +8 B in 1 block per run" in texts
+
+
+def test_a_log_file_has_lines_of_any_length(pytester: pytest.Pytester) -> None:
+    name = f"test_{'of_a_long_name_' * 8}"
+    pytester.makepyfile(
+        f"""
+        import os
+        import pytest
+        @pytest.mark.coresys_budget("globals.changed", max=0, level="warn")
+        def {name}(): os.environ["LEFT"] = "1"
+        """
+    )
+    result = pytester.runpytest_subprocess("--coresys-budget", "-p", "no:randomly")
+    result.stdout.fnmatch_lines([f"  warn  globals.changed *::{name}"])
