@@ -58,7 +58,8 @@ class Explaining:
         file = self._criteria
         if not self._is_of_criteria and file.builtin:
             return []
-        lines = [f"criteria: {file.name} ({file.origin})"]
+        # The built-in one is in a file too, of a name that many a team gives to its own.
+        lines = ["criteria: the built-in set of coresys" if file.builtin else f"criteria: {file.name} ({file.origin})"]
         if (criterion := file.criteria.get(self._key)) is not None:
             place = "" if criterion.line is None else f" ({file.name}:{criterion.line})"
             limit = "" if criterion.unit == "bool" else f" {criterion.comparison} {criterion.shown_limit}"

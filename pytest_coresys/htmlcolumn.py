@@ -55,7 +55,8 @@ def details_of(record: Record, levels: Sequence[str]) -> list[str]:
 
 class HtmlColumn:
     """The hooks of pytest-html. ``record_of`` finds the record of a test by its report, if there is one yet;
-    ``verdicts`` tells how many there are of each. ``own`` is our page, ``theirs`` that of pytest-html."""
+    ``verdicts`` tells how many there are of each, and what the run came to once it is over. ``own`` is our page,
+    ``theirs`` that of pytest-html."""
 
     def __init__(
         self,

@@ -72,6 +72,7 @@ from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
+from pytest_coresys.reports.reading import run_text
 from pytest_coresys.strangers import StrangerError, ask
 from pytest_coresys.subjects import check_subjects
 from pytest_coresys.watches import FarWatch, Foreign, ForeignWatch, Watch
@@ -205,7 +206,7 @@ def open_session(config: pytest.Config) -> None:
 
         column = HtmlColumn(
             lambda report: session.report.record_of(*_who(report)),
-            session.report.verdicts,
+            lambda: run_text(session.run) if session.run else session.report.verdicts(),
             observe=session.observe,
             own=writes.page_target,
             theirs=html_path(config),
@@ -905,7 +906,7 @@ class BudgetSession:
         page, page_problem = self.page_written
         lines = terminal.summary_lines(
             terminal.renamed(self.run, self.nodeid_here),
-            width=self.config.get_terminal_writer().fullwidth,
+            width=_width_of(self.config.get_terminal_writer()),
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
             run_file=path,
@@ -939,6 +940,12 @@ class BudgetSession:
             from pytest_coresys.reports import htmlpage  # with Jinja2: only wanted now
 
         return htmlpage.data(self.run)
+
+
+def _width_of(writer: Any) -> int:
+    """The cells of a line; of a log file as many as there are to be."""
+    ask = getattr(writer._file, "isatty", None)
+    return int(writer.fullwidth) if ask is not None and ask() else terminal.NO_TERMINAL
 
 
 def _whole_folders(config: pytest.Config) -> list[str]:

@@ -78,13 +78,16 @@ class CriteriaRecorder:
         if criterion.statistic == "check" and isinstance(value, bool):
             self.check(identity, value, detail)
             return
+        self._put(criterion, value, lambda samples: samples.say(detail))
+
+    def _put(self, criterion: Criterion, value: float | str, tell: Callable[[Samples], None]) -> None:
         number = _number(criterion, value)
 
         def put(samples: Samples) -> None:
             samples.add(number)
-            samples.say(detail)
+            tell(samples)
 
-        self._collector.add(identity, put)
+        self._collector.add(criterion.id, put)
 
     def check(self, identity: str, ok: object, detail: str = "") -> None:
         """Add one check; where faults are counted (statistic "total"), 0 or 1. ``detail`` tells of a failed one."""
@@ -93,7 +96,8 @@ class CriteriaRecorder:
         if criterion.statistic == "check":
             self._collector.add(identity, lambda samples: samples.check(right, detail))
         elif criterion.statistic == "total" and criterion.unit not in ("s", "B"):
-            self.record(identity, 0 if right else 1, "" if right else detail or "a check failed")
+            failure = "" if right else detail or "a check failed"
+            self._put(criterion, 0 if right else 1, lambda samples: samples.tell_failure(failure))
         else:
             raise _useless(criterion, "check()")
 

@@ -21,15 +21,17 @@ _MOST_DETAILS = 20
 class Samples:
     """Of one criterion, from one test or from many.
 
-    ``right`` and ``wrong`` are how many checks were; ``slopes`` each a rate with the ends of its interval; ``details``
-    lines that say what failed, or what was measured beside; ``unmeasured`` why nothing could be.
+    ``right`` and ``wrong`` are how many checks were; ``slopes`` each a rate with the ends of its interval; ``failures``
+    lines that say which checks failed, ``notes`` others, such as what was measured beside; ``unmeasured`` why nothing
+    could be.
     """
 
     histogram: Histogram = field(default_factory=Histogram)
     right: int = 0
     wrong: int = 0
     slopes: list[tuple[float, float, float]] = field(default_factory=list)
-    details: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     unmeasured: list[str] = field(default_factory=list)
 
     def add(self, value: float) -> None:
@@ -44,7 +46,7 @@ class Samples:
             self.right += 1
         else:
             self.wrong += 1
-            self.say(detail or "a check failed")
+            self.tell_failure(detail or "a check failed")
 
     def slope(self, rate: float, low: float, high: float) -> None:
         """One rate with its interval, in base units."""
@@ -54,8 +56,16 @@ class Samples:
 
     def say(self, line: str) -> None:
         """Keep a line for the report."""
-        if line and line not in self.details and len(self.details) < _MOST_DETAILS:
-            self.details.append(line)
+        _keep(line, self.notes)
+
+    def tell_failure(self, line: str) -> None:
+        """Keep a line that says what failed: it comes before all that was only noted, whichever was first."""
+        _keep(line, self.failures)
+
+    @property
+    def details(self) -> list[str]:
+        """The lines for the report: what failed first, for that is why it is over."""
+        return list(dict.fromkeys((*self.failures, *self.notes)))[:_MOST_DETAILS]
 
     def fail_to_measure(self, why: str) -> None:
         """Note that it could not be measured here, and why."""
@@ -77,7 +87,9 @@ class Samples:
         self.right += other.right
         self.wrong += other.wrong
         self.slopes += other.slopes
-        for line in other.details:
+        for line in other.failures:
+            self.tell_failure(line)
+        for line in other.notes:
             self.say(line)
         for why in other.unmeasured:
             self.fail_to_measure(why)
@@ -99,16 +111,19 @@ class Samples:
             "wrong": self.wrong,
             "slopes": [list(slope) for slope in self.slopes],
             "unmeasured": self.unmeasured,
+            **({"failures": self.failures} if self.failures else {}),
         }
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Samples:
         """What ``plain`` wrote."""
+        failures = list(data.get("failures", ()))
         new = cls(
             right=data["right"],
             wrong=data["wrong"],
             slopes=[(rate, low, high) for rate, low, high in data["slopes"]],
-            details=list(data["details"]),
+            failures=failures,
+            notes=[line for line in data["details"] if line not in failures],
             unmeasured=list(data["unmeasured"]),
         )
         if data["count"]:
@@ -116,6 +131,11 @@ class Samples:
             figures = (data["count"], data["total"], data["least"], data["most"])
             new.histogram.merge(Distribution("", "", "", *figures, buckets=buckets))
         return new
+
+
+def _keep(line: str, lines: list[str]) -> None:
+    if line and line not in lines and len(lines) < _MOST_DETAILS:
+        lines.append(line)
 
 
 def merged(several: Iterable[Samples]) -> Samples:

@@ -19,8 +19,16 @@ from coresys.budgets.wording import advice, printable
 from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.model import breaches, moment
+from pytest_coresys.reports.reading import (
+    criteria_counts,
+    excuses,
+    failing_beside_tests,
+    state_of_test,
+    suspicions_of,
+    tests_text,
+)
 from pytest_coresys.reports.terminal import criterion_text
-from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
+from pytest_coresys.reports.words import OVER, VERDICTS, WARN, counted, joined, share_of, state_of
 
 Run = Mapping[str, Any]
 MOST_ANNOTATIONS = 10  # GitHub shows so many of a step, and no more
@@ -139,7 +147,8 @@ def github_summary(run: Run) -> str:
     lines.append("")
     took = run["run"].get("duration")
     within = f" in {format_quantity(took, 's')}" if took else ""
-    lines.append(f"{summary['tests']} tests{within}: {verdicts_text(summary)}.")
+    lines.append(f"{summary['tests']} tests{within}: {tests_text(run['tests'])}.")
+    lines += _beside_tests(run)
     lines += _slowest(run)
     told = [each for each in problems(run) if each.level == "error"]
     if told:
@@ -160,7 +169,39 @@ def github_summary(run: Run) -> str:
 
 _MOST_ROWS = 50
 _MOST_SLOW = 3
+_MOST_KNOWN = 10
 _SLOW = 1.0  # seconds: nobody asks for the slowest of those that take less
+
+
+def _beside_tests(run: Run) -> list[str]:
+    """What else fails the run, and what fails nothing: warnings, what is known, suspicions."""
+    lines = []
+    failing = failing_beside_tests(run)
+    if failing:
+        observed = run["run"].get("mode") == "observe"
+        lines += ["", f"{'Not compliant' if observed else 'Failed'} by {failing}."]
+    tests = sum(1 for test in run["tests"] if state_of_test(test) is WARN)
+    criteria = sum(1 for each in run["criteria"] if state_of(each) is WARN)
+    findings = sum(1 for each in run["findings"] if each["level"] == "warn")
+    warned = [
+        *([counted(tests, "test")] if tests else []),
+        *([counted(criteria, "success criterion", "success criteria")] if criteria else []),
+        *([f"{counted(findings, 'finding')} of the run"] if findings else []),
+    ]
+    lines += ["", f"Over, and warns only: {joined(warned)}."] if warned else []
+    known = excuses(run)
+    if known:
+        lines += ["", f"Excused by the baseline: {counted(len(known), 'excess', 'excesses')}.", ""]
+        lines += [f"- {_cell(of)}: {_cell(told)}" for of, told in known[:_MOST_KNOWN]]
+        lines += [f"- … and {len(known) - _MOST_KNOWN} more."] if len(known) > _MOST_KNOWN else []
+    suspicions = suspicions_of(run)
+    them = "it" if suspicions == 1 else "them"
+    lines += (
+        ["", f"Warning: {counted(suspicions, 'suspicion')}: nothing failed by {them}, and not measured."]
+        if suspicions
+        else []
+    )
+    return lines
 
 
 def _slowest(run: Run) -> list[str]:
@@ -174,14 +215,22 @@ def _slowest(run: Run) -> list[str]:
 def _criteria_rows(run: Run) -> list[str]:
     if not run["run"].get("criteria", {}).get("told"):
         return []
-    counts = Counter(each["verdict"] for each in run["criteria"])
-    told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
-    lines = ["", f"{len(run['criteria'])} success criteria: {told}."]
-    bad = [each for each in run["criteria"] if each["verdict"] == "over" and each["statistic"] != "derived"]
+    lines = ["", f"{len(run['criteria'])} success criteria: {criteria_counts(run['criteria'])}."]
+    bad = [each for each in run["criteria"] if each["verdict"] == "over"]
     if bad:
+        bad.sort(key=lambda each: (state_of(each) is not OVER, each["statistic"] == "derived"))
         lines += ["", "| criterion | measured |", "|---|---|"]
-        lines += [f"| {_cell(each['id'])} | {_cell(criterion_text(each))} |" for each in bad[:_MOST_ROWS]]
+        lines += [f"| {_cell(_criterion_name(each))} | {_cell(_criterion_told(each))} |" for each in bad[:_MOST_ROWS]]
+        lines += ["", f"… and {len(bad) - _MOST_ROWS} more."] if len(bad) > _MOST_ROWS else []
     return lines
+
+
+def _criterion_name(each: Mapping[str, Any]) -> str:
+    return f"{each['id']}{' (warns only)' if state_of(each) is WARN else ''}"
+
+
+def _criterion_told(each: Mapping[str, Any]) -> str:
+    return str(each["why"]) if each["statistic"] == "derived" and each["why"] else criterion_text(each)
 
 
 def _cell(text: str) -> str:

@@ -25,7 +25,7 @@ from pytest_coresys.criteria.run import RunCriteria, told
 from pytest_coresys.measures import GROWTH, MEASURES, OF_SOAK
 from pytest_coresys.reports.orders import KEY as ORDERS
 from pytest_coresys.reports.orders import Orders, with_lock_ids
-from pytest_coresys.reports.words import verdicts_text
+from pytest_coresys.reports.reading import tests_text
 from pytest_coresys.wire import NO_BUDGET, SCHEMA, WORKER_DIED, plain, plain_number, plain_text
 
 DIED = WORKER_DIED
@@ -117,7 +117,7 @@ class RunReport:
 
     def verdicts(self) -> str:
         """How many tests there are of each verdict so far, in words."""
-        return verdicts_text(Counter(test["verdict"] for test in self._tests()))
+        return tests_text(self._tests())
 
     def ran(self, nodeid: str, outcome: str, worker: str | None = None) -> None:
         """Note what pytest reports of a test whose record is still to come, and may not: the run may be ended."""
@@ -286,7 +286,8 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
 
     Only budgets in force count. Tests that were skipped, are expected to fail, or failed by themselves are exempt,
     and so is what a ``coresys_skip`` marker left out: it is known, and said, that nothing was measured there. A
-    test that the session did not come to is not exempt: nobody decided to leave it out.
+    test that the session did not come to is not exempt: nobody decided to leave it out. Criteria that are coresys's
+    own, which nothing in the run is about, are required by their id, or by a pattern that can mean nothing else.
     """
     if not patterns:
         return []
@@ -298,10 +299,25 @@ def required_unmeasured(run: Mapping[str, Any], patterns: Sequence[str]) -> list
         entry = run.get("soak", {}).get(key)
         if entry and _is_open_in_a_soak(entry) and _matches(key, patterns):
             found.append(f"{key} in the soak: {entry.get('why') or 'it was not judged'}")
+    of_criteria = [each for each in patterns if _may_mean_criteria(run, each)]
     for criterion in run.get("criteria", ()):
-        if criterion["verdict"] == "not_measured" and _matches(criterion["id"], patterns):
-            found.append(f"{criterion['id']}: {criterion.get('why')}")
+        identity = criterion["id"]
+        if criterion["verdict"] == "not_measured" and (identity in patterns or _matches(identity, of_criteria)):
+            found.append(f"{identity}: {criterion.get('why')}")
     return found
+
+
+def _may_mean_criteria(run: Mapping[str, Any], pattern: str) -> bool:
+    """Whether a pattern asks for criteria too: those that are built in have areas of the names that measures have
+    (``locks.*``), and where no test recorded any, nobody who asks for the measures can mean them."""
+    if run["run"].get("criteria", {}).get("told", True):
+        return True
+    return not any(fnmatchcase(key, pattern) for key in _known_measures(run))
+
+
+def _known_measures(run: Mapping[str, Any]) -> list[str]:
+    """The keys of all measures: ours, those of other plugins that tests have, and those of a soak."""
+    return [*MEASURES, *(key for test in run["tests"] for key in test["measures"]), *run.get("soak", {})]
 
 
 def _is_open_in_a_soak(entry: Mapping[str, Any]) -> bool:
@@ -313,8 +329,7 @@ def unmatched(run: Mapping[str, Any], patterns: Sequence[str]) -> list[str]:
 
     A measure that exists, and is off in this run or not in force in this kind of it, is no typo.
     """
-    known = [*MEASURES, *(key for test in run["tests"] for key in test["measures"]), *run.get("soak", {})]
-    known = [*dict.fromkeys(known), *(criterion["id"] for criterion in run.get("criteria", ()))]
+    known = [*dict.fromkeys(_known_measures(run)), *(criterion["id"] for criterion in run.get("criteria", ()))]
     found = []
     for pattern in patterns:
         try:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytest_coresys.reports.captured import FAILURE
-from pytest_coresys.reports.words import OVER, STATES, SUSPECT, WARN, State, state_of
+from pytest_coresys.reports.words import (
+    NEAR,
+    OVER,
+    STATES,
+    SUSPECT,
+    UNMEASURED,
+    WARN,
+    WITHIN,
+    State,
+    counted,
+    joined,
+    state_of,
+)
 
 SUSPECTED = "suspected:"
 _FAILED = frozenset({"failed", "error"})
@@ -25,12 +38,6 @@ def merged_of(run: Mapping[str, Any]) -> list[str]:
     """The ids of the runs that this one was merged from; none for a run of its own."""
     about = run["run"]
     return [str(each) for each in about.get("merged", ())] or [str(each["id"]) for each in about.get("shards", ())]
-
-
-def is_only_warned(test: Mapping[str, Any]) -> bool:
-    """Whether it is over by budgets that only warn; one whose markers are wrong is over by no measure at all."""
-    over = [each["level"] for each in test["measures"].values() if each["verdict"] == "over"]
-    return test["verdict"] == "over" and bool(over) and "error" not in over
 
 
 def suspected(test: Mapping[str, Any]) -> list[str]:
@@ -64,6 +71,79 @@ def state_of_test(test: Mapping[str, Any]) -> State:
         # One whose markers are wrong is over by no measure at all.
         return next((state for state in (OVER, SUSPECT, WARN) if state in over), OVER)
     return SUSPECT if doubtful else verdict
+
+
+def tests_text(tests: Iterable[Mapping[str, Any]]) -> str:
+    """How many tests there are of each state: ``53 within, 0 near, 1 over, 4 not measured, 1 warns only, 2 suspected``.
+
+    Each is one of these, as on the page: what only warns is not over, and what is suspected not plainly unmeasured.
+    """
+    states = Counter(map(state_of_test, tests))
+    parts = [f"{states[state]} {state.word}" for state in (WITHIN, NEAR, OVER, UNMEASURED)]
+    parts += [f"{states[WARN]} {'warns' if states[WARN] == 1 else 'warn'} only"] if states[WARN] else []
+    parts += [f"{states[SUSPECT]} suspected"] if states[SUSPECT] else []
+    return ", ".join(parts)
+
+
+def criteria_counts(criteria: Iterable[Mapping[str, Any]]) -> str:
+    """The same of criteria: ``128 within, 3 near, 3 over (1 of level warn), 0 not measured``."""
+    states = Counter(map(state_of, criteria))
+    over = states[OVER] + states[WARN]
+    warn = f" ({states[WARN]} of level warn)" if states[WARN] else ""
+    return f"{states[WITHIN]} within, {states[NEAR]} near, {over} over{warn}, {states[UNMEASURED]} not measured"
+
+
+def suspicions_of(run: Mapping[str, Any]) -> int:
+    """How many there are: of tests, by measure, and of the run."""
+    of_run = sum(1 for each in run["findings"] if each["level"] == "suspicion")
+    return of_run + sum(len(suspected(test)) for test in run["tests"])
+
+
+def failing_beside_tests(run: Mapping[str, Any]) -> str:
+    """What keeps a run from being compliant though each test may have passed, or nothing."""
+    criteria = sum(1 for each in run["criteria"] if state_of(each) is OVER)
+    findings = sum(1 for each in run["findings"] if each["level"] == "error")
+    required = len(run["summary"].get("required_unmeasured", ()))
+    found = [
+        *([counted(criteria, "success criterion", "success criteria")] if criteria else []),
+        *([f"{counted(findings, 'finding')} of the run"] if findings else []),
+        *([f"{counted(required, 'figure')} required and not measured"] if required else []),
+    ]
+    return joined(found) if found else ""
+
+
+def excuses(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a baseline excuses: of which test, criterion or part of the run and of what, and what the baseline says."""
+    found = [
+        (f"{test['nodeid']} {key}", str(each["reason"]))
+        for test in run["tests"]
+        for key, each in test["measures"].items()
+        if each["verdict"] == "over" and each["level"] == "warn" and _is_excuse(each.get("reason"))
+    ]
+    told = [(f"{each.get('owner') or 'the run'} {each['key']}", each) for each in run["findings"]]
+    told += [(str(each["id"]), each) for each in run["criteria"] if each["verdict"] == "over"]
+    for of, each in told:
+        if each.get("level") == "warn" and each.get("details") and _is_excuse(each["details"][0]):
+            found.append((of, str(each["details"][0])))
+    return found
+
+
+def _is_excuse(text: object) -> bool:
+    """Whether ``baseline`` worded it, rather than the author of a limit."""
+    return re.match(r"known: .*, recorded \d{4}-|recorded in ", str(text)) is not None
+
+
+def run_text(run: Mapping[str, Any]) -> str:
+    """The whole run in one line: its tests, whether it is compliant, and what keeps it from being so beside tests."""
+    observed = " (only observed)" if run["run"]["mode"] == "observe" else ""
+    parts = [tests_text(run["tests"]), f"{'' if run['summary']['compliant'] else 'not '}compliant{observed}"]
+    failing = failing_beside_tests(run)
+    parts += [f"{'over: ' if observed else 'failed by '}{failing}"] if failing else []
+    warned = sum(1 for each in run["findings"] if each["level"] == "warn")
+    parts += [f"{counted(warned, 'finding')} of the run that warn{'s' if warned == 1 else ''} only"] if warned else []
+    suspected = sum(1 for each in run["findings"] if each["level"] == "suspicion")
+    parts += [f"{counted(suspected, 'suspicion')} of the run"] if suspected else []
+    return "; ".join(parts)
 
 
 def failed_by_itself(test: Mapping[str, Any]) -> bool:

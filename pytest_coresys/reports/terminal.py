@@ -8,6 +8,7 @@
 
 Nothing is wider than asked for, except commands, the last line, and findings that are told in full: a shortened command
 is no command, the path of the run file is there to be copied, and a failing test's own text isn't cut either.
+Of what is no terminal ``NO_TERMINAL`` is the width: there nothing is cut.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ from pytest_coresys.reports import again, soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.reading import (
     SUSPECTED,
+    criteria_counts,
+    failing_beside_tests,
     is_failed_by_budget,
-    is_only_warned,
     is_open,
     is_suspicion,
     names_of_tests,
+    state_of_test,
+    tests_text,
     unmeasured,
 )
-from pytest_coresys.reports.words import VERDICTS, share_of, verdicts_text
+from pytest_coresys.reports.words import VERDICTS, WITHIN, share_of
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, measure_from_dict
 
 _MOST_ROWS = 10
@@ -41,11 +45,14 @@ _MOST_SMALL = 5  # what takes two lines each
 _MOST_IN_COMMAND = 3
 _MOST_PLACES_OF_LOCKS = 6  # of a circle: all, which is two for each lock
 _MOST_DETAILS = 2  # of a finding that stands beside others
+_MOST_EDGES = 6  # of a circle of locks, which says nothing without one of them
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
 _LEAST_HEAD = 6
 _VERBOSE_FACTOR = 5
 _TELLS_EXPLAINING = 0.1  # seconds
 _MORE_EFFORT = "--coresys-profile strict spends more"
+
+NO_TERMINAL = 10_000  # cells: whoever reads a log file can scroll, and has nowhere else to look
 
 _BOLD = {"bold": True}
 _RED = {"red": True}
@@ -410,7 +417,9 @@ def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) ->
             *(Line(f"  {text}") if text.startswith(command) else style.line(f"  {text}") for text in rest),
         ]
     lines = [style.line(f"  {head}{finding['summary']}", markup)]
-    lines += [line for detail in finding["details"][:_MOST_DETAILS] for line in style.wrapped("      ", detail)]
+    details, most = finding["details"], _MOST_EDGES if finding.get("locks") else _MOST_DETAILS
+    lines += [line for detail in details[:most] for line in style.wrapped("      ", detail)]
+    lines += [style.line(f"      ... and {len(details) - most} more")] if len(details) > most else []
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
     lines += _where(finding["locations"], style, most=_MOST_PLACES_OF_LOCKS if finding.get("locks") else 1)
@@ -430,24 +439,24 @@ def _criteria(run: Mapping[str, Any], style: _Style) -> list[Line]:
     groups: dict[str, list[Mapping[str, Any]]] = {word: [] for word in VERDICTS}
     for each in run["criteria"]:
         groups[each["verdict"]].append(each)
-    counts = verdicts_text({word: len(found) for word, found in groups.items()})
     fails = bool(criteria_over(run)) and run["run"]["mode"] != "observe"
-    head = f"success criteria: {counts}{'; fails the run' if fails else ''}"
+    head = f"success criteria: {criteria_counts(run['criteria'])}{'; fails the run' if fails else ''}"
     lines = [style.line(head, _BOLD)]
     for word, most in (("over", _MOST_ROWS), ("near", _MOST_SMALL), ("not_measured", _MOST_SMALL)):
         if style.verbose < 0 and word != "over":
             continue
-        plain = [each for each in groups[word] if each["statistic"] != "derived"]
-        shown = plain[: style.most(most)]
+        # What fails the run first; what is derived from others last, as it tells of nothing new.
+        ordered = sorted(groups[word], key=lambda each: (each["level"] == "warn", each["statistic"] == "derived"))
+        shown = ordered[: style.most(most)]
         for each in shown:
             lines += _criterion(run, each, style)
-        lines += style.more(len(plain) - len(shown))
+        lines += style.more(len(ordered) - len(shown))
     return lines + (_open(groups["not_measured"], style) if style.verbose < 0 else [])
 
 
 def _open(unmeasured: Sequence[Mapping[str, Any]], style: _Style) -> list[Line]:
     """With -q: how many criteria were not measured, and which are the first, in one line."""
-    names = [each["id"] for each in unmeasured if each["statistic"] != "derived"]
+    names = [each["id"] for each in sorted(unmeasured, key=lambda each: each["statistic"] == "derived")]
     if not names:
         return []
     for number in range(min(len(names), _MOST_SMALL), -1, -1):  # as many as there is room for
@@ -463,11 +472,14 @@ _CRITERIA_MARKUP: dict[str, dict[str, bool]] = {"over": _RED, "near": _YELLOW, "
 
 def _criterion(run: Mapping[str, Any], each: Mapping[str, Any], style: _Style) -> list[Line]:
     verdict, markup = each["verdict"], _CRITERIA_MARKUP[each["verdict"]]
+    name = each["id"]
     if verdict == "over" and each["level"] == "warn":
-        markup = _YELLOW
+        markup, name = _YELLOW, f"{name} (warns only)"
+    if verdict == "over" and each["statistic"] == "derived":
+        return [Line(line.text, markup) for line in style.wrapped(f"  {verdict:<8}{name}  ", each["why"] or "")]
     if verdict == "not_measured":
         return [Line(line.text, markup) for line in style.wrapped(f"  open    {each['id']}  ", each["why"])]
-    lines = [style.line(f"  {verdict:<8}{each['id']}  {criterion_text(each)}", markup)]
+    lines = [style.line(f"  {verdict:<8}{name}  {criterion_text(each)}", markup)]
     if verdict == "over":
         why = each["why"] or ""
         for told in (why, *(line for line in each["details"][:_MOST_DETAILS] if line not in why)):
@@ -596,7 +608,7 @@ def _effort(run: Mapping[str, Any], style: _Style, *, anything: bool) -> list[Li
             together[-1] += f"; {part}"
         else:
             together.append(part)
-    return [*lines, *map(style.line, together)]
+    return [*lines, *(line for each in together for line in style.wrapped("", each))]
 
 
 def _output(name: str, path: str | None, problem: str | None, style: _Style) -> str:
@@ -606,16 +618,13 @@ def _output(name: str, path: str | None, problem: str | None, style: _Style) -> 
 
 
 def _last(run: Mapping[str, Any], style: _Style, outputs: str, problem: str | None) -> Line:
-    summary = run["summary"]
-    warned = sum(map(is_only_warned, run["tests"]))
-    of_level = f" ({'all' if warned == summary['over'] else warned} of level warn)" if warned else ""
-    text = (
-        f"coresys: {summary['within']} within, {summary['near']} near, {summary['over']} over{of_level}, "
-        f"{summary['not_measured']} not measured"
-    )
-    once = sum(map(is_of_one_run, run["tests"]))
+    text = f"coresys: {tests_text(run['tests'])}"
+    failing = failing_beside_tests(run)
+    if failing and run["run"]["mode"] != "observe":
+        text += f" - failed by {failing}"
+    once = sum(1 for test in run["tests"] if is_of_one_run(test) and state_of_test(test) is WITHIN)
     if once:
-        text += f" - {once} of them run once only: no small leak would show"
+        text += f" - {once} of those within {'was' if once == 1 else 'were'} run once only: no small leak would show"
     if run["run"]["mode"] == "observe":
         text += " - observed only, nothing was failed"
     text += outputs

@@ -47,11 +47,6 @@ def state_of(entry: Mapping[str, Any], *, suspected: bool = False) -> State:
     return STATES[entry["verdict"]]
 
 
-def verdicts_text(counts: Mapping[str, int]) -> str:
-    """How many there are of each verdict: ``53 within, 0 near, 1 over, 4 not measured``."""
-    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in VERDICTS)
-
-
 @lru_cache(maxsize=8192, typed=True)  # typed: True and 1 are written differently
 def quantity(value: object, unit: str) -> str:
     """The figure with its unit; truths as words, and what JSON could not carry as infinite."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import coresys
+from coresys.errors import hierarchy
 from pytest_coresys.config.sources import load_settings
 from pytest_coresys.criteria.loading import read
 from pytest_coresys.measures import MEASURES
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = [
     pytest.param(text, id=f"{path.name}-{number}")
     for path in (ROOT / "README.md", ROOT / "docs" / "configuration.md")
@@ -59,3 +64,34 @@ def test_an_example_is_right(tmp_path: Path, text: str) -> None:
         return
     assert settings.profile in ("ci", "nightly")
     assert any("pyproject.toml" in limit.origin for limit in settings.limits("tests/test_a.py", ()).values())
+
+
+# ``coresys.DeadlockError``; not ``pytest_coresys.x``, nor the ``KEY`` of a measure.
+_NAMED = re.compile(r"(?<![\w./])coresys((?:\.[a-z_]+)*)\.(?!KEY\b)([A-Z]\w+)")
+_IMPORTED = re.compile(r"from (coresys(?:\.\w+)*) import (\([^)]*\)|[^\n]*)")
+
+
+def names_in(text: str) -> Iterator[tuple[str, str]]:
+    """Each name of the library that a page has, with its module."""
+    for within, name in _NAMED.findall(text):
+        yield f"coresys{within}", name
+    for module, names in _IMPORTED.findall(text):
+        yield from ((module, name) for name in re.findall(r"\w+", names.partition("#")[0]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_names_of_the_library_exist(page: Path) -> None:
+    for module, name in names_in(page.read_text("utf-8")):
+        assert hasattr(importlib.import_module(module), name), f"{page.name} has {module}.{name}"
+
+
+def test_names_are_found_in_pages() -> None:
+    found = {each for page in PAGES for each in names_in(page.read_text("utf-8"))}
+    assert {("coresys", "DeadlockError"), ("coresys", "Reading"), ("coresys.errors", "ErrorManager")} <= found
+
+
+def test_all_errors_are_names_of_the_library() -> None:
+    for name, each in vars(hierarchy).items():
+        if isinstance(each, type) and issubclass(each, coresys.CoreSysError):
+            assert name in coresys.__all__
+            assert getattr(coresys, name) is each

@@ -10,7 +10,7 @@ import pytest
 from coresys.budgets.model import Level
 from pytest_coresys.criteria.judge import from_budgets, judge, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion, Result
-from pytest_coresys.criteria.records import result_to_dict, softened
+from pytest_coresys.criteria.records import result_to_dict, samples_from_dict, softened
 from pytest_coresys.criteria.run import RunCriteria, unpassed
 from pytest_coresys.criteria.run import told as said
 from pytest_coresys.criteria.samples import Samples, merged
@@ -55,6 +55,31 @@ def test_of_several_values_the_worst_counts(
 ) -> None:
     result = judge(of("value", comparison, limit), values(*given))
     assert (result.verdict, result.value, result.samples) == ("over", value, len(given))
+
+
+def test_what_failed_is_said_before_what_was_noted_first() -> None:
+    first, last = Samples(), Samples()
+    first.say("measured on a quiet machine")
+    first.check(True, "first is fine")
+    last.say("beside 3 us")
+    last.check(False, "the real reason")
+    for each in (merged([first, last]), merged(Samples.from_plain(each.plain()) for each in (first, last))):
+        result = judge(of("check", "==", True), each)
+        assert result.why == "1 of 2 checks failed: the real reason"
+        assert result.details == ("the real reason", "measured on a quiet machine", "beside 3 us")
+
+
+def test_what_failed_is_said_in_a_merged_run_and_however_much_was_noted() -> None:
+    noted, failed = Samples(), Samples()
+    for number in range(40):
+        noted.say(f"note {number}")
+        failed.say(f"note {number}")
+    noted.check(True)
+    failed.check(False, "the real reason")
+    criterion = of("check", "==", True)
+    shards = [samples_from_dict(result_to_dict(judge(criterion, each))) for each in (noted, failed)]
+    result = judge(criterion, merged(shards))
+    assert (result.why, result.details[0]) == ("1 of 2 checks failed: the real reason", "the real reason")
 
 
 def test_a_zero_limit_has_nothing_near() -> None:

@@ -70,6 +70,18 @@ def test_a_check_counts_a_fault_where_faults_are_counted(collector: Collector, c
     assert (found[CHECK].right, found[CHECK].wrong, found[CHECK].details) == (1, 0, [])
 
 
+def test_a_failed_check_is_told_before_notes(collector: Collector, criteria: CriteriaRecorder) -> None:
+    for identity in (COUNT, CHECK):
+        criteria.note(identity, "measured on a quiet machine")
+        criteria.check(identity, True, "first is fine")
+        criteria.check(identity, False, "the real reason")
+    found = collector.end()
+    for identity in (COUNT, CHECK):
+        assert found[identity].details == ["the real reason", "measured on a quiet machine"]
+    criterion = criteria.criterion(CHECK)
+    assert judge(criterion, found[CHECK]).why == "1 of 2 checks failed: the real reason"
+
+
 def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: CriteriaRecorder) -> None:
     criteria.record(TIME, 1.0)
     assert collector.end()[TIME].number == 1

@@ -321,7 +321,7 @@ def test_where_the_criteria_are_from_is_explained(pytester: pytest.Pytester) -> 
     def told(*options: str) -> list[str]:
         return [str(line) for line in pytester.runpytest_inprocess(*LEAN, *options).stdout.lines]
 
-    assert "criteria: criteria.toml (built in)" in told("--coresys-explain", "criteria")
+    assert "criteria: the built-in set of coresys" in told("--coresys-explain", "criteria")
     assert not any(line.startswith("criteria:") for line in told("--coresys-explain", "memory.growth"))
     (pytester.path / "own.toml").write_text(FILE, "utf-8")
     (pytester.path / "coresys.toml").write_text('profile = "ci"\ncriteria = "own.toml"\n', "utf-8")

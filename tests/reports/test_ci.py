@@ -13,6 +13,8 @@ from prometheus_client.openmetrics import parser
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.reports import ci
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
+from pytest_coresys.reports.reading import run_text
+from pytest_coresys.reports.terminal import summary_lines
 
 # Written down from "Code Quality report format" of docs.gitlab.com/ci/testing/code_quality: what GitLab reads.
 GITLAB = {
@@ -313,10 +315,41 @@ def test_the_summary_of_a_step_keeps_hostile_text_text() -> None:
     assert text.startswith("### coresys: not compliant\n")
     assert "<script>" not in text
     assert "@team" not in text
-    assert "2 success criteria: 2 over." in text
+    assert "2 success criteria: 0 within, 0 near, 2 over, 0 not measured." in text
     assert "required, but not measured" in text
     table = [line for line in text.splitlines() if line.startswith("| ")]
     assert all(line.replace("\\|", "").count("|") in (3, 5) for line in table)
+
+
+def test_the_summary_of_a_step_counts_as_the_terminal_and_tells_what_is_excused_and_suspected() -> None:
+    run = whole()
+    told = "known: 2, recorded 2026-11-30 in bl.json: #7"
+    known = finding("descriptors.leaked", "warn")
+    warned = {**measure(2.0), "level": "warn", "reason": told}
+    doubt = {**finding("memory.growth", "suspicion"), "summary": "memory.growth: suspected: seen once"}
+    run["tests"] = [
+        test_of("t.py::test_a", "failed", finding("memory.growth"), memory_growth=measure(8.0)),
+        test_of("t.py::test_b", "passed", known, descriptors_leaked=warned),
+        {**test_of("t.py::test_c", "passed", doubt), "verdict": "not_measured"},
+    ]
+    run["run"]["mode"] = "budget"
+    run["findings"].append(finding("threads.leaked", "warn", details=[told], owner="fixture x"))
+    run["findings"] = [{"tests": [], **each} for each in run["findings"]]
+    run["criteria"][1].update(level="warn", details=[told])
+    text = ci.github_summary(run)
+    counts = "0 within, 0 near, 1 over, 0 not measured, 1 warns only, 1 suspected"
+    assert f": {counts}." in text
+    last = summary_lines(run)[-1].text
+    beside = "1 success criterion, 1 finding of the run and 1 figure required and not measured"
+    assert last.startswith(f"coresys: {counts} - failed by {beside}")
+    assert f"Failed by {beside}." in text
+    line = run_text(run)
+    assert line.startswith(f"{counts}; not compliant; failed by {beside}; 1 finding of the run that warns only")
+    assert "Over, and warns only: 1 test, 1 success criterion and 1 finding of the run." in text
+    assert "Excused by the baseline: 3 excesses." in text
+    assert "- t.py::test\\_b descriptors.leaked: known: 2, recorded 2026-11-30 in bl.json: \\#7" in text
+    assert "Warning: 1 suspicion: nothing failed by it, and not measured." in text
+    assert "success criteria: 0 within, 0 near, 2 over (1 of level warn), 0 not measured." in text
 
 
 def test_a_path_in_the_summary_is_shown_as_it_is() -> None:

@@ -285,6 +285,36 @@ def test_a_criterion_that_was_not_measured_is_missing_if_required() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "told", "missing"),
+    [
+        ("locks.*", False, False),  # measures, of which that is a glob
+        ("*", False, False),
+        ("locks.hierarchy_enforced", False, True),
+        ("locks.hier*", False, True),  # no measure has such a name
+        ("locks.*", True, True),
+        ("locks.*", None, True),  # a run file of before
+    ],
+)
+def test_criteria_that_are_built_in_are_not_meant_by_a_pattern_of_measures_where_no_test_is_about_them(
+    pattern: str, told: bool | None, missing: bool
+) -> None:
+    why = "no test is evidence for it"
+    run = run_of(record(), criteria=[{"id": "locks.hierarchy_enforced", "verdict": "not_measured", "why": why}])
+    assert run["run"]["criteria"]["told"] is False
+    run["run"]["criteria"] = {} if told is None else {**run["run"]["criteria"], "told": told}
+    expected = [f"locks.hierarchy_enforced: {why}"] if missing else []
+    assert required_unmeasured(run, [pattern]) == expected
+    assert breaches(run, [pattern]) == [f"required, but not measured: {each}" for each in expected]
+
+
+def test_a_criterion_that_somebody_chose_is_meant_by_a_pattern_of_measures_too() -> None:
+    chosen = CriteriaFile("own.toml", lambda: {"locks.ours": Criterion("locks.ours", "check")}, origin="coresys.toml:1")
+    report = RunReport(mode="budget", criteria=chosen)
+    report.add_test(record())
+    assert required_unmeasured(report.finish(1.0), ["locks.*"]) == ["locks.ours: no test is evidence for it"]
+
+
+@pytest.mark.parametrize(
     ("glob", "told"),
     [
         ("memroy.*", '"memroy.*" matches no measure and no criterion; did you mean "memory.*"?'),

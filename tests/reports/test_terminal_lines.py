@@ -19,6 +19,7 @@ from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.reports.again import names_for_commands
 from pytest_coresys.reports.model import RunReport
 from pytest_coresys.reports.terminal import (
+    NO_TERMINAL,
     Line,
     fitted,
     fitted_id,
@@ -145,7 +146,7 @@ def test_the_table_has_the_worst_first() -> None:
         "  near  memory.peak      250 MiB  256 MiB     98 %  t.py::near",
         "  warn: over a budget of level warn, which fails nothing",
         "repeated 9 of 9 tests in 0 s (no limit)",
-        "coresys: 1 within, 1 near, 7 over (1 of level warn), 0 not measured",
+        "coresys: 1 within, 1 near, 6 over, 0 not measured, 1 warns only",
     ]
 
 
@@ -181,7 +182,7 @@ def test_what_fails_no_test_is_told_with_its_place() -> None:
     assert "  t.py::leak" not in failed, "its failure tells it"
     assert "    globals.changed: 1 > 0" in failed
     assert any("TZ is set" in text for text in failed)
-    assert failed[-1] == "coresys: 0 within, 0 near, 2 over (1 of level warn), 0 not measured"
+    assert failed[-1] == "coresys: 0 within, 0 near, 1 over, 0 not measured, 1 warns only"
 
 
 def test_the_colours_tell_failures_from_warnings() -> None:
@@ -315,6 +316,28 @@ def test_findings_of_the_run_have_owner_place_and_tests() -> None:
     ]
 
 
+@pytest.mark.parametrize(("locks", "number", "shown"), [(("a:1",), 3, 3), (("a:1",), 8, 6), ((), 3, 2)])
+def test_a_circle_of_locks_has_all_of_its_edges(locks: tuple[str, ...], number: int, shown: int) -> None:
+    edges = tuple(f"A{at} is held while A{at + 1} is taken" for at in range(number))
+    texts = Run().found(replace(POOL, details=edges, locks=locks)).texts()
+    assert [text.strip() for text in texts if " is held while " in text] == list(edges[:shown])
+    assert (f"      ... and {number - shown} more" in texts) == (number > shown)
+
+
+def test_where_there_is_no_terminal_nothing_is_cut() -> None:
+    long = f"{'tests/' * 30}test_a.py::test_ledger"
+    run = Run().test(long, verdict("memory.growth", "over", 5.0)).found(replace(POOL, tests=(long,)))
+    texts = run.texts(width=NO_TERMINAL)
+    assert sum(text.endswith(long) for text in texts) == 2
+    assert not any("..." in text for text in texts)
+
+
+def test_why_tests_were_left_is_wrapped_in_a_terminal() -> None:
+    effort = {"spent": 0.1, "share": 0.2, "unrepeated": 6, "too_long": 1}
+    texts = Run().well(1).texts(effort=effort, width=60)
+    assert "or each takes longer than its part of the effort" in " ".join(texts)
+
+
 def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
     texts = Run().found(POOL).texts(verbose=1)
     assert "    where      app/pool.py:31 start 2 threads" in texts
@@ -330,7 +353,7 @@ def test_with_q_only_what_fails_the_run_is_told() -> None:
         "      owner  fixture pool (tests/conftest.py:9)",
         "      where  app/pool.py:31 start 2 threads",
         "      tests  t.py::a and 2 more",
-        "coresys: 1 within, 1 near, 7 over (1 of level warn), 1 not measured",
+        "coresys: 1 within, 1 near, 6 over, 0 not measured, 1 warns only, 1 suspected - failed by 1 finding of the run",
     ]
 
 
@@ -340,7 +363,7 @@ def test_what_is_required_and_missing_is_told_even_with_q() -> None:
     assert [line.text for line in lines] == [
         "required, but not measured: 1",
         "  memory.growth in t.py::x: no meter",
-        "coresys: 0 within, 0 near, 0 over, 1 not measured",
+        "coresys: 0 within, 0 near, 0 over, 1 not measured - failed by 1 figure required and not measured",
     ]
     assert all(line.markup.get("red") for line in lines)
 
@@ -600,8 +623,44 @@ def test_what_is_within_by_one_run_only_is_counted() -> None:
     once = verdict("memory.growth", "within", 0.0, evidence="screened")
     run = Run().well(2).test("t.py::once", once, repetitions=0).test("t.py::again", once, repetitions=0)
     assert run.texts() == [
-        "coresys: 4 within, 0 near, 0 over, 0 not measured - 2 of them run once only: no small leak would show"
+        "coresys: 4 within, 0 near, 0 over, 0 not measured"
+        " - 2 of those within were run once only: no small leak would show"
     ]
+    unseen = verdict("memory.growth", "not_measured", None, why="no meter")
+    run.test("t.py::unseen", unseen).test("t.py::near", once, verdict("memory.peak", "near", 9.5, 10.0))
+    assert "4 within, 1 near, 0 over, 1 not measured - 2 of those within were run once only:" in run.texts()[-1]
+
+
+def test_criteria_add_up_and_tell_what_only_warns_and_what_is_derived() -> None:
+    criteria = {
+        "a.warned": Criterion("a.warned", "value", "<", 5.0, "s", "5 s", level="warn"),
+        "a.over": Criterion("a.over", "value", "<", 5.0, "s", "5 s"),
+        "b.ready": Criterion("b.ready", "derived", parts=("a.warned", "a.over")),
+        "b.soft": Criterion("b.soft", "derived", parts=("a.warned",)),
+    }
+    run = Run()
+    run.report = RunReport(mode="budget", criteria=CriteriaFile("own.toml", lambda: criteria))
+    samples = Samples()
+    samples.add(9.0)
+    recorded = told({"a.warned": samples, "a.over": samples}, [])
+    run.report.add_test({**wire.test_to_dict(nodeid="t.py::x", outcome="passed"), "criteria": recorded})
+    texts = run.texts(width=100)
+    assert "success criteria: 0 within, 0 near, 4 over (2 of level warn), 0 not measured; fails the run" in texts
+    assert [line for line in texts if line.startswith("  over    ")] == [
+        "  over    a.over  9 s >= 5 s (1 sample)",
+        "  over    b.ready  2 of 2 parts are over: a.warned, a.over",
+        "  over    a.warned (warns only)  9 s >= 5 s (1 sample)",
+        "  over    b.soft (warns only)  1 of 1 parts is over: a.warned; of level warn",
+    ]
+
+
+def test_the_last_line_says_what_else_fails_the_run() -> None:
+    run = judged({"a.over": "over", "b.over": "over", "c.within": "within"}).found(POOL, BYTES)
+    last = run.lines()[-1]
+    assert last.text.endswith(" not measured - failed by 2 success criteria and 1 finding of the run")
+    assert last.markup == {"red": True}
+    run.report.mode = "observe"
+    assert run.texts()[-1].endswith(" not measured - observed only, nothing was failed")
 
 
 def judged(verdicts: dict[str, str], origin: str = "--coresys-criteria", evidence: int = 1) -> Run:
@@ -684,3 +743,17 @@ def test_what_more_repetitions_would_not_settle_has_no_command_and_tells_its_pla
     texts = Run().test("t.py::s", **fields).texts(effort=LIMITED)
     assert not [text for text in texts if "to settle" in text]
     assert "      where  app/cache.py:12 put +8 B in 1 block per run" in texts
+
+
+def test_a_log_file_has_lines_of_any_length(pytester: pytest.Pytester) -> None:
+    name = f"test_{'of_a_long_name_' * 8}"
+    pytester.makepyfile(
+        f"""
+        import os
+        import pytest
+        @pytest.mark.coresys_budget("globals.changed", max=0, level="warn")
+        def {name}(): os.environ["LEFT"] = "1"
+        """
+    )
+    result = pytester.runpytest_subprocess("--coresys-budget", "-p", "no:randomly")
+    result.stdout.fnmatch_lines([f"  warn  globals.changed *::{name}"])

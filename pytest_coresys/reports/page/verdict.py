@@ -9,7 +9,13 @@ from typing import Any, Literal
 
 from pytest_coresys.reports.model import NOT_JUDGED, NOT_RUN, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.page.rows import Group
-from pytest_coresys.reports.reading import failed_by_itself, is_failed_by_budget, merged_of, state_of_test, suspected
+from pytest_coresys.reports.reading import (
+    failed_by_itself,
+    is_failed_by_budget,
+    merged_of,
+    state_of_test,
+    suspicions_of,
+)
 from pytest_coresys.reports.words import NEAR, OVER, SUSPECT, UNMEASURED, WARN, WITHIN, State, counted, joined, state_of
 
 Tone = Literal["good", "half", "bad", "none"]
@@ -38,12 +44,6 @@ def verdict(run: Mapping[str, Any], groups: Sequence[Group]) -> Verdict:
     start, stress, tone = _line(run, states, groups)
     title = f"{_SIGNS[tone]} {start}{stress} \u2013 coresys compliance report"
     return Verdict(tone, start, stress, " ".join(filter(None, _sentences(run, states, groups))), title)
-
-
-def suspicions_of(run: Mapping[str, Any]) -> int:
-    """How many there are: of tests, by measure, and of the run."""
-    of_run = sum(1 for each in run["findings"] if each["level"] == "suspicion")
-    return of_run + sum(len(suspected(test)) for test in run["tests"])
 
 
 # -- the line ---------------------------------------------------------------------------------------------------------
@@ -165,7 +165,9 @@ def _criteria_text(run: Mapping[str, Any], groups: Sequence[Group]) -> str:
         return f"No test of this run recorded anything for the {number}."
     counts = Counter(each["verdict"] for each in run["criteria"])
     words = (("over", "over"), ("near", "near"), ("not_measured", "not measured"), ("within", "within"))
-    parts = [f"{counts[name]} {word}" for name, word in words if counts[name]]
+    warns = sum(1 for each in run["criteria"] if state_of(each) is WARN)
+    of_level = {"over": f" ({warns} of level warn)" if warns else ""}
+    parts = [f"{counts[name]} {word}{of_level.get(name, '')}" for name, word in words if counts[name]]
     return f"Of {number}: {', '.join(parts)}."
 
 
