@@ -335,6 +335,10 @@ def test_where_the_criteria_are_from_is_explained(pytester: pytest.Pytester) -> 
         "  evidence, by its marker",
     ]
     assert "test_shop.py::test_other" not in lines
+    for mistyped, near in (("shop.order_tine", "shop.order_time"), ("criterion", "criteria")):
+        result = pytester.runpytest_inprocess(*LEAN, "--coresys-explain", mistyped, "--coresys-criteria", "other.toml")
+        assert result.ret == 4
+        assert f'--coresys-explain: unknown key "{mistyped}"; did you mean "{near}"?' in result.stderr.str()
 
 
 @pytest.mark.parametrize(
