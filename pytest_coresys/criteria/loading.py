@@ -174,6 +174,10 @@ class _Reader:
         comparison = self._word(path, row, "comparison", COMPARISONS, "<=")
         if statistic == "slope" and comparison == "==":
             self._fail(path, "comparison", "a slope is known as an interval, which is never equal to a limit")
+        if statistic == "slope" and unit != "B/h" and not is_count(unit):
+            # Of what is counted the count says it all: so many an hour.
+            name, told = ("unit", row["unit"]) if "unit" in row else ("limit", row["limit"])
+            self._fail(path, name, f'{show(told)} is no rate: a slope is held to one, such as "1 MB/h"')
         return Criterion(
             statistic=statistic,
             comparison=comparison,

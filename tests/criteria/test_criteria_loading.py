@@ -139,6 +139,14 @@ derived_from = ["shop.*"]
             "own.toml:4: [[criterion]] comparison: a slope is known as an interval",
         ),
         (
+            ONE.replace("p99", "slope"),
+            'own.toml:6: [[criterion]] unit: "ms" is no rate: a slope is held to one, such as "1 MB/h"',
+        ),
+        (
+            ONE.replace("p99", "slope").replace('unit = "ms"\n', "").replace("50", '"5 MB"'),
+            'own.toml:5: [[criterion]] limit: "5 MB" is no rate: a slope is held to one, such as "1 MB/h"',
+        ),
+        (
             ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = []\n',
             "own.toml:10: [[criterion]] derived_from: names nothing that it could rest on",
         ),

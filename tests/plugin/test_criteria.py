@@ -205,6 +205,16 @@ def test_it(coresys_criteria):
 FILE = '[[criterion]]\nid = "shop.order_time"\nstatistic = "value"\nlimit = "50 ms"\n'
 
 
+@pytest.mark.parametrize("flag", ["--coresys-budget", "--verbose"])
+def test_a_mistake_in_recording_is_told_by_the_lines_of_the_test(pytester: pytest.Pytester, flag: str) -> None:
+    pytester.makepyfile(test_shop=ONE.replace('"shop.order_time", 0.2', '"shop.order_tine", None'))
+    (pytester.path / "own.toml").write_text(FILE, encoding="utf-8")
+    text = pytester.runpytest_inprocess(flag, "--coresys-criteria", "own.toml", *LEAN).stdout.str()
+    assert "E       pytest_coresys.criteria.recorder.CriterionError: " in text
+    assert "test_shop.py:2: CriterionError" in text
+    assert "recorder.py" not in text
+
+
 @pytest.mark.slow
 def test_what_a_criterion_does_to_the_exit_status(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop=ONE)
