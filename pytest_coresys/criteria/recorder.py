@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import methodcaller
 from reprlib import repr as short
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from coresys.budgets.units import format_quantity
 from coresys.errors.hierarchy import CoreSysError
@@ -292,7 +292,7 @@ def _check_text(identity: object, **more: object) -> str:
     return identity
 
 
-def _is_truth(value: object) -> bool:
+def _is_truth(value: object) -> TypeGuard[bool]:
     """Whether it is right or wrong: a bool, or that of numpy, which nobody imports here."""
     kind = type(value)
     return kind is bool or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
