@@ -31,7 +31,8 @@ class Explaining:
         if self._is_of_criteria:
             return
         try:
-            self._settings.explain(self._key, "", ())  # by now each plugin has brought its measures
+            more = ("criteria", *self._criteria.criteria)
+            self._settings.explain(self._key, "", (), more=more)  # by now each plugin has brought its measures
         except ConfigError as error:
             raise pytest.UsageError(f"coresys: {error}") from None
 

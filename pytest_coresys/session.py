@@ -74,7 +74,7 @@ from pytest_coresys.reports.model import RunReport, criteria_over, has_run, requ
 from pytest_coresys.reports.outputs import Outputs, ci_outputs
 from pytest_coresys.reports.reading import run_text
 from pytest_coresys.strangers import StrangerError, ask
-from pytest_coresys.subjects import check_subjects
+from pytest_coresys.subjects import check_subjects, try_subjects
 from pytest_coresys.watches import FarWatch, Foreign, ForeignWatch, Watch
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def open_session(config: pytest.Config) -> None:
             choose=choose,
         )
         known = _baseline_of(config, measures)
-        check_subjects(config.getoption("coresys_subject"))
+        subjects = config.getoption("coresys_subject")
+        (check_subjects if hasattr(config, "workerinput") else try_subjects)(subjects)
         writes = _Writes() if hasattr(config, "workerinput") else _what_is_written(config)
     except (ConfigError, runfile.OutputError) as error:
         raise pytest.UsageError(f"coresys: {error}") from None

@@ -8,14 +8,27 @@ asked only what can be asked without.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.keys import unknown
 
-ROLES = ("state", "resources", "errors", "threads", "monitoring", "components", "tests", "cleanup")
+# By role, the protocol of coresys.interfaces that its managers satisfy.
+_PROTOCOLS = {
+    "state": "IStateManager",
+    "resources": "IResourceManager",
+    "errors": "IErrorManager",
+    "threads": "IThreadManager",
+    "monitoring": "IMonitoringManager",
+    "components": "IComponentManager",
+    "tests": "ITestManager",
+    "cleanup": "ICleanupManager",
+}
+ROLES = tuple(_PROTOCOLS)
 _OPTION = "--coresys-subject"
 Factory = Callable[..., Any]
 
@@ -44,7 +57,7 @@ def load_factory(role: str, name: str) -> Factory:
         for part in path.split("."):
             found = getattr(found, part)
     except Exception as error:  # of whatever kind: the module is a stranger's
-        what = f"{role}={name}: {type(error).__name__}: {error}"
+        what = f"{role}={name}: {type(error).__name__}: {error}{_where_it_is(module, error)}"
         raise ConfigError(place=_OPTION, problem=what) from None
     if not callable(found):
         raise ConfigError(place=_OPTION, problem=f"{role}={name}: that is no function, but {type(found).__name__}")
@@ -52,9 +65,58 @@ def load_factory(role: str, name: str) -> Factory:
     return factory
 
 
+def _where_it_is(module: str, error: Exception) -> str:
+    """What to do where a module is not found that is right here: ``pytest`` alone does not look there."""
+    name, here = module.partition(".")[0], Path.cwd()
+    if not isinstance(error, ModuleNotFoundError) or error.name != name or {"", str(here)} & set(sys.path):
+        return ""
+    there = next((each for each in (f"{name}.py", name) if (here / each).exists()), None)
+    how = 'python -m pytest puts on the path, as does pythonpath = ["."] in the configuration of pytest'
+    return "" if there is None else f" ({there} is in the current folder, which {how})"
+
+
 def check_subjects(given: Iterable[str]) -> dict[str, Factory]:
     """All of them, loaded. Raises ConfigError."""
     return {role: load_factory(role, name) for role, name in parse_subjects(given).items()}
+
+
+def try_subjects(given: Iterable[str]) -> None:
+    """Have each of them make a manager once. Raises ConfigError for what no test could get an answer from."""
+    names = parse_subjects(given)
+    for role, name in names.items():
+        if problem := _why_no_subject(role, load_factory(role, name)):
+            raise ConfigError(place=_OPTION, problem=f"{role}={name}: {problem}")
+
+
+def _why_no_subject(role: str, factory: Factory) -> str:
+    from coresys import interfaces  # for the runs that name one alone
+
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of C: only a call can tell
+        signature = inspect.Signature()
+    try:
+        signature.bind()
+    except TypeError as error:
+        return f"a factory needs no argument, and is given those of its signature that a suite offers: {error}"
+    protocol = getattr(interfaces, _PROTOCOLS[role])
+    try:
+        manager = factory()
+        lacking = [name for name in vars(protocol) if not name.startswith("_") and not hasattr(manager, name)]
+        if lacking:
+            what = f"what it makes ({type(manager).__name__}) has no {', '.join(lacking)}"
+            return f"{what}; what {protocol.__name__} asks for, and it cannot do, raises NotImplementedError"
+        close(manager)
+    except Exception as error:  # of whatever kind: it is a stranger's
+        return f"it raised {type(error).__name__}: {error}"
+    return ""
+
+
+def close(manager: Any) -> None:
+    """End a manager that has an end."""
+    end = getattr(manager, "close", None) or getattr(manager, "shutdown", None)
+    if end is not None:
+        end()
 
 
 def takes(factory: Factory, keyword: str) -> bool:

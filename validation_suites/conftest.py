@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_coresys.subjects import check_subjects, make, parse_subjects, takes
+from pytest_coresys.subjects import check_subjects, close, make, parse_subjects, takes
 from validation_suites import ours
 from validation_suites.keeping import Kept, state_of
 from validation_suites.soak.growth import LOADS, Window
@@ -72,13 +72,6 @@ class Subject:
         """Close what was made."""
         while self._made:
             close(self._made.pop())
-
-
-def close(manager: Any) -> None:
-    """End a manager that has an end."""
-    end = getattr(manager, "close", None) or getattr(manager, "shutdown", None)
-    if end is not None:
-        end()
 
 
 @pytest.fixture

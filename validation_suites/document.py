@@ -6,16 +6,16 @@ Without ``-o`` a table by area is printed. Everything comes from the run file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coresys.budgets.units import format_quantity
-from pytest_coresys.reports.terminal import criterion_text
+from coresys.errors.hierarchy import CoreSysError
+from pytest_coresys.reports.runfile import read_run
+from pytest_coresys.reports.terminal import criterion_figure
+from pytest_coresys.reports.words import VERDICTS, state_of
 
-VERDICTS = ("within", "near", "over", "not_measured")
 Entry = Mapping[str, Any]
 
 
@@ -26,29 +26,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", type=Path, dest="output", metavar="FILE.md", help="write Markdown")
     chosen = parser.parse_args(arguments)
     try:
-        run = json.loads(chosen.run.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        print(f"{chosen.run}: {error}", file=sys.stderr)
+        run = read_run(chosen.run)
+        if chosen.output is None:
+            print("\n".join(table(run["criteria"])))
+        else:
+            chosen.output.write_text("\n".join(markdown(run)) + "\n", encoding="utf-8")
+    except (CoreSysError, OSError) as error:
+        print(error, file=sys.stderr)
         return 2
-    if chosen.output is None:
-        print("\n".join(table(run["criteria"])))
-    else:
-        chosen.output.write_text("\n".join(markdown(run)) + "\n", encoding="utf-8")
     return 0
 
 
 def table(criteria: Sequence[Entry]) -> Iterator[str]:
     """A line for each area: how many criteria are within, near, over, not measured."""
-    areas = dict.fromkeys(each["area"] for each in criteria)
-    yield f"{'area':<14}" + "".join(f"{word.replace('_', ' '):>14}" for word in VERDICTS)
-    for area in areas:
-        yield _row(area, [each for each in criteria if each["area"] == area])
-    yield _row("all", criteria)
+    areas = _by_area(criteria)
+    width = max([14, *(len(area) + 1 for area in areas)])
+    yield f"{'area':<{width}}" + "".join(f"{word.replace('_', ' '):>14}" for word in VERDICTS)
+    for area, mine in {**areas, "all": criteria}.items():
+        counts = [sum(1 for each in mine if each["verdict"] == word) for word in VERDICTS]
+        yield f"{area:<{width}}" + "".join(f"{count or '':>14}" for count in counts)
 
 
-def _row(title: str, criteria: Sequence[Entry]) -> str:
-    counts = [sum(1 for each in criteria if each["verdict"] == word) for word in VERDICTS]
-    return f"{title or '-':<14}" + "".join(f"{count or '':>14}" for count in counts)
+def _by_area(criteria: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """As the report does: those of a team may name none, and have the group of their id."""
+    found: dict[str, list[Entry]] = {}
+    for each in criteria:
+        found.setdefault(each["area"] or each["id"].partition(".")[0], []).append(each)
+    return found
 
 
 def markdown(run: Mapping[str, Any]) -> Iterator[str]:
@@ -57,7 +61,7 @@ def markdown(run: Mapping[str, Any]) -> Iterator[str]:
     yield "# The success criteria, as measured"
     yield ""
     yield (
-        "Written by `python -m validation_suites.document` from a run of `make validate`; nothing is typed by hand. "
+        "Written by `python -m validation_suites.document` from the file of a run; nothing is typed by hand. "
         f"Python {facts['python']}, {facts['machine'].get('cores') or '?'} cores, {facts['started'][:10]}. "
         "A limit is what compliance is judged by; *beside* is what the machine could do in the same loop."
     )
@@ -66,15 +70,15 @@ def markdown(run: Mapping[str, Any]) -> Iterator[str]:
         f"{sum(1 for each in criteria if each['verdict'] == word)} {word.replace('_', ' ')}" for word in VERDICTS
     )
     yield f"{len(criteria)} criteria: {counts}."
-    for area in dict.fromkeys(each["area"] for each in criteria):
-        mine = [each for each in criteria if each["area"] == area]
+    for area, mine in _by_area(criteria).items():
         yield ""
         yield f"## {area}"
-        yield ""
-        if area == "success":
-            yield from _derived(mine)
-        else:
-            yield from _measured(mine)
+        derived = [each for each in mine if each["statistic"] == "derived"]
+        measured = [each for each in mine if each["statistic"] != "derived"]
+        for those, rows in ((measured, _measured), (derived, _derived)):
+            if those:
+                yield ""
+                yield from rows(those)
 
 
 def _measured(criteria: Sequence[Entry]) -> Iterator[str]:
@@ -86,7 +90,7 @@ def _measured(criteria: Sequence[Entry]) -> Iterator[str]:
             each["title"],
             _limit(each),
             _value(each),
-            each["verdict"].replace("_", " "),
+            state_of(each).word,
             _evidence(each["evidence"]),
         ]
         yield f"| {' | '.join(map(_cell, cells))} |"
@@ -100,7 +104,7 @@ def _derived(criteria: Sequence[Entry]) -> Iterator[str]:
             f"`{name}`" + ("" if status == "within" else f" ({status.replace('_', ' ')})")
             for name, status in each.get("parts", {}).items()
         )
-        cells = [f"`{each['id']}`", each["title"], each["verdict"].replace("_", " "), parts]
+        cells = [f"`{each['id']}`", each["title"], state_of(each).word, parts]
         yield f"| {' | '.join(map(_cell, cells))} |"
 
 
@@ -115,14 +119,9 @@ def _limit(each: Entry) -> str:
 def _value(each: Entry) -> str:
     if each["verdict"] == "not_measured":
         return str(each["why"])
-    told = criterion_text(each).partition(f" {each['comparison']} ")[0] if each["unit"] != "bool" else ""
-    if each["unit"] == "bool":
-        told = "holds" if each["value"] else "does not hold"
     number = f" of {each['samples']:,} samples" if each["statistic"] in ("p50", "p95", "p99") else ""
     beside = next((f"; {line}" for line in each["details"] if " beside " in line), "")
-    if each["statistic"] == "value" and not beside:
-        told = format_quantity(each["value"], each["unit"])
-    return f"{told}{number}{beside}"
+    return f"{criterion_figure(each)}{number}{beside}"
 
 
 def _evidence(nodeids: Sequence[str]) -> str:

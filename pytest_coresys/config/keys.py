@@ -14,6 +14,8 @@ def suggestion(word: str, valid: Iterable[str]) -> str:
     options = list(valid)
     # Case first: difflib finds "CI" and "ci" to have nothing in common.
     near = [option for option in options if option.lower() == word.lower()]
+    # It finds "=<" nearer to "<" than to "<=".
+    near = near or [option for option in options if sorted(option) == sorted(word)]
     near = near or difflib.get_close_matches(word, options, n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
@@ -26,11 +28,11 @@ def unknown(kind: str, word: str, valid: Collection[str]) -> str:
     return f'unknown {kind} "{word}"{hint}'
 
 
-def check_key(key: str, known: Collection[str]) -> None:
-    """Raise ValueProblem unless ``key`` is one of the ``known`` measures."""
+def check_key(key: str, known: Collection[str], more: Iterable[str] = ()) -> None:
+    """Raise ValueProblem unless ``key`` is one of the ``known`` measures. ``more``: what else may have been meant."""
     if key in known:
         return
-    hint = suggestion(key, known)
+    hint = suggestion(key, [*known, *more])
     raise ValueProblem(f'unknown key "{key}"{hint}')
 
 

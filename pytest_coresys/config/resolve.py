@@ -158,13 +158,16 @@ class Settings:
         marker_names: Collection[str],
         marker_budgets: Sequence[MarkerBudget] = (),
         plugin_budgets: Mapping[str, object] = _NOTHING,
+        *,
+        more: Iterable[str] = (),
     ) -> list[str]:
         """Every source that says something about ``key`` for one test, weakest first, the winner marked "->".
 
-        Raises ConfigError for an unknown key, and what ``limits`` raises.
+        Raises ConfigError for an unknown key (``more``: what may have been meant, and is no measure), and what
+        ``limits`` raises.
         """
         try:
-            check_key(key, self._measures)
+            check_key(key, self._measures, more)
         except ValueProblem as problem:
             raise ConfigError(place="--coresys-explain", problem=problem.problem) from None
         layers = self._layers(self._matching(path, marker_names), self._of_plugins(plugin_budgets), marker_budgets)

@@ -162,7 +162,7 @@ def _judge_slope(criterion: Criterion, samples: Samples, found: Distribution) ->
         return replace(_unmeasured(criterion, why, rate), interval=(low, high))
     status = _status(criterion, high if upwards else low)
     if status == "over":
-        between = f"{format_quantity(low, criterion.unit)} to {format_quantity(high, criterion.unit)}"
+        between = f"{format_quantity(low, criterion.unit)} and {format_quantity(high, criterion.unit)}"
         why = f"too short to tell: the slope is between {between}, and the limit is {criterion.shown_limit}"
         return replace(_unmeasured(criterion, why, rate), interval=(low, high))
     return Result(criterion, status, value=rate, interval=(low, high))

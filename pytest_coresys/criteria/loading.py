@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 from coresys.budgets.model import Level
 from pytest_coresys.config.documents import Document, read_tables
 from pytest_coresys.config.errors import ConfigError, ValueProblem
-from pytest_coresys.config.keys import check_key, suggestion, unknown
+from pytest_coresys.config.keys import check_key, suggestion
 from pytest_coresys.config.lines import KeyPath
 from pytest_coresys.config.tables import TableReader
 from pytest_coresys.config.values import show
@@ -119,10 +119,11 @@ class _Reader:
     def _id(self, path: KeyPath, identity: str) -> str:
         """Ids stand beside keys of measures, in globs, links and names of metrics: they look the same, and differ."""
         if not _ID.fullmatch(identity):
-            example = re.sub(r"[^A-Za-z0-9_-]+", "_", identity).strip("_") or "x"
-            problem = (
-                f'"{identity}": write a group and a name, of letters, digits, "_" and "-", such as "shop.{example}"'
-            )
+            parts = (re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_") for part in identity.split(".", 1))
+            example = ".".join(part or "x" for part in (["shop", *parts] if "." not in identity else parts))
+            if not _ID.fullmatch(example):  # a group that begins with a digit
+                example = f"shop.{example.replace('.', '_')}"
+            problem = f'"{identity}": write a group and a name, of letters, digits, "_" and "-", such as "{example}"'
             self._fail(path, "id", problem)
         if identity in self._measures:
             self._fail(path, "id", f'"{identity}" is a measure; a criterion that it feeds has measure = "{identity}"')
@@ -173,6 +174,10 @@ class _Reader:
         comparison = self._word(path, row, "comparison", COMPARISONS, "<=")
         if statistic == "slope" and comparison == "==":
             self._fail(path, "comparison", "a slope is known as an interval, which is never equal to a limit")
+        if statistic == "slope" and unit != "B/h" and not is_count(unit):
+            # Of what is counted the count says it all: so many an hour.
+            name, told = ("unit", row["unit"]) if "unit" in row else ("limit", row["limit"])
+            self._fail(path, name, f'{show(told)} is no rate: a slope is held to one, such as "1 MB/h"')
         return Criterion(
             statistic=statistic,
             comparison=comparison,
@@ -196,9 +201,8 @@ class _Reader:
         if not abs(given) <= LARGEST:  # nor is "nan"
             self._fail(path, "limit", f"{show(given)} is no figure that anything could be held to")
         if unit is None:
-            self._document.fail(
-                path, 'unit is missing: a figure without one says nothing (counts too: "count")', table=path
-            )
+            problem = 'unit is missing: a figure without one says nothing (counts too: "count")'
+            self._document.fail((*path, "limit"), problem, table=path)
         base, factor = self._unit(path, unit, of_measure)
         return float(given) * factor, base, f"{given} {unit.removeprefix('count of ')}".removesuffix(" count")
 
@@ -238,7 +242,9 @@ class _Reader:
     ) -> str:
         word = self._tables.text((*path, name), row.get(name, usual))
         if word not in valid:
-            self._fail(path, name, f"{unknown('word', word, valid)}".replace("unknown word", "unknown"))
+            # Only words are near to one another: "p90" is no "p99" that was mistyped, nor "=" a "<=".
+            near = valid if word.isalpha() else [each for each in valid if sorted(each) == sorted(word)]
+            self._fail(path, name, f'unknown "{word}"{suggestion(word, near)} (valid: {", ".join(valid)})')
         return word
 
     def _parts(self, path: KeyPath, name: str, globs: Iterable[str], ids: list[str]) -> tuple[str, ...]:

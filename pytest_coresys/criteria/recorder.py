@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from _thread import allocate_lock  # never a watched one: a test may record in the middle of whatever it tests
 from collections.abc import Callable, Mapping, Sequence
+from operator import methodcaller
+from reprlib import repr as short
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from coresys.budgets.units import format_quantity
 from coresys.errors.hierarchy import CoreSysError
@@ -15,7 +17,7 @@ from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.loading import check_id
 from pytest_coresys.criteria.model import LARGEST, QUANTILES, CriteriaFile, Criterion
 from pytest_coresys.criteria.samples import Samples
-from pytest_coresys.criteria.units import has_number, parse_figure
+from pytest_coresys.criteria.units import has_number, is_count, parse_figure
 
 T = TypeVar("T")
 
@@ -31,6 +33,10 @@ class CriterionError(CoreSysError):
     def __init__(self, *, criterion: str, problem: str) -> None:
         self.criterion, self.problem = criterion, problem
         super().__init__(f"{criterion}: {problem}" if criterion else problem)
+
+
+# For pytest, which looks for it among the globals too: what a test did wrong is told by the lines of the test alone.
+__tracebackhide__ = methodcaller("errisinstance", CriterionError)
 
 
 class Collector:
@@ -71,11 +77,19 @@ class CriteriaRecorder:
         """What the file says of it. Raises CriterionError where there is none of that id."""
         return _known(identity, self._collector.file)
 
+    def _recorded(self, identity: str) -> Criterion:
+        """The same, if its figures are those of tests. Raises CriterionError for one that a measure feeds."""
+        criterion = self.criterion(identity)
+        if criterion.measure is not None:
+            problem = f"budgets feed it, with {criterion.measure} of each test: nothing is recorded for it by hand"
+            raise CriterionError(criterion=identity, problem=problem)
+        return criterion
+
     def record(self, identity: str, value: float | str, detail: str = "") -> None:
         """Add a sample. ``detail`` is a line for the report, such as which case was lost."""
-        criterion = self.criterion(identity)
+        criterion = self._recorded(identity)
         _check_text(identity, detail=detail)
-        if criterion.statistic == "check" and isinstance(value, bool):
+        if criterion.statistic == "check" and _is_truth(value):
             self.check(identity, value, detail)
             return
         self._put(criterion, value, lambda samples: samples.say(detail))
@@ -89,13 +103,18 @@ class CriteriaRecorder:
 
         self._collector.add(criterion.id, put)
 
-    def check(self, identity: str, ok: object, detail: str = "") -> None:
-        """Add one check; where faults are counted (statistic "total"), 0 or 1. ``detail`` tells of a failed one."""
-        criterion, right = self.criterion(identity), bool(ok)
+    def check(self, identity: str, ok: bool, detail: str = "") -> None:
+        """Add one check. ``detail`` tells of a failed one.
+
+        Where faults are counted (a "total" of a count that is to be small, or none) what is right adds 0, and what is
+        wrong 1.
+        """
+        criterion = self._recorded(identity)
+        right = _truth(identity, ok)
         _check_text(identity, detail=detail)
         if criterion.statistic == "check":
             self._collector.add(identity, lambda samples: samples.check(right, detail))
-        elif criterion.statistic == "total" and criterion.unit not in ("s", "B"):
+        elif criterion.statistic == "total" and is_count(criterion.unit) and criterion.comparison not in (">", ">="):
             failure = "" if right else detail or "a check failed"
             self._put(criterion, 0 if right else 1, lambda samples: samples.tell_failure(failure))
         else:
@@ -129,7 +148,7 @@ class CriteriaRecorder:
 
     def time(self, identity: str) -> Timing:
         """``with coresys_criteria.time(id):`` adds the seconds of the block; none if it raises."""
-        criterion = self.criterion(identity)
+        criterion = self._recorded(identity)
         if criterion.unit != "s" or criterion.statistic not in (*QUANTILES, "total", "value"):
             raise _useless(criterion, "time()")
         return Timing(lambda seconds: self.record(identity, seconds))
@@ -218,14 +237,14 @@ class UnheardRecorder(CriteriaRecorder):
 
     def record(self, identity: str, value: float | str, detail: str = "") -> None:
         """Look at the figure, and drop it."""
-        if isinstance(value, str) and has_number(value):
+        if _is_truth(value) or (isinstance(value, str) and has_number(value)):  # right or wrong, of a check
             _check_text(identity, detail=detail)
         else:
             _figure(_check_text(identity, detail=detail), value, None)
 
-    def check(self, identity: str, ok: object, detail: str = "") -> None:
-        """Drop it."""
-        _check_text(identity, detail=detail)
+    def check(self, identity: str, ok: bool, detail: str = "") -> None:
+        """Look whether it is one, and drop it."""
+        _truth(_check_text(identity, detail=detail), ok)
 
     def slope(self, identity: str, rate: float, low: float, high: float, detail: str = "") -> None:
         """Look at the figures, and drop them."""
@@ -277,6 +296,19 @@ def _check_text(identity: object, **more: object) -> str:
     return identity
 
 
+def _is_truth(value: object) -> TypeGuard[bool]:
+    """Whether it is right or wrong: a bool, or that of numpy, which nobody imports here."""
+    kind = type(value)
+    return kind is bool or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
+
+
+def _truth(identity: str, ok: object) -> bool:
+    """Any text would be right, "no" too."""
+    if not _is_truth(ok):
+        raise CriterionError(criterion=identity, problem=f"ok = {short(ok)}: write True or False, such as bool(...)")
+    return bool(ok)
+
+
 def _check_reason(identity: str, why: str) -> None:
     _check_text(identity, why=why)
     if not why.strip():
@@ -323,7 +355,10 @@ def _name(call: Callable[[], object]) -> str:
 def _number(criterion: Criterion, value: float | str) -> float:
     if criterion.statistic in ("check", "slope", "derived"):
         raise _useless(criterion, "record()")
-    return _figure(criterion.id, value, criterion.unit)
+    number = _figure(criterion.id, value, criterion.unit)
+    if criterion.unit == "s" and number < 0:
+        raise CriterionError(criterion=criterion.id, problem=f"{value!r} is no time: write zero or more")
+    return number
 
 
 def _figure(identity: str, value: object, unit: str | None) -> float:
@@ -333,6 +368,8 @@ def _figure(identity: str, value: object, unit: str | None) -> float:
             return parse_figure(value, unit)[0]
         except ValueProblem as problem:
             raise CriterionError(criterion=identity, problem=f"{value!r}: {problem.problem}") from None
+    if _is_truth(value):
+        raise CriterionError(criterion=identity, problem=f"{value!r} is no number, but right or wrong")
     try:
         number = float(value)  # type: ignore[arg-type]  # whatever has a number: Decimal, numpy's
     except (TypeError, ValueError, OverflowError):

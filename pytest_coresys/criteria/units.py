@@ -100,7 +100,8 @@ def parse_figure(text: str, base: str | None = None, unit: str | None = None) ->
         try:
             return parse_quantity(f"{match['number']} {written}", each), each
         except UnitError as error:
-            if not error.problem.startswith("unknown unit") or (base is not None and written not in UNITS):
+            elsewhere = base is None or written in UNITS or written.startswith(_COUNT_OF)
+            if not (error.problem.startswith("unknown unit") and elsewhere):
                 raise ValueProblem(error.problem) from None
     found, factor = (written, 1.0) if written == base else unit_of(written)
     if base is not None and not alike(found, base):

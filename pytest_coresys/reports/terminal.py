@@ -493,18 +493,24 @@ def _criterion(run: Mapping[str, Any], each: Mapping[str, Any], style: _Style) -
 
 def criterion_text(each: Mapping[str, Any]) -> str:
     """``p99 12.5 ms > 10 ms (500 samples)``: what a criterion came to, beside its limit."""
+    if each["unit"] == "bool":
+        return criterion_figure(each)
+    limit = format_quantity(each["limit"], each["unit"])
+    sign = each["comparison"] if each["verdict"] != "over" else _OPPOSITE[each["comparison"]]
+    return f"{criterion_figure(each)} {sign} {limit} ({_counted(each['samples'], 'sample')})"
+
+
+def criterion_figure(each: Mapping[str, Any]) -> str:
+    """``p99 12.5 ms``: what it came to alone."""
     value, unit = each["value"], each["unit"]
     if unit == "bool":
         return "holds" if value else "does not hold"
-    shown = format_quantity(value, unit)
-    limit = format_quantity(each["limit"], unit)
-    sign = each["comparison"] if each["verdict"] != "over" else _OPPOSITE[each["comparison"]]
     statistic = "" if each["statistic"] == "value" else f"{each['statistic']} "
     interval = ""
     if "interval" in each:
         low, high = (format_quantity(end, unit) for end in each["interval"])
         interval = f", from {low} to {high}"
-    return f"{statistic}{shown}{interval} {sign} {limit} ({_counted(each['samples'], 'sample')})"
+    return f"{statistic}{format_quantity(value, unit)}{interval}"
 
 
 _OPPOSITE = {"<": ">=", "<=": ">", "==": "!=", ">=": "<", ">": "<="}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from coresys.budgets.model import Level
+from coresys.budgets.units import format_quantity
 from pytest_coresys.criteria.judge import from_budgets, judge, judge_all
 from pytest_coresys.criteria.model import CriteriaFile, Criterion, Result
 from pytest_coresys.criteria.records import result_to_dict, samples_from_dict, softened
@@ -154,6 +155,7 @@ def test_a_slope_is_three_valued_by_its_interval(low: float, rate: float, high: 
     result = judge(of("slope"), samples)
     assert (result.verdict, result.value, result.interval) == (verdict, rate, (low, high))
     assert (result.why is not None) is (verdict == "not_measured")
+    assert result.why is None or f"the slope is between {format_quantity(low, 's')} and " in result.why
 
 
 def test_of_several_slopes_one_that_is_over_counts_whatever_the_others() -> None:

@@ -119,6 +119,11 @@ derived_from = ["shop.*"]
             'own.toml:2: [[criterion]] id: "order time": write a group and a name, of letters, digits, "_" and "-", '
             'such as "shop.order_time"',
         ),
+        (
+            ONE.replace("shop.order_time", "shop.order time"),
+            'own.toml:2: [[criterion]] id: "shop.order time": write a group and a name, of letters, digits, "_" and '
+            '"-", such as "shop.order_time"',
+        ),
         (ONE.replace("shop.order_time", "shop.*"), 'own.toml:2: [[criterion]] id: "shop.*": write a group and a name'),
         (
             ONE.replace("shop.order_time", "locks.wait"),
@@ -132,6 +137,14 @@ derived_from = ["shop.*"]
         (
             ONE.replace("p99", "slope").replace('"<"', '"=="'),
             "own.toml:4: [[criterion]] comparison: a slope is known as an interval",
+        ),
+        (
+            ONE.replace("p99", "slope"),
+            'own.toml:6: [[criterion]] unit: "ms" is no rate: a slope is held to one, such as "1 MB/h"',
+        ),
+        (
+            ONE.replace("p99", "slope").replace('unit = "ms"\n', "").replace("50", '"5 MB"'),
+            'own.toml:5: [[criterion]] limit: "5 MB" is no rate: a slope is held to one, such as "1 MB/h"',
         ),
         (
             ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = []\n',
@@ -149,8 +162,11 @@ derived_from = ["shop.*"]
             ONE + '[[criterion]]\nid = "x.all"\nstatistic = "derived"\nderived_from = ["s*"]\nmin_samples = 3\n',
             "own.toml:11: [[criterion]] min_samples: belongs to what has samples",
         ),
-        (ONE.replace("p99", "p999"), 'own.toml:3: [[criterion]] statistic: unknown "p999"; did you mean "p99"?'),
-        (ONE.replace('"<"', '"=<"'), 'own.toml:4: [[criterion]] comparison: unknown "=<"'),
+        (ONE.replace("p99", "p999"), 'own.toml:3: [[criterion]] statistic: unknown "p999" (valid: p50, p95, p99,'),
+        (ONE.replace("p99", "p90"), 'own.toml:3: [[criterion]] statistic: unknown "p90" (valid: p50, p95, p99, total,'),
+        (ONE.replace('"<"', '"=<"'), 'own.toml:4: [[criterion]] comparison: unknown "=<"; did you mean "<="? (valid:'),
+        (ONE.replace('"<"', '"=>"'), 'own.toml:4: [[criterion]] comparison: unknown "=>"; did you mean ">="? (valid:'),
+        (ONE.replace('"<"', '"="'), 'own.toml:4: [[criterion]] comparison: unknown "=" (valid: <, <=, ==, >=, >)'),
         (ONE.replace("limit = 50\n", ""), "own.toml:1: [[criterion]] limit is missing"),
         (
             ONE.replace("limit = 50", "limit = inf"),
@@ -159,7 +175,7 @@ derived_from = ["shop.*"]
         (ONE.replace("limit = 50", "limit = nan"), "own.toml:5: [[criterion]] limit: NaN is no figure that anything"),
         (ONE.replace("limit = 50", f"limit = 1{'0' * 400}"), "own.toml:5: [[criterion]] limit: 1000"),
         (ONE.replace("limit = 50", "limit = true"), "own.toml:5: [[criterion]] limit: true is no figure"),
-        (ONE.replace('unit = "ms"\n', ""), "own.toml:1: [[criterion]] unit is missing"),
+        (ONE.replace('unit = "ms"\n', ""), "own.toml:5: [[criterion]] unit is missing"),
         (ONE.replace('"ms"', '"MS"'), 'own.toml:6: [[criterion]] unit: unknown unit "MS"; did you mean "ms"?'),
         (ONE.replace('"ms"', '"bool"'), 'own.toml:6: [[criterion]] unit: a figure is no "bool"'),
         (ONE.replace("limit = 50", 'limit = "50 parsec"'), "own.toml:5: [[criterion]] limit: "),
@@ -276,6 +292,10 @@ KNOWN = "known: us, ms, s, min, h, B, bytes, KB, KiB, MB, MiB, GB, GiB, B/h, KB/
         ('limit = "ms 5"', 'no figure: write a number and a unit, such as "50 ms"'),
         ('limit = "1.5 buffers"', "no count: write a whole number"),
         ('limit = "5 MB"\nunit = "ms"', 'own.toml:4: [[criterion]] limit: "5 MB": that is in B, not in s'),
+        (
+            'limit = "5 count of orders"\nunit = "ms"',
+            'own.toml:4: [[criterion]] limit: "5 count of orders": that is in orders, not in s',
+        ),
         ('limit = "5 bool"', 'own.toml:4: [[criterion]] limit: "5 bool"'),
         ('limit = 3\nunit = "buffers"\nmeasure = "locks.wait"', "the measure is in s, not in buffers"),
     ],

@@ -62,7 +62,7 @@ def test_a_block_is_timed_unless_it_raises(collector: Collector, criteria: Crite
 def test_a_check_counts_a_fault_where_faults_are_counted(collector: Collector, criteria: CriteriaRecorder) -> None:
     criteria.check(COUNT, True)
     criteria.check(COUNT, False, "machine 3 was lost")
-    criteria.check(CHECK, [1], "not told")
+    criteria.check(CHECK, True, "not told")
     found = collector.end()
     counted = found[COUNT].distribution()
     assert (counted.count, counted.total) == (2, 1.0)
@@ -103,6 +103,14 @@ def test_nothing_is_recorded_while_no_test_runs(collector: Collector, criteria: 
         (lambda criteria: criteria.record(TIME, float("nan")), "no finite number"),
         (lambda criteria: criteria.record(TIME, 1.5e308), "no finite number"),
         (lambda criteria: criteria.record(TIME, None), "None is no number"),
+        (lambda criteria: criteria.record(TIME, True), "True is no number"),
+        (lambda criteria: criteria.record(COUNT, False), "False is no number"),
+        (lambda criteria: criteria.slope(SLOPE, True, 0, 2), "True is no number"),
+        (lambda criteria: criteria.record(TIME, -1), "-1 is no time: write zero or more"),
+        (lambda criteria: criteria.check(CHECK, "no"), "ok = 'no': write True or False"),
+        (lambda criteria: criteria.check(CHECK, [1]), "ok = [1]: write True or False"),
+        (lambda criteria: criteria.check(COUNT, 1), "ok = 1: write True or False"),
+        (lambda criteria: criteria.check("testing.isolation_leaks", True), 'its statistic is "total"'),
         (lambda criteria: criteria.record(5, 1.0), "5 is no id of a criterion: write text"),
         (lambda criteria: criteria.record(["x"], 1.0), "is no id of a criterion: write text"),
         (lambda criteria: criteria.check(TIME, True), 'its statistic is "p99"'),
@@ -136,6 +144,34 @@ def test_what_is_counted_is_recorded_with_its_name_or_without() -> None:
             CriteriaRecorder(collector).record("a", wrong)
 
 
+def test_a_total_that_is_to_be_large_counts_no_faults() -> None:
+    file = CriteriaFile("own.toml", lambda: {"a": Criterion("a", "total", ">=", 9.0, "orders", "9 orders")})
+    with pytest.raises(CriterionError, match="which takes record"):
+        CriteriaRecorder(Collector(file)).check("a", True)
+
+
+def test_what_a_measure_feeds_is_not_recorded_by_hand() -> None:
+    fed = Criterion("a", "total", "<=", 9.0, "s", "9 s", measure="locks.wait")
+    criteria = CriteriaRecorder(Collector(CriteriaFile("own.toml", lambda: {"a": fed})))
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: criteria.record("a", 1.0),
+        lambda: criteria.check("a", True),
+        lambda: criteria.time("a"),
+    )
+    for call in calls:
+        with pytest.raises(CriterionError, match=r"budgets feed it, with locks\.wait of each test"):
+            call()
+
+
+def test_a_bool_of_numpy_is_one(collector: Collector, criteria: CriteriaRecorder) -> None:
+    numpys = type("bool_", (), {"__module__": "numpy", "__bool__": lambda self: False})
+    criteria.check(CHECK, numpys())
+    criteria.record(CHECK, numpys())
+    assert collector.end()[CHECK].wrong == 2
+    with pytest.raises(CriterionError, match="is no number"):
+        criteria.record(COUNT, numpys())
+
+
 def test_of_the_set_that_is_built_in_it_is_told_how_to_name_another(criteria: CriteriaRecorder) -> None:
     with pytest.raises(CriterionError, match="in the set that is built in; --coresys-criteria FILE, or criteria in"):
         criteria.record("shop.order_time", 1.0)
@@ -156,7 +192,7 @@ def test_a_run_without_a_flag_takes_any_id(unheard: UnheardRecorder) -> None:
     for value in (1, 0.5, True, Decimal(3), "2 ms", "3 orders", "5 %", "7"):
         unheard.record("own.id", value)  # type: ignore[arg-type]  # anything that has a number is one
     unheard.check("own.id", False, "told to nobody")
-    unheard.check("own.id", [])
+    unheard.check("own.id", True)
     unheard.slope("own.id", 1.0, 0.5, 2.0)
     unheard.note("own.id", "beside 3 us")
     unheard.unmeasured("own.id", "no store here")
@@ -178,6 +214,8 @@ def test_a_run_without_a_flag_takes_any_id(unheard: UnheardRecorder) -> None:
         lambda unheard: unheard.record(5, 1.0),
         lambda unheard: unheard.record("own.id", 1.0, 7),
         lambda unheard: unheard.check(None, True),
+        lambda unheard: unheard.check("own.id", "no"),
+        lambda unheard: unheard.check("own.id", []),
         lambda unheard: unheard.slope("own.id", 5.0, 6.0, 7.0),
         lambda unheard: unheard.slope("own.id", "5", 6.0, 7.0),
         lambda unheard: unheard.slope(" ", 1.0, 0.0, 2.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from pytest_coresys.criteria.model import NamedFile
 from pytest_coresys.given import criteria_of
 from pytest_coresys.measures import MEASURES
+from pytest_coresys.subjects import ROLES, try_subjects
 
 SUITE = """
 import _thread
@@ -205,6 +207,16 @@ def test_it(coresys_criteria):
 FILE = '[[criterion]]\nid = "shop.order_time"\nstatistic = "value"\nlimit = "50 ms"\n'
 
 
+@pytest.mark.parametrize("flag", ["--coresys-budget", "--verbose"])
+def test_a_mistake_in_recording_is_told_by_the_lines_of_the_test(pytester: pytest.Pytester, flag: str) -> None:
+    pytester.makepyfile(test_shop=ONE.replace('"shop.order_time", 0.2', '"shop.order_tine", None'))
+    (pytester.path / "own.toml").write_text(FILE, encoding="utf-8")
+    text = pytester.runpytest_inprocess(flag, "--coresys-criteria", "own.toml", *LEAN).stdout.str()
+    assert "E       pytest_coresys.criteria.recorder.CriterionError: " in text
+    assert "test_shop.py:2: CriterionError" in text
+    assert "recorder.py" not in text
+
+
 @pytest.mark.slow
 def test_what_a_criterion_does_to_the_exit_status(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_shop=ONE)
@@ -237,10 +249,43 @@ def test_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
         (("--coresys-subject", "state=json:none"), "state=json:none: AttributeError"),
         (("--coresys-subject", "state=json:__name__"), "state=json:__name__: that is no function, but str"),
         (("--coresys-subject", "state=a:b", "--coresys-subject", "state=c:d"), "state is a:b already"),
+        (
+            ("--coresys-subject", "resources=json:loads"),
+            "resources=json:loads: a factory needs no argument, and is given those of its signature that a suite "
+            "offers: missing a required argument: 's'",
+        ),
+        (
+            ("--coresys-subject", "cleanup=validation_suites.foreign.bytearrays:make"),
+            "what it makes (BytearrayResources) has no add, run; what ICleanupManager asks for, and it cannot do,",
+        ),
+        (("--coresys-subject", "resources=builtins:dict"), "(dict) has no lease, limit, register, leases,"),
+        (("--coresys-subject", "cleanup=builtins:iter"), "cleanup=builtins:iter: it raised TypeError: iter expected"),
     ):
         result = pytester.runpytest_inprocess("--coresys-budget", *LEAN, *options)
         assert result.ret == 4, options
         result.stderr.fnmatch_lines([f"*{told.replace('[', '[[]')}*"])
+
+
+def test_a_subject_in_the_current_folder_is_told_how_it_is_found(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_shop="def test_it(): pass", strange_pool="import absent")
+    options = ("--coresys-budget", *LEAN, "--coresys-subject", "resources=strange_pool:make")
+    hint = "(strange_pool.py is in the current folder, which python -m pytest puts on the path, as does pythonpath ="
+    assert f"No module named 'strange_pool' {hint}" in pytester.runpytest_inprocess(*options).stderr.str()
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    told = pytester.runpytest_inprocess(*options).stderr.str()
+    assert "resources=strange_pool:make: ModuleNotFoundError: No module named 'absent'\n" in told
+    (pytester.path / "strange_pool.py").write_text("def make(): raise OSError('no pool')\n", "utf-8")
+    told = pytester.runpytest_inprocess(*options).stderr.str()
+    assert "resources=strange_pool:make: it raised OSError: no pool" in told
+
+
+FOREIGN = ["threads=executors", "resources=bytearrays", "errors=logs", "cleanup=stacks", "monitoring=counters"]
+
+
+def test_what_satisfies_its_protocol_is_a_subject() -> None:
+    try_subjects(f"{role}=validation_suites.ours:{role}" for role in ROLES)
+    own = [*FOREIGN, *(["state=transitions_state"] if find_spec("transitions") else [])]  # of the extra bench
+    try_subjects(f"{each.replace('=', '=validation_suites.foreign.')}:make" for each in own)
 
 
 def test_without_the_flag_the_fixture_checks_and_drops(pytester: pytest.Pytester) -> None:
@@ -335,6 +380,10 @@ def test_where_the_criteria_are_from_is_explained(pytester: pytest.Pytester) -> 
         "  evidence, by its marker",
     ]
     assert "test_shop.py::test_other" not in lines
+    for mistyped, near in (("shop.order_tine", "shop.order_time"), ("criterion", "criteria")):
+        result = pytester.runpytest_inprocess(*LEAN, "--coresys-explain", mistyped, "--coresys-criteria", "other.toml")
+        assert result.ret == 4
+        assert f'--coresys-explain: unknown key "{mistyped}"; did you mean "{near}"?' in result.stderr.str()
 
 
 @pytest.mark.parametrize(

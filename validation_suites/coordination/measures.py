@@ -18,8 +18,8 @@ from coresys.coordinators.component import ComponentCoordinator
 from coresys.coordinators.views import ScopedStates
 from coresys.errors.hierarchy import CoreSysError
 from coresys.system_records import CleanupStep, ComponentSpec, EnvironmentSpec, ErrorRecord, StateDefinition
+from pytest_coresys.subjects import close
 from validation_suites.asking import attempt
-from validation_suites.conftest import close
 from validation_suites.errors.measures import REQUEST, Arrived, Planted, raised
 from validation_suites.running import PATIENCE, at_once, in_words
 from validation_suites.state.measures import FLIP, failing_table, history_faults, storm_faults, takes_tables

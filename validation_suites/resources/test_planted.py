@@ -25,7 +25,7 @@ def _judge(
     criteria.check(identity, not clean, f"the clean control: {told(clean)}")
     for name, find in planted.items():
         found = faults_of(find)
-        criteria.check(identity, found, f"not caught: {name}")
+        criteria.check(identity, bool(found), f"not caught: {name}")
         criteria.note(identity, f"planted, {name}: {found[0] if found else 'not caught'}")
 
 

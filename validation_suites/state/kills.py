@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from coresys.errors.hierarchy import CoreSysError
-from validation_suites.conftest import close
+from pytest_coresys.subjects import close
 from validation_suites.keeping import Kept
 from validation_suites.running import environment, in_words, name_of
 from validation_suites.state.child import PAIR, SINGLE, reopen

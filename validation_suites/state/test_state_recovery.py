@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
+from pytest_coresys.subjects import close
 from validation_suites.asking import judging
-from validation_suites.conftest import Subject, close
+from validation_suites.conftest import Subject
 from validation_suites.running import CannotBeNamed, as_long_as
 from validation_suites.state import kills, timings
 from validation_suites.state.child import reopen

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_coresys.criteria.recorder import CriteriaRecorder
+from pytest_coresys.subjects import close
 from validation_suites import ours
 from validation_suites.asking import record_faults
-from validation_suites.conftest import close
 from validation_suites.faults import state as faults
 from validation_suites.state.kills import CAN_FORK, killed_storms
 from validation_suites.state.measures import storm_faults, wrong_decisions, wrong_guarding
