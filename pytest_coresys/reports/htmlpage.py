@@ -59,8 +59,8 @@ def data(run: Mapping[str, Any]) -> bytes:
 
 
 def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
-    groups = rows.groups(run)
     all_cards = cards.cards(run)
+    groups = rows.groups(run, all_cards[: _MOST_CARDS + _MOST_LINES])
     tests = listing.listed(run)
     packed = listing.Packed(tests, run["locks"], Again(run)).data
     packed["more"] = {row.id: row.more for group in groups for row in group.rows if row.more}

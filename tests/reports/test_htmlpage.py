@@ -13,12 +13,13 @@ from typing import Any
 import bigruns
 import pytest
 
+from coresys.budgets.units import parse_quantity
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.model import Criterion
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.engine.evidence import SPENT, TOO_LITTLE, TOO_LONG
-from pytest_coresys.reports import htmlpage, runfile
+from pytest_coresys.reports import htmlpage, pictures, runfile
 from pytest_coresys.reports.model import NOT_RUN
 from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions
 from pytest_coresys.reports.page import verdict as verdicts
@@ -606,6 +607,88 @@ def test_budgets_in_force_tell_each_limit_with_its_origin() -> None:
     assert told == [("0 B", "default", "", 2), ("2 KiB", "pyproject.toml:12", "#412", 1)]
 
 
+def _with_two_circles(level: str = "error") -> dict[str, Any]:
+    """A run whose tests are all within, and two circles of locks that no test owns."""
+    run = bigruns.run_of(3, failing=0)
+    run["findings"] = [
+        finding(
+            "locks.potential_deadlocks",
+            level=level,
+            summary=f"locks.potential_deadlocks: 1 > 0 (pyproject.toml:{line}): A and B, in different tests",
+            locks=["a.py:1", "a.py:2"],
+            locations=[place("a.py", line)],
+            owner=None,
+            tests=["t.py::one", "t.py::two"],
+        )
+        for line in (3, 9)
+    ]
+    return run
+
+
+@pytest.mark.parametrize(("level", "state"), [("error", "over"), ("warn", "warn"), ("suspicion", "suspect")])
+def test_a_budget_is_as_bad_as_what_no_test_owns_and_leads_to_the_cards(level: str, state: str) -> None:
+    run = _with_two_circles(level)
+    row = rows_of(run)["locks.potential_deadlocks"]
+    assert (row.state.name, row.measured, row.of_run) == (state, "2 findings", "2 findings of the run")
+    assert row.chart == "none in 3 tests"
+    page = Parsed(htmlpage.page(run))
+    links = [link.get("class") for link in page.of("a") if link["href"] == "#locks.potential_deadlocks"]
+    assert f"q {state}" in links  # in the strip
+    assert f"ch {state}" in [button.get("class") for button in page.of("button")]
+    to = "#suspicions" if level == "suspicion" else "#fix~1"
+    assert to in [link["href"] for link in page.of("a")]
+    assert page.data["more"]["locks.potential_deadlocks"]["cards"] == ([] if level == "suspicion" else [1, 2])
+
+
+def test_a_finding_of_the_run_has_a_row_also_where_no_test_has_such_a_budget() -> None:
+    run = _with_two_circles()
+    for test in run["tests"]:
+        del test["measures"]["locks.potential_deadlocks"]
+    row = rows_of(run)["locks.potential_deadlocks"]
+    assert (row.state.name, row.chart, row.evidence, row.link) == ("over", "in no single test", "the run", "")
+
+
+def test_what_a_soak_found_has_the_row_of_the_soak_alone() -> None:
+    run = bigruns.run_of(3, failing=0)
+    run["findings"] = [finding("memory.growth_rate", owner=None, tests=[])]
+    run["soak"] = {
+        "memory.growth_rate": {
+            "times": [0, 1],
+            "values": [0, 9],
+            "interval": [8, 9],
+            "value": 9,
+            "limit": 1,
+            "unit": "B/h",
+            "verdict": "over",
+            "level": "error",
+            "origin": "default",
+        }
+    }
+    row = rows_of(run)["memory.growth_rate"]
+    assert (row.evidence, row.of_run) == ("the soak", "")
+
+
+def test_a_card_of_the_run_says_its_budget_and_what_set_it() -> None:
+    (card, _) = cards.cards(_with_two_circles())
+    assert (card.told, card.limit) == ("it did not hang, budget 0", "0, set by pyproject.toml:3")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "budget"),
+    [
+        (25_293, "B", '"50 KB"'),
+        (500, "B", '"1 KB"'),
+        (0.762, "ratio", '"100 %"'),
+        (2, "count", "2"),
+        (0, "B", '"8 KB"'),
+    ],
+)
+def test_the_budget_that_is_suggested_fits_what_was_measured(value: float, unit: str, budget: str) -> None:
+    run = run_with(memory__growth=measure(value, 0, unit))
+    assert rows_of(run)["memory.growth"].more["set"] == f"memory.growth = {budget}"
+    assert parse_quantity(budget.strip('"'), unit) >= value
+
+
 # -- tests, packed ----------------------------------------------------------------------------------------------------
 
 
@@ -735,6 +818,20 @@ def test_the_locks_of_a_circle_stand_side_by_side_and_do_not_push_each_other_on(
     columns = columns_of([(1, 2), (2, 1), (2, 3)])
     assert (columns[1], columns[2]) == (0, 1)
     assert columns[3] > 1
+
+
+@pytest.mark.parametrize("number", [3, 5, 12])
+def test_a_way_past_other_boxes_leads_around_them_in_both_directions(number: int) -> None:
+    boxes = [pictures.Box(at, f"L{at}", "lock", "", True, at, 0) for at in range(number)]
+    last = number - 1
+    drawn = str(pictures.graph(boxes, [(0, last, True), (last, 0, True)], "all"))
+    assert drawn == str(pictures.graph(boxes, [(0, last, True), (last, 0, True)], "all"))
+    tops = [float(y) for y in re.findall(r'class="nd bad"[^>]+translate\(\S+ (\S+)\)', drawn)]
+    lanes = [float(y) for y in re.findall(r'<path class="lf" d="[^"]+ (\S+)H', drawn)]
+    assert len(lanes) == 2
+    assert min(lanes) < tops[0]
+    assert max(lanes) > tops[0] + 42
+    assert min(lanes) > 0
 
 
 def test_a_great_graph_is_drawn_in_part_and_says_so() -> None:

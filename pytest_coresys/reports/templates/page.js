@@ -110,8 +110,9 @@ function open(row, toggle) {
   if (next && next.className === "x") { if (toggle) close(next); return; }
   const m = D.more[row.id] || {}, dl = el("dl");
   pair(dl, "Tests", (m.counts || []).map(([s, n], i) => (i ? ", " : "") + n.toLocaleString("en") + " " + WORDS[s]));
+  pair(dl, "Of the run", m.run, (m.cards || []).map((at, i) => [i ? ", " : ": ", el("a", {href: "#fix~" + at}, "card " + at)]));
   pair(dl, "Limits", (m.limits || []).map(l => el("div", {}, `${l[0]}, level ${l[1]}, set by ${l[2]}${l[3] ? ": " + l[3] : ""} (${l[4].toLocaleString("en")} ${l[4] === 1 ? "test" : "tests"})`)));
-  pair(dl, "Change it", m.set && el("div", {}, el("code", {}, "[tool.coresys.budgets]"), el("br"), el("code", {}, m.set)));
+  pair(dl, "Change it", m.set && el("div", {}, "for example, for all tests: ", el("br"), el("code", {}, "[tool.coresys.budgets]"), el("br"), el("code", {}, m.set)));
   pair(dl, "Why", m.why);
   pair(dl, "Seen", (m.details || []).map(d => el("div", {}, d)));
   pair(dl, "Interval", m.interval);
