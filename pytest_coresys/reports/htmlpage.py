@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions, verdict
+from pytest_coresys.reports.page import cards, facts, listing, ordering, remedies, rows, suspicions, verdict
 from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.pictures import Verbatim, axis
 from pytest_coresys.reports.reading import merged_of
@@ -83,6 +83,7 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "itself": [each for each in tests if each.is_failed_by_itself],
         "groups": told,
         "folded": folded,
+        "ours": remedies.is_ours(run),
         "folded_number": sum(len(group.rows) for group in folded),
         "states": rows.counts_of(shown),
         "rows_number": len(shown),

@@ -30,6 +30,7 @@ _RANK = (
     *("threads.leaked", "processes.leaked", "descriptors.leaked", "tasks.leaked", "environment.left"),
     *("memory.growth_rate", "memory.growth", "locks.contention"),
 )
+_SLIGHT = 4096  # bytes kept by a repetition
 _OF_CIRCLES = ("locks.potential_deadlocks", "locks.deadlocks")
 _SETTINGS = "globals.changed"
 
@@ -96,6 +97,12 @@ def cards(run: Mapping[str, Any]) -> list[Card]:
 def rank_of(key: str) -> int:
     """Which of several measures to look at first; the lowest."""
     return _RANK.index(key) if key in _RANK else len(_RANK)
+
+
+def _harm(key: str, value: float) -> float:
+    """The rank of its kind; but a few bytes do less harm than the time that is lost at a lock."""
+    slight = key == "memory.growth" and value < _SLIGHT
+    return rank_of("locks.contention") + 0.5 if slight else rank_of(key)
 
 
 def _found(run: Mapping[str, Any]) -> Iterable[_Found]:
@@ -183,7 +190,14 @@ def _card(found: _Found, run: Mapping[str, Any], again: Again) -> Card:
         cycle=_cycle_of(found, run["locks"]) if key == "locks.potential_deadlocks" else None,
         command=again(found.tests[: min(again_with, _MOST_TESTS)]),
         of_run=found.of_run,
-        rank=(_LEVELS.index(finding["level"]), rank_of(key), key, -(share or 0.0), -_value_of(found), found.tests[:1]),
+        rank=(
+            _LEVELS.index(finding["level"]),
+            _harm(key, _value_of(found)),
+            key,
+            -(share or 0.0),
+            -_value_of(found),
+            found.tests[:1],
+        ),
     )
 
 

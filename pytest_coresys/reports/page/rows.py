@@ -13,6 +13,7 @@ from pytest_coresys.reports import pictures
 from pytest_coresys.reports.model import SKIPPED_BY_MARKER
 from pytest_coresys.reports.page.again import Again
 from pytest_coresys.reports.page.cards import Card, buckets_of, title_of
+from pytest_coresys.reports.page.remedies import of_criterion
 from pytest_coresys.reports.reading import suspected
 from pytest_coresys.reports.words import (
     ALL_STATES,
@@ -26,6 +27,8 @@ from pytest_coresys.reports.words import (
     WITHIN,
     State,
     counted,
+    figure_of,
+    is_below,
     limit_of,
     quantity,
     share_of,
@@ -207,7 +210,7 @@ def _budget(key: str, held: Sequence[_Held]) -> Row:
         title=title_of(key),
         state=state,
         target=target,
-        measured="" if worst is None else quantity(worst["value"], worst["unit"]),
+        measured="" if worst is None else _worst_figure(worst, measured),
         statistic="worst test",
         meaning="the test that used most of its budget",
         chart="" if worst is None else _spread_of(measured),
@@ -229,6 +232,14 @@ def _worst(held: Sequence[_Held]) -> State:
     found = {each.state for each in held if each.state is not UNMEASURED}
     state = next((state for state in ALL_STATES if state in found), UNMEASURED)
     return PART if state is WITHIN and any(each.is_missing for each in held) else state
+
+
+def _worst_figure(worst: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]) -> str:
+    """That of the worst test; where one run of another would not have shown as much, the least that it would."""
+    coarsest = max(filter(is_below, measured), key=lambda each: each["resolution"], default=worst)
+    if worst["verdict"] == "over" or coarsest["resolution"] <= (worst["value"] or 0):
+        return figure_of(worst)
+    return figure_of(coarsest)
 
 
 def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
@@ -259,8 +270,11 @@ def _spread_of(measured: Sequence[Mapping[str, Any]]) -> pictures.Drawing | str:
 
 
 def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    numbers = Counter(_limit_of(each) for each in measures)
+    numbers = Counter(_limit_of(each) for each in measures if not str(each.get("reason")).startswith(_EASED))
     return [[*entry, number] for entry, number in numbers.items()]
+
+
+_EASED = "told as a warning: the test "  # skipped, or xfailed
 
 
 def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -306,11 +320,14 @@ class Limit:
 
 
 def limits(run: Mapping[str, Any]) -> list[Limit]:
-    """All budgets in force, by key; of those with several limits a line for each."""
+    """All budgets in force, by key; of those with several limits a line for each.
+
+    Not that what was skipped, or expected to fail, is told as a warning: nobody wrote that, and it is no limit.
+    """
     counts: dict[str, Counter[tuple[str, str, str, str]]] = {}
     for test in run["tests"]:
         for key, measure in test["measures"].items():
-            if measure["level"] != "off":
+            if measure["level"] != "off" and not str(measure.get("reason")).startswith(_EASED):
                 counts.setdefault(key, Counter())[_limit_of(measure)] += 1
     found = []
     for key, numbers in counts.items():
@@ -399,7 +416,7 @@ def _criterion(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], 
         evidence=counted(len(evidence), "test") if evidence else "\u2013",
         link="",
         why=str(each.get("why") or "") if state is UNMEASURED else "",
-        remedy=_remedy(each, evidence) if state is UNMEASURED else "",
+        remedy=of_criterion(each) if state is UNMEASURED else "",
         more=_more(each, evidence, again),
     )
 
@@ -414,16 +431,6 @@ def evidence_of(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]])
             found.update(dict.fromkeys(known[part]["evidence"]))
             left += known[part].get("parts", ())
     return list(found)
-
-
-def _remedy(each: Mapping[str, Any], evidence: Sequence[str]) -> str:
-    """How to measure a criterion that was not."""
-    if each["statistic"] == "derived":
-        missing = [name for name, verdict in each.get("parts", {}).items() if verdict == "not_measured"]
-        return f"Measure {', '.join(missing[:3]) or 'its parts'}{' and others' if len(missing) > 3 else ''}."
-    if not evidence:
-        return f'Record it: coresys_criteria.record("{each["id"]}", \u2026) in a test, and run that.'
-    return "Run the tests that are its evidence: the command is in the opened row."
 
 
 def _more(each: Mapping[str, Any], evidence: Sequence[str], again: Again) -> dict[str, Any]:

@@ -54,8 +54,10 @@ function keyed(r, key) {
   return null;
 }
 const used = m => m && m.limit > 0 && m.value != null && m.state !== "none" ? m.value / m.limit : null;
+const below = m => m.evidence === "screened" && (m.state === "within" || m.state === "near") && m.value != null && m.value < m.resolution;
+const figure = m => below(m) ? "< " + quantity(m.resolution, m.unit) : quantity(m.value, m.unit);
 const unmeasured = m => m.state === "none" || (m.state === "suspect" && m.value == null);
-const against = m => unmeasured(m) ? "not measured" : quantity(m.value, m.unit) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
+const against = m => unmeasured(m) ? "not measured" : figure(m) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
 const word = id => /["$`\\!]/.test(id) ? "'" + id.replaceAll("'", "'\"'\"'") + "'" : '"' + id + '"';
 const command = (i, options) => "python -m pytest " + (D.again[i] || word(name(D.rows[i]))) + " --coresys-budget" + options;
 
@@ -231,7 +233,7 @@ function show(i) {
   if (grown.length) all.append(el("h2", {}, "Over the repetitions"), el("p", {class: "lead"}, "What was left behind, added up from repetition to repetition. Dashed: what the budget allows."), el("div", {class: "cards"}, grown.map(m => el("figure", {class: "pic"}, el("figcaption", {}, el("code", {}, m.key)), over(m, r[4])))));
   if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
     el("tbody", {}, ms.map(m => el("tr", {}, el("td", {}, badge(m.state)), el("th", {scope: "row"}, el("a", {href: "#" + encodeURIComponent(m.key)}, el("code", {}, m.key))),
-      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, quantity(m.value, m.unit)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
+      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, figure(m)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
       el("td", {}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
   const edges = D.locks.edges.filter(e => e[4].includes(i)), waits = ms.filter(m => m.key.startsWith("locks.") && m.details.length);
   if (edges.length || waits.length) all.append(el("h2", {}, "Locks"));
