@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
@@ -19,7 +20,7 @@ from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
 from pytest_coresys.reports.page import cards, facts, listing, ordering, remedies, rows, suspicions, verdict
 from pytest_coresys.reports.page.again import Again
-from pytest_coresys.reports.pictures import Verbatim, axis
+from pytest_coresys.reports.pictures import Verbatim, axis, text
 from pytest_coresys.reports.reading import merged_of
 
 if TYPE_CHECKING:
@@ -136,12 +137,27 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters["anchor"] = _anchor
+    environment.filters["breaking"] = _breaking
     return environment
 
 
 def _anchor(name: str) -> str:
     """A link's fragment for a test, a measure or a criterion: the name as the page shows it, percent-encoded."""
     return f"#{quote(printable(name, ascii_only=False), safe='')}"
+
+
+def _breaking(name: str) -> Verbatim:
+    """A test's id that breaks between its parts, and a long part at an underscore: not in the middle of a word."""
+    found, since = "", 0
+    for part in re.split(r"(?<=::)|(?<=_)", name):
+        since += len(part)
+        found += text(part)
+        if part.endswith("::") or (part.endswith("_") and since >= _MOST_UNBROKEN):
+            found, since = f"{found}<wbr>", 0
+    return Verbatim(found.removesuffix("<wbr>"))
+
+
+_MOST_UNBROKEN = 14  # characters: a few such places in a name, for each is an element of the page
 
 
 def _shown(value: Any) -> Any:

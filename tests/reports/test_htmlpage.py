@@ -26,7 +26,7 @@ from pytest_coresys.reports.page import cards, facts, listing, ordering, remedie
 from pytest_coresys.reports.page import verdict as verdicts
 from pytest_coresys.reports.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
 
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "wbr"}
 SECTIONS = ["fix", "suspicions", "criteria", "tests", "locks", "budgets", "gaps", "versions"]
 
 
@@ -657,8 +657,8 @@ def test_what_one_run_cannot_show_is_no_zero() -> None:
 def test_what_was_skipped_has_no_budget_of_its_own() -> None:
     run = bigruns.run_of(3, failing=0)
     run["tests"][1]["measures"]["locks.deadlocks"].update(level="warn", reason="told as a warning: the test skipped")
-    told = [(each.level, each.reason) for each in rows.limits(run) if each.key == "locks.deadlocks"]
-    assert told == [("error", "")]
+    told = [(each.level, each.reason, each.tests) for each in rows.limits(run) if each.key == "locks.deadlocks"]
+    assert told == [("error", "", 3)]
     assert len(rows_of(run)["locks.deadlocks"].more["limits"]) == 1
 
 
@@ -1084,6 +1084,17 @@ def test_the_duration_of_a_merged_run_is_that_of_its_runs() -> None:
     run = bigruns.run_of(3)
     run["run"].update(merged=["a", "b", "c"], duration=24.3, workers=0)
     assert dict(facts.facts(run))["Duration"] == "24.3 s from the start of 3 runs to their end"
+
+
+def test_an_id_breaks_between_its_parts_and_never_in_a_word() -> None:
+    run = bigruns.run_of(1, failing=0)
+    name = "tests/t.py::test_a_request_is_<b>_from_the_cache"
+    run["tests"][0].update(nodeid=name, verdict="not_measured", why="no counter")
+    for each in run["tests"][0]["measures"].values():
+        each.update(verdict="not_measured", value=None, why="no counter")
+    page = htmlpage.page(run)
+    assert "<bdi>tests/t.py::<wbr>test_a_request_<wbr>is_&lt;b&gt;_from_the_<wbr>cache</bdi>" in page
+    assert f"{name}" in Parsed(page).text
 
 
 def test_only_suspicions_that_repeating_can_settle_have_a_command_that_does() -> None:

@@ -270,7 +270,7 @@ def _spread_of(measured: Sequence[Mapping[str, Any]]) -> pictures.Drawing | str:
 
 
 def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    numbers = Counter(_limit_of(each) for each in measures if not str(each.get("reason")).startswith(_EASED))
+    numbers = Counter(_limit_of(each) for each in measures)
     return [[*entry, number] for entry, number in numbers.items()]
 
 
@@ -278,7 +278,11 @@ _EASED = "told as a warning: the test "  # skipped, or xfailed
 
 
 def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return limit_of(measure), measure["level"], measure["origin"], measure.get("reason", "")
+    """As it was written: that what was skipped, or expected to fail, is only told as a warning, nobody wrote."""
+    level, reason = measure["level"], measure.get("reason") or ""
+    if reason.startswith(_EASED):
+        level, reason = "error", ""
+    return limit_of(measure), level, measure["origin"], reason
 
 
 _EXAMPLES = {"B": '"8 KB"', "B/h": '"1 MB/h"', "s": '"50 ms"', "ratio": '"5 %"', "count": "1"}
@@ -320,14 +324,11 @@ class Limit:
 
 
 def limits(run: Mapping[str, Any]) -> list[Limit]:
-    """All budgets in force, by key; of those with several limits a line for each.
-
-    Not that what was skipped, or expected to fail, is told as a warning: nobody wrote that, and it is no limit.
-    """
+    """All budgets in force, by key; of those with several limits a line for each."""
     counts: dict[str, Counter[tuple[str, str, str, str]]] = {}
     for test in run["tests"]:
         for key, measure in test["measures"].items():
-            if measure["level"] != "off" and not str(measure.get("reason")).startswith(_EASED):
+            if measure["level"] != "off":
                 counts.setdefault(key, Counter())[_limit_of(measure)] += 1
     found = []
     for key, numbers in counts.items():

@@ -231,10 +231,10 @@ function show(i) {
   if (r[11]) all.append(el("h2", {}, "What it wrote"), ...r[11].map(([n, lines]) => el("details", {class: "out", open: n === "Failure"}, el("summary", {}, n), el("pre", {tabindex: 0, "aria-label": n}, lines.join("\n")))));
   const grown = ms.filter(m => m.series.length > 1 && m.series.some(x => x));
   if (grown.length) all.append(el("h2", {}, "Over the repetitions"), el("p", {class: "lead"}, "What was left behind, added up from repetition to repetition. Dashed: what the budget allows."), el("div", {class: "cards"}, grown.map(m => el("figure", {class: "pic"}, el("figcaption", {}, el("code", {}, m.key)), over(m, r[4])))));
-  if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
+  if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl stack", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
     el("tbody", {}, ms.map(m => el("tr", {}, el("td", {}, badge(m.state)), el("th", {scope: "row"}, el("a", {href: "#" + encodeURIComponent(m.key)}, el("code", {}, m.key))),
-      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, figure(m)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
-      el("td", {}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
+      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m", "data-l": "measured"}, figure(m)), el("td", {class: "n", "data-l": "budget"}, m.limitText || "\u2013"), el("td", {class: "n", "data-l": "used"}, share(used(m))), el("td", {}, scale(m))],
+      el("td", {"data-l": "evidence"}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {"data-l": "set by"}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
   const edges = D.locks.edges.filter(e => e[4].includes(i)), waits = ms.filter(m => m.key.startsWith("locks.") && m.details.length);
   if (edges.length || waits.length) all.append(el("h2", {}, "Locks"));
   waits.forEach(m => all.append(el("p", {}, el("code", {}, m.key)), el("ul", {class: "lines"}, m.details.map(d => el("li", {}, d)))));
@@ -364,6 +364,9 @@ addEventListener("keydown", e => {
     if (to) { to.focus(); to.scrollIntoView({block: "nearest"}); }
   } else if (e.key === "c") { const b = inside ? $("#page [data-copy]") : document.activeElement.closest(".card")?.querySelector("[data-copy]"); if (b) copy(b); }
 });
+// A table or a graph that is wider than its place says so: scroll bars of phones are not seen.
+const fits = new ResizeObserver(seen => seen.forEach(({target}) => { const box = target.closest(".tw"); if (box) box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 8); }));
+$$("#report .tw").forEach(box => { fits.observe(box); fits.observe(box.lastElementChild); });
 // What was left out of the first draw is drawn soon after it; at once where one goes elsewhere than to the top.
 addEventListener("load", () => setTimeout(whole, 300));
 go();
