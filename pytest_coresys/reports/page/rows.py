@@ -163,8 +163,7 @@ def _with_run(row: Row, findings: Sequence[Mapping[str, Any]], shown: Sequence[C
         row,
         state=worst,
         measured=number if is_worse else row.measured,
-        statistic="of the run" if is_worse else row.statistic,
-        meaning=_MEANING_OF_RUN if is_worse else row.meaning,
+        statistic="" if is_worse else row.statistic,  # "of the run" stands beside it, and leads to them
         chart=row.chart or ("not measured in any test" if row.link else "in no single test"),
         why="",
         remedy="",
@@ -172,9 +171,6 @@ def _with_run(row: Row, findings: Sequence[Mapping[str, Any]], shown: Sequence[C
         of_run=f"{number} of the run",
         cards=cards,
     )
-
-
-_MEANING_OF_RUN = "what no single test shows: several of them together, or a fixture of several"
 
 
 _PROVES = frozenset({"passed", "xpassed"})
