@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
@@ -17,9 +18,9 @@ from urllib.parse import quote
 
 from coresys.budgets.wording import printable
 from coresys.errors.hierarchy import CoreSysError
-from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions, verdict
+from pytest_coresys.reports.page import cards, facts, listing, ordering, remedies, rows, suspicions, verdict
 from pytest_coresys.reports.page.again import Again
-from pytest_coresys.reports.pictures import Verbatim, axis
+from pytest_coresys.reports.pictures import Verbatim, axis, text
 from pytest_coresys.reports.reading import merged_of
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def data(run: Mapping[str, Any]) -> bytes:
 
 
 def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
-    groups = rows.groups(run)
     all_cards = cards.cards(run)
+    groups = rows.groups(run, all_cards[: _MOST_CARDS + _MOST_LINES])
     tests = listing.listed(run)
     packed = listing.Packed(tests, run["locks"], Again(run)).data
     packed["more"] = {row.id: row.more for group in groups for row in group.rows if row.more}
@@ -83,6 +84,7 @@ def _filled(run: Mapping[str, Any]) -> dict[str, Any]:
         "itself": [each for each in tests if each.is_failed_by_itself],
         "groups": told,
         "folded": folded,
+        "ours": remedies.is_ours(run),
         "folded_number": sum(len(group.rows) for group in folded),
         "states": rows.counts_of(shown),
         "rows_number": len(shown),
@@ -135,12 +137,27 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters["anchor"] = _anchor
+    environment.filters["breaking"] = _breaking
     return environment
 
 
 def _anchor(name: str) -> str:
     """A link's fragment for a test, a measure or a criterion: the name as the page shows it, percent-encoded."""
     return f"#{quote(printable(name, ascii_only=False), safe='')}"
+
+
+def _breaking(name: str) -> Verbatim:
+    """A test's id that breaks between its parts, and a long part at an underscore: not in the middle of a word."""
+    found, since = "", 0
+    for part in re.split(r"(?<=::)|(?<=_)", name):
+        since += len(part)
+        found += text(part)
+        if part.endswith("::") or (part.endswith("_") and since >= _MOST_UNBROKEN):
+            found, since = f"{found}<wbr>", 0
+    return Verbatim(found.removesuffix("<wbr>"))
+
+
+_MOST_UNBROKEN = 14  # characters: a few such places in a name, for each is an element of the page
 
 
 def _shown(value: Any) -> Any:

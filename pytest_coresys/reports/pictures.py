@@ -429,40 +429,53 @@ class Box:
     row: int
 
 
+# Of the graph: a box, and the way from one to the next. Between two rows is room for lanes: of what leads back to the
+# left below the upper half of it, so that no two are one line.
+_BOX_WIDE, _BOX_HIGH, _ACROSS, _DOWN, _TOP = 190.0, 42.0, 270.0, 76.0, 20.0
+_LANES = 4
+
+
 def graph(boxes: Sequence[Box], edges: Sequence[tuple[int, int, bool]], label: str) -> Drawing:
     """Boxes in columns, from what is taken first to what is taken last; edges of circles are red and thicker."""
-    wide, high, across, down = 190.0, 42.0, 270.0, 62.0
     places: Mapping[int, Box] = {box.number: box for box in boxes}
     columns = max((box.column for box in boxes), default=0) + 1
     rows = max((box.row for box in boxes), default=0) + 1
     # Letters may be wider than they are on average: what is written in a box ends where the box does.
-    body = f'<clipPath id="inbox"><rect width="{_n(wide - 4)}" height="{_n(high)}"/></clipPath>'
+    body = f'<clipPath id="inbox"><rect width="{_n(_BOX_WIDE - 4)}" height="{_n(_BOX_HIGH)}"/></clipPath>'
     for source, target, bad in sorted(edges, key=lambda edge: edge[2]):
         if source in places and target in places:
-            body += _edge(places[source], places[target], bad, (wide, high, across, down))
+            body += _edge(places[source], places[target], bad)
     for box in boxes:
-        x, y = box.column * across + 2, box.row * down + 12
+        x, y = _corner(box)
         body += (
             f'<g class="nd{" bad" if box.bad else ""}" data-n="{box.number}" transform="translate({_n(x)} {_n(y)})">'
-            f'<rect class="bx" width="{_n(wide)}" height="{_n(high)}" rx="8"/><g clip-path="url(#inbox)">'
+            f'<rect class="bx" width="{_n(_BOX_WIDE)}" height="{_n(_BOX_HIGH)}" rx="8"/><g clip-path="url(#inbox)">'
             f"{_text(10, 18, box.name, 'k', most=25)}{_text(10, 33, box.site or box.kind, most=27)}</g>"
             f"<title>{text(f'{box.name}, {box.kind}')}{text(f', made at {box.site}') if box.site else ''}</title></g>"
         )
-    return svg((columns - 1) * across + wide + 64, rows * down + 12, label, body, "g")
+    return svg((columns - 1) * _ACROSS + _BOX_WIDE + 64, rows * _DOWN + _TOP - 8, label, body, "g")
 
 
-def _edge(source: Box, target: Box, bad: bool, sizes: tuple[float, float, float, float]) -> str:
-    wide, high, across, down = sizes
-    x1, y1 = source.column * across + 2 + wide, source.row * down + 12 + high / 2
-    x2, y2 = target.column * across + 2, target.row * down + 12 + high / 2
-    if target.column > source.column + 1:
-        # Past the boxes between, in the gap below the source's row; not all on one line.
-        lane = y1 + high / 2 + 5 + source.number % 4 * 3.5
+def _corner(box: Box) -> tuple[float, float]:
+    return box.column * _ACROSS + 2, box.row * _DOWN + _TOP
+
+
+def _edge(source: Box, target: Box, bad: bool) -> str:
+    wide, high = _BOX_WIDE, _BOX_HIGH
+    (x1, y1), (x2, y2) = _corner(source), _corner(target)
+    x1, y1, y2 = x1 + wide, y1 + high / 2, y2 + high / 2
+    if abs(target.column - source.column) > 1:
+        # Past the boxes between, in the gap below the source's row, or above it to the left; not all on one line.
+        way = 1 if target.column > source.column else -1
+        x1, x2 = (x1, x2) if way > 0 else (x1 - wide, x2 + wide)
+        lane = y1 + way * (high / 2 + 5 + source.number % _LANES * 3.5)
+        y1, y2 = (y1, y2) if way > 0 else (y1 - 13, y2 - 13)  # beside what leads to and from the next box
         line = (
-            f"M{_n(x1)} {_n(y1)}C{_n(x1 + 34)} {_n(y1)} {_n(x1 + 14)} {_n(lane)} {_n(x1 + 48)} {_n(lane)}"
-            f"H{_n(x2 - 48)}C{_n(x2 - 14)} {_n(lane)} {_n(x2 - 34)} {_n(y2)} {_n(x2 - 6)} {_n(y2)}"
+            f"M{_n(x1)} {_n(y1)}C{_n(x1 + way * 34)} {_n(y1)} {_n(x1 + way * 14)} {_n(lane)}"
+            f" {_n(x1 + way * 48)} {_n(lane)}H{_n(x2 - way * 48)}"
+            f"C{_n(x2 - way * 14)} {_n(lane)} {_n(x2 - way * 34)} {_n(y2)} {_n(x2 - way * 6)} {_n(y2)}"
         )
-        tip = _head(x2, y2, 0)
+        tip = _head(x2, y2, 0 if way > 0 else math.pi)
     elif target.column > source.column:
         # Both ways between two boxes: each has a height of its own.
         y1, y2 = y1 - 6, y2 - 6
@@ -470,7 +483,7 @@ def _edge(source: Box, target: Box, bad: bool, sizes: tuple[float, float, float,
         line = f"M{_n(x1)} {_n(y1)}C{_n(x1 + bend)} {_n(y1)} {_n(x2 - bend)} {_n(y2)} {_n(x2 - 6)} {_n(y2)}"
         tip = _head(x2, y2, 0)
     elif target.column < source.column:
-        x1, x2 = source.column * across + 2, target.column * across + 2 + wide
+        x1, x2 = x1 - wide, x2 + wide
         y1, y2 = y1 + 8, y2 + 8
         bend = max((x1 - x2) / 2, 24)
         line = f"M{_n(x1)} {_n(y1)}C{_n(x1 - bend)} {_n(y1)} {_n(x2 + bend)} {_n(y2)} {_n(x2 + 6)} {_n(y2)}"

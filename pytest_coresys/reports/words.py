@@ -58,6 +58,22 @@ def quantity(value: object, unit: str) -> str:
     return format_quantity(float(value), unit)
 
 
+def is_below(measure: Mapping[str, Any]) -> bool:
+    """Whether all that is known of it is that it is less than one run can show (``resolution``)."""
+    value, resolution = measure["value"], measure.get("resolution")
+    within = measure["verdict"] in ("within", "near")
+    return bool(
+        within and measure["evidence"] == "screened" and resolution and value is not None and value < resolution
+    )
+
+
+def figure_of(measure: Mapping[str, Any]) -> str:
+    """What was measured, with its unit: ``< 16 KiB`` where one run shows nothing that is smaller."""
+    if is_below(measure):
+        return f"< {quantity(measure['resolution'], measure['unit'])}"
+    return quantity(measure["value"], measure["unit"])
+
+
 def limit_of(measure: Mapping[str, Any]) -> str:
     """The limit of a measure with its unit."""
     return "no limit" if measure["limit"] is None else quantity(measure["limit"], measure["unit"])

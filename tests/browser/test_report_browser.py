@@ -15,7 +15,7 @@ import browsers
 import pytest
 
 from pytest_coresys.reports import htmlpage
-from pytest_coresys.reports.words import quantity
+from pytest_coresys.reports.words import figure_of, quantity
 
 if browsers.chromium() is None and os.environ.get("CI") != "true":  # there it is an error: nobody would see a skip
     pytest.skip("no Chromium: apt-get install chromium", allow_module_level=True)
@@ -260,13 +260,18 @@ def test_the_script_writes_figures_as_python_does(opened: Opener) -> None:
     run = bigruns.run_of(1, failing=0)
     plain = run["tests"][0]["measures"]["memory.growth"]
     told = {
-        f"x.{unit.lower()}{at}": {**plain, "unit": unit, "value": value, "limit": 1e9}
+        f"x.{unit.lower()}{at}": {**plain, "unit": unit, "value": value, "limit": 1e9, "evidence": "repeated"}
         for unit, values in FIGURES.items()
         for at, value in enumerate(values)
     }
     run["tests"][0].update(measures=told, nodeid="t.py::figures")
     page = opened(run, fragment="#t.py::figures")
     assert shown(page, "#mt td.m") == [quantity(each["value"], each["unit"]) for each in told.values()]
+    one = {**plain, "evidence": "screened", "resolution": 16384, "limit": 1e9}
+    told = {f"x.y{value}": {**one, "value": value} for value in (0, 16383, 16384)}
+    run["tests"][0].update(measures=told)
+    page = opened(run, fragment="#t.py::figures")
+    assert shown(page, "#mt td.m") == [figure_of(each) for each in told.values()] == ["< 16 KiB", "< 16 KiB", "16 KiB"]
 
 
 def test_a_command_is_copied_whole(opened: Opener) -> None:
@@ -539,6 +544,43 @@ def test_nothing_long_widens_a_narrow_page(opened: Opener) -> None:
     page.evaluate("to => { location.hash = to; }", quote(run["tests"][0]["nodeid"], safe=""))
     page.wait_for_selector("#page:not([hidden])")
     assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def narrow(opened: Opener, fragment: str = "") -> Page:
+    return opened(fragment=fragment, viewport={"width": 400, "height": 800})
+
+
+def test_a_narrow_page_shows_all_of_a_measure_and_says_where_there_is_more_to_the_right(opened: Opener) -> None:
+    page = narrow(opened, f"#{quote(FIRST)}")
+    beyond = """() => [...document.querySelectorAll("#mt td, #mt th")].filter(
+        e => e.offsetParent && e.getBoundingClientRect().right > 400).map(e => e.textContent)"""
+    assert page.evaluate(beyond) == []
+    label = "getComputedStyle(document.querySelector('#mt td[data-l=evidence]'), '::before').content"
+    assert "evidence" in page.evaluate(label)
+    page = narrow(opened)
+    page.wait_for_selector(".lg.cut")
+    assert "more to the right" in page.evaluate("getComputedStyle(document.querySelector('.lg'), '::before').content")
+    assert page.evaluate("getComputedStyle(document.querySelector('.ctl')).position") == "static"
+    page.set_viewport_size({"width": 1180, "height": 800})
+    page.wait_for_selector(".lg:not(.cut)")
+    assert page.evaluate("getComputedStyle(document.querySelector('.ctl')).position") == "sticky"
+
+
+@pytest.mark.parametrize("width", [400, 1180])
+def test_a_circle_that_a_link_leads_to_is_not_behind_the_filter(opened: Opener, width: int) -> None:
+    page = opened(fragment="#cycle~1", viewport={"width": width, "height": 800})
+    page.wait_for_selector("#lc a[aria-current=true]")
+    page.wait_for_timeout(500)
+    box = "document.querySelector('{}').getBoundingClientRect()"
+    assert page.evaluate(f"{box.format('#lc')}.top - {box.format('#locks .ctl')}.bottom") >= 8
+
+
+def test_nothing_beside_is_printed_larger_than_what_it_stands_beside(opened: Opener) -> None:
+    page = opened()
+    page.emulate_media(media="print")
+    size = "s => parseFloat(getComputedStyle(document.querySelector(s)).fontSize)"
+    for small, beside in (("#tt td.id small", "#tt td.id"), ("#ct .m small", "#ct .m"), ("#ct .sc", "#ct th button")):
+        assert page.evaluate(size, small) <= page.evaluate(size, beside), small
 
 
 ON_THE_WAY = """to => {

@@ -13,18 +13,20 @@ from typing import Any
 import bigruns
 import pytest
 
+from coresys.budgets.units import parse_quantity
 from pytest_coresys.criteria.judge import judge
 from pytest_coresys.criteria.model import Criterion
+from pytest_coresys.criteria.recorder import CriteriaRecorder
 from pytest_coresys.criteria.records import result_to_dict
 from pytest_coresys.criteria.samples import Samples
 from pytest_coresys.engine.evidence import SPENT, TOO_LITTLE, TOO_LONG
-from pytest_coresys.reports import htmlpage, runfile
+from pytest_coresys.reports import htmlpage, pictures, runfile
 from pytest_coresys.reports.model import NOT_RUN
-from pytest_coresys.reports.page import cards, facts, listing, ordering, rows, suspicions
+from pytest_coresys.reports.page import cards, facts, listing, ordering, remedies, rows, suspicions
 from pytest_coresys.reports.page import verdict as verdicts
 from pytest_coresys.reports.words import ALL_STATES, WORST_FIRST, duration, quantity, share_text
 
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "wbr"}
 SECTIONS = ["fix", "suspicions", "criteria", "tests", "locks", "budgets", "gaps", "versions"]
 
 
@@ -209,6 +211,23 @@ def test_every_key_and_every_criterion_is_an_anchor() -> None:
     assert set(run["tests"][0]["measures"]) <= ids
 
 
+def test_criteria_that_nobody_asked_for_are_told_once_and_a_teams_own_everywhere() -> None:
+    run = bigruns.run_of(5, criteria=True)
+    for each in run["criteria"]:
+        each.update(verdict="not_measured", value=None, why="no test is evidence for it", evidence=[], samples=0)
+    number = len(run["criteria"])
+    run["run"]["criteria"].update(told=False, origin="built in")
+    page = Parsed(htmlpage.page(run))
+    assert page.text.count(f"{number} success criteria") == 1
+    assert f"{number} success criteria of coresys itself, of which this run says nothing" in page.text
+    assert ("criteria read from", "built in") in facts.versions(run)
+    run["run"]["criteria"].update(file="ours.toml", origin="pyproject.toml:7")
+    page = Parsed(htmlpage.page(run))
+    assert page.text.count(f"{number} success criteria") == 3
+    assert ("criteria read from", "ours.toml") in facts.versions(run)
+    assert [gap for gap in facts.gaps(run) if gap.why == "no test is evidence for it"]
+
+
 def test_criteria_of_which_no_test_said_anything_are_folded_and_not_in_the_strip() -> None:
     run = bigruns.run_of(5, criteria=True)
     run["run"]["criteria"]["told"] = False
@@ -344,8 +363,22 @@ def test_alike_suspicions_are_one_and_those_that_repeating_cannot_settle_have_no
         test["measures"]["memory.growth"]["why"] = "suspected: 9 KiB left; coresys_no_repeat: pays"
     told = suspicions.suspicions(run)
     assert [(each.number, each.command is None) for each in told] == [(4, False), (2, True)]
+    assert told[0].why == "0.5 KiB to 3.5 KiB left after one run"
     run["run"]["effort"]["share"] = None  # all was repeated for as long as it took
     assert all(each.command is None for each in suspicions.suspicions(run))
+
+
+@pytest.mark.parametrize(
+    ("whys", "told"),
+    [
+        (["1 KiB, 7 times", "900 B, 7 times"], "900 B to 1 KiB, 7 times"),
+        (["of 3.11.7, 20 ms", "of 3.9.1, 1 s"], "of 3.11.7 to 3.9.1, 20 ms to 1 s"),
+        (["none", "none"], "none"),
+        (["at 5.", "at 1,000."], "at 5 to 1,000."),
+    ],
+)
+def test_reasons_of_several_tests_have_the_range_of_their_figures(whys: list[str], told: str) -> None:
+    assert suspicions.range_of(whys) == told
 
 
 def test_a_suspicion_about_a_fixture_has_its_owner() -> None:
@@ -543,6 +576,16 @@ def test_what_hangs_comes_first_and_what_only_warns_last() -> None:
     assert keys == ["locks.deadlocks", "threads.leaked", "memory.growth", "globals.changed"]
 
 
+def test_time_lost_at_a_lock_comes_before_a_leak_of_a_few_bytes_and_after_a_larger_one() -> None:
+    def kept(number: float) -> list[str]:
+        found = [finding(key, locations=[place("a.py", 3)]) for key in ("memory.growth", "locks.contention")]
+        leak, lost = measure(number, 0, "B"), measure(0.762, 0.05, "ratio")
+        return [card.key for card in cards.cards(run_with(*found, memory__growth=leak, locks__contention=lost))]
+
+    assert kept(432) == ["locks.contention", "memory.growth"]
+    assert kept(100_000) == ["memory.growth", "locks.contention"]
+
+
 def test_a_suspicion_is_no_card() -> None:
     assert cards.cards(run_with(finding("memory.growth", level="suspicion"))) == []
 
@@ -597,6 +640,28 @@ def test_the_last_runs_are_drawn_from_figures_or_entries_and_the_first_of_many_l
     assert "the last 20 runs: 10 ms to 20 ms" in str(rows_of(run)["state.transition_time"].trend)
 
 
+def test_what_one_run_cannot_show_is_no_zero() -> None:
+    run = bigruns.run_of(3, failing=0)
+    held = [test["measures"]["memory.growth"] for test in run["tests"]]
+    for each in held:
+        each.update(value=0, evidence="repeated", resolution=16)
+    assert rows_of(run)["memory.growth"].measured == "0 B"
+    held[1].update(evidence="screened", resolution=16384)
+    assert rows_of(run)["memory.growth"].measured == "< 16 KiB"
+    held[2].update(value=40_960, limit=81_920)
+    assert rows_of(run)["memory.growth"].measured == "40 KiB"
+    held[1].update(value=40, verdict="over")
+    assert rows_of(run)["memory.growth"].measured == "40 B"
+
+
+def test_what_was_skipped_has_no_budget_of_its_own() -> None:
+    run = bigruns.run_of(3, failing=0)
+    run["tests"][1]["measures"]["locks.deadlocks"].update(level="warn", reason="told as a warning: the test skipped")
+    told = [(each.level, each.reason, each.tests) for each in rows.limits(run) if each.key == "locks.deadlocks"]
+    assert told == [("error", "", 3)]
+    assert len(rows_of(run)["locks.deadlocks"].more["limits"]) == 1
+
+
 def test_budgets_in_force_tell_each_limit_with_its_origin() -> None:
     run = bigruns.run_of(3, failing=0)
     run["tests"][2]["measures"]["memory.growth"].update(limit=2048, origin="pyproject.toml:12", reason="#412")
@@ -604,6 +669,88 @@ def test_budgets_in_force_tell_each_limit_with_its_origin() -> None:
         (each.limit, each.origin, each.reason, each.tests) for each in rows.limits(run) if each.key == "memory.growth"
     ]
     assert told == [("0 B", "default", "", 2), ("2 KiB", "pyproject.toml:12", "#412", 1)]
+
+
+def _with_two_circles(level: str = "error") -> dict[str, Any]:
+    """A run whose tests are all within, and two circles of locks that no test owns."""
+    run = bigruns.run_of(3, failing=0)
+    run["findings"] = [
+        finding(
+            "locks.potential_deadlocks",
+            level=level,
+            summary=f"locks.potential_deadlocks: 1 > 0 (pyproject.toml:{line}): A and B, in different tests",
+            locks=["a.py:1", "a.py:2"],
+            locations=[place("a.py", line)],
+            owner=None,
+            tests=["t.py::one", "t.py::two"],
+        )
+        for line in (3, 9)
+    ]
+    return run
+
+
+@pytest.mark.parametrize(("level", "state"), [("error", "over"), ("warn", "warn"), ("suspicion", "suspect")])
+def test_a_budget_is_as_bad_as_what_no_test_owns_and_leads_to_the_cards(level: str, state: str) -> None:
+    run = _with_two_circles(level)
+    row = rows_of(run)["locks.potential_deadlocks"]
+    assert (row.state.name, row.measured, row.of_run) == (state, "2 findings", "2 findings of the run")
+    assert row.chart == "none in 3 tests"
+    page = Parsed(htmlpage.page(run))
+    links = [link.get("class") for link in page.of("a") if link["href"] == "#locks.potential_deadlocks"]
+    assert f"q {state}" in links  # in the strip
+    assert f"ch {state}" in [button.get("class") for button in page.of("button")]
+    to = "#suspicions" if level == "suspicion" else "#fix~1"
+    assert to in [link["href"] for link in page.of("a")]
+    assert page.data["more"]["locks.potential_deadlocks"]["cards"] == ([] if level == "suspicion" else [1, 2])
+
+
+def test_a_finding_of_the_run_has_a_row_also_where_no_test_has_such_a_budget() -> None:
+    run = _with_two_circles()
+    for test in run["tests"]:
+        del test["measures"]["locks.potential_deadlocks"]
+    row = rows_of(run)["locks.potential_deadlocks"]
+    assert (row.state.name, row.chart, row.evidence, row.link) == ("over", "in no single test", "the run", "")
+
+
+def test_what_a_soak_found_has_the_row_of_the_soak_alone() -> None:
+    run = bigruns.run_of(3, failing=0)
+    run["findings"] = [finding("memory.growth_rate", owner=None, tests=[])]
+    run["soak"] = {
+        "memory.growth_rate": {
+            "times": [0, 1],
+            "values": [0, 9],
+            "interval": [8, 9],
+            "value": 9,
+            "limit": 1,
+            "unit": "B/h",
+            "verdict": "over",
+            "level": "error",
+            "origin": "default",
+        }
+    }
+    row = rows_of(run)["memory.growth_rate"]
+    assert (row.evidence, row.of_run) == ("the soak", "")
+
+
+def test_a_card_of_the_run_says_its_budget_and_what_set_it() -> None:
+    (card, _) = cards.cards(_with_two_circles())
+    assert (card.told, card.limit) == ("it did not hang, budget 0", "0, set by pyproject.toml:3")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "budget"),
+    [
+        (25_293, "B", '"50 KB"'),
+        (500, "B", '"1 KB"'),
+        (0.762, "ratio", '"100 %"'),
+        (2, "count", "2"),
+        (0, "B", '"8 KB"'),
+    ],
+)
+def test_the_budget_that_is_suggested_fits_what_was_measured(value: float, unit: str, budget: str) -> None:
+    run = run_with(memory__growth=measure(value, 0, unit))
+    assert rows_of(run)["memory.growth"].more["set"] == f"memory.growth = {budget}"
+    assert parse_quantity(budget.strip('"'), unit) >= value
 
 
 # -- tests, packed ----------------------------------------------------------------------------------------------------
@@ -710,7 +857,7 @@ def test_reasons_that_differ_in_figures_alone_are_one_line() -> None:
     for number, test in enumerate(run["tests"]):
         test["measures"]["locks.contention"].update(verdict="not_measured", why=f"only {number} ms of 20 ms")
     (gap,) = [each for each in facts.gaps(run) if each.what == "locks.contention"]
-    assert (gap.number, gap.why, len(gap.tests)) == (200, "only 0 ms of 20 ms", 3)
+    assert (gap.number, gap.why, len(gap.tests)) == (200, "only 0 ms to 199 ms of 20 ms", 3)
 
 
 # -- the graph --------------------------------------------------------------------------------------------------------
@@ -735,6 +882,20 @@ def test_the_locks_of_a_circle_stand_side_by_side_and_do_not_push_each_other_on(
     columns = columns_of([(1, 2), (2, 1), (2, 3)])
     assert (columns[1], columns[2]) == (0, 1)
     assert columns[3] > 1
+
+
+@pytest.mark.parametrize("number", [3, 5, 12])
+def test_a_way_past_other_boxes_leads_around_them_in_both_directions(number: int) -> None:
+    boxes = [pictures.Box(at, f"L{at}", "lock", "", True, at, 0) for at in range(number)]
+    last = number - 1
+    drawn = str(pictures.graph(boxes, [(0, last, True), (last, 0, True)], "all"))
+    assert drawn == str(pictures.graph(boxes, [(0, last, True), (last, 0, True)], "all"))
+    tops = [float(y) for y in re.findall(r'class="nd bad"[^>]+translate\(\S+ (\S+)\)', drawn)]
+    lanes = [float(y) for y in re.findall(r'<path class="lf" d="[^"]+ (\S+)H', drawn)]
+    assert len(lanes) == 2
+    assert min(lanes) < tops[0]
+    assert max(lanes) > tops[0] + 42
+    assert min(lanes) > 0
 
 
 def test_a_great_graph_is_drawn_in_part_and_says_so() -> None:
@@ -866,6 +1027,74 @@ def test_a_row_that_was_not_measured_says_how_to_measure_it() -> None:
     assert missing
     assert all(row.why and row.remedy for row in missing)
     assert missing[0].remedy.replace('"', "&#34;") in htmlpage.page(run)
+
+
+@pytest.mark.parametrize(
+    ("why", "remedy"),
+    [
+        ("20 samples, of 1000 that it needs", "Record at least 980 more samples"),
+        ("what is evidence for it recorded nothing: t.py::a", 'record it: coresys_criteria.record("own.time"'),
+        ("too short to tell: the slope is between 1 B/h and 9 B/h, and the limit is 2 B/h", "a longer time"),
+        ("a test that is evidence for it did not pass: t.py::a", "pass first"),
+        ("a test that is evidence for it did not pass: t.py::a; 2 samples, of 9 that it needs", "pass first"),
+        ("no test is evidence for it", 'coresys_criteria.record("own.time", \u2026) in a test'),
+        ("not measured: needs two cores", "only where there is: two cores"),
+        ("no test measured memory.peak", "a budget for memory.peak"),
+        ("no battery here", "say why"),
+    ],
+)
+def test_how_to_measure_a_criterion_follows_from_why_it_was_not_in_its_row_and_below(why: str, remedy: str) -> None:
+    run = bigruns.run_of(3, criteria=True)
+    run["criteria"] = [
+        {
+            **next(each for each in run["criteria"] if each["id"] == "state.transition_time"),
+            "id": "own.time",
+            "verdict": "not_measured",
+            "value": None,
+            "why": why,
+            "samples": 20,
+            "min_samples": 1000,
+            "evidence": [] if why == "no test is evidence for it" else ["t.py::a"],
+        }
+    ]
+    (gap,) = [gap for gap in facts.gaps(run) if gap.what == "own.time"]
+    assert remedy in rows_of(run)["own.time"].remedy
+    assert gap.remedy == rows_of(run)["own.time"].remedy
+
+
+def test_the_calls_that_are_advised_are_those_that_the_statistic_takes() -> None:
+    each = {"id": "own", "why": "no test is evidence for it", "evidence": [], "samples": 0}
+    for statistic in ("check", "slope", "p99", "total", "value"):
+        call = "record" if statistic not in ("check", "slope") else statistic
+        assert f"coresys_criteria.{call}(" in remedies.of_criterion({**each, "statistic": statistic})
+        assert hasattr(CriteriaRecorder, call)
+
+
+def test_a_run_says_what_was_granted_for_repeating_and_what_was_spent() -> None:
+    run = bigruns.run_of(3)
+    run["run"]["effort"].update(spent=4.66, explaining=3.0, share=0.2, floor=3, repeated=2)
+    told = dict(facts.facts(run))["Repetitions"]
+    granted = "about 20 % of the tests' own time each, or 3 s if that is more"
+    assert told == f"2 of 3 tests, 4.7 s, and 3 s to find the places ({granted})"
+    run["run"]["effort"].update(share=None, explaining=0)
+    assert dict(facts.facts(run))["Repetitions"] == "2 of 3 tests, 4.7 s (no limit)"
+
+
+def test_the_duration_of_a_merged_run_is_that_of_its_runs() -> None:
+    run = bigruns.run_of(3)
+    run["run"].update(merged=["a", "b", "c"], duration=24.3, workers=0)
+    assert dict(facts.facts(run))["Duration"] == "24.3 s from the start of 3 runs to their end"
+
+
+def test_an_id_breaks_between_its_parts_and_never_in_a_word() -> None:
+    run = bigruns.run_of(1, failing=0)
+    name = "tests/t.py::test_a_request_is_<b>_from_the_cache"
+    run["tests"][0].update(nodeid=name, verdict="not_measured", why="no counter")
+    for each in run["tests"][0]["measures"].values():
+        each.update(verdict="not_measured", value=None, why="no counter")
+    page = htmlpage.page(run)
+    assert "<bdi>tests/t.py::<wbr>test_a_request_<wbr>is_&lt;b&gt;_from_the_<wbr>cache</bdi>" in page
+    assert f"{name}" in Parsed(page).text
 
 
 def test_only_suspicions_that_repeating_can_settle_have_a_command_that_does() -> None:

@@ -30,6 +30,7 @@ _RANK = (
     *("threads.leaked", "processes.leaked", "descriptors.leaked", "tasks.leaked", "environment.left"),
     *("memory.growth_rate", "memory.growth", "locks.contention"),
 )
+_SLIGHT = 4096  # bytes kept by a repetition
 _OF_CIRCLES = ("locks.potential_deadlocks", "locks.deadlocks")
 _SETTINGS = "globals.changed"
 
@@ -46,7 +47,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Card:
     """One thing to fix. ``tests`` are ids, of ``number`` in all; ``cycle`` is the circle of the run's graph that it is
-    about, and ``command`` what to type, its options apart, which must not be broken."""
+    about, and ``command`` what to type, its options apart, which must not be broken. ``of_run``: no test owns it."""
 
     key: str
     title: str
@@ -67,6 +68,7 @@ class Card:
     number: int = 0
     cycle: int | None = None
     command: Command | None = None
+    of_run: bool = False
     rank: tuple[Any, ...] = field(default=(), compare=False)
 
 
@@ -77,6 +79,7 @@ class _Found:
     tests: tuple[str, ...]
     repetitions: int
     along: tuple[str, ...] = ()
+    of_run: bool = False
 
 
 def cards(run: Mapping[str, Any]) -> list[Card]:
@@ -96,10 +99,16 @@ def rank_of(key: str) -> int:
     return _RANK.index(key) if key in _RANK else len(_RANK)
 
 
+def _harm(key: str, value: float) -> float:
+    """The rank of its kind; but a few bytes do less harm than the time that is lost at a lock."""
+    slight = key == "memory.growth" and value < _SLIGHT
+    return rank_of("locks.contention") + 0.5 if slight else rank_of(key)
+
+
 def _found(run: Mapping[str, Any]) -> Iterable[_Found]:
     for finding in run["findings"]:
         if finding["level"] in _LEVELS:
-            yield _Found(finding, None, tuple(finding["tests"]), 0)
+            yield _Found(finding, None, tuple(finding["tests"]), 0, of_run=True)
     for test in run["tests"]:
         findings = [each for each in test["findings"] if each["level"] in _LEVELS]
         followers = {id(each): _leads(each) for each in findings}
@@ -131,7 +140,7 @@ def _together(several: list[_Found]) -> _Found:
     """The worst of them, with the tests of all."""
     worst = max(several, key=_value_of)
     tests = dict.fromkeys(test for each in (worst, *several) for test in each.tests)
-    return replace(worst, tests=tuple(tests))
+    return replace(worst, tests=tuple(tests), of_run=any(each.of_run for each in several))
 
 
 def _identity(found: _Found) -> tuple[Any, ...]:
@@ -174,13 +183,21 @@ def _card(found: _Found, run: Mapping[str, Any], again: Again) -> Card:
         more_details=max(len(details) - _MOST_DETAILS, 0),
         along=found.along,
         owner=finding.get("owner"),
-        limit="" if measure is None else limit_text(measure_from_dict(key, measure)),
+        limit=_limit_of_run(finding) if measure is None else limit_text(measure_from_dict(key, measure)),
         advice=advice_on(finding_from_dict(finding)),
         tests=found.tests[:_MOST_TESTS],
         number=len(found.tests),
         cycle=_cycle_of(found, run["locks"]) if key == "locks.potential_deadlocks" else None,
         command=again(found.tests[: min(again_with, _MOST_TESTS)]),
-        rank=(_LEVELS.index(finding["level"]), rank_of(key), key, -(share or 0.0), -_value_of(found), found.tests[:1]),
+        of_run=found.of_run,
+        rank=(
+            _LEVELS.index(finding["level"]),
+            _harm(key, _value_of(found)),
+            key,
+            -(share or 0.0),
+            -_value_of(found),
+            found.tests[:1],
+        ),
     )
 
 
@@ -220,7 +237,8 @@ _NAMES = {
 def _figures(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> tuple[str, str]:
     """The number in large, and what stands beside it."""
     if finding.get("locks") or finding["key"] in _OF_CIRCLES:
-        limit = "" if measure is None else f", budget {quantity(measure['limit'], 'count')}"
+        budget = _budget_of_run(finding)[0] if measure is None else quantity(measure["limit"], "count")
+        limit = f", budget {budget}" if budget else ""
         if finding["key"] == "locks.deadlocks":
             return "1 deadlock", f"it happened, and was broken{limit}"
         met = any(detail.endswith("here some did") for detail in finding["details"])
@@ -233,6 +251,24 @@ def _figures(finding: Mapping[str, Any], measure: Mapping[str, Any] | None) -> t
     beyond = beyond_text(measure["value"], measure["limit"])
     limit = f"budget {quantity(measure['limit'], measure['unit'])}" if measure["limit"] is not None else ""
     return f"{value}{each}", ", ".join(part for part in (limit, beyond) if part)
+
+
+def _budget_of_run(finding: Mapping[str, Any]) -> tuple[str, str]:
+    """The limit that a finding of the run is beyond, and what set it, as its summary says; nothing where it does not.
+
+    No test owns such a finding, so that there is no measure which would have them.
+    """
+    said = str(finding["summary"]).removeprefix(f"{finding['key']}: ")
+    match = _BEYOND.match(said)
+    return (match["limit"], match["origin"]) if match else ("", "")
+
+
+_BEYOND = re.compile(r"[^>]{1,200}? > (?P<limit>[^>()]{1,30}) \((?P<origin>[^()]{1,200})\)")
+
+
+def _limit_of_run(finding: Mapping[str, Any]) -> str:
+    limit, origin = _budget_of_run(finding)
+    return f"{limit}, set by {origin}" if limit else ""
 
 
 _SUMMARY = re.compile(r"(?P<value>[^>]{1,40}) > (?P<limit>.{1,80})", re.DOTALL)

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_coresys.criteria.model import BUILT_IN
 from pytest_coresys.measures import MEASURES, OF_SOAK
 from pytest_coresys.reports.model import DIED, NOT_JUDGED, NOT_RUN, SKIPPED_BY_MARKER
 from pytest_coresys.reports.page.again import Again
-from pytest_coresys.reports.page.suspicions import alike
+from pytest_coresys.reports.page.remedies import is_ours, of_criterion
+from pytest_coresys.reports.page.suspicions import alike, range_of
 from pytest_coresys.reports.reading import SUSPECTED, merged_of, unmeasured
 from pytest_coresys.reports.words import counted, duration, quantity
 from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS
@@ -38,7 +40,7 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = [
         ("Merged", counted(len(merged), "run") if merged else ""),
         ("Tests", told or "none"),
-        ("Duration", f"{duration(about['duration'])} in {workers}"),
+        ("Duration", f"{duration(about['duration'])} in {workers}" if not merged else _of_several(about, len(merged))),
         ("Repetitions", _effort(about, len(tests))),
         ("Mode", f"{about['mode']}, profile {profile}"),
         ("Commit", commit[:10] if commit else "not known"),
@@ -58,13 +60,35 @@ def _moment(started: str) -> str:
     return f"{date} {time[:5]} {zone}".strip()
 
 
+def _of_several(about: Mapping[str, Any], runs: int) -> str:
+    """Of runs that were merged: how long from the first start to the last end; what ran beside what is not told."""
+    workers = f", {counted(about['workers'], 'worker')}" if about["workers"] else ""
+    return f"{duration(about['duration'])} from the start of {counted(runs, 'run')} to their end{workers}"
+
+
 def _effort(about: Mapping[str, Any], tests: int) -> str:
     effort = about.get("effort")
     if not effort:
         return ""
-    share = effort["share"]
-    most = "no limit" if share is None else f"at most {quantity(share, 'ratio')} of the run"
-    return f"{effort['repeated']:,} of {counted(tests, 'test')}, {duration(effort['spent'])} ({most})"
+    explained = effort.get("explaining") or 0.0
+    places = f", and {duration(explained)} to find the places" if explained >= _TELLS_EXPLAINING else ""
+    return f"{effort['repeated']:,} of {counted(tests, 'test')}, {duration(effort['spent'])}{places} ({_most(effort)})"
+
+
+_TELLS_EXPLAINING = 0.1  # seconds
+
+
+def _most(effort: Mapping[str, Any]) -> str:
+    """What was granted: a share, or what there is at the least, which for short runs is more. To find places, again.
+
+    Tests that left something that can be counted may have a fifth more, and the last one ends when it ends.
+    """
+    if effort["share"] is None:
+        return "no limit"
+    share, floor = quantity(effort["share"], "ratio"), effort.get("floor")
+    if not floor:
+        return f"about {share} of the tests' own time each"
+    return f"about {share} of the tests' own time each, or {duration(floor)} if that is more"
 
 
 def versions(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -90,7 +114,7 @@ def versions(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     if required:
         found["required to be measured"] = ", ".join(required)
     if run["criteria"] and about.get("criteria"):
-        found["criteria read from"] = about["criteria"]["file"]
+        found["criteria read from"] = BUILT_IN if is_ours(run) else about["criteria"]["file"]
     return list(found.items())
 
 
@@ -132,6 +156,7 @@ def gaps(run: Mapping[str, Any]) -> list[Gap]:
         for why, keys in unmeasured(test).items():
             if not why.startswith(SUSPECTED):
                 known = found.setdefault(alike(why), _Reason(why))
+                known.whys.setdefault(why)
                 known.keys.update(dict.fromkeys(keys))
                 known.all = known.all or not keys
                 known.tests.append(test["nodeid"])
@@ -140,7 +165,7 @@ def gaps(run: Mapping[str, Any]) -> list[Gap]:
     told = [
         Gap(
             "all measures" if each.all else _what(list(each.keys)),
-            each.why,
+            range_of(list(each.whys)),
             remedy(each.why, each.tests, each.outcomes, again),
             tuple(each.tests[:_MOST_EXAMPLES]),
             len(each.tests),
@@ -156,6 +181,7 @@ class _Reason:
     """Of tests that were not measured, in the words of the first of them."""
 
     why: str
+    whys: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
     all: bool = False
     tests: list[str] = field(default_factory=list)
@@ -201,19 +227,23 @@ _REMEDIES: tuple[tuple[str, ...], ...] = (
 
 
 def _of_criteria(run: Mapping[str, Any]) -> list[Gap]:
-    reasons: dict[str, list[str]] = {}
+    told = run["run"].get("criteria", {}).get("told", run["criteria"])
+    if not told and is_ours(run):
+        return []  # they are about other runs, and folded: one word about them is enough
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
     for each in run["criteria"]:
         if each["verdict"] == "not_measured" and each["statistic"] != "derived":
-            reasons.setdefault(str(each.get("why")), []).append(each["id"])
+            reasons.setdefault(alike(str(each.get("why"))), []).append(each)
     found = []
-    for why, ids in reasons.items():
+    for several in reasons.values():
+        ids, why = [each["id"] for each in several], range_of([str(each.get("why")) for each in several])
         what = ", ".join(ids) if len(ids) <= 3 else counted(len(ids), "success criterion", "success criteria")
-        told = (
-            _CRITERIA_REMEDY
-            if "no test recorded" in why
-            else "See the row of each, and the tests that are its evidence."
-        )
-        found.append(Gap(what, why, told, (), len(ids)))
+        remedy = of_criterion(several[0], several=len(several) > 1)
+        if len(several) > 1 and "that it needs" in why:
+            remedy = "Record more samples, as many as the row of each says."
+        if is_ours(run) and why == "no test is evidence for it":
+            remedy = f"{_OURS} {remedy}"
+        found.append(Gap(what, why, remedy, (), len(ids)))
     derived = [each["id"] for each in run["criteria"] if _is_derived_and_open(each)]
     if derived:
         what = ", ".join(derived) if len(derived) <= 3 else f"{len(derived)} criteria that follow from others"
@@ -227,10 +257,7 @@ def _is_derived_and_open(each: Mapping[str, Any]) -> bool:
     return bool(each["verdict"] == "not_measured" and each["statistic"] == "derived")
 
 
-_CRITERIA_REMEDY = (
-    "For coresys itself: pytest --pyargs validation_suites --coresys-budget. For your own: --coresys-criteria FILE, and"
-    " the coresys_criteria fixture in tests that are evidence."
-)
+_OURS = "For coresys itself: pytest --pyargs validation_suites --coresys-budget. For your own code:"
 
 
 def _of_soak(run: Mapping[str, Any]) -> list[Gap]:

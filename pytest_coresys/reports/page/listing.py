@@ -34,6 +34,7 @@ from pytest_coresys.reports.words import (
     WARN,
     WORST_FIRST,
     State,
+    figure_of,
     limit_of,
     quantity,
     share_of,
@@ -200,7 +201,7 @@ _MOST_SAID = 200  # characters, of which a row shows what it has room for
 
 def _against(measure: Mapping[str, Any]) -> str:
     sign = ">" if measure["verdict"] == "over" else "of"
-    return f"{quantity(measure['value'], measure['unit'])} {sign} {limit_of(measure)}"
+    return f"{figure_of(measure)} {sign} {limit_of(measure)}"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports import pictures
 from pytest_coresys.reports.model import SKIPPED_BY_MARKER
 from pytest_coresys.reports.page.again import Again
-from pytest_coresys.reports.page.cards import buckets_of, title_of
+from pytest_coresys.reports.page.cards import Card, buckets_of, title_of
+from pytest_coresys.reports.page.remedies import of_criterion
 from pytest_coresys.reports.reading import suspected
 from pytest_coresys.reports.words import (
     ALL_STATES,
+    OVER,
     PART,
     SIGNS,
     STATES,
+    SUSPECT,
     UNMEASURED,
+    WARN,
     WITHIN,
     State,
     counted,
+    figure_of,
+    is_below,
     limit_of,
     quantity,
     share_of,
@@ -39,7 +47,8 @@ class Row:
     """One criterion or budget. ``chart`` is a picture or a sentence; ``why`` is there if nothing was measured.
 
     ``meaning`` says what the statistic is, and ``remedy`` how to measure what was not. ``evidence`` says how many tests
-    it rests on, and ``link`` leads to them. ``more`` is what the opened row tells.
+    it rests on, and ``link`` leads to them. ``of_run`` tells of findings that no test owns, and ``cards`` are the
+    numbers of those that are about them. ``more`` is what the opened row tells.
     """
 
     id: str
@@ -56,6 +65,15 @@ class Row:
     why: str
     remedy: str
     more: Mapping[str, Any]
+    of_run: str = ""
+    cards: tuple[int, ...] = ()
+
+    @property
+    def of_run_at(self) -> str:
+        """Where the findings of the run are told: the first of their cards, or the suspicions, which have none."""
+        if self.cards:
+            return f"#fix~{self.cards[0]}"
+        return "#suspicions" if self.state is SUSPECT else "#fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +96,12 @@ def counts_of(rows: Iterable[Row]) -> list[tuple[State, int]]:
     return [(state, numbers[state]) for state in ALL_STATES if state in numbers]
 
 
-def groups(run: Mapping[str, Any]) -> list[Group]:
-    """Budgets first, then what a soak judged, then the criteria by area.
+def groups(run: Mapping[str, Any], shown: Sequence[Card] = ()) -> list[Group]:
+    """Budgets first, then what a soak judged, then the criteria by area. ``shown`` are the cards that the page has.
 
     Criteria of which no test of this run said anything are there, and folded: they are about other runs.
     """
-    found = [Group(BUDGETS, tuple(_budgets(run["tests"])))]
+    found = [Group(BUDGETS, tuple(_budgets(run, shown)))]
     taken = {row.id for row in found[0].rows}
     if run["soak"]:
         found.append(Group(SOAK, tuple(_soaked(run["soak"], taken))))
@@ -105,15 +123,54 @@ def _area(name: str) -> str:
 # -- budgets of tests ------------------------------------------------------------------------------------------------
 
 
-def _budgets(tests: Sequence[Mapping[str, Any]]) -> Iterable[Row]:
+def _budgets(run: Mapping[str, Any], shown: Sequence[Card]) -> Iterable[Row]:
     by_key: dict[str, list[_Held]] = {}
-    for test in tests:
+    for test in run["tests"]:
         doubtful = suspected(test)
         for key, measure in test["measures"].items():
             if measure["level"] != "off":
                 state = state_of(measure, suspected=key in doubtful)
                 by_key.setdefault(key, []).append(_Held(measure, state, test["outcome"] in _PROVES))
-    return [_budget(key, held) for key, held in by_key.items()]
+    of_run = _findings_of_run(run, by_key)
+    keys = dict.fromkeys([*by_key, *of_run])
+    return [_with_run(_budget(key, by_key.get(key, ())), of_run.get(key, ()), shown) for key in keys]
+
+
+def _findings_of_run(run: Mapping[str, Any], held: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """What no test owns (two tests together, a fixture of several), by key; what a soak found has a row there."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in run["findings"]:
+        key = finding["key"]
+        if (key in held or key in MEASURES) and (key not in run["soak"] or finding.get("owner")):
+            found.setdefault(key, []).append(finding)
+    return found
+
+
+_STATE_OF_LEVEL: Mapping[str, State] = {"error": OVER, "warn": WARN, "suspicion": SUSPECT}
+
+
+def _with_run(row: Row, findings: Sequence[Mapping[str, Any]], shown: Sequence[Card]) -> Row:
+    """The row as bad as the findings of the run of its key: no test owns them, and no test's verdict tells of them."""
+    if not findings:
+        return row
+    number = counted(len(findings), "finding")
+    states = Counter(_STATE_OF_LEVEL[each["level"]] for each in findings)
+    worst = min([row.state, *states], key=ALL_STATES.index)
+    is_worse = worst is not row.state
+    told = ", ".join(f"{states[state]} {state.word}" for state in ALL_STATES if states[state])
+    cards = tuple(at for at, card in enumerate(shown, 1) if card.of_run and card.key == row.id)
+    return replace(
+        row,
+        state=worst,
+        measured=number if is_worse else row.measured,
+        statistic="" if is_worse else row.statistic,  # "of the run" stands beside it, and leads to them
+        chart=row.chart or ("not measured in any test" if row.link else "in no single test"),
+        why="",
+        remedy="",
+        more={**row.more, "run": f"{number} of the run: {told}", "cards": cards},
+        of_run=f"{number} of the run",
+        cards=cards,
+    )
 
 
 _PROVES = frozenset({"passed", "xpassed"})
@@ -134,6 +191,7 @@ class _Held(NamedTuple):
 
 
 def _budget(key: str, held: Sequence[_Held]) -> Row:
+    """That of the tests, of which there may be none: then something of the run alone is told."""
     measures = [each.measure for each in held]
     measured = [each for each in measures if each["verdict"] != "not_measured"]
     numbers = Counter(each.state for each in held)
@@ -141,26 +199,26 @@ def _budget(key: str, held: Sequence[_Held]) -> Row:
     state = _worst(held)
     worst = max(measured, key=_badness, default=None)
     some = f"{len(measured):,} of " if len(measured) < len(measures) else ""
-    why = "" if measured else Counter(str(each["why"]) for each in measures).most_common(1)[0][0]
-    target = f"\u2264 {quantity(*limits[0])}" if len(limits) == 1 else f"{len(limits)} limits"
+    why = "" if measured or not held else Counter(str(each["why"]) for each in measures).most_common(1)[0][0]
+    target = f"\u2264 {quantity(*limits[0])}" if len(limits) == 1 else f"{len(limits)} limits" if limits else "\u2013"
     return Row(
         id=key,
         title=title_of(key),
         state=state,
         target=target,
-        measured="" if worst is None else quantity(worst["value"], worst["unit"]),
+        measured="" if worst is None else _worst_figure(worst, measured),
         statistic="worst test",
         meaning="the test that used most of its budget",
         chart="" if worst is None else _spread_of(measured),
         trend="\u2013",
-        evidence=f"{some}{counted(len(measures), 'test')}",
-        link=f"#tests~{key}",
+        evidence=f"{some}{counted(len(measures), 'test')}" if held else "the run",
+        link=f"#tests~{key}" if held else "",
         why=why,
         remedy="" if measured else "See its tests, and what is not measured below.",
         more={
             "counts": [[state.name, numbers[state]] for state in ALL_STATES if numbers[state]],
             "limits": _limits(measures),
-            "set": _example(key, measures[0]["unit"]),
+            "set": _example(key, measures),
         },
     )
 
@@ -170,6 +228,14 @@ def _worst(held: Sequence[_Held]) -> State:
     found = {each.state for each in held if each.state is not UNMEASURED}
     state = next((state for state in ALL_STATES if state in found), UNMEASURED)
     return PART if state is WITHIN and any(each.is_missing for each in held) else state
+
+
+def _worst_figure(worst: Mapping[str, Any], measured: Sequence[Mapping[str, Any]]) -> str:
+    """That of the worst test; where one run of another would not have shown as much, the least that it would."""
+    coarsest = max(filter(is_below, measured), key=lambda each: each["resolution"], default=worst)
+    if worst["verdict"] == "over" or coarsest["resolution"] <= (worst["value"] or 0):
+        return figure_of(worst)
+    return figure_of(coarsest)
 
 
 def _badness(measure: Mapping[str, Any]) -> tuple[int, float, float]:
@@ -204,15 +270,41 @@ def _limits(measures: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     return [[*entry, number] for entry, number in numbers.items()]
 
 
+_EASED = "told as a warning: the test "  # skipped, or xfailed
+
+
 def _limit_of(measure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return limit_of(measure), measure["level"], measure["origin"], measure.get("reason", "")
+    """As it was written: that what was skipped, or expected to fail, is only told as a warning, nobody wrote."""
+    level, reason = measure["level"], measure.get("reason") or ""
+    if reason.startswith(_EASED):
+        level, reason = "error", ""
+    return limit_of(measure), level, measure["origin"], reason
 
 
 _EXAMPLES = {"B": '"8 KB"', "B/h": '"1 MB/h"', "s": '"50 ms"', "ratio": '"5 %"', "count": "1"}
+_BYTES = (("B", 1.0), ("KB", 2.0**10), ("MB", 2.0**20), ("GB", 2.0**30))
+_SCALES: Mapping[str, Sequence[tuple[str, float]]] = {
+    "B": _BYTES,
+    "B/h": [(f"{name}/h", size) for name, size in _BYTES],
+    "s": (("ms", 1e-3), ("s", 1.0)),
+    "ratio": (("%", 0.01),),
+}
+_ROUND = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_AIR = 1.1  # times what was measured: from 90 % of a limit on it is near
 
 
-def _example(key: str, unit: str) -> str:
-    return f"{key} = {_EXAMPLES.get(unit, '1')}"
+def _example(key: str, measures: Sequence[Mapping[str, Any]]) -> str:
+    """A budget to write: the least round one that all that was measured would keep to, where anything was left."""
+    unit = measures[0]["unit"] if measures else "count"
+    values = [float(each["value"]) for each in measures if each["value"] is not None]
+    most = max(values, default=0.0)
+    if most <= 0 or unit not in (*_SCALES, "count"):
+        return f"{key} = {_EXAMPLES.get(unit, '1')}"
+    if unit == "count":
+        return f"{key} = {math.ceil(most)}"
+    steps = ((number, name, size) for name, size in _SCALES[unit] for number in _ROUND)
+    fits = next(((number, name) for number, name, size in steps if number * size >= most * _AIR), None)
+    return f'{key} = "{fits[0]} {fits[1]}"' if fits else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +413,7 @@ def _criterion(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], 
         evidence=counted(len(evidence), "test") if evidence else "\u2013",
         link="",
         why=str(each.get("why") or "") if state is UNMEASURED else "",
-        remedy=_remedy(each, evidence) if state is UNMEASURED else "",
+        remedy=of_criterion(each) if state is UNMEASURED else "",
         more=_more(each, evidence, again),
     )
 
@@ -336,16 +428,6 @@ def evidence_of(each: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]])
             found.update(dict.fromkeys(known[part]["evidence"]))
             left += known[part].get("parts", ())
     return list(found)
-
-
-def _remedy(each: Mapping[str, Any], evidence: Sequence[str]) -> str:
-    """How to measure a criterion that was not."""
-    if each["statistic"] == "derived":
-        missing = [name for name, verdict in each.get("parts", {}).items() if verdict == "not_measured"]
-        return f"Measure {', '.join(missing[:3]) or 'its parts'}{' and others' if len(missing) > 3 else ''}."
-    if not evidence:
-        return f'Record it: coresys_criteria.record("{each["id"]}", \u2026) in a test, and run that.'
-    return "Run the tests that are its evidence: the command is in the opened row."
 
 
 def _more(each: Mapping[str, Any], evidence: Sequence[str], again: Again) -> dict[str, Any]:

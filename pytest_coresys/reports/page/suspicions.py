@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ _OF_RUN = "It was seen once, at a teardown. Run what uses it more often than onc
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Of ``number`` tests, or of the run, where there is an ``owner``. ``why`` is the words of the first of them."""
+    """Of ``number`` tests, or of the run, where there is an ``owner``. ``why`` is in the words of the first of them."""
 
     key: str
     title: str
@@ -89,6 +89,37 @@ def _place(finding: Mapping[str, Any]) -> str:
     return "" if first is None else f"{first['path']}:{first['line']}"
 
 
+def range_of(whys: Sequence[str]) -> str:
+    """Reasons that are ``alike`` as one: the first, with the least and the largest of each figure that differs."""
+    several = list(dict.fromkeys(whys))
+    figures = [[figure.rstrip(".,") for figure in _FIGURE.findall(why)] for why in several]
+    ordered = [sorted(set(of_one), key=_size) for of_one in zip(*figures, strict=True)]  # alike: as many in each
+    told = iter(each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in ordered)
+
+    def put(match: re.Match[str]) -> str:
+        return next(told) + match[0][len(match[0].rstrip(".,")) :]
+
+    return _FIGURE.sub(put, several[0])
+
+
+def _size(figure: str) -> tuple[float, str]:
+    """To order figures as they are written, whatever their prefixes; what only looks like one by its text."""
+    number, _, unit = figure.partition(" ")
+    try:
+        return float(number.replace(",", "")) * _SIZES.get(unit.partition("/")[0], 1.0), figure
+    except ValueError:
+        return 0.0, figure
+
+
+_SIZES = {
+    **{f"{letter}{end}": 1024.0**power for power, letter in enumerate("KMGT", 1) for end in ("B", "iB")},
+    "us": 1e-6,
+    "ms": 1e-3,
+    "min": 60.0,
+    "h": 3600.0,
+}
+
+
 def _told(several: list[_Seen], again: Again) -> Suspicion:
     first = several[0]
     tests = list(dict.fromkeys(test for each in several for test in each.tests))
@@ -96,7 +127,7 @@ def _told(several: list[_Seen], again: Again) -> Suspicion:
     return Suspicion(
         key=first.key,
         title=title_of(first.key),
-        why=first.why,
+        why=range_of([each.why for each in several]),
         place=first.place,
         owner=first.owner,
         remedy=_OF_RUN if first.owner is not None else _OPEN if open_ else _SHUT,
@@ -106,4 +137,4 @@ def _told(several: list[_Seen], again: Again) -> Suspicion:
     )
 
 
-__all__ = ["Suspicion", "alike", "suspicions"]
+__all__ = ["Suspicion", "alike", "range_of", "suspicions"]

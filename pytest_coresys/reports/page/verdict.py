@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_coresys.reports.model import NOT_JUDGED, NOT_RUN, criteria_over, has_run, is_of_one_run
+from pytest_coresys.reports.page.remedies import is_ours
 from pytest_coresys.reports.page.rows import Group
 from pytest_coresys.reports.reading import (
     failed_by_itself,
@@ -162,6 +163,8 @@ def _criteria_text(run: Mapping[str, Any], groups: Sequence[Group]) -> str:
         return ""
     number = counted(len(run["criteria"]), "success criterion", "success criteria")
     if any(group.folded for group in groups):
+        if is_ours(run):
+            return ""  # nobody asked for them: they are told where they are folded
         return f"No test of this run recorded anything for the {number}."
     counts = Counter(each["verdict"] for each in run["criteria"])
     words = (("over", "over"), ("near", "near"), ("not_measured", "not measured"), ("within", "within"))

@@ -54,8 +54,10 @@ function keyed(r, key) {
   return null;
 }
 const used = m => m && m.limit > 0 && m.value != null && m.state !== "none" ? m.value / m.limit : null;
+const below = m => m.evidence === "screened" && (m.state === "within" || m.state === "near") && m.value != null && m.value < m.resolution;
+const figure = m => below(m) ? "< " + quantity(m.resolution, m.unit) : quantity(m.value, m.unit);
 const unmeasured = m => m.state === "none" || (m.state === "suspect" && m.value == null);
-const against = m => unmeasured(m) ? "not measured" : quantity(m.value, m.unit) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
+const against = m => unmeasured(m) ? "not measured" : figure(m) + (m.state === "over" || m.state === "warn" ? " > " : " of ") + (m.limitText || "no limit");
 const word = id => /["$`\\!]/.test(id) ? "'" + id.replaceAll("'", "'\"'\"'") + "'" : '"' + id + '"';
 const command = (i, options) => "python -m pytest " + (D.again[i] || word(name(D.rows[i]))) + " --coresys-budget" + options;
 
@@ -110,8 +112,9 @@ function open(row, toggle) {
   if (next && next.className === "x") { if (toggle) close(next); return; }
   const m = D.more[row.id] || {}, dl = el("dl");
   pair(dl, "Tests", (m.counts || []).map(([s, n], i) => (i ? ", " : "") + n.toLocaleString("en") + " " + WORDS[s]));
+  pair(dl, "Of the run", m.run, (m.cards || []).map((at, i) => [i ? ", " : ": ", el("a", {href: "#fix~" + at}, "card " + at)]));
   pair(dl, "Limits", (m.limits || []).map(l => el("div", {}, `${l[0]}, level ${l[1]}, set by ${l[2]}${l[3] ? ": " + l[3] : ""} (${l[4].toLocaleString("en")} ${l[4] === 1 ? "test" : "tests"})`)));
-  pair(dl, "Change it", m.set && el("div", {}, el("code", {}, "[tool.coresys.budgets]"), el("br"), el("code", {}, m.set)));
+  pair(dl, "Change it", m.set && el("div", {}, "for example, for all tests: ", el("br"), el("code", {}, "[tool.coresys.budgets]"), el("br"), el("code", {}, m.set)));
   pair(dl, "Why", m.why);
   pair(dl, "Seen", (m.details || []).map(d => el("div", {}, d)));
   pair(dl, "Interval", m.interval);
@@ -228,10 +231,10 @@ function show(i) {
   if (r[11]) all.append(el("h2", {}, "What it wrote"), ...r[11].map(([n, lines]) => el("details", {class: "out", open: n === "Failure"}, el("summary", {}, n), el("pre", {tabindex: 0, "aria-label": n}, lines.join("\n")))));
   const grown = ms.filter(m => m.series.length > 1 && m.series.some(x => x));
   if (grown.length) all.append(el("h2", {}, "Over the repetitions"), el("p", {class: "lead"}, "What was left behind, added up from repetition to repetition. Dashed: what the budget allows."), el("div", {class: "cards"}, grown.map(m => el("figure", {class: "pic"}, el("figcaption", {}, el("code", {}, m.key)), over(m, r[4])))));
-  if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
+  if (ms.length) all.append(el("h2", {}, "Measures"), el("div", {class: "tw", tabindex: 0, role: "region", "aria-label": "Table of measures"}, el("table", {class: "pl stack", id: "mt"}, el("thead", {}, el("tr", {}, ["Verdict", "Key", "Measured", "Budget", "Used", "Against the budget", "Evidence", "Set by"].map((t, k) => el("th", {scope: "col", class: k > 1 && k < 5 && "n"}, t)))),
     el("tbody", {}, ms.map(m => el("tr", {}, el("td", {}, badge(m.state)), el("th", {scope: "row"}, el("a", {href: "#" + encodeURIComponent(m.key)}, el("code", {}, m.key))),
-      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m"}, quantity(m.value, m.unit)), el("td", {class: "n"}, m.limitText || "\u2013"), el("td", {class: "n"}, share(used(m))), el("td", {}, scale(m))],
-      el("td", {}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
+      unmeasured(m) ? el("td", {colspan: 4, class: "why"}, m.why || "its level is off") : [el("td", {class: "n m", "data-l": "measured"}, figure(m)), el("td", {class: "n", "data-l": "budget"}, m.limitText || "\u2013"), el("td", {class: "n", "data-l": "used"}, share(used(m))), el("td", {}, scale(m))],
+      el("td", {"data-l": "evidence"}, m.evidence === "repeated" ? "repeated" : "one run", m.resolution ? ", from " + quantity(m.resolution, m.unit) + " on" : ""), el("td", {"data-l": "set by"}, m.level === "off" ? "\u2013" : m.origin + (m.reason ? ": " + m.reason : "") + (m.level === "warn" ? " (warns only)" : ""))))))));
   const edges = D.locks.edges.filter(e => e[4].includes(i)), waits = ms.filter(m => m.key.startsWith("locks.") && m.details.length);
   if (edges.length || waits.length) all.append(el("h2", {}, "Locks"));
   waits.forEach(m => all.append(el("p", {}, el("code", {}, m.key)), el("ul", {class: "lines"}, m.details.map(d => el("li", {}, d)))));
@@ -361,6 +364,9 @@ addEventListener("keydown", e => {
     if (to) { to.focus(); to.scrollIntoView({block: "nearest"}); }
   } else if (e.key === "c") { const b = inside ? $("#page [data-copy]") : document.activeElement.closest(".card")?.querySelector("[data-copy]"); if (b) copy(b); }
 });
+// A table or a graph that is wider than its place says so: scroll bars of phones are not seen.
+const fits = new ResizeObserver(seen => seen.forEach(({target}) => { const box = target.closest(".tw"); if (box) box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 8); }));
+$$("#report .tw").forEach(box => { fits.observe(box); fits.observe(box.lastElementChild); });
 // What was left out of the first draw is drawn soon after it; at once where one goes elsewhere than to the top.
 addEventListener("load", () => setTimeout(whole, 300));
 go();
