@@ -112,10 +112,13 @@ class Baseline:
         entry = self.entries.get(subject)
         if entry is None:
             return "", False
-        told = f"{entry.shown}, recorded {entry.date} in {self.name}: {entry.reason}"
+        told = self._told_of(entry)
         return (
             (f"known: {told}", True) if entry.excuses(value, locks) else (f"worse than what is known ({told})", False)
         )
+
+    def _told_of(self, entry: Entry) -> str:
+        return f"{entry.shown}, recorded {entry.date} in {self.name}: {entry.reason}"
 
     def of_run(self, finding: Mapping[str, Any]) -> dict[str, Any]:
         """A finding of the run, at the level of a warning if it is known."""
@@ -167,6 +170,23 @@ class Baseline:
                 now = "gone" if seen == 0 else f"{format_quantity(seen, entry.unit)} now"
                 found.append(f"{entry.name} {entry.key}: {entry.shown} is known, {now}".replace("  ", " "))
         return found
+
+    def excused(self, run: Mapping[str, Any]) -> int:
+        """How many are over in this run, and fail nothing because they are known."""
+        measures = (each for test in run["tests"] for each in test["measures"].values())
+        told = [each["reason"] for each in measures if each["verdict"] == "over" and each.get("reason")]
+        told += [line for each in (*run["findings"], *run["criteria"]) for line in each["details"][:1]]
+        known = {plain_text(f"known: {self._told_of(entry)}") for entry in self.entries.values()}
+        return sum(1 for each in told if each in known)
+
+    def not_recorded(self, run: Mapping[str, Any]) -> list[str]:
+        """What is to be said of suspicions, of which there is no figure to record; nothing where there are none."""
+        found = [(test, key) for test in run["tests"] for key in suspected(test)]
+        left = [1 for test, key in found if ("test", test["nodeid"], key) not in self.entries]
+        if not left:
+            return []
+        settling = "" if run["run"]["effort"]["share"] is None else "; --coresys-profile strict spends more"
+        return [f"{self.name}: {len(left)} suspected, and not recorded{settling}"]
 
     def updated(self, run: Mapping[str, Any], date: str, of_no_test: Sequence[Entry] = ()) -> Baseline:
         """With what is over in this run; entries of what did not run, or could not be seen, stay as they are."""

@@ -184,6 +184,22 @@ def test_a_figure_that_is_only_suspected_is_no_less() -> None:
     assert of(GROWTH, recording="now").updated(run, "2026-11-29").entries == {GROWTH.subject: GROWTH}
 
 
+def test_what_is_excused_and_what_is_only_suspected_is_counted() -> None:
+    known = of(GROWTH, Entry("criterion", "shop.x", "shop.x", 0.06, "s", "#1", "2026-01-02"))
+    run = run_with(900.0, reason="known: 1000 B, recorded 2026-01-02 in known.json: #412")
+    run["criteria"] = known.of_criteria([criterion(0.06)])
+    assert known.excused(run) == 2
+    assert known.excused(run_with(900.0, reason="known: by its marker")) == 0
+    run = run_with(0.0, "not_measured", why="suspected: 20 KiB left after one run")
+    run["tests"][0]["findings"][0]["level"] = "suspicion"
+    run["run"] = {"effort": {"share": 0.2}}
+    (told,) = of().not_recorded(run)
+    assert told == "known.json: 1 suspected, and not recorded; --coresys-profile strict spends more"
+    assert of(GROWTH).not_recorded(run) == [], "it is known, and stays"
+    run["run"] = {"effort": {"share": None}}
+    assert of().not_recorded(run) == ["known.json: 1 suspected, and not recorded"]
+
+
 def test_what_only_warns_in_this_profile_is_there_all_the_same() -> None:
     """As globals.changed, which only strict makes an error: recording did not excuse it, and finds it."""
     known = of(GROWTH, recording="now")
