@@ -9,7 +9,7 @@ from typing import Any
 
 
 def options(option: Callable[[str], Any], here: Path, root: Path) -> list[str]:
-    """The words of the command line that made a run what it was: its criteria, subjects and single budgets.
+    """The words of the command line that made a run what it was: its criteria, subjects, single budgets and baseline.
 
     Profile and tests are told elsewhere. ``option`` gives the value of an option, ``here`` is where the command was
     typed, ``root`` where it will be, with the ids of tests, which are from there.
@@ -21,6 +21,8 @@ def options(option: Callable[[str], Any], here: Path, root: Path) -> list[str]:
         found += ["--coresys-subject", str(subject)]
     for budget in option("coresys_set"):
         found += ["--coresys-set", str(budget)]
+    if known := option("coresys_baseline"):
+        found += ["--coresys-baseline", _from(root, here / known, known)]
     return found
 
 

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pytest_coresys.config.errors import ConfigError
 from pytest_coresys.config.keys import unknown
 from pytest_coresys.criteria.records import softened
 from pytest_coresys.criteria.units import SCALED
+from pytest_coresys.reports.reading import suspected
 from pytest_coresys.wire import finding_subject, plain_number, plain_text
 
 SCHEMA = 1
@@ -110,10 +112,13 @@ class Baseline:
         entry = self.entries.get(subject)
         if entry is None:
             return "", False
-        told = f"{entry.shown}, recorded {entry.date} in {self.name}: {entry.reason}"
+        told = self._told_of(entry)
         return (
             (f"known: {told}", True) if entry.excuses(value, locks) else (f"worse than what is known ({told})", False)
         )
+
+    def _told_of(self, entry: Entry) -> str:
+        return f"{entry.shown}, recorded {entry.date} in {self.name}: {entry.reason}"
 
     def of_run(self, finding: Mapping[str, Any]) -> dict[str, Any]:
         """A finding of the run, at the level of a warning if it is known."""
@@ -155,7 +160,7 @@ class Baseline:
         return [entry for entry in entries if whole(entry.name.partition("::")[0])]
 
     def tightenable(self, run: Mapping[str, Any], of_no_test: Sequence[Entry] = ()) -> list[str]:
-        """Entries of what is better now: gone, or by more than a tenth less. What was not measured tells nothing."""
+        """Entries of what is better now: gone, or by more than a tenth less. What could not be seen tells nothing."""
         found, figure = [], _figures_of(run)
         for entry in of_no_test:
             found.append(f"{entry.name} {entry.key}: {entry.shown} is known, its test is gone")
@@ -166,12 +171,33 @@ class Baseline:
                 found.append(f"{entry.name} {entry.key}: {entry.shown} is known, {now}".replace("  ", " "))
         return found
 
+    def excused(self, run: Mapping[str, Any]) -> int:
+        """How many are over in this run, and fail nothing because they are known."""
+        measures = (each for test in run["tests"] for each in test["measures"].values())
+        told = [each["reason"] for each in measures if each["verdict"] == "over" and each.get("reason")]
+        told += [line for each in (*run["findings"], *run["criteria"]) for line in each["details"][:1]]
+        known = {plain_text(f"known: {self._told_of(entry)}") for entry in self.entries.values()}
+        return sum(1 for each in told if each in known)
+
+    def not_recorded(self, run: Mapping[str, Any]) -> list[str]:
+        """What is to be said of suspicions, of which there is no figure to record; nothing where there are none."""
+        found = [(test, key) for test in run["tests"] for key in suspected(test)]
+        left = [1 for test, key in found if ("test", test["nodeid"], key) not in self.entries]
+        if not left:
+            return []
+        settling = "" if run["run"]["effort"]["share"] is None else "; --coresys-profile strict spends more"
+        return [f"{self.name}: {len(left)} suspected, and not recorded{settling}"]
+
     def updated(self, run: Mapping[str, Any], date: str, of_no_test: Sequence[Entry] = ()) -> Baseline:
-        """With what is over in this run; entries of what did not run, or was not measured, stay as they are."""
+        """With what is over in this run; entries of what did not run, or could not be seen, stay as they are."""
         assert self.recording is not None
         seen = _figures_of(run)
-        kept = (entry for entry in self.entries.values() if entry not in of_no_test)
-        entries = {entry.subject: entry for entry in kept if seen(entry) is None}
+        entries: dict[Subject, Entry] = {}
+        for entry in self.entries.values():
+            figure = seen(entry)
+            # What is over without this recording (a level of warn, in this profile) is there all the same.
+            if entry not in of_no_test and figure != 0:
+                entries[entry.subject] = entry if figure is None else replace(entry, value=min(entry.value, figure))
         for new in _excesses(run, self.recording, date):
             old = self.entries.get(new.subject)
             # What was known, and is no worse, keeps its reason and its date; its figure may go down only.
@@ -205,7 +231,7 @@ def _badness(criterion: Mapping[str, Any]) -> float:
 
 
 def _figures_of(run: Mapping[str, Any]) -> Callable[[Entry], float | None]:
-    """What this run has of an entry: a figure (0 where there is no excess any more); None if it was not measured."""
+    """What this run has of an entry: a figure (0 where there is no excess any more); None if it could not be seen."""
     tests: dict[str, list[Mapping[str, Any]]] = {}
     for test in run["tests"]:
         tests.setdefault(test["nodeid"], []).append(test)
@@ -214,22 +240,30 @@ def _figures_of(run: Mapping[str, Any]) -> Callable[[Entry], float | None]:
 
     def seen(entry: Entry) -> float | None:
         if entry.about == "test":
-            measures = (test["measures"].get(entry.key) for test in tests.get(entry.name, ()))
-            return _excess(measures, lambda measure: float(measure["value"] or 0))
+            figures = [_left(test, entry) for test in tests.get(entry.name, ())]
+            return max((each for each in figures if each is not None), default=None)
         if entry.about == "criterion":
-            return _excess([criteria.get(entry.name)], _badness)
+            criterion = criteria.get(entry.name)
+            if criterion is None or criterion["verdict"] == "not_measured":
+                return None
+            return _badness(criterion) if criterion["verdict"] == "over" else 0.0
         # What a part of the suite does not show may be there all the same.
         return 1.0 if entry.subject in findings else None
 
     return seen
 
 
-def _excess(entries: Iterable[Mapping[str, Any] | None], figure: Callable[[Mapping[str, Any]], float]) -> float | None:
-    """The figure of the first that was measured: 0 unless it is over."""
-    for each in entries:
-        if each is not None and each["verdict"] != "not_measured":
-            return figure(each) if each["verdict"] == "over" else 0.0
-    return None
+def _left(test: Mapping[str, Any], entry: Entry) -> float | None:
+    """What one test has of its entry: None where it was not measured, or so that what is known would not show."""
+    measure = test["measures"].get(entry.key)
+    if measure is None or measure["verdict"] == "not_measured" or measure["level"] == "off":
+        return None
+    if entry.key in suspected(test):  # a figure that nothing proves, neither more nor less
+        return None
+    if measure["verdict"] == "over":
+        return inf if measure["value"] is None else float(measure["value"])
+    in_some_runs_only = measure["evidence"] == "screened" and measure["unit"] not in SCALED and entry.value < 1
+    return None if in_some_runs_only or (measure["resolution"] or 0) >= entry.value else 0.0
 
 
 def _excesses(run: Mapping[str, Any], reason: str, date: str) -> Iterable[Entry]:

@@ -68,6 +68,7 @@ from pytest_coresys.probes.environments import Environments
 from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
+from pytest_coresys.reports.again import options_of
 from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
@@ -267,8 +268,10 @@ class BudgetSession:
         )
         self.kept_apart = False  # whether some tests run alone
         self.quiet: Quiet | None = None  # and there are others that they might run beside
-        # What a command needs, beside the flag, to see the same again.
-        self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
+        # What a command needs, beside the flag, to see the same again, from where this one was typed.
+        here = config.invocation_params.dir
+        self.options = wire.plain(again.options(config.getoption, here, here))
+        self.again = options_of({"run": {"profile": settings.profile, "options": self.options}}).strip()
         self.runner = _runner(config)
         self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
         self.started = monotonic()
@@ -832,7 +835,7 @@ class BudgetSession:
         files = {nodeid.partition("::")[0] for nodeid in tests}
         gone = known.of_no_test(tests, lambda path: self._is_whole(path, files)) if has_run(self.run) else []
         if known.recording is None:
-            self.report.hints = known.tightenable(self.run, gone)
+            self.report.hints, self.report.excused = known.tightenable(self.run, gone), known.excused(self.run)
             return
         path = self.config.invocation_params.dir / known.name
         new = known.updated(self.run, self.report.started.date().isoformat(), gone)
@@ -842,6 +845,7 @@ class BudgetSession:
             self.report.hints = [f"{known.name} was NOT written: {error.cause}"]
         else:
             self.report.hints = [f"{known.name}: {len(new.entries)} known, {len(known.entries)} before"]
+            self.report.hints += new.not_recorded(self.run)
 
     def _is_whole(self, path: str, files: Collection[str]) -> bool:
         """Whether all tests of a file were collected. ``files``: those of which any were; of a file that is there all
@@ -913,7 +917,9 @@ class BudgetSession:
             run_file=path,
             problem=problem,
             runner=self.runner,
+            options=self.options,
             hints=self.report.hints,
+            excused=self.report.excused,
             report_file=page,
             report_problem=page_problem,
         )

@@ -119,8 +119,9 @@ def test_a_finding_of_the_run_is_known_by_its_owner_or_its_locks() -> None:
     assert of(entry).of_run({**finding, "level": "suspicion"})["level"] == "suspicion"
 
 
-def run_with(value: float, verdict: str = "over", reason: str | None = None) -> dict[str, Any]:
-    measure = {"value": value, "verdict": verdict, "unit": "B", "reason": reason}
+def run_with(value: float, verdict: str = "over", reason: str | None = None, **more: Any) -> dict[str, Any]:
+    measure = {"value": value, "verdict": verdict, "unit": "B", "reason": reason, "level": "warn",
+               "evidence": "repeated", "resolution": 16, **more}  # fmt: skip
     finding = {"key": "memory.growth", "level": "warn", "details": []}
     test = {"nodeid": "t.py::a", "measures": {"memory.growth": measure}, "findings": [finding]}
     return {"tests": [test], "findings": [], "criteria": []}
@@ -150,6 +151,67 @@ def test_recording_keeps_reasons_and_lowers_figures_and_forgets_what_is_gone() -
     assert worse.entries[GROWTH.subject].date == "2026-11-29"
     gone = of(GROWTH, recording="now").updated(run_with(0.0, "within"), "2026-11-29")
     assert gone.entries == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "unit", "seen", "gone"),
+    [
+        (233.0, "B", {"evidence": "screened", "resolution": 16384}, False),
+        (16384.0, "B", {"evidence": "screened", "resolution": 16384}, False),
+        (16385.0, "B", {"evidence": "screened", "resolution": 16384}, True),
+        (233.0, "B", {"evidence": "repeated", "resolution": 512}, False),
+        (233.0, "B", {"evidence": "repeated", "resolution": 16}, True),
+        (1.0, "count", {"evidence": "screened", "resolution": 0}, True),
+        (0.5, "count", {"evidence": "screened", "resolution": 0}, False),
+        (0.5, "count", {"evidence": "repeated", "resolution": 0}, True),
+        (1.0, "count", {"evidence": "repeated", "resolution": 0, "level": "off"}, False),
+    ],
+)
+def test_an_excess_is_gone_only_where_it_would_have_been_seen(
+    known: float, unit: str, seen: dict[str, Any], gone: bool
+) -> None:
+    entry = replace(GROWTH, value=known, unit=unit)
+    run = run_with(0.0, "within", unit=unit, **seen)
+    assert bool(of(entry).tightenable(run)) is gone
+    kept = of(entry, recording="now").updated(run, "2026-11-29").entries
+    assert kept == ({} if gone else {entry.subject: entry})
+
+
+def test_a_figure_that_is_only_suspected_is_no_less() -> None:
+    run = run_with(100.0)
+    run["tests"][0]["findings"][0]["level"] = "suspicion"
+    assert of(GROWTH).tightenable(run) == []
+    assert of(GROWTH, recording="now").updated(run, "2026-11-29").entries == {GROWTH.subject: GROWTH}
+
+
+def test_what_is_excused_and_what_is_only_suspected_is_counted() -> None:
+    known = of(GROWTH, Entry("criterion", "shop.x", "shop.x", 0.06, "s", "#1", "2026-01-02"))
+    run = run_with(900.0, reason="known: 1000 B, recorded 2026-01-02 in known.json: #412")
+    run["criteria"] = known.of_criteria([criterion(0.06)])
+    assert known.excused(run) == 2
+    assert known.excused(run_with(900.0, reason="known: by its marker")) == 0
+    run = run_with(0.0, "not_measured", why="suspected: 20 KiB left after one run")
+    run["tests"][0]["findings"][0]["level"] = "suspicion"
+    run["run"] = {"effort": {"share": 0.2}}
+    (told,) = of().not_recorded(run)
+    assert told == "known.json: 1 suspected, and not recorded; --coresys-profile strict spends more"
+    assert of(GROWTH).not_recorded(run) == [], "it is known, and stays"
+    run["run"] = {"effort": {"share": None}}
+    assert of().not_recorded(run) == ["known.json: 1 suspected, and not recorded"]
+
+
+def test_what_only_warns_in_this_profile_is_there_all_the_same() -> None:
+    """As globals.changed, which only strict makes an error: recording did not excuse it, and finds it."""
+    known = of(GROWTH, recording="now")
+    assert known.updated(run_with(1000.0), "2026-11-29").entries == {GROWTH.subject: GROWTH}
+    assert known.updated(run_with(5000.0), "2026-11-29").entries == {GROWTH.subject: GROWTH}, "figures go down only"
+    assert known.updated(run_with(900.0), "2026-11-29").entries == {GROWTH.subject: replace(GROWTH, value=900.0)}
+    circle = Entry("run", "a.py:1 and b.py:2", CIRCLE.key, 1.0, "count", "#1", "2026-01-02", CIRCLE.locks)
+    finding = {"key": CIRCLE.key, "level": "warn", "owner": None, "locks": ["a.py:1", "b.py:2"], "details": ["seen"]}
+    run = {"tests": [], "findings": [finding], "criteria": [criterion(0.06, level="warn")]}
+    time = Entry("criterion", "shop.x", "shop.x", 0.06, "s", "#1", "2026-01-02")
+    kept = of(circle, time, recording="now").updated(run, "2026-11-29").entries
+    assert kept == {circle.subject: circle, time.subject: time}
 
 
 def growth_at(value: float) -> tuple[Any, ...]:

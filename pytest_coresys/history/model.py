@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from coresys.errors.hierarchy import CoreSysError
+from pytest_coresys.reports.reading import largest_of, suspected
 
 Run = Mapping[str, Any]
 GB = 1024**3
@@ -49,12 +50,19 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One figure of one run: of a criterion, or of a measure (the largest of its tests, or that of one)."""
+    """One figure of one run: of a criterion, or of a measure (the largest of its tests, or that of one).
+
+    There is none where it is suspected, or was not measured. ``unmeasured``: the tests that have no part in it.
+    """
 
     run: str
     started: str
     value: float | None
     verdict: str
+    unmeasured: int = 0
+
+
+NO_FIGURE = ("suspected", "not_measured")
 
 
 class HistoryStore(Protocol):
@@ -129,22 +137,58 @@ def row_of(run: Run) -> RunRow:
     )
 
 
-def measures_of(run: Run) -> Iterator[dict[str, Any]]:
-    """A row for each figure that says something: what is zero and within, as most are, is what is not there."""
+def measures_of(run: Run, once_open: Collection[tuple[str, str]] = ()) -> Iterator[dict[str, Any]]:
+    """A row for each figure that says something: what is zero and within, as most are, is what is not there.
+
+    It is there for a measure of a test that was ``once_open`` (over, or suspected): a trend has to show its cure.
+    """
     seen: set[tuple[str, str]] = set()
     for test in run["tests"]:
+        doubtful = suspected(test)
         for key, measure in test["measures"].items():
-            value, verdict = measure["value"], measure["verdict"]
-            if value is None or (value == 0 and verdict == "within") or (test["nodeid"], key) in seen:
+            value, of = measure["value"], (test["nodeid"], key)
+            verdict = "suspected" if key in doubtful else measure["verdict"]
+            told = (
+                verdict == "suspected" or of in once_open or (value is not None and (value, verdict) != (0, "within"))
+            )
+            if not told or of in seen:
                 continue
-            seen.add((test["nodeid"], key))
+            seen.add(of)
             yield {
                 "run": run["run"]["id"],
                 "nodeid": test["nodeid"],
                 "key": key,
-                "value": float(value),
+                "value": float(value or 0),  # which is no figure, where the verdict says so
                 "verdict": verdict,
             }
+
+
+def totals_of(run: Run) -> Iterator[dict[str, Any]]:
+    """A row for each measure that was in force: its largest figure, also if that is zero, and its worst verdict."""
+    verdicts: dict[str, list[str]] = {}
+    for test in run["tests"]:
+        doubtful = suspected(test)
+        for key, measure in test["measures"].items():
+            if measure.get("level") != "off":
+                verdict = "suspected" if key in doubtful else measure["verdict"]
+                verdicts.setdefault(key, []).append(verdict)
+    for finding in run["findings"]:
+        verdicts.setdefault(finding["key"], []).append("suspected" if finding["level"] == "suspicion" else "over")
+    figures = largest_of(run)
+    for key, seen in verdicts.items():
+        worst = next(each for each in _WORST_FIRST if each in seen)
+        _, value = figures.get(key, ("", None))
+        yield {
+            "run": run["run"]["id"],
+            "key": key,
+            "value": None if value is None or worst in NO_FIGURE else float(value),
+            "verdict": worst,
+            "unmeasured": seen.count("not_measured"),
+        }
+
+
+# What is not measured comes last: of some tests it nearly always is, and how many is told beside the figure.
+_WORST_FIRST = ("over", "suspected", "near", "within", "not_measured")
 
 
 def criteria_of(run: Run) -> Iterator[dict[str, Any]]:
@@ -177,4 +221,7 @@ def put_trends(run: dict[str, Any], store: HistoryStore) -> None:
     if not measured:
         return
     for name, points in store.criteria(list(measured), LAST, fingerprint(run)).items():
-        measured[name]["trend"] = [asdict(point) for point in points]
+        measured[name]["trend"] = [
+            {"run": point.run, "started": point.started, "value": point.value, "verdict": point.verdict}
+            for point in points
+        ]

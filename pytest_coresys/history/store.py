@@ -8,11 +8,21 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from pytest_coresys.history import schema
-from pytest_coresys.history.model import HistoryError, Point, Run, RunRow, criteria_of, measures_of, row_of
+from pytest_coresys.history.model import (
+    NO_FIGURE,
+    HistoryError,
+    Point,
+    Run,
+    RunRow,
+    criteria_of,
+    measures_of,
+    row_of,
+    totals_of,
+)
 
 Row = Sequence[Any]
 _RENAMED = {"over": "over_limit", "near": "near_limit", "within": "within_limit"}
-_VERDICTS = ("within", "near", "over")
+_VERDICTS = ("not_measured", "within", "near", "suspected", "over")  # as the query counts them
 
 
 class Transaction(Protocol):
@@ -86,7 +96,9 @@ class SqlStore:
                 return
             _delete(transaction, [identity for identity, parts in there.items() if (parts or {identity}) < mine])
             transaction.do(schema.INSERT_RUN, row)
-            transaction.do_all(schema.INSERT_MEASURE, measures_of(run))
+            once_open = {(nodeid, key) for nodeid, key in transaction.rows(schema.SELECT_OPEN, {})}
+            transaction.do_all(schema.INSERT_MEASURE, measures_of(run, once_open))
+            transaction.do_all(schema.INSERT_TOTAL, totals_of(run))
             transaction.do_all(schema.INSERT_CRITERION, criteria_of(run))
             if keep is not None:
                 _prune(transaction, keep)
@@ -104,7 +116,10 @@ class SqlStore:
             found = [] if nodeid else _criterion(transaction, values)
             if not found:
                 rows = transaction.rows(schema.SELECT_MEASURE, values)
-                found = [Point(run, started, value, _VERDICTS[worst]) for run, started, value, worst in rows[::-1]]
+                points = {row[0]: _point(*row) for row in rows}  # of runs of before, or of one test
+                totals = [] if nodeid else transaction.rows(schema.SELECT_TOTAL, values)
+                points.update((row[0], Point(*row)) for row in totals)
+                found = sorted(points.values(), key=lambda point: (point.started, point.run))[-last:]
         return found
 
     def criteria(self, ids: Sequence[str], last: int, machine: str) -> dict[str, list[Point]]:
@@ -131,6 +146,11 @@ class SqlStore:
     def close(self) -> None:
         """Give up what is open."""
         self._database.close()
+
+
+def _point(run: str, started: str, value: float, worst: int) -> Point:
+    verdict = _VERDICTS[worst]
+    return Point(run, started, None if verdict in NO_FIGURE else value, verdict)
 
 
 def _criterion(transaction: Transaction, values: Mapping[str, Any]) -> list[Point]:

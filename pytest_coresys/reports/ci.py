@@ -19,10 +19,12 @@ from coresys.budgets.wording import advice, printable
 from coresys.records import STANDS_HERE
 from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.model import breaches, moment
+from pytest_coresys.reports.orders import KEY as CIRCLES
 from pytest_coresys.reports.reading import (
     criteria_counts,
     excuses,
     failing_beside_tests,
+    largest_of,
     state_of_test,
     suspicions_of,
     tests_text,
@@ -301,10 +303,11 @@ def openmetrics(run: Run) -> str:
         "",
         [({"key": key}, unseen[key]) for key in sorted(_in_force(run))],
     )
-    for key, (unit, value) in sorted(_largest(run).items()):
+    for key, (unit, value) in sorted(largest_of(run).items()):
         name, base = _metric(f"coresys_{key}", unit)
         meaning = MEASURES[key].help if key in MEASURES else key
-        family(name, f"{meaning}: the largest of any test.", base, [({}, value)])
+        of = "any test, or of all together" if key == CIRCLES else "any test"
+        family(name, f"{meaning}: the largest of {of}.", base, [] if value is None else [({}, value)])
     for unit in sorted({each["unit"] for each in run["criteria"]}):
         samples = [
             ({"id": each["id"], "statistic": each["statistic"], "verdict": each["verdict"]}, float(each["value"]))
@@ -328,16 +331,6 @@ def _metric(name: str, unit: str) -> tuple[str, str]:
 
 def _in_force(run: Run) -> set[str]:
     return {key for test in run["tests"] for key, measure in test["measures"].items() if measure["level"] != "off"}
-
-
-def _largest(run: Run) -> dict[str, tuple[str, float]]:
-    found: dict[str, tuple[str, float]] = {}
-    for test in run["tests"]:
-        for key, measure in test["measures"].items():
-            value = measure["value"]
-            if value is not None and (key not in found or value > found[key][1]):
-                found[key] = measure["unit"], value
-    return found
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -44,7 +44,8 @@ _UNPROVED = "another verdict, and nothing proved"
 class Change:
     """One row: ``word`` is "worse", "better", "new", "gone", "changed" or ``~``, where nothing is proved.
 
-    "changed": it was not measured on one side, or its middle went one way and what is judged the other.
+    "changed": it was not measured on one side, or its middle went one way and what is judged the other; or a finding
+    of the run is there on both sides, at another level.
 
     ``what`` is a criterion or a test and its measure; ``old`` and ``new`` are in words.
     """
@@ -228,10 +229,28 @@ def _series(
 
 
 def _run_findings(old: Run, new: Run) -> Iterator[Change]:
-    before = {_identity(each): each for each in old["findings"] if each["level"] == "error"}
-    after = {_identity(each): each for each in new["findings"] if each["level"] == "error"}
-    yield from (Change("new", _name(each), "-", each["summary"]) for name, each in after.items() if name not in before)
-    yield from (Change("gone", _name(each), each["summary"], "-") for name, each in before.items() if name not in after)
+    before, after = _found(old), _found(new)
+    for name, now in after.items():
+        was = before.get(name)
+        if was is None and _is_proved(now):
+            yield Change("new", _name(now), "-", now["summary"])
+        elif was is not None and was["level"] != now["level"] and (_is_proved(was) or _is_proved(now)):
+            # A baseline excuses it, or does no more: that cures nothing, and is no fault of the code.
+            yield Change("changed", _name(now), was["level"], now["level"], f"still there: {now['summary']}")
+    for name, was in before.items():
+        if name not in after and _is_proved(was):
+            yield Change("gone", _name(was), was["summary"], "-")
+
+
+def _found(run: Run) -> dict[tuple[str, str], Mapping[str, Any]]:
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for each in run["findings"]:  # the worst first
+        found.setdefault(_identity(each), each)
+    return found
+
+
+def _is_proved(finding: Mapping[str, Any]) -> bool:
+    return bool(finding["level"] != "suspicion")
 
 
 def _identity(finding: Mapping[str, Any]) -> tuple[str, str]:

@@ -73,6 +73,7 @@ class RunReport:
         self._run_findings: dict[tuple[str, str], dict[str, Any]] = {}
         self.orders = Orders()
         self.hints: list[str] = []  # of the baseline, for whoever looks at the run
+        self.excused = 0  # excesses that it knows
         self._of_criteria: Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]] | None = None
         self._criteria = RunCriteria(criteria or CriteriaFile("", builtin=True))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytest_coresys.reports.captured import FAILURE
+from pytest_coresys.reports.orders import KEY as CIRCLES
 from pytest_coresys.reports.words import (
     NEAR,
     OVER,
@@ -152,6 +153,27 @@ def failed_by_itself(test: Mapping[str, Any]) -> bool:
         return False
     texts = test.get("captured", ())
     return not is_failed_by_budget(test) or any(each["name"] == FAILURE for each in texts)
+
+
+def largest_of(run: Mapping[str, Any]) -> dict[str, tuple[str, float | None]]:
+    """The unit of each measure, and its largest figure in any test; None where that is not known.
+
+    Findings of the run are of no test. Circles of locks are counted, each is one; others have no figure, and beside
+    them zero would be none either.
+    """
+    found: dict[str, tuple[str, float | None]] = {}
+    for test in run["tests"]:
+        for key, measure in test["measures"].items():
+            value, (_, most) = measure["value"], found.get(key, ("", None))
+            found[key] = measure["unit"], most if value is None or (most is not None and most >= value) else value
+    shown = Counter(each["key"] for each in run["findings"] if each["level"] != "suspicion")
+    for key in {each["key"] for each in run["findings"]} & {*found}:
+        unit, most = found[key]
+        if key == CIRCLES and shown[key]:
+            found[key] = unit, max(most or 0, shown[key])
+        elif not most:
+            found[key] = unit, None
+    return found
 
 
 def is_open(why: str) -> bool:

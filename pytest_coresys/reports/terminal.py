@@ -75,6 +75,7 @@ class _Style:
     ascii_only: bool
     run_file: str | None
     runner: str = "pytest"
+    options: str = ""  # what a command needs beside the flag
 
     def line(self, text: str, markup: Mapping[str, bool] | None = None) -> Line:
         """A sentence: of one that is too long the end is left out rather than the middle."""
@@ -132,7 +133,9 @@ def summary_lines(
     run_file: str | None = None,
     problem: str | None = None,
     runner: str = "pytest",
+    options: Sequence[str] | None = None,
     hints: Sequence[str] = (),
+    excused: int = 0,
     report_file: str | None = None,
     report_problem: str | None = None,
 ) -> list[Line]:
@@ -141,14 +144,17 @@ def summary_lines(
     ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
     else there is, and the last line.
     ``run_file`` is the path that was written, ``problem`` why it could not be, ``report_file`` and ``report_problem``
-    the same of the HTML report, ``runner`` the command for running tests again.
+    the same of the HTML report, ``runner`` the command for running tests again, ``options`` the run's as they were
+    typed: paths in the run's own are from its root. ``hints`` are of a baseline, which excuses ``excused`` excesses.
     """
-    style = _Style(max(width, 20), verbose, ascii_only, run_file, runner)
+    if options is not None:
+        run = {**run, "run": {**run["run"], "options": options}}
+    style = _Style(max(width, 20), verbose, ascii_only, run_file, runner, again.options_of(run).strip())
     outputs = _output("run file", run_file, problem, style) + _output("report", report_file, report_problem, style)
     if run["tests"] and not has_run(run):
         return [_last(run, style, outputs, problem or report_problem)] if outputs else []
     told = [*_table(run, style), *_unfailed(run, style), *_suspicions(run, style)] if verbose >= 0 else []
-    lines = told if verbose >= 0 else _hidden(run, style)
+    lines = told if verbose >= 0 else _hidden(run, excused, style)
     lines += _soak(run, style)
     lines += _run_findings(run, style)
     lines += _criteria(run, style)
@@ -160,12 +166,13 @@ def summary_lines(
     return [*lines, _last(run, style, outputs, problem or report_problem)]
 
 
-def _hidden(run: Mapping[str, Any], style: _Style) -> list[Line]:
+def _hidden(run: Mapping[str, Any], excused: int, style: _Style) -> list[Line]:
     """With -q: how much there is that is not shown, so that silence is no pass."""
     suspected = sum(1 for test in run["tests"] for _ in _suspected(test))
     effort = run["run"].get("effort", {})
     unrepeated = effort.get("unrepeated", 0)
-    parts = [_counted(suspected, "suspicion")] if suspected else []
+    parts = [f"{excused} known, excused by the baseline"] if excused else []
+    parts += [_counted(suspected, "suspicion")] if suspected else []
     parts += [f"{_counted(unrepeated, 'test')} left unrepeated: {_why_left(effort)}"] if unrepeated else []
     return [style.line(f"{', '.join(parts)} (without -q: more)", _YELLOW)] if parts else []
 
@@ -296,6 +303,7 @@ def _finding_of(test: Mapping[str, Any], finding: Mapping[str, Any], style: _Sty
         verdict,
         nodeid=test["nodeid"],
         repetitions=test["repetitions"],
+        options=style.options,
         runner=style.runner,
         ascii_only=style.ascii_only,
     )
@@ -330,7 +338,8 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
     if run["run"].get("effort", {}).get("share", 0.0) is None:
         return lines  # without limit: all that repeating can show was shown
-    return lines + _settling([nodeid for (_, why), nodeids in shown if is_open(why) for nodeid in nodeids], style)
+    options = again.options_of(run, profile="strict")
+    return lines + _settling([each for (_, why), nodeids in shown if is_open(why) for each in nodeids], options, style)
 
 
 def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
@@ -350,11 +359,11 @@ def _where(places: Sequence[Mapping[str, Any]], style: _Style, *, most: int = 1)
     ]
 
 
-def _settling(nodeids: Sequence[str], style: _Style) -> list[Line]:
+def _settling(nodeids: Sequence[str], options: str, style: _Style) -> list[Line]:
     if not nodeids:
         return []
     some = list(dict.fromkeys(nodeids))[:_MOST_IN_COMMAND]
-    command = f"{style.runner} {' '.join(map(quoted, some))} --coresys-budget --coresys-profile strict"
+    command = f"{style.runner} {' '.join(map(quoted, some))} --coresys-budget{options}"
     return [Line(f"  to settle: {style.safe(command)}")]
 
 
@@ -410,7 +419,9 @@ def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) ->
     markup = _RED if finding["level"] == "error" else _YELLOW
     head = "" if finding["level"] == "error" else f"{finding['level']}: "
     if in_full:
-        first, *rest = finding_text(finding_from_dict(finding), None, runner=style.runner, ascii_only=style.ascii_only)
+        first, *rest = finding_text(
+            finding_from_dict(finding), None, options=style.options, runner=style.runner, ascii_only=style.ascii_only
+        )
         command = "  repro "
         return [
             style.line(f"  {head}{first}", markup),
@@ -517,13 +528,21 @@ _OPPOSITE = {"<": ">=", "<=": ">", "==": "!=", ">=": "<", ">": "<="}
 
 
 def _baseline(hints: Sequence[str], style: _Style) -> list[Line]:
-    if not hints:
-        return []
-    if len(hints) == 1 and not hints[0].endswith((" now", " gone")):  # of a file that was written, or was not
-        return [style.line(f"baseline {hints[0]}", _RED if " NOT " in hints[0] else _BOLD)]
-    shown = hints[: style.most(_MOST_SMALL)] if style.verbose >= 0 else []
-    head = f"baseline: {len(hints)} known that can be tightened (--coresys-update-baseline)"
-    return [style.line(head, _BOLD), *(style.line(f"  {hint}") for hint in shown), *style.more(len(hints) - len(shown))]
+    less = [hint for hint in hints if hint.endswith((" now", " gone"))]
+    about_file = [hint for hint in hints if hint not in less]  # that was written, or was not
+    lines = [
+        Line(each.text, _RED if " NOT " in hint else _BOLD)
+        for hint in about_file
+        for each in style.wrapped("baseline ", hint)
+    ]
+    if not less:
+        return lines
+    head = f"baseline: {len(less)} known that can be tightened"
+    if style.verbose < 0:
+        return [*lines, style.line(f"{head} (without -q: which)", _BOLD)]
+    shown = less[: style.most(_MOST_SMALL)]
+    lines += [style.line(f"{head} (--coresys-update-baseline)", _BOLD), *(style.line(f"  {hint}") for hint in shown)]
+    return lines + style.more(len(less) - len(shown))
 
 
 def _required(run: Mapping[str, Any], style: _Style) -> list[Line]:

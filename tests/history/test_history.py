@@ -68,6 +68,47 @@ def store(url: str) -> Iterator[HistoryStore]:
     opened.close()
 
 
+def growth(number: int, value: float | None, verdict: str, why: str | None = None) -> dict[str, Any]:
+    run = run_of(number)
+    measure = {"value": value, "verdict": verdict, "unit": "B", "level": "error", "why": why}
+    run["tests"] = [
+        {"nodeid": "t.py::a", "measures": {"memory.growth": measure}, "findings": []},
+        {"nodeid": "t.py::b", "measures": {"memory.growth": {**measure, "value": 0, "verdict": "within", "why": None}}},
+    ]
+    return run
+
+
+def test_a_trend_has_each_run_also_where_there_is_no_figure_and_goes_to_zero(store: HistoryStore) -> None:
+    store.save(growth(0, 0, "within"))
+    store.save(growth(1, 1000.0, "over"))
+    store.save(growth(2, None, "not_measured", "suspected: 20 KiB left after one run"))
+    store.save(growth(3, None, "not_measured", "the test failed"))
+    store.save(growth(4, 0, "within"))
+    points = [(each.value, each.verdict, each.unmeasured) for each in store.trend("memory.growth", 9)]
+    assert points == [(0, "within", 0), (1000, "over", 0), (None, "suspected", 0), (0, "within", 1), (0, "within", 0)]
+    points = [(each.value, each.verdict, each.unmeasured) for each in store.trend("memory.growth", 3)]
+    assert points == [(None, "suspected", 0), (0, "within", 1), (0, "within", 0)]
+    of_one = [(each.value, each.verdict) for each in store.trend("memory.growth", 9, nodeid="t.py::a")]
+    assert of_one == [(1000, "over"), (None, "suspected"), (None, "not_measured"), (0, "within")]
+    assert store.trend("memory.growth", 9, nodeid="t.py::b") == [], "it was never open: it would fill the store"
+    store.prune(1)
+    assert len(store.trend("memory.growth", 9)) == 1
+
+
+def test_a_trend_counts_findings_of_the_run(store: HistoryStore) -> None:
+    clean = {"value": 0, "verdict": "within", "unit": "count", "level": "error"}
+    for number, levels in enumerate((["error", "error"], ["warn"], ["suspicion"], [])):
+        run = run_of(number)
+        run["tests"][0]["measures"] = {"locks.potential_deadlocks": clean, "threads.leaked": clean}
+        circles = [{"key": "locks.potential_deadlocks", "level": level} for level in levels]
+        run["findings"] = [*circles, *({"key": "threads.leaked", "level": level} for level in levels[:1])]
+        store.save(run)
+    points = [(each.value, each.verdict) for each in store.trend("locks.potential_deadlocks", 9)]
+    assert points == [(2, "over"), (1, "over"), (None, "suspected"), (0, "within")]
+    points = [(each.value, each.verdict) for each in store.trend("threads.leaked", 9)]
+    assert points == [(None, "over"), (None, "over"), (None, "suspected"), (0, "within")], "how many is told in words"
+
+
 MACHINE: dict[str, Any] = {"cpu": "Xeon", "cores": 2, "memory": 16 * 1024**3, "system": "Linux 6.1"}
 
 
@@ -110,7 +151,10 @@ def test_a_run_is_kept_with_what_says_something(store: HistoryStore) -> None:
     assert (point.run, point.value, point.verdict) == ("run0000", 1000.0, "over"), "the largest of its tests"
     (point,) = store.trend("memory.growth", 10, nodeid="t.py::b")
     assert (point.value, point.verdict) == (5.0, "near")
-    assert store.trend("threads.leaked", 10) == [], "zero and within is what is not there"
+    assert point.unmeasured == 0
+    (point,) = store.trend("threads.leaked", 10)
+    assert (point.value, point.verdict) == (0, "within"), "of the run, so that a trend ends at zero"
+    assert store.trend("threads.leaked", 10, nodeid="t.py::a") == [], "of each test that would be too much"
     assert store.trend("shop.audited", 10) == []
     (point,) = store.trend("shop.time", 10)
     assert point.value == pytest.approx(0.001)
@@ -149,7 +193,7 @@ def test_a_merged_run_takes_the_place_of_its_shards_and_is_there_once(store: His
     assert len(store.trend("memory.growth", 9)) == 2
     store.save(merged_of("all", "run0000", "run0001", "run0002"))
     assert [row.id for row in store.runs(9)] == ["all"]
-    assert store.keys() == ["memory.growth", "shop.time"]
+    assert store.keys() == ["memory.growth", "shop.time", "threads.leaked"]
     store.save(run_of(3, identity="a+b"))  # as merged runs were kept that did not tell what they were merged from
     store.save(merged_of("a+b", "a", "b"))
     assert sorted(row.id for row in store.runs(9)) == ["a+b", "all"]
@@ -284,6 +328,19 @@ def test_an_old_schema_is_brought_up_to_date_and_keeps_its_runs(tmp_path: Path) 
     store.close()
 
 
+def test_runs_that_were_kept_without_totals_have_their_figures(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    old_file(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO coresys_measures VALUES ('old', 't.py::a', 'memory.growth', 500.0, 'near')")
+    connection.close()
+    store = open_store(f"sqlite:///{path}", Path("/"))
+    store.save(growth(1, 0, "within"))
+    points = [(each.run, each.value, each.verdict) for each in store.trend("memory.growth", 9)]
+    assert points == [("old", 500, "near"), ("run0001", 0, "within")]
+    store.close()
+
+
 def test_an_old_schema_of_a_server_is_brought_up_to_date(database: str) -> None:
     import psycopg
 
@@ -308,7 +365,7 @@ def test_a_newer_schema_is_refused_by_name(url: str) -> None:
 
         with psycopg.connect(plain(url), autocommit=True) as other:
             other.execute("UPDATE coresys_schema SET version = 99")
-    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 3\)"):
+    with pytest.raises(HistoryError, match=r"written by a newer coresys \(schema 99, this one knows 4\)"):
         open_store(url, Path("/"))
 
 
@@ -407,7 +464,13 @@ def test_the_command_lists_runs_and_trends(
         store.save(run_of(number))
     store.close()
     assert cli.main(["history"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 3
+    assert head.index("verdict") == rows[0].index("not compliant")
+    assert head[: head.index("not measured") + 12].endswith("not measured")
+    assert rows[0][: head.index("not measured") + 12].endswith(" 1")
+    assert cli.main(["history", "memory.growth", "--last", "1"]) == 0
+    assert capsys.readouterr().out.endswith("(1 test not measured)\n")
     assert cli.main(["history", "memory.growth", "--last", "2", "--test", "t.py::a"]) == 0
     assert [line.split()[1:4] for line in capsys.readouterr().out.splitlines()] == [
         ["1001", "B", "over"], ["1002", "B", "over"],
@@ -419,10 +482,8 @@ def test_the_command_lists_runs_and_trends(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith('it has no figure for "memory.grwth"; did you mean "memory.growth"?')
     with pytest.raises(SystemExit):
-        cli.main(["history", "threads.leaked"])
-    assert capsys.readouterr().err.endswith('it has no figure for "threads.leaked"\n'), (
-        "it is known, and was never over"
-    )
+        cli.main(["history", "tasks.leaked"])
+    assert capsys.readouterr().err.endswith('it has no figure for "tasks.leaked"\n'), "it is known, and was never on"
     (tmp_path / "all.json").write_bytes(runfile.encoded(RunReport(mode="budget").finish(1.0)))
     for _ in range(2):
         assert cli.main(["history", "--add", "all.json", "--url", "sqlite:///new/history.db"]) == 0

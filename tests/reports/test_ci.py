@@ -387,6 +387,26 @@ def test_metrics_tell_a_zero_from_what_was_not_measured() -> None:
     assert counts == {"memory.growth": 2, "locks.contention": 0, "time.call": 0}
 
 
+def test_metrics_claim_no_zero_beside_a_finding_of_the_run() -> None:
+    run = whole()
+    clean = {**measure(0.0), "unit": "count"}
+    run["tests"][2]["measures"] = {"locks.potential_deadlocks": clean, "threads.leaked": clean, "tasks.leaked": clean}
+    circles = [finding("locks.potential_deadlocks", level, place("a.py", 1)) for level in ("error", "warn")]
+    run["findings"] = [*circles, finding("threads.leaked", "error", owner="fixture pool (c.py:9)")]
+
+    def figures() -> dict[str, float]:
+        found = read_metrics(ci.openmetrics(run))
+        return {family.name: family.samples[0].value for family in found if not family.samples[0].labels}
+
+    assert figures()["coresys_locks_potential_deadlocks_count"] == 2
+    assert "coresys_threads_leaked_count" not in figures(), "how many a fixture left is told in words only"
+    assert figures()["coresys_tasks_leaked_count"] == 0
+    run["tests"][2]["measures"]["threads.leaked"] = {**clean, "value": 3.0, "verdict": "over"}
+    assert figures()["coresys_threads_leaked_count"] == 3
+    run["findings"] = [finding("locks.potential_deadlocks", "suspicion", place("a.py", 1))]
+    assert "coresys_locks_potential_deadlocks_count" not in figures(), "nor is it zero where one is suspected"
+
+
 def test_ctrf_counts_outcomes() -> None:
     results = json.loads(ci.ctrf(whole()))["results"]
     summary = results["summary"]

@@ -52,7 +52,7 @@ def test_a_command_has_what_the_run_was_judged_by() -> None:
 
 
 def _given(**values: Any) -> Any:
-    found = {"coresys_criteria": None, "coresys_subject": [], "coresys_set": [], **values}
+    found = {"coresys_criteria": None, "coresys_subject": [], "coresys_set": [], "coresys_baseline": None, **values}
     return found.__getitem__
 
 
@@ -62,6 +62,13 @@ def test_the_options_of_a_run_are_told_from_its_root(here: str, path: str, tmp_p
     assert options.options(option, tmp_path / here, tmp_path) == [
         *("--coresys-criteria", path, "--coresys-subject", "state=a:b", "--coresys-set", "memory.growth=off")
     ]
+
+
+@pytest.mark.parametrize(("here", "path"), [(".", "known.json"), ("sub", "sub/known.json")])
+def test_a_command_knows_what_the_run_knew(here: str, path: str, tmp_path: Path) -> None:
+    """Else it fails by what is excused."""
+    option = _given(coresys_baseline="known.json")
+    assert options.options(option, tmp_path / here, tmp_path) == ["--coresys-baseline", path]
 
 
 def test_a_run_by_nothing_of_its_own_has_no_options_and_a_whole_path_stays(tmp_path: Path) -> None:

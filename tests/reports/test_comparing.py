@@ -215,6 +215,20 @@ def test_findings_of_the_run() -> None:
     assert words(compare(run_of(), run_of(findings=soaked[1:]))) == ["new"]
 
 
+@pytest.mark.parametrize("named", [{"owner": None, "locks": ["a.py:3", "a.py:4"]}, {"owner": "fixture pool (c.py:9)"}])
+def test_a_finding_of_the_run_that_a_baseline_excuses_is_not_gone(named: dict[str, Any]) -> None:
+    error = {"key": "locks.potential_deadlocks", "level": "error", "summary": "A and B", **named}
+    warned, suspected = {**error, "level": "warn"}, {**error, "level": "suspicion"}
+    for was, now in ((error, warned), (warned, error), (suspected, error), (error, suspected)):
+        (row,) = compare(run_of(findings=[was]), run_of(findings=[now]))
+        assert (row.word, row.old, row.new) == ("changed", was["level"], now["level"])
+        assert row.note == "still there: A and B"
+    assert compare(run_of(findings=[warned]), run_of(findings=[warned])) == []
+    assert words(compare(run_of(findings=[warned]), run_of())) == ["gone"]
+    assert words(compare(run_of(), run_of(findings=[warned]))) == ["new"]
+    assert compare(run_of(findings=[suspected]), run_of()) == [], "it was never shown"
+
+
 def test_it_is_printed_a_line_each_with_what_proves_it() -> None:
     old = run_of(criteria=[criterion(FAST), criterion([1.0], id="b")], tests=[measured("within", 0.01, **SECONDS)])
     new = run_of(criteria=[criterion(TWICE), criterion([2.0], id="b")], tests=[measured("over", 0.03, **SECONDS)])

@@ -142,6 +142,7 @@ def test_four_shards_merged_are_the_single_run(suite: pytest.Pytester, capsys: p
     assert "criterion shop.lost: over" in told
     assert any("locks.potential_deadlocks" in line for line in told)
     assert cli.main(["gate", str(shards[0])]) == 0
+    assert capsys.readouterr().out == f"{shards[0]}: compliant: 2 within, 0 near, 0 over, 0 not measured\n"
     assert cli.main(["gate", str(shards[0]), "--require", "shop.order*"]) == 1
     assert "required, but not measured: shop.order_time: 60 samples, of 100" in capsys.readouterr().out
 
@@ -471,3 +472,22 @@ def test_no_command_writes_over_what_it_reads(tmp_path: Path, capsys: pytest.Cap
         assert line.endswith("cannot be written: it is what it reads: give another -o")
         assert [path.read_bytes() for path in runs] == before
     assert cli.main(["merge", *map(str, runs), "-o", str(tmp_path / "all.json")]) == 0
+
+
+def test_a_gate_says_what_holds_and_what_it_does_not_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.json"
+
+    def told(*outcomes: str) -> str:
+        report = RunReport(mode="budget", require_measured=["memory.*"])
+        for at, outcome in enumerate(outcomes):
+            verdict = "within" if outcome == "passed" else "not_measured"
+            report.add_test(row_of(f"t::{at}", outcome, verdict, "w"))
+        path.write_bytes(runfile.encoded(report.finish(1.0)))
+        assert cli.main(["gate", str(path)]) == 0
+        return capsys.readouterr().out
+
+    assert told("passed", "failed", "error") == (
+        f"{path}: compliant: 1 within, 0 near, 0 over, 2 not measured; measured as required: memory.*; "
+        "not gated: 2 tests that failed, see pytest's exit status\n"
+    )
+    assert told() == f"{path}: compliant, but no test was run\n"

@@ -256,6 +256,30 @@ def test_suspicions_stand_apart_with_the_command_that_settles_them() -> None:
     ]
 
 
+def test_the_command_has_the_options_of_the_run_as_they_were_typed() -> None:
+    run = Run().test("t.py::s", **suspected("seen once"))
+    (settling,) = [
+        text for text in run.texts(effort=LIMITED, options=["--coresys-baseline", "k.json"]) if "to settle" in text
+    ]
+    assert settling.endswith('"t.py::s" --coresys-budget --coresys-profile strict --coresys-baseline k.json')
+
+
+HINTS = ["t.py::a memory.growth: 1000 B is known, gone", "t.py::b memory.growth: 1000 B is known, 800 B now"]
+
+
+def test_what_a_baseline_knows_is_counted_with_q_and_listed_without() -> None:
+    quiet = Run().well(1).texts(verbose=-1, hints=HINTS, excused=3)
+    assert quiet[:-1] == [
+        "3 known, excused by the baseline (without -q: more)",
+        "baseline: 2 known that can be tightened (without -q: which)",
+    ]
+    told = Run().well(1).texts(hints=HINTS)
+    assert told[:3] == ["baseline: 2 known that can be tightened (--coresys-update-baseline)",
+                        *(f"  {hint}" for hint in HINTS)]  # fmt: skip
+    written = ["k.json: 2 known, 0 before", "k.json: 3 suspected, and not recorded"]
+    assert Run().well(1).texts(verbose=-1, hints=written)[:-1] == [f"baseline {each}" for each in written]
+
+
 def test_the_command_is_quoted_for_a_shell() -> None:
     run = Run().test('t.py::q["$x"]', **suspected("seen once"))
     assert (
