@@ -68,6 +68,7 @@ from pytest_coresys.probes.environments import Environments
 from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
 from pytest_coresys.reports import runfile, terminal
+from pytest_coresys.reports.again import options_of
 from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
@@ -265,10 +266,12 @@ class BudgetSession:
         )
         self.kept_apart = False  # whether some tests run alone
         self.quiet: Quiet | None = None  # and there are others that they might run beside
-        # What a command needs, beside the flag, to see the same again.
-        self.again = "" if settings.profile == "default" else f"--coresys-profile {settings.profile}"
+        # What a command needs, beside the flag, to see the same again where this one was typed.
+        here = config.invocation_params.dir
+        self.options = wire.plain(again.options(config.getoption, here, here))
+        self.again = options_of({"run": {"profile": settings.profile, "options": self.options}}).strip()
         self.runner = _runner(config)
-        self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
+        self.nodeid_here = terminal.nodeids_from(here, config.rootpath)
         self.started = monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
         self.collected = False
@@ -904,7 +907,7 @@ class BudgetSession:
         path, problem = self.written
         page, page_problem = self.page_written
         lines = terminal.summary_lines(
-            terminal.renamed(self.run, self.nodeid_here),
+            terminal.renamed(self.run, self.nodeid_here, self.options),
             width=self.config.get_terminal_writer().fullwidth,
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),

@@ -26,6 +26,13 @@ def names_for_commands(nodeids: Sequence[str], most: int = MOST) -> list[str]:
     return []
 
 
+def of_tests(
+    run: Mapping[str, Any], nodeids: Sequence[str], runner: str = "pytest", *, profile: str | None = None
+) -> str:
+    """The command that runs these tests, and judges them as this run did, or by another ``profile``."""
+    return " ".join([runner, *names_for_commands(nodeids), f"--coresys-budget{options_of(run, profile=profile)}"])
+
+
 def of_criterion(run: Mapping[str, Any], criterion: Mapping[str, Any], runner: str = "pytest") -> str:
     """The command that runs what is evidence for a criterion, and judges it as this run did.
 
