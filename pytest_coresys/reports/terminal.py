@@ -181,9 +181,14 @@ def renamed(
     run: Mapping[str, Any], rename: Callable[[str], str], options: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """The run with other names for its tests, and other words of a command line, if given, as they are called here."""
-    tests = [{**test, "nodeid": rename(test["nodeid"])} for test in run["tests"]]
-    findings = [{**finding, "tests": [rename(each) for each in finding["tests"]]} for finding in run["findings"]]
-    criteria = [{**each, "evidence": [rename(nodeid) for nodeid in each["evidence"]]} for each in run["criteria"]]
+    places = again.places_of(run)
+
+    def named(nodeid: str) -> str:
+        return rename(nodeid) if places.is_path(nodeid) else nodeid
+
+    tests = [{**test, "nodeid": named(test["nodeid"])} for test in run["tests"]]
+    findings = [{**finding, "tests": [named(each) for each in finding["tests"]]} for finding in run["findings"]]
+    criteria = [{**each, "evidence": [named(nodeid) for nodeid in each["evidence"]]} for each in run["criteria"]]
     about = run["run"] if options is None else {**run["run"], "options": list(options)}
     return {**run, "run": about, "tests": tests, "findings": findings, "criteria": criteria}
 
@@ -293,6 +298,7 @@ def _finding_of(
     text = finding_text(
         finding_from_dict(finding),
         verdict,
+        words=again.words_of_test(test),
         nodeid=test["nodeid"],
         repetitions=test["repetitions"],
         options=options.strip(),
@@ -413,7 +419,7 @@ def _run_finding(run: Mapping[str, Any], finding: Mapping[str, Any], style: _Sty
         first, *rest = finding_text(
             finding_from_dict(finding),
             None,
-            words=again.names_for_commands(finding["tests"]),
+            words=again.names_for_commands(finding["tests"], places=again.places_of(run)),
             options=again.options_of(run).strip(),
             runner=style.runner,
             ascii_only=style.ascii_only,
