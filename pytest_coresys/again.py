@@ -12,7 +12,7 @@ def options(option: Callable[[str], Any], here: Path, root: Path) -> list[str]:
     """The words of the command line that made a run what it was: its criteria, subjects, single budgets and baseline.
 
     Profile and tests are told elsewhere. ``option`` gives the value of an option, ``here`` is where the command was
-    typed, ``root`` where it will be, with the ids of tests, which are from there.
+    typed, ``root`` where it will be, with paths from there: the root of the run, or where this one was typed.
     """
     found: list[str] = []
     if criteria := option("coresys_criteria"):

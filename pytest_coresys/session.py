@@ -67,8 +67,9 @@ from pytest_coresys.probes.builtin import GlobalsChanged
 from pytest_coresys.probes.environments import Environments
 from pytest_coresys.probes.locks import Deadlocks, LockContention, LockOrder, LockWait
 from pytest_coresys.probes.registry import builtin_probes, plugin_probes
+from pytest_coresys.pyargs import Asked, asked_for, names_in
 from pytest_coresys.reports import runfile, terminal
-from pytest_coresys.reports.again import options_of
+from pytest_coresys.reports.again import options_of, words_of_test
 from pytest_coresys.reports.captured import Captured
 from pytest_coresys.reports.junit import properties
 from pytest_coresys.reports.model import RunReport, criteria_over, has_run, required_unmeasured
@@ -268,12 +269,14 @@ class BudgetSession:
         )
         self.kept_apart = False  # whether some tests run alone
         self.quiet: Quiet | None = None  # and there are others that they might run beside
-        # What a command needs, beside the flag, to see the same again, from where this one was typed.
+        # What a command needs, beside the flag, to see the same again where this one was typed.
         here = config.invocation_params.dir
         self.options = wire.plain(again.options(config.getoption, here, here))
         self.again = options_of({"run": {"profile": settings.profile, "options": self.options}}).strip()
         self.runner = _runner(config)
-        self.nodeid_here = terminal.nodeids_from(config.invocation_params.dir, config.rootpath)
+        self.names_asked = names_in(config.args) if config.getoption("pyargs", False) else []
+        self.asked = Asked(self.names_asked, config.rootpath)
+        self.nodeid_here = terminal.nodeids_from(here, config.rootpath)
         self.started = monotonic()
         self.shown = 0  # characters of progress that stand behind the cursor
         self.collected = False
@@ -324,6 +327,8 @@ class BudgetSession:
         # A worker of xdist has all tests, and runs its part of them.
         self.repeater.book.open(len(session.items), getattr(self.config, "workerinput", {}).get("workercount", 1))
         self.report.collected(item.nodeid for item in session.items)
+        for item in session.items if self.names_asked else ():
+            self.asked.module_of(item.nodeid, item.path)  # looked for now: what is imported for it is no test's doing
         # pytest-xdist puts the group of a test behind its name.
         there = {part for item in session.items for part in (item.nodeid, item.nodeid.rpartition("@")[0])}
         if not self.made <= there:  # a plugin took some out, and told nobody, as those that make shards do
@@ -523,6 +528,7 @@ class BudgetSession:
             worker=self.worker,
             duration=sum(report.duration for report in reports),
             started=getattr(reports[0], "start", None),
+            module=self.asked.module_of(item.nodeid, item.path),
             why=plan.problem or (f"not repeated: {seen.why}" if seen.why and not seen.repetitions else None),
         )
         self._tell_plugins(item, record)
@@ -565,7 +571,8 @@ class BudgetSession:
     def _errors_of(self, record: dict[str, Any]) -> str:
         """What exceeds the budgets of a test that may fail for it, in full; empty if nothing does."""
         errors = [finding for finding in record["findings"] if finding["level"] == "error"]
-        nodeid, blocks = self.nodeid_here(record["nodeid"]), []
+        nodeid = record["nodeid"] if "module" in record else self.nodeid_here(record["nodeid"])
+        words, blocks = words_of_test({**record, "nodeid": nodeid}), []
         for data in () if self.observe else errors:
             key = data["key"]
             verdict = wire.measure_from_dict(key, record["measures"][key]) if key in record["measures"] else None
@@ -573,6 +580,7 @@ class BudgetSession:
                 wire.finding_from_dict(data),
                 verdict,
                 nodeid=nodeid,
+                words=words,
                 options=self.again,
                 runner=self.runner,
                 repetitions=record["repetitions"],
@@ -786,6 +794,8 @@ class BudgetSession:
         self.run["run"]["options"] = wire.plain(
             again.options(self.config.getoption, self.config.invocation_params.dir, self.config.rootpath)
         )
+        if names := asked_for(self.names_asked, self.run["tests"]):
+            self.run["run"]["pyargs"] = wire.plain(names)
         history = self._history_of_earlier_runs()
         self._finished(session)
         self._tell_notes()
@@ -910,14 +920,13 @@ class BudgetSession:
         path, problem = self.written
         page, page_problem = self.page_written
         lines = terminal.summary_lines(
-            terminal.renamed(self.run, self.nodeid_here),
+            terminal.renamed(self.run, self.nodeid_here, self.options),
             width=_width_of(self.config.get_terminal_writer()),
             verbose=self.config.get_verbosity(),
             ascii_only=terminal.is_ascii_only(getattr(terminalreporter._tw._file, "encoding", None)),
             run_file=path,
             problem=problem,
             runner=self.runner,
-            options=self.options,
             hints=self.report.hints,
             excused=self.report.excused,
             report_file=page,

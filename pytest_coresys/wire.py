@@ -289,10 +289,11 @@ def test_to_dict(
     verdict: Status | None = None,
     duration: float | None = None,
     started: float | None = None,
+    module: str | None = None,
 ) -> dict[str, Any]:
     """One entry of ``tests``. The verdict is that of the measures unless given; ``duration`` in seconds, if known.
 
-    ``started``: as ``time.time()`` tells it.
+    ``started``: as ``time.time()`` tells it. ``module``: what its file is called by, where the id has no path to it.
 
     ``outcome`` is pytest's word, with "xfailed", "xpassed" and "error" told apart. ``why`` is for tests that were
     not measured; without one, the first measure that says why speaks for the test. ``measures`` may be shared
@@ -306,6 +307,7 @@ def test_to_dict(
         why = judged.why
     return {
         "nodeid": plain_text(nodeid),
+        **({} if module is None else {"module": plain_text(module)}),
         **({} if duration is None else {"duration": plain_number(max(duration, 0.0))}),
         **_started(started),
         "outcome": outcome,

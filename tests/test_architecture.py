@@ -44,6 +44,7 @@ NO_PYTEST = (
     "pytest_coresys.config",
     "pytest_coresys.wire",
     "pytest_coresys.measures",
+    "pytest_coresys.pyargs",
     "pytest_coresys.baseline",
     "pytest_coresys.criteria",
     "pytest_coresys.history",

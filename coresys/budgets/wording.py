@@ -108,6 +108,7 @@ def finding_text(
     verdict: Verdict | None,
     *,
     nodeid: str | None = None,
+    words: Sequence[str] | None = None,
     options: str = "",
     runner: str = "pytest",
     repetitions: int = 0,
@@ -116,8 +117,9 @@ def finding_text(
     """The block for one finding, at most ``MAX_LINES`` lines (a deadlock: more). The first: ``KEY: actual > limit``.
 
     ``verdict`` is None for findings of the run, which have an owner and tests in place of a limit. ``nodeid`` is
-    what to run to see it again, by default the first of the finding's tests, with which ``options`` beside the flag, by
-    which command: ``python -m pytest`` finds what stands in the working directory, and ``pytest`` does not.
+    what to run to see it again, by default all of the finding's tests, or ``words`` are, as a command line has them;
+    with which ``options`` beside the flag, by which command: ``python -m pytest`` finds what stands in the working
+    directory, and ``pytest`` does not.
     ``repetitions`` is how many of them the verdict's series sums up.
     """
     summary = finding.summary or (summary_of(verdict) if verdict else finding.key)
@@ -133,13 +135,15 @@ def finding_text(
     lines += _section("where", [str(location) for location in finding.locations], places)
     lines += _section("held by", [" -> ".join(chain) for chain in finding.holders], _MOST_CHAINS)
     if of_run:
-        lines += _section("tests", _tests(finding.tests), 1)
+        lines += _section("tests", _tests(finding), 2)
     elif verdict is not None:
         lines += _section("limit", [limit] if (limit := limit_text(verdict)) else [], 1)
     lines += _section("try", [tried] if (tried := advice_on(finding)) else [], 1)
     lines = [clipped(printable(line, ascii_only=ascii_only)) for line in lines]
     # Not clipped: a shortened command is no command.
-    repro = _section("repro", _repro(nodeid or next(iter(finding.tests), None), options, runner), 1)
+    tests = finding.tests if nodeid is None else (nodeid,)
+    words = [quoted(each) for each in tests] if words is None else words
+    repro = _section("repro", _repro(words, options, runner) if tests else [], 1)
     return lines + [printable(line, ascii_only=ascii_only) for line in repro]
 
 
@@ -264,15 +268,16 @@ def limit_text(verdict: Verdict) -> str:
     return f"{format_quantity(verdict.limit, verdict.unit)}, set by {verdict.origin}{reason}"
 
 
-def _tests(nodeids: Sequence[str]) -> list[str]:
-    if not nodeids:
-        return []
-    more = f" and {len(nodeids) - 1} more" if len(nodeids) > 1 else ""
-    return [f"{nodeids[0]}{more}"]
+def _tests(finding: Finding) -> list[str]:
+    """Both of two tests: on two lines where no owner takes one, for what is cut is the end of a line."""
+    tests = list(finding.tests)
+    if len(tests) == 2:
+        return [" and ".join(tests)] if finding.owner else tests
+    return [f"{tests[0]} and {len(tests) - 1} more"] if len(tests) > 1 else tests
 
 
-def _repro(nodeid: str | None, options: str, runner: str) -> list[str]:
-    return [] if nodeid is None else [f"{runner} {quoted(nodeid)} --coresys-budget {options}".rstrip()]
+def _repro(words: Sequence[str], options: str, runner: str) -> list[str]:
+    return [" ".join([runner, *words, "--coresys-budget", options]).rstrip()]
 
 
 def quoted(nodeid: str) -> str:

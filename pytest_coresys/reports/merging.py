@@ -268,6 +268,8 @@ def _facts(runs: Sequence[Run], several: Sequence[str]) -> dict[str, Any]:
     if any(each["machine"] != first["machine"] for each in facts):
         merged["machine"] = _common([each["machine"] for each in facts])
     told = any(each.get("criteria", {}).get("told") for each in facts)
+    if any("pyargs" in each for each in facts):
+        merged["pyargs"] = list(dict.fromkeys(name for each in facts for name in each.get("pyargs", ())))
     if "criteria" in first:
         merged["criteria"] = {**first["criteria"], "told": told}
     return merged

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from coresys.budgets.units import format_quantity
-from coresys.budgets.wording import quoted
 from pytest_coresys.config.durations import duration_text
+from pytest_coresys.reports import again
 from pytest_coresys.reports.words import counted
 from pytest_coresys.wire import WORST_FIRST
 
@@ -90,7 +90,7 @@ def advice(run: Mapping[str, Any], runner: str) -> list[str]:
         grows = [test for each in run["findings"] if each["key"] == RATE for test in each["tests"]]
         if not grows:
             return ["try: soak half of the tests, and then half of those that grow"]
-        return [f"to see the line: {runner} {quoted(grows[0])} --coresys-budget --coresys-profile strict"]
+        return [f"to see the line: {again.of_tests(run, grows[:1], runner, profile='strict')}"]
     if entry.get("verdict") == "not_measured" and entry.get("needed"):
         return [f'to tell: --coresys-soak "{duration_text(entry["needed"])}" may be long enough']
     return []

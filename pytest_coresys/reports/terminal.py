@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coresys.budgets.units import format_quantity
-from coresys.budgets.wording import finding_text, printable, quoted
+from coresys.budgets.wording import advice_on, finding_text, printable
 from pytest_coresys.reports import again, soaks
 from pytest_coresys.reports.model import DIED, NOT_RUN, SKIPPED_BY_MARKER, criteria_over, has_run, is_of_one_run
 from pytest_coresys.reports.reading import (
@@ -42,8 +42,8 @@ from pytest_coresys.wire import NO_BUDGET, WRONG_BUDGETS, finding_from_dict, mea
 
 _MOST_ROWS = 10
 _MOST_SMALL = 5  # what takes two lines each
-_MOST_IN_COMMAND = 3
 _MOST_PLACES_OF_LOCKS = 6  # of a circle: all, which is two for each lock
+_NAMED_TOGETHER = 2  # tests of one finding: of more than these the first is named
 _MOST_DETAILS = 2  # of a finding that stands beside others
 _MOST_EDGES = 6  # of a circle of locks, which says nothing without one of them
 _LEAST_FOR_TEST = 18  # less room than this, and the test has a line of its own
@@ -75,7 +75,6 @@ class _Style:
     ascii_only: bool
     run_file: str | None
     runner: str = "pytest"
-    options: str = ""  # what a command needs beside the flag
 
     def line(self, text: str, markup: Mapping[str, bool] | None = None) -> Line:
         """A sentence: of one that is too long the end is left out rather than the middle."""
@@ -133,7 +132,6 @@ def summary_lines(
     run_file: str | None = None,
     problem: str | None = None,
     runner: str = "pytest",
-    options: Sequence[str] | None = None,
     hints: Sequence[str] = (),
     excused: int = 0,
     report_file: str | None = None,
@@ -144,12 +142,10 @@ def summary_lines(
     ``verbose`` is pytest's verbosity: -v and -vv list more, -q leaves only what fails the run, how much
     else there is, and the last line.
     ``run_file`` is the path that was written, ``problem`` why it could not be, ``report_file`` and ``report_problem``
-    the same of the HTML report, ``runner`` the command for running tests again, ``options`` the run's as they were
-    typed: paths in the run's own are from its root. ``hints`` are of a baseline, which excuses ``excused`` excesses.
+    the same of the HTML report, ``runner`` the command for running tests again. ``hints`` are of a baseline, which
+    excuses ``excused`` excesses.
     """
-    if options is not None:
-        run = {**run, "run": {**run["run"], "options": options}}
-    style = _Style(max(width, 20), verbose, ascii_only, run_file, runner, again.options_of(run).strip())
+    style = _Style(max(width, 20), verbose, ascii_only, run_file, runner)
     outputs = _output("run file", run_file, problem, style) + _output("report", report_file, report_problem, style)
     if run["tests"] and not has_run(run):
         return [_last(run, style, outputs, problem or report_problem)] if outputs else []
@@ -191,12 +187,20 @@ def nodeids_from(folder: Path, rootpath: Path) -> Callable[[str], str]:
     return str if folder == rootpath else here
 
 
-def renamed(run: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, Any]:
-    """The run with other names for its tests."""
-    tests = [{**test, "nodeid": rename(test["nodeid"])} for test in run["tests"]]
-    findings = [{**finding, "tests": [rename(each) for each in finding["tests"]]} for finding in run["findings"]]
-    criteria = [{**each, "evidence": [rename(nodeid) for nodeid in each["evidence"]]} for each in run["criteria"]]
-    return {**run, "tests": tests, "findings": findings, "criteria": criteria}
+def renamed(
+    run: Mapping[str, Any], rename: Callable[[str], str], options: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The run with other names for its tests, and other words of a command line, if given, as they are called here."""
+    places = again.places_of(run)
+
+    def named(nodeid: str) -> str:
+        return rename(nodeid) if places.is_path(nodeid) else nodeid
+
+    tests = [{**test, "nodeid": named(test["nodeid"])} for test in run["tests"]]
+    findings = [{**finding, "tests": [named(each) for each in finding["tests"]]} for finding in run["findings"]]
+    criteria = [{**each, "evidence": [named(nodeid) for nodeid in each["evidence"]]} for each in run["criteria"]]
+    about = run["run"] if options is None else {**run["run"], "options": list(options)}
+    return {**run, "run": about, "tests": tests, "findings": findings, "criteria": criteria}
 
 
 def progress_text(nodeid: str, repetitions: int | None = None, *, width: int = 80, ascii_only: bool = True) -> str:
@@ -291,19 +295,23 @@ def _unfailed(run: Mapping[str, Any], style: _Style) -> list[Line]:
         if finding["level"] in levels and (finding["details"] or finding["locations"] or finding["holders"])
     ]
     shown = told if observed else told[: style.most(_MOST_SMALL)]
-    lines = [line for test, finding in shown for line in _finding_of(test, finding, style, in_full=observed)]
+    options = again.options_of(run)
+    lines = [line for test, finding in shown for line in _finding_of(test, finding, style, options, in_full=observed)]
     return lines + style.more(len(told) - len(shown))
 
 
-def _finding_of(test: Mapping[str, Any], finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> Iterator[Line]:
+def _finding_of(
+    test: Mapping[str, Any], finding: Mapping[str, Any], style: _Style, options: str, *, in_full: bool
+) -> Iterator[Line]:
     key = finding["key"]
     verdict = measure_from_dict(key, test["measures"][key]) if key in test["measures"] else None
     text = finding_text(
         finding_from_dict(finding),
         verdict,
+        words=again.words_of_test(test),
         nodeid=test["nodeid"],
         repetitions=test["repetitions"],
-        options=style.options,
+        options=options.strip(),
         runner=style.runner,
         ascii_only=style.ascii_only,
     )
@@ -338,8 +346,9 @@ def _suspicions(run: Mapping[str, Any], style: _Style) -> list[Line]:
     lines += style.more(sum(len(nodeids) for _, nodeids in ordered[len(shown) :]))
     if run["run"].get("effort", {}).get("share", 0.0) is None:
         return lines  # without limit: all that repeating can show was shown
-    options = again.options_of(run, profile="strict")
-    return lines + _settling([each for (_, why), nodeids in shown if is_open(why) for each in nodeids], options, style)
+    return lines + _settling(
+        run, [nodeid for (_, why), nodeids in ordered if is_open(why) for nodeid in nodeids], style
+    )
 
 
 def _place_of(test: Mapping[str, Any], key: str, style: _Style) -> list[Line]:
@@ -359,12 +368,10 @@ def _where(places: Sequence[Mapping[str, Any]], style: _Style, *, most: int = 1)
     ]
 
 
-def _settling(nodeids: Sequence[str], options: str, style: _Style) -> list[Line]:
+def _settling(run: Mapping[str, Any], nodeids: Sequence[str], style: _Style) -> list[Line]:
     if not nodeids:
         return []
-    some = list(dict.fromkeys(nodeids))[:_MOST_IN_COMMAND]
-    command = f"{style.runner} {' '.join(map(quoted, some))} --coresys-budget{options}"
-    return [Line(f"  to settle: {style.safe(command)}")]
+    return [Line(f"  to settle: {style.safe(again.of_tests(run, nodeids, style.runner, profile='strict'))}")]
 
 
 def _suspected(test: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -411,16 +418,21 @@ def _run_findings(run: Mapping[str, Any], style: _Style) -> list[Line]:
     observed = run["run"]["mode"] == "observe"
     shown = findings if observed else findings[: style.most(_MOST_SMALL)]
     for finding in shown:
-        lines += _run_finding(finding, style, in_full=observed or style.verbose >= 1)
+        lines += _run_finding(run, finding, style, in_full=observed or style.verbose >= 1)
     return lines + style.more(len(findings) - len(shown))
 
 
-def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> list[Line]:
+def _run_finding(run: Mapping[str, Any], finding: Mapping[str, Any], style: _Style, *, in_full: bool) -> list[Line]:
     markup = _RED if finding["level"] == "error" else _YELLOW
     head = "" if finding["level"] == "error" else f"{finding['level']}: "
     if in_full:
         first, *rest = finding_text(
-            finding_from_dict(finding), None, options=style.options, runner=style.runner, ascii_only=style.ascii_only
+            finding_from_dict(finding),
+            None,
+            words=again.names_for_commands(finding["tests"], places=again.places_of(run)),
+            options=again.options_of(run).strip(),
+            runner=style.runner,
+            ascii_only=style.ascii_only,
         )
         command = "  repro "
         return [
@@ -434,8 +446,15 @@ def _run_finding(finding: Mapping[str, Any], style: _Style, *, in_full: bool) ->
     if finding["owner"]:
         lines.append(style.named("      owner  ", finding["owner"]))
     lines += _where(finding["locations"], style, most=_MOST_PLACES_OF_LOCKS if finding.get("locks") else 1)
-    if finding["tests"]:
-        lines.append(style.named("      tests  ", finding["tests"][0], _and_more(finding["tests"])))
+    tests = finding["tests"]
+    if len(tests) == _NAMED_TOGETHER:
+        lines += [style.named(start, each) for start, each in zip(("      tests  ", " " * 13), tests, strict=True)]
+    elif tests:
+        lines.append(style.named("      tests  ", tests[0], _and_more(tests)))
+    if tried := advice_on(finding_from_dict(finding)):
+        lines += style.wrapped("      try    ", tried)
+    if tests:
+        lines.append(Line(f"      repro  {style.safe(again.of_tests(run, tests, style.runner))}"))
     return lines
 
 

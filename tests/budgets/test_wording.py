@@ -106,10 +106,20 @@ def test_a_finding_of_the_run_names_owner_and_tests() -> None:
     assert finding_text(finding, None) == [
         "threads.leaked: 1 left",
         "  owner      fixture pool (c.py:9)",
-        "  tests      t::a and 1 more",
+        "  tests      t::a and t::b",
         "  try        join() or close() its owner at teardown, or give the thread a stop signal",
-        '  repro      pytest "t::a" --coresys-budget',
+        '  repro      pytest "t::a" "t::b" --coresys-budget',
     ]
+    many = finding_text(replace(finding, tests=("t::a", "t::b", "t::c")), None, words=['"t"'], options="--x")
+    assert (many[2], many[-1]) == ("  tests      t::a and 2 more", '  repro      pytest "t" --coresys-budget --x')
+    whole = finding_text(finding, None, words=[])
+    assert whole[-1] == "  repro      pytest --coresys-budget", "no words are the whole suite"
+
+
+def test_of_two_tests_without_an_owner_each_has_a_line_and_the_command_both() -> None:
+    lines = finding_text(Finding("locks.potential_deadlocks", "error", "1 > 0", tests=("t::a", "t::b")), None)
+    assert lines[1:3] == ["  tests      t::a", "             t::b"]
+    assert lines[-1] == '  repro      pytest "t::a" "t::b" --coresys-budget'
 
 
 @pytest.mark.parametrize("of_run", [False, True])

@@ -10,8 +10,11 @@ import bigruns
 import pytest
 
 from pytest_coresys import again as options
+from pytest_coresys.reports import htmlpage, shape
+from pytest_coresys.reports.again import Places, names_for_commands, words_of_test
 from pytest_coresys.reports.page import cards, rows
 from pytest_coresys.reports.page.again import Again, words_of
+from pytest_coresys.reports.terminal import renamed
 
 ODD = (
     "t.py::test[a b]",
@@ -103,3 +106,54 @@ def test_a_derived_criterion_is_measured_by_the_tests_of_its_parts() -> None:
     (one,) = [card for card in cards.cards(run) if card.key == "a.one"]
     assert one.command is not None
     assert shlex.split(one.command[0])[3:] == ["t.py::one", "t.py::two"]
+
+
+def of_pyargs(*modules: str, asked: tuple[str, ...] = ("shop",)) -> Places:
+    return Places([{"nodeid": f"{each.rpartition('.')[2]}.py::t", "module": each} for each in modules], asked)
+
+
+def test_tests_that_no_path_leads_to_are_called_by_their_modules() -> None:
+    places = of_pyargs("shop.a", "shop.deep.b", "/there/c.py")
+    assert names_for_commands(["a.py::t"], places=places) == ["--pyargs", '"shop.a::t"']
+    mixed = names_for_commands(["tests/x.py::t", "b.py::t"], places=places)
+    assert mixed == ["--pyargs", '"tests/x.py::t"', '"shop.deep.b::t"']
+    assert names_for_commands(["py.py::t"], places=places) == ['"/there/c.py::t"'], "a whole path is one"
+    assert names_for_commands(["a.py::not_run"], places=places) == ["--pyargs", '"shop.a::not_run"']
+    assert names_for_commands(["tests/x.py::t"], places=places) == ['"tests/x.py::t"']
+    assert shlex.split(words_of(["a.py::t", "tests/x.py::t"], places)) == ["--pyargs", "shop.a::t", "tests/x.py::t"]
+
+
+def test_of_two_files_of_one_id_both_are_named_and_of_a_test_its_own() -> None:
+    places = of_pyargs("shop.a", "other.a")
+    assert names_for_commands(["a.py::t"], places=places) == ["--pyargs", '"shop.a::t"', '"other.a::t"']
+    assert words_of_test({"nodeid": "a.py::t", "module": "other.a"}) == ["--pyargs", '"other.a::t"']
+    assert words_of_test({"nodeid": "a.py::t"}) == ['"a.py::t"']
+    assert names_for_commands(["a.py::not_run"], places=places) == ['"a.py::not_run"'], "it is not known in which"
+
+
+def test_very_many_of_them_are_what_was_asked_for_and_never_the_whole_suite() -> None:
+    modules = [f"shop.deep.m{at}" for at in range(9)]
+    places = of_pyargs(*modules)
+    ids = [f"m{at}.py::t" for at in range(9)]
+    assert names_for_commands(ids[:3], places=places)[1:] == [f'"{each}::t"' for each in modules[:3]]
+    assert names_for_commands(ids, places=places) == ["--pyargs", '"shop"']
+    assert names_for_commands([*ids, "x.py::t"], places=places) == ["--pyargs", '"shop"', '"x.py"']
+    by_name = of_pyargs(*modules, asked=())
+    assert names_for_commands(ids, places=by_name) == ["--pyargs", *(f'"{each}"' for each in modules)]
+    assert shlex.split(words_of(ids, places)) == ["--pyargs", *modules]
+    many = [f"shop.{'long' * 9}.m{at}" for at in range(99)]
+    ids = [f"m{at}.py::t" for at in range(99)]
+    assert shlex.split(words_of([*ids, "tests/x.py::t"], of_pyargs(*many))) == ["--pyargs", "shop", "tests"]
+
+
+def test_the_page_and_the_terminal_name_modules() -> None:
+    run = bigruns.run_of(3)
+    first = run["tests"][0]
+    first["module"], run["run"]["pyargs"] = "shop.test_a", ["shop"]
+    assert shape.problem_of(run) is None
+    rest = first["nodeid"].partition("::")[2]
+    assert shlex.split(Again(run).text([first["nodeid"]]))[3:5] == ["--pyargs", f"shop.test_a::{rest}"]
+    assert f'--pyargs \\"shop.test_a::{rest}\\"' in htmlpage.page(run)
+    moved = renamed(run, lambda nodeid: f"../{nodeid}")
+    assert moved["tests"][0]["nodeid"] == first["nodeid"], "it is no path that could be one from elsewhere"
+    assert moved["tests"][1]["nodeid"].startswith("../")

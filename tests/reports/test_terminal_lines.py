@@ -252,16 +252,8 @@ def test_suspicions_stand_apart_with_the_command_that_settles_them() -> None:
         "      seen once",
         "  threads.leaked  t.py::no",
         "      1 left after one run; coresys_no_repeat: talks to a server",
-        '  to settle: pytest "t.py::s0" "t.py::s1" "t.py::s2" --coresys-budget --coresys-profile strict',
+        '  to settle: pytest "t.py" --coresys-budget --coresys-profile strict',
     ]
-
-
-def test_the_command_has_the_options_of_the_run_as_they_were_typed() -> None:
-    run = Run().test("t.py::s", **suspected("seen once"))
-    (settling,) = [
-        text for text in run.texts(effort=LIMITED, options=["--coresys-baseline", "k.json"]) if "to settle" in text
-    ]
-    assert settling.endswith('"t.py::s" --coresys-budget --coresys-profile strict --coresys-baseline k.json')
 
 
 HINTS = ["t.py::a memory.growth: 1000 B is known, gone", "t.py::b memory.growth: 1000 B is known, 800 B now"]
@@ -278,6 +270,33 @@ def test_what_a_baseline_knows_is_counted_with_q_and_listed_without() -> None:
                         *(f"  {hint}" for hint in HINTS)]  # fmt: skip
     written = ["k.json: 2 known, 0 before", "k.json: 3 suspected, and not recorded"]
     assert Run().well(1).texts(verbose=-1, hints=written)[:-1] == [f"baseline {each}" for each in written]
+
+
+def test_the_command_that_settles_leaves_none_of_them_out() -> None:
+    run = Run()
+    for index in range(7):  # each for a reason of its own: more than are listed
+        run.test(f"t.py::s[{index}]", **suspected(f"{index} KiB left after one run; {SPENT}"))
+    assert '  to settle: pytest "t.py::s" --coresys-budget --coresys-profile strict' in run.texts(effort=LIMITED)
+    three = Run()
+    for index in range(3):
+        three.test(f"t{index}.py::s", **suspected("seen once"))
+    (command,) = [text for text in three.texts(effort=LIMITED) if "to settle" in text]
+    assert shlex.split(command)[3:6] == ["t0.py::s", "t1.py::s", "t2.py::s"]
+
+
+def test_each_command_judges_as_the_run_did() -> None:
+    """Without the criteria that markers name a run does not even begin."""
+    run = Run("observe").test("t.py::s", **suspected("seen once"))
+    leak = Finding("threads.leaked", "error", "1 > 0", details=("a thread",))
+    run.test("t.py::x", verdict("threads.leaked", "over", 1.0), findings=[leak]).found(POOL)
+    finished = run.report.finish(1.0, effort=LIMITED)
+    finished["run"]["options"] = ["--coresys-criteria", "own.toml", "--coresys-set", "memory.growth=2 KB"]
+    texts = [line.text for line in summary_lines(finished)]
+    commands = [text for text in texts if "repro  " in text or "to settle" in text]
+    assert len(commands) == 3
+    assert all(text.endswith(' --coresys-criteria own.toml --coresys-set "memory.growth=2 KB"') for text in commands)
+    elsewhere = summary_lines(renamed(finished, str, ["--coresys-criteria", "../own.toml"]))
+    assert sum(line.text.endswith(" --coresys-criteria ../own.toml") for line in elsewhere) == 3
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:
@@ -329,12 +348,15 @@ BYTES = Finding("memory.growth", "suspicion", "memory.growth: 2.1 MiB seen once"
 
 
 def test_findings_of_the_run_have_owner_place_and_tests() -> None:
-    assert Run().well().found(BYTES, POOL).texts()[:7] == [
+    assert Run().well().found(BYTES, POOL).texts()[:10] == [
         "2 findings of the run, not of one test; fails the run",
         "  threads.leaked: 2 > 0 (default)",
         "      owner  fixture pool (tests/conftest.py:9)",
         "      where  app/pool.py:31 start 2 threads",
         "      tests  t.py::a and 2 more",
+        "      try    join() or close() its owner at teardown, or give the thread a stop",
+        "             signal",
+        '      repro  pytest "t.py::a" "t.py::b" "t.py::c" --coresys-budget',
         "  suspicion: memory.growth: 2.1 MiB seen once",
         "      owner  fixture big (conftest.py:19)",
     ]
@@ -362,10 +384,21 @@ def test_why_tests_were_left_is_wrapped_in_a_terminal() -> None:
     assert "or each takes longer than its part of the effort" in " ".join(texts)
 
 
+@pytest.mark.parametrize("mode", ["budget", "observe"])
+def test_a_finding_of_two_tests_names_both_and_so_does_its_command(mode: str) -> None:
+    """An order of locks that two tests take in turn is not seen in one of them."""
+    circle = Finding("locks.potential_deadlocks", "error", "1 > 0: a and b, in different tests", tests=("a::x", "b::y"))
+    told = [text.split() for text in Run(mode).found(circle).texts()]
+    at = told.index(["tests", "a::x"])
+    assert told[at + 1] == ["b::y"]
+    assert ["repro", "pytest", '"a::x"', '"b::y"', "--coresys-budget"] in told
+    assert any(words[0] == "try" for words in told)
+
+
 def test_with_v_a_finding_of_the_run_is_told_in_full() -> None:
     texts = Run().found(POOL).texts(verbose=1)
     assert "    where      app/pool.py:31 start 2 threads" in texts
-    assert '    repro      pytest "t.py::a" --coresys-budget' in texts
+    assert '    repro      pytest "t.py::a" "t.py::b" "t.py::c" --coresys-budget' in texts
 
 
 def test_with_q_only_what_fails_the_run_is_told() -> None:
@@ -377,6 +410,9 @@ def test_with_q_only_what_fails_the_run_is_told() -> None:
         "      owner  fixture pool (tests/conftest.py:9)",
         "      where  app/pool.py:31 start 2 threads",
         "      tests  t.py::a and 2 more",
+        "      try    join() or close() its owner at teardown, or give the thread a stop",
+        "             signal",
+        '      repro  pytest "t.py::a" "t.py::b" "t.py::c" --coresys-budget',
         "coresys: 1 within, 1 near, 6 over, 0 not measured, 1 warns only, 1 suspected - failed by 1 finding of the run",
     ]
 

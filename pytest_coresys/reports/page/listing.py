@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coresys.budgets.wording import advice_on, printable
+from pytest_coresys.reports.again import Places
 from pytest_coresys.reports.captured import FAILURE
 from pytest_coresys.reports.page.again import Again, words_of
 from pytest_coresys.reports.page.cards import names_of, rank_of
@@ -230,7 +231,7 @@ class Packed:
             "states": WORST_FIRST,
             "failed": {number: said for number, each in enumerate(tests) if (said := failed_by(each.test))},
             "said": {number: said for number, each in enumerate(tests) if (said := said_by(each.test))},
-            "again": _typed(tests),
+            "again": _typed(tests, again.places),
             "options": again.options,
             "strict": again.strict,
             "settled": [] if again.is_settled else [at for at, each in enumerate(tests) if can_be_settled(each.test)],
@@ -288,13 +289,13 @@ class Packed:
         return self._measures.number((*entry, series) if series else entry)
 
 
-def _typed(tests: Sequence[_Listed]) -> dict[int, str]:
-    """Tests as words of a command, for rows whose name is not the id, or no word that the page can show as it is."""
+def _typed(tests: Sequence[_Listed], places: Places) -> dict[int, str]:
+    """Tests as words of a command, for rows whose name is not what they are called by, or cannot be shown as it is."""
     found = {}
     for number, each in enumerate(tests):
         nodeid = each.test["nodeid"]
-        if each.name != nodeid or printable(nodeid, ascii_only=False) != nodeid:
-            found[number] = words_of([nodeid])
+        if each.name != nodeid or printable(nodeid, ascii_only=False) != nodeid or not places.is_path(nodeid):
+            found[number] = words_of([nodeid], Places([each.test]) if "module" in each.test else places)
     return found
 
 
