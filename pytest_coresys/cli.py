@@ -23,9 +23,8 @@ from pytest_coresys.measures import MEASURES
 from pytest_coresys.reports.comparing import compare, lines, why_not_comparable
 from pytest_coresys.reports.merging import merge
 from pytest_coresys.reports.model import breaches, has_run, unmatched
-from pytest_coresys.reports.reading import is_only_warned
+from pytest_coresys.reports.reading import tests_text
 from pytest_coresys.reports.runfile import OutputError, check_place, first_clash, read_run, write, write_data
-from pytest_coresys.reports.words import verdicts_text
 
 _WIDTH = max(map(len, MEASURES)) + 2
 
@@ -135,9 +134,7 @@ def _what_holds(run: Mapping[str, Any], required: Sequence[str]) -> str:
     """What was gated, and what was not: a test that failed by itself is pytest's to tell, by its exit status."""
     if not has_run(run):
         return "compliant, but no test was run"
-    parts = [f"compliant: {verdicts_text(run['summary'])}"]
-    warned = sum(map(is_only_warned, run["tests"]))
-    parts += [f"{warned} of them over by level warn"] if warned else []
+    parts = [f"compliant: {tests_text(run['tests'])}"]
     parts += [f"measured as required: {', '.join(dict.fromkeys(required))}"] if required else []
     failed = sum(test["outcome"] in ("failed", "error") for test in run["tests"])
     parts += [f"not gated: {_counted(failed, 'test')} that failed, see pytest's exit status"] if failed else []

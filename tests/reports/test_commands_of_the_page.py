@@ -102,7 +102,7 @@ def test_a_derived_criterion_is_measured_by_the_tests_of_its_parts() -> None:
     assert shlex.split(found["a.other"].more["command"])[3] == "t.py::three"
     assert "command" not in found["a.none"].more
     assert 'record("a.none"' in found["a.none"].remedy
-    assert "evidence" in found["a.other"].remedy
+    assert "run them again" in found["a.other"].remedy
     (one,) = [card for card in cards.cards(run) if card.key == "a.one"]
     assert one.command is not None
     assert shlex.split(one.command[0])[3:] == ["t.py::one", "t.py::two"]
