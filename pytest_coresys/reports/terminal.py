@@ -453,7 +453,7 @@ def _run_finding(run: Mapping[str, Any], finding: Mapping[str, Any], style: _Sty
         lines.append(style.named("      tests  ", tests[0], _and_more(tests)))
     if tried := advice_on(finding_from_dict(finding)):
         lines += style.wrapped("      try    ", tried)
-    if tests:
+    if tests and (finding["owner"] or finding["key"] not in run["soak"]):  # what grew in a soak takes a soak
         lines.append(Line(f"      repro  {style.safe(again.of_tests(run, tests, style.runner))}"))
     return lines
 

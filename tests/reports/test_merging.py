@@ -211,6 +211,12 @@ def test_a_run_merged_from_different_systems_is_a_run_file(other: str | None, co
     assert problem_of(json.loads(runfile.encoded(merged))) is None
 
 
+def test_what_any_shard_was_asked_for_by_pyargs_is_kept() -> None:
+    merged = merge([minimal("a", pyargs=["shop"]), minimal("b"), minimal("c", pyargs=["shop", "store"])])
+    assert merged["run"]["pyargs"] == ["shop", "store"]
+    assert "pyargs" not in merge([minimal("a"), minimal("b")])["run"]
+
+
 def test_one_run_is_itself() -> None:
     alone = minimal("a")
     assert merge([alone]) == alone

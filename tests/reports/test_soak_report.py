@@ -117,6 +117,7 @@ def test_what_grows_is_told_with_the_command_that_names_its_line() -> None:
     run["findings"].append({"key": soaks.RATE, "level": "error", "owner": None, "summary": "s", "details": [],
                             "locations": [], "holders": [], "tests": ["t.py::a"]})  # fmt: skip
     assert '  to see the line: pytest "t.py::a" --coresys-budget --coresys-profile strict' in text_of(run)
+    assert "repro" not in text_of(run), "one run of a test is no soak"
 
 
 def test_a_soak_of_nothing_is_told() -> None:
