@@ -398,17 +398,26 @@ def test_what_a_thread_opened_under_an_unknown_name_is_not_anothers_who_waits_fo
     monkeypatch.setattr(origins_trace, "_free_tool", lambda: None)
     opens = getattr(os, "mem" + "fd_create")  # stands for a function of an extension module
 
-    def serve(listening: socket.socket, begun: threading.Event) -> None:
-        begun.set()
+    begun, wait = threading.Lock(), socket.socket._accept  # type: ignore[attr-defined]
+
+    class Listening(socket.socket):
+        def _accept(self) -> Any:
+            # In one line: this thread sees nothing any more before there is a connection.
+            return begun.release() or wait(self)  # type: ignore[func-returns-value]
+
+    def serve(listening: socket.socket) -> None:
         listening.accept()[0].close()
 
     def run() -> None:
-        begun = threading.Event()
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            server = threading.Thread(target=serve, args=(listening, begun))
+        begun.acquire()
+        with Listening() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            server = threading.Thread(target=serve, args=(listening,))
             server.start()
-            begun.wait()
+            begun.acquire()
             keep(opens("kept"))  # here
+            begun.release()
             socket.create_connection(listening.getsockname()).close()
             server.join()
 
