@@ -391,6 +391,18 @@ def test_a_thread_that_another_saw_first_is_traced_to_the_line_that_started_it(
         sys.setswitchinterval(interval)
 
 
+def opens_each_time(run: Callable[[], object], function: Callable[..., object], keep: Keep) -> None:
+    """What ``run`` leaves open is told as of the marked line of the function, again and again."""
+    try:
+        for _ in range(5):
+            (found,) = find(run, "descriptor", repetitions=1)
+            assert place(found.locations[0]) == marked_line(function)
+    finally:
+        for descriptor in keep.things:
+            os.close(descriptor)
+        keep.things.clear()
+
+
 def test_what_a_thread_opened_under_an_unknown_name_is_not_anothers_who_waits_for_a_connection(
     keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,14 +433,7 @@ def test_what_a_thread_opened_under_an_unknown_name_is_not_anothers_who_waits_fo
             socket.create_connection(listening.getsockname()).close()
             server.join()
 
-    try:
-        for _ in range(5):
-            (found,) = find(run, "descriptor", repetitions=1)
-            assert place(found.locations[0]) == marked_line(run)
-    finally:
-        for descriptor in keep.things:
-            os.close(descriptor)
-        keep.things.clear()
+    opens_each_time(run, run, keep)
 
 
 def test_what_a_thread_opened_under_an_unknown_name_is_not_that_of_a_line_that_opened_something_and_waited(
@@ -455,14 +460,7 @@ def test_what_a_thread_opened_under_an_unknown_name_is_not_that_of_a_line_that_o
         busy(open(os.devnull, encoding="utf-8"), go, done)  # noqa: SIM115
         thread.join()
 
-    try:
-        for _ in range(5):
-            (found,) = find(run, "descriptor", repetitions=1)
-            assert place(found.locations[0]) == marked_line(leak)
-    finally:
-        for descriptor in keep.things:
-            os.close(descriptor)
-        keep.things.clear()
+    opens_each_time(run, leak, keep)
 
 
 def starts_native_thread(keep: Keep) -> None:

@@ -639,7 +639,7 @@ def _stack(frame: FrameType | None) -> tuple[str, ...]:
 def suspect(wait: Wait) -> None:
     """Say once, on the terminal, that a thread waits for a lock that it holds itself, for a long time."""
     lock = wait.lock
-    if lock is None or lock._me is not wait.party or lock._ident.handed or isinstance(lock, RLockType):
+    if not _waits_for_itself(wait) or lock._ident.handed or isinstance(lock, RLockType):
         return
     if monotonic() - wait.since < QUIET:
         return
